@@ -1,0 +1,51 @@
+"""Surefoot as its README shows it, with every limit set, the journal in SQLite and nothing switched off.
+
+Variants:
+    relaxed   a step does not wait for its journal record to be on disk
+    durable   it does: the default of the library
+    session   durable, and every run begins a conversation of its user
+"""
+
+from harness import Run, Setup
+from workload import MODEL, QUESTION, SYSTEM, add, find_batches, notify_staff
+
+VARIANTS = ("relaxed", "durable", "session")
+LIBRARIES = "import surefoot"
+
+SETTINGS = """
+[providers.openai]
+base_url = "{base_url}"
+api_key_env = "OPENAI_API_KEY"
+
+[store]
+path = "{directory}/surefoot.db"
+durability = "{durability}"
+"""
+
+
+async def prepare(setup: Setup) -> Run:
+    from surefoot import Agent, Limits, Runtime, load_settings, tool
+
+    durability = "relaxed" if setup.variant == "relaxed" else "full"
+    path = setup.directory / "surefoot.toml"
+    path.write_text(SETTINGS.format(base_url=setup.base_url, directory=setup.directory, durability=durability))
+    runtime = await setup.stack.enter_async_context(Runtime(settings=load_settings(path)))
+    agent = Agent(
+        f"openai:{MODEL}",
+        instructions=SYSTEM,
+        tools=[tool(effect="read")(add), tool(effect="read")(find_batches), tool(effect="write")(notify_staff)],
+        limits=Limits(usd="100", tokens=10_000_000, steps=1_000, model_calls=1_000, tool_calls=1_000, seconds=600),
+    )
+    with_session = setup.variant == "session"
+
+    async def run(number: int) -> str:
+        session = f"s{number}" if with_session else ""
+        return (await runtime.run(agent, QUESTION, user=f"u{number % 100}", session=session)).output
+
+    async def stream(number: int) -> str:
+        output = ""
+        async for event in runtime.stream(agent, QUESTION, user=f"u{number % 100}"):
+            output = getattr(event, "output", output)  # the last event of a run brings the whole answer
+        return output
+
+    return stream if setup.stream else run

@@ -1,0 +1,108 @@
+"""The limits of one run, as a user writes them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from surefoot.errors import ConfigError
+from surefoot.types import UNLIMITED, Money, Unlimited
+
+COUNTS: Final = ("tokens", "steps", "model_calls", "tool_calls")
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Hard limits of one run. No default is infinite; write `UNLIMITED` to lift one.
+
+    Attributes:
+        tokens: Input and output tokens of all model calls together.
+        usd: US dollars, for example ``"0.05"``; a model without a known price is refused unless this is `UNLIMITED`.
+        steps: Steps (one reply of the model and the tools it calls); the last one is kept for the answer.
+        model_calls: Wire attempts, retries included.
+        tool_calls: Tool calls.
+        seconds: Wall-clock seconds; what is in flight then is cancelled.
+        warn_at: Share of a limit, in (0, 1], at which a `BudgetWarning` is sent.
+        on_limit: ``finish`` ends the run well with what was found; ``raise`` raises `BudgetExceeded` instead.
+
+    Raises:
+        ConfigError: A limit is not a positive, finite number, or not a whole one where it counts something.
+    """
+
+    tokens: int | Unlimited = 50_000
+    usd: str | float | Decimal | Money | Unlimited = "1.00"
+    steps: int | Unlimited = 10
+    model_calls: int | Unlimited = 40
+    tool_calls: int | Unlimited = 50
+    seconds: float | Unlimited = 300.0
+    warn_at: float = 0.7
+    on_limit: Literal["finish", "raise"] = "finish"
+
+    def __post_init__(self) -> None:
+        """Check everything and turn ``usd`` into `Money`."""
+        for name in COUNTS:
+            value = getattr(self, name)
+            if value is not UNLIMITED and (type(value) is not int or value <= 0):
+                raise ConfigError(f"Limits({name}={value!r}): must be a positive whole number or UNLIMITED")
+        force_setattr(self, "usd", _read_usd(self.usd))
+        if self.seconds is not UNLIMITED and not _is_positive(self.seconds):
+            raise ConfigError(f"Limits(seconds={self.seconds!r}): must be a positive number of seconds or UNLIMITED")
+        if not _is_positive(self.warn_at) or self.warn_at > 1:
+            raise ConfigError(f"Limits(warn_at={self.warn_at!r}): must be above 0 and at most 1, for example 0.7")
+        if self.on_limit not in ("finish", "raise"):
+            raise ConfigError(f"Limits(on_limit={self.on_limit!r}): must be 'finish' or 'raise'")
+
+    @property
+    def nano(self) -> Money | Unlimited:
+        """The USD limit in nano-dollars."""
+        assert isinstance(self.usd, (Money, Unlimited)), "set by __post_init__"
+        return self.usd
+
+    def to_table(self) -> dict[str, int | float | str]:
+        """Plain values for the journal: USD in nano-dollars, ``"unlimited"`` where there is no limit."""
+        names = (*COUNTS, "seconds", "warn_at", "on_limit")
+        table: dict[str, int | float | str] = {}
+        for name in names:
+            value = getattr(self, name)
+            table[name] = "unlimited" if value is UNLIMITED else value
+        table["usd"] = "unlimited" if self.nano is UNLIMITED else int(self.nano)
+        return table
+
+
+def read_limits(table: dict[str, float | int | str], where: str) -> Limits:
+    """Limits from a table of a settings file; the text ``"unlimited"`` lifts a limit.
+
+    Raises:
+        ConfigError: An unknown name or a wrong value; says where.
+    """
+    values = {name: UNLIMITED if value == "unlimited" else value for name, value in table.items()}
+    unknown = sorted(set(values) - set(Limits.__struct_fields__))
+    if unknown:
+        raise ConfigError(f"{where}: unknown limit {unknown[0]!r}; known are {', '.join(Limits.__struct_fields__)}")
+    try:
+        return Limits(**values)  # type: ignore[arg-type]  # __post_init__ checks every value
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+def _read_usd(value: object) -> Money | Unlimited:
+    if value is UNLIMITED:
+        return UNLIMITED
+    if isinstance(value, Money):
+        money = value
+    elif isinstance(value, (str, int, float, Decimal)) and not isinstance(value, bool):
+        try:
+            money = Money.usd(value)
+        except ConfigError:
+            raise ConfigError(f"Limits(usd={value!r}): must be an amount such as '0.05', or UNLIMITED") from None
+    else:
+        raise ConfigError(f"Limits(usd={value!r}): must be an amount such as '0.05', or UNLIMITED")
+    if money <= 0:
+        raise ConfigError(f"Limits(usd={value!r}): must be above zero, or UNLIMITED")
+    return money

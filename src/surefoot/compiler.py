@@ -1,0 +1,134 @@
+"""From an `Agent` to something that runs: its model, protocol, price and tokenizer, found once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import Raw
+from msgspec.json import encode as encode_json
+from msgspec.structs import replace
+
+from surefoot.agent import Agent
+from surefoot.answer import AnswerType
+from surefoot.budget.limits import Limits
+from surefoot.budget.prices import FREE_PROVIDERS, PriceList
+from surefoot.budget.tokens import find_counter
+from surefoot.clock import Clock
+from surefoot.config import Provider, Secret, Settings
+from surefoot.errors import PriceUnknown
+from surefoot.models.base import Model
+from surefoot.models.http import HttpClient
+from surefoot.models.registry import Models, make_model, split_model
+from surefoot.protocol import find_protocol
+from surefoot.run import Compiled
+from surefoot.types import UNLIMITED, Message
+
+MAX_COMPILED: Final = 256
+"""Agents kept compiled; the one compiled longest ago makes room. Agents are meant to be few and shared."""
+
+
+class Compiler:
+    """Compiles the agents of one runtime and owns what their models need."""
+
+    def __init__(self, settings: Settings, clock: Clock, progress: Callable[[int, int], None] | None) -> None:
+        """Find models and prices by ``settings``; ``progress`` is told of weights that are fetched."""
+        self._settings = settings
+        self._progress = progress
+        self._prices = PriceList(settings.prices, clock.now, FREE_PROVIDERS | settings.free_providers())
+        self._compiled: dict[Agent[Any], Compiled] = {}
+        self._http: HttpClient | None = None
+        self._models = Models(settings, self._open_http)
+        self._local: Model | None = None
+        self._local_lock = asyncio.Lock()
+        self._server: Any = None
+
+    async def compile(self, agent: Agent[Any]) -> Compiled:
+        """The agent, ready to run.
+
+        Raises:
+            ConfigError: The model string, its key or the output type is wrong.
+            NotFound: No such provider.
+        """
+        compiled = self._compiled.get(agent)
+        if compiled is not None:
+            profile = compiled.model.profile
+            rates = self._prices.resolve(profile.provider, profile.name)
+            if rates is compiled.rates:
+                return compiled
+            compiled = replace(compiled, rates=rates)  # prices change with the date
+        else:
+            compiled = await self._compile(agent)
+            if len(self._compiled) >= MAX_COMPILED:
+                del self._compiled[next(iter(self._compiled))]
+        self._compiled[agent] = compiled
+        return compiled
+
+    async def close(self) -> None:
+        """Close connections and stop the embedded model."""
+        if self._http is not None:
+            await self._http.close()
+        if self._server is not None:
+            await self._server.close()
+
+    async def _compile(self, agent: Agent[Any]) -> Compiled:
+        model = await self._find_model(agent.model) if isinstance(agent.model, str) else agent.model
+        profile = model.profile
+        answer = None if agent.output is None else AnswerType(agent.output)
+        name = profile.protocol if agent.protocol == "auto" else agent.protocol
+        specs = agent.toolbox.specs
+        protocol = find_protocol(name)(agent.instructions, specs, answer.schema if answer else None)
+        system = protocol.system()
+        return Compiled(
+            name=agent.name,
+            model=model,
+            protocol=protocol,
+            toolbox=agent.toolbox,
+            native_specs=specs if protocol.native_tools else (),
+            tools=Raw(encode_json(specs)),
+            rates=await self._prices.find(profile.provider, profile.name),
+            counter=find_counter(profile.provider, profile.name),
+            answer=answer,
+            repairs=agent.repairs,
+            max_tokens=agent.max_tokens or profile.max_output_tokens,
+            temperature=agent.temperature,
+            system=Message.system(system) if system else None,
+        )
+
+    async def _find_model(self, model: str) -> Model:
+        if split_model(model)[0] != "local":
+            return self._models.find(model)
+        async with self._local_lock:
+            if self._local is None:
+                self._local = await self._start_local(model)
+            return self._local
+
+    async def _start_local(self, model: str) -> Model:
+        from surefoot.local import LocalServer  # an extra: imported only where it is used
+
+        server = LocalServer(self._settings.local, *(() if self._progress is None else (self._progress,)))
+        await server.start()
+        self._server = server
+        provider = Provider(server.base_url, protocol="json", trusts_usage=True)
+        return make_model(model, "local", server.name, provider, Secret(server.api_key), self._open_http())
+
+    def _open_http(self) -> HttpClient:
+        if self._http is None:
+            self._http = HttpClient()
+        return self._http
+
+
+def check_price(compiled: Compiled, limits: Limits) -> None:
+    """Refuse a USD limit that cannot be kept.
+
+    Raises:
+        PriceUnknown: There is a USD limit, and the model has no known price.
+    """
+    if compiled.rates is None and limits.nano is not UNLIMITED:
+        name = compiled.model.profile.name
+        raise PriceUnknown(
+            f"no price is known for {compiled.model.profile.id!r}, so the limit of {limits.nano} cannot be kept: give "
+            f'its price in surefoot.toml, [prices] "{name}" = USD per million tokens, or lift the limit with '
+            "usd=UNLIMITED (--usd unlimited)"
+        )

@@ -1,0 +1,244 @@
+"""Settings from ``surefoot.toml`` and the environment, read once and frozen. The only reader of ``os.environ``."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from surefoot.errors import ConfigError
+
+CONFIG_NAME: Final = "surefoot.toml"
+
+PriceTable = dict[str, float | int | str | dict[str, float | int | str]]
+
+
+class Secret:
+    """A key that shows itself to nobody unless asked by name."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The key itself, for a request header and nothing else."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+
+class Provider(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A provider of models: ``[providers.NAME]``.
+
+    Attributes:
+        base_url: Root of its API, for example ``https://api.openai.com/v1``.
+        api_key_env: Environment variable that holds the key; "" for a provider that needs none.
+        wire: ``openai`` for ``/chat/completions``, ``anthropic`` for ``/v1/messages``.
+        protocol: How its models speak ReAct best.
+        max_output_tokens: Default of ``max_tokens`` for one reply.
+        trusts_usage: See `surefoot.models.base.ModelProfile.trusts_usage`.
+        needs_key: Refuse to call it without a key; otherwise the key is sent if it is set.
+        free: The endpoint costs nothing per token (your own machine): its price is zero, not unknown.
+    """
+
+    base_url: str
+    api_key_env: str = ""
+    wire: Literal["openai", "anthropic"] = "openai"
+    protocol: Literal["native", "json", "text"] = "native"
+    max_output_tokens: int = 1024
+    trusts_usage: bool = False
+    needs_key: bool = True
+    free: bool = False
+
+
+class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[store]``: where runs are journaled.
+
+    Attributes:
+        path: SQLite file.
+        durability: ``full`` waits until a record is on disk before it is relied on; ``relaxed`` does not wait, and a
+            crash of the machine may lose the last records (the budget of a living process holds all the same).
+        lease_s: Seconds after which a run whose process went silent counts as lost.
+    """
+
+    path: str = "surefoot.db"
+    durability: Literal["full", "relaxed"] = "full"
+    lease_s: float = 15.0
+
+
+class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[local]``: the embedded model.
+
+    Attributes:
+        path: A GGUF file to use instead of the pinned one; SUREFOOT_LOCAL_MODEL sets it too.
+        url: Where the pinned weights are published; "" skips this source.
+        cache: Folder for fetched weights; SUREFOOT_CACHE sets it too, "" is ``~/.cache/surefoot``.
+        context_tokens: Size of the context window.
+        threads: Threads that compute; 0 is one for each core.
+        max_waiting: Requests that may wait for the engine; more are answered 429.
+    """
+
+    path: str = ""
+    url: str = (
+        "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/main/"
+        "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+    )
+    cache: str = ""
+    context_tokens: int = 8192
+    threads: int = 0
+    max_waiting: int = 32
+
+
+class RetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[retry]``: attempts for one model call; see `surefoot.retry`.
+
+    Attributes:
+        attempts: Attempts in all, the first included.
+        base_s: Upper end of the first delay, doubled each time.
+        max_s: Longest delay between two attempts.
+    """
+
+    attempts: int = 4
+    base_s: float = 0.5
+    max_s: float = 20.0
+
+
+KNOWN_PROVIDERS: Final[dict[str, Provider]] = {
+    "openai": Provider("https://api.openai.com/v1", "OPENAI_API_KEY"),
+    "anthropic": Provider("https://api.anthropic.com", "ANTHROPIC_API_KEY", wire="anthropic"),
+    "deepseek": Provider("https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
+    "google": Provider("https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
+    "mistral": Provider("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+    "openrouter": Provider("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
+    "ollama": Provider("http://127.0.0.1:11434/v1", protocol="json", free=True),
+}
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set, as read from ``surefoot.toml``.
+
+    Attributes:
+        model: Model string for commands that are not given one.
+        store: Where runs are journaled.
+        providers: Providers by name; those given are added to, or replace, the known ones.
+        prices: USD per million tokens by model name; a number, or a table with ``input``, ``output``,
+            ``cache_read`` and ``cache_write``.
+        limits: Defaults for `surefoot.Limits`.
+        model_timeout_s: Longest wait for one reply of a model.
+        retry: Attempts for one model call.
+        local: The embedded model.
+    """
+
+    model: str = "local:"
+    store: StoreSettings = StoreSettings()
+    providers: dict[str, Provider] = {}
+    prices: PriceTable = {}
+    limits: dict[str, float | int | str] = {}
+    model_timeout_s: float = 120.0
+    retry: RetrySettings = RetrySettings()
+    local: LocalSettings = LocalSettings()
+
+    def provider(self, name: str) -> Provider | None:
+        """The provider of that name, None if there is none."""
+        return self.providers.get(name) or KNOWN_PROVIDERS.get(name)
+
+    def free_providers(self) -> set[str]:
+        """Names of the providers that cost nothing per token."""
+        return {name for name, provider in (KNOWN_PROVIDERS | self.providers).items() if provider.free}
+
+
+def load_settings(path: str | Path | None = None) -> Settings:
+    """Settings from a file and the environment.
+
+    Args:
+        path: The TOML file. None takes SUREFOOT_CONFIG, else ``surefoot.toml`` of the working folder if it is there.
+
+    Raises:
+        ConfigError: The file is missing, is not TOML, or holds an unknown key or a wrong value; says which and where.
+    """
+    chosen = path or os.environ.get("SUREFOOT_CONFIG") or (CONFIG_NAME if Path(CONFIG_NAME).is_file() else None)
+    table: dict[str, Any] = _read_toml(Path(chosen)) if chosen is not None else {}
+    for variable, keys in _OVERRIDES.items():
+        value = os.environ.get(variable)
+        if value:
+            _override(table, keys, value)
+    try:
+        settings = msgspec.convert(table, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{chosen or 'the environment'}: {error}") from None
+    _check_numbers(settings, str(chosen or "the environment"))
+    return settings
+
+
+def read_key(name: str, provider: Provider) -> Secret:
+    """The API key of a provider from the environment, an empty one if it needs none.
+
+    Raises:
+        ConfigError: The variable is not set or empty.
+    """
+    if not provider.api_key_env:
+        return Secret("")
+    key = os.environ.get(provider.api_key_env, "").strip()
+    if not key and provider.needs_key:
+        raise ConfigError(f"no API key for provider {name!r}: set the environment variable {provider.api_key_env}")
+    return Secret(key)
+
+
+def environment() -> Mapping[str, str]:
+    """A copy of the environment for a child process."""
+    return dict(os.environ)
+
+
+_OVERRIDES: Final[dict[str, tuple[str, ...]]] = {
+    "SUREFOOT_MODEL": ("model",),
+    "SUREFOOT_STORE": ("store", "path"),
+    "SUREFOOT_LOCAL_MODEL": ("local", "path"),
+    "SUREFOOT_CACHE": ("local", "cache"),
+}
+
+
+def _override(table: dict[str, Any], keys: tuple[str, ...], value: str) -> None:
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            return  # the conversion names the wrong type
+    table[keys[-1]] = value
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+
+
+def _check_numbers(settings: Settings, where: str) -> None:
+    positive = {
+        "model_timeout_s": settings.model_timeout_s,
+        "store.lease_s": settings.store.lease_s,
+        "retry.attempts": settings.retry.attempts,
+        "retry.base_s": settings.retry.base_s,
+        "retry.max_s": settings.retry.max_s,
+        "local.context_tokens": settings.local.context_tokens,
+        "local.max_waiting": settings.local.max_waiting,
+        **{f"providers.{name}.max_output_tokens": p.max_output_tokens for name, p in settings.providers.items()},
+    }
+    for name, value in positive.items():
+        if not 0 < value < float("inf"):
+            raise ConfigError(f"{where}: {name} = {value}: must be a positive number")
+    if settings.local.threads < 0:
+        raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")

@@ -1,0 +1,285 @@
+"""What can happen in a run: typed, append-only, versioned. The journal holds these and nothing else.
+
+A record (one append) is a JSON array of events; an event is a JSON object whose ``type`` names its class. Readers
+ignore fields they do not know; a field is never renamed or given another meaning: that takes a new class.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from surefoot.errors import StoreError
+from surefoot.types import JsonSchema, Label, Message, StopReason, ToolCall, Usage
+
+JOURNAL_VERSION: Final = 1
+
+Purpose = Literal["step", "final", "repair"]
+"""Why a model is called: an ordinary step, the last answer on the reserve, or to mend a structured answer."""
+
+
+class Event(Struct, frozen=True, tag_field="type", tag=True, omit_defaults=True, kw_only=True):
+    """Base of all events.
+
+    Attributes:
+        at: Wall time, seconds since 1970 UTC.
+    """
+
+    at: float
+
+
+class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
+    """The run exists; everything needed to continue it without the process that began it.
+
+    Attributes:
+        version: Version of this journal format.
+        run_id: Id of the run.
+        agent: Name of the agent.
+        model: Model string, for example ``openai:gpt-4.1``.
+        protocol: How the model speaks ReAct: ``native``, ``json`` or ``text``.
+        user: Whose run it is.
+        session: Conversation that it belongs to, "" for none.
+        messages: The conversation so far: system message, earlier turns, the question last.
+        limits: The limits as they were given, ``"unlimited"`` where there is none; USD in nano-dollars.
+        tools: What the model was told of its tools: a JSON array of `ToolSpec`, encoded once for all runs.
+        output_schema: JSON Schema of the structured answer, or None.
+        prices: Where the price came from, "" when it is unknown.
+    """
+
+    version: int = JOURNAL_VERSION
+    run_id: str
+    agent: str
+    model: str
+    protocol: str
+    user: str = ""
+    session: str = ""
+    messages: tuple[Message, ...]
+    limits: dict[str, int | float | str]
+    tools: Raw = Raw(b"[]")
+    output_schema: JsonSchema | None = None
+    prices: str = ""
+
+
+class ModelRequested(Event, frozen=True, tag="model_requested", kw_only=True):
+    """A hold is taken; only after this event may a byte go to the provider. One for each wire attempt.
+
+    Attributes:
+        step: Number of the step, from 1.
+        hold: Number of the hold within the run, from 1.
+        attempt: Attempt for the same request, from 1.
+        model: Model string that this attempt goes to.
+        purpose: Why the model is called.
+        max_tokens: What the provider is told not to exceed.
+        hold_tokens: Input bound plus ``max_tokens``.
+        hold_nano: The worst case in nano-dollars, 0 when the price is unknown.
+    """
+
+    step: int
+    hold: int
+    attempt: int = 1
+    model: str
+    purpose: Purpose = "step"
+    max_tokens: int
+    hold_tokens: int
+    hold_nano: int = 0
+
+
+class ModelReplied(Event, frozen=True, tag="model_replied", kw_only=True):
+    """The hold is settled: before the reply is read, whatever is in it.
+
+    Attributes:
+        hold: The hold that this settles.
+        message: The reply, as the model gave it.
+        joins: The message joins the conversation as it is; otherwise the `Thought` that follows does.
+        usage: Tokens as the provider reported them, None when it did not: then the full hold is charged.
+        tokens: Tokens charged.
+        nano: Nano-dollars charged.
+        finish_reason: ``stop``, ``tool_calls``, ``length``, ``content_filter`` or ``refusal``.
+        latency_ms: From the request to the end of the reply, milliseconds.
+        response_id: The provider's id of the reply, "" when it gave none.
+    """
+
+    hold: int
+    message: Message
+    joins: bool = False
+    usage: Usage | None = None
+    tokens: int
+    nano: int = 0
+    finish_reason: str
+    latency_ms: float
+    response_id: str = ""
+
+
+class ModelFailed(Event, frozen=True, tag="model_failed", kw_only=True):
+    """An attempt ended without a reply. The hold is released if nothing can have been billed, else charged in full.
+
+    Attributes:
+        hold: The hold that this settles.
+        code: ``code`` of the error, or ``cancelled``.
+        message: One line.
+        tokens: Tokens charged.
+        nano: Nano-dollars charged.
+        retry_in_s: Seconds until the next attempt, None when there is none.
+        latency_ms: From the request to the failure, milliseconds.
+    """
+
+    hold: int
+    code: str
+    message: str
+    tokens: int = 0
+    nano: int = 0
+    retry_in_s: float | None = None
+    latency_ms: float
+
+
+class Thought(Event, frozen=True, tag="thought", kw_only=True):
+    """What the protocol read in a reply that does not join the conversation as it is.
+
+    Attributes:
+        message: The canonical assistant message: thought as text, calls as `ToolCall`.
+        problem: What was wrong with the reply, "" if nothing; it joins the conversation as an observation.
+    """
+
+    message: Message
+    problem: str = ""
+
+
+class ToolIntended(Event, frozen=True, tag="tool_intended", kw_only=True):
+    """A tool is about to run; written before its effect.
+
+    Attributes:
+        call: The call.
+        effect: ``read`` or ``write``, "" for an unknown tool.
+        idempotency_key: ``run_id:step:call_id``, given to the tool.
+    """
+
+    call: ToolCall
+    effect: str = ""
+    idempotency_key: str = ""
+
+
+class ToolFinished(Event, frozen=True, tag="tool_finished", kw_only=True):
+    """A tool call has its result (or its refusal, or its error), which joins the conversation.
+
+    Attributes:
+        call_id: Id of the call.
+        name: Name of the tool.
+        content: What the model is shown.
+        label: Who wrote the content.
+        is_error: Whether the content reports a failure.
+        cut_bytes: How many bytes the output cap removed.
+        latency_ms: Run time, milliseconds; 0 if the call never ran.
+    """
+
+    call_id: str
+    name: str
+    content: str
+    label: Label
+    is_error: bool = False
+    cut_bytes: int = 0
+    latency_ms: float = 0.0
+
+
+class Nudged(Event, frozen=True, tag="nudged", kw_only=True):
+    """Surefoot tells the model something: answer now, or mend the answer. The text joins the conversation."""
+
+    text: str
+
+
+class BudgetWarning(Event, frozen=True, tag="budget_warning", kw_only=True):
+    """A limit is nearly used up; sent once for each limit.
+
+    Attributes:
+        limit: Name of the limit.
+        used: Amount used (nano-dollars for ``usd``).
+        of: The limit itself, in the same unit.
+    """
+
+    limit: str
+    used: float
+    of: float
+
+
+class LimitReached(Event, frozen=True, tag="limit_reached", kw_only=True):
+    """A limit leaves no room for another ordinary step; the last answer comes from the reserve.
+
+    Attributes:
+        limit: Name of the limit.
+        message: One line for a person.
+    """
+
+    limit: str
+    message: str
+
+
+class RunFinished(Event, frozen=True, tag="run_finished", kw_only=True):
+    """The end; nothing follows.
+
+    Attributes:
+        stop_reason: Why.
+        output: The answer as text (JSON text for a structured answer).
+        limit: The limit that ended it, "" if none did.
+        error_code: ``code`` of the error for ``stop_reason="error"``.
+        error: The error in one line.
+    """
+
+    stop_reason: StopReason
+    output: str = ""
+    limit: str = ""
+    error_code: str = ""
+    error: str = ""
+
+
+class TextDelta(Event, frozen=True, tag="text_delta", kw_only=True):
+    """A piece of the answer while it streams. Never journaled: the whole is in the reply's event."""
+
+    text: str
+
+
+JournalEvent = (
+    RunStarted
+    | ModelRequested
+    | ModelReplied
+    | ModelFailed
+    | Thought
+    | ToolIntended
+    | ToolFinished
+    | Nudged
+    | BudgetWarning
+    | LimitReached
+    | RunFinished
+)
+"""What a journal holds."""
+
+RunEvent = JournalEvent | TextDelta
+"""What ``Runtime.stream`` yields."""
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(list[JournalEvent])
+
+
+def encode_record(events: list[JournalEvent]) -> bytes:
+    """One record: a JSON array of events.
+
+    Half of a surrogate pair, which UTF-8 cannot carry, becomes a question mark: a model of the user's own may reply
+    with one, and the run must end in the journal all the same.
+    """
+    try:
+        return _encoder.encode(events)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(events), ensure_ascii=False).encode("utf-8", "replace")
+
+
+def decode_record(record: bytes) -> list[JournalEvent]:
+    """The events of one record.
+
+    Raises:
+        StoreError: Not a record of this or an earlier version.
+    """
+    try:
+        return _decoder.decode(record)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"the journal holds a record that this version cannot read: {error}") from None

@@ -1,0 +1,165 @@
+"""The journal, folded, is the run's state. The live run keeps its state by folding its own events as they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Final
+
+from surefoot.errors import StoreError
+from surefoot.journal.events import (
+    BudgetWarning,
+    LimitReached,
+    ModelFailed,
+    ModelReplied,
+    ModelRequested,
+    Nudged,
+    RunEvent,
+    RunFinished,
+    RunStarted,
+    Thought,
+    ToolFinished,
+    ToolIntended,
+)
+from surefoot.types import SYSTEM_LABEL, Label, Message, Part, Usage
+
+LAST_CALL: Final = Label("system", trusted=True, source="budget")
+"""Of the message that asks for the last answer: it holds for its own run, not for the next one of the session."""
+
+
+class RunState:
+    """Everything that is known of a run.
+
+    Attributes:
+        started: The first event, None before it.
+        messages: The conversation: system message first, then in order, tool results in the order of their calls.
+        usage: Tokens by kind, of the calls whose usage is known.
+        tokens: Tokens charged.
+        nano: Nano-dollars charged.
+        holds: Open holds by number: their events. After a crash these calls have an unknown outcome.
+        steps: Steps begun.
+        model_calls: Wire attempts.
+        tool_calls: Tool calls that were begun or refused.
+        intended: Tool calls begun and not finished, by call id: after a crash their outcome is unknown.
+        results: How many tool results are in the conversation.
+        limit: The limit that was reached, "" if none.
+        finished: The last event, None while the run goes on.
+        count: Events folded.
+        HANDLERS: What each class of event does to the state.
+    """
+
+    __slots__ = (
+        "_answers", "_open", "count", "finished", "holds", "intended", "limit", "messages", "model_calls", "nano",
+        "results", "started", "steps", "tokens", "tool_calls", "usage",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.started: RunStarted | None = None
+        self.messages: list[Message] = []
+        self.usage = Usage()
+        self.tokens = self.nano = 0
+        self.holds: dict[int, ModelRequested] = {}
+        self.steps = self.model_calls = self.tool_calls = self.results = 0
+        self.intended: dict[str, ToolIntended] = {}
+        self.limit = ""
+        self.finished: RunFinished | None = None
+        self.count = 0
+        self._open: tuple[str, ...] = ()
+        self._answers: dict[str, Message] = {}
+
+    def apply(self, event: RunEvent) -> None:
+        """Take one event in; `TextDelta` is never journaled and must not come here."""
+        _APPLY[type(event)](self, event)
+        self.count += 1
+
+    def _run_started(self, event: RunStarted) -> None:
+        self.started = event
+        self.messages.extend(event.messages)
+
+    def _model_requested(self, event: ModelRequested) -> None:
+        self.holds[event.hold] = event
+        self.model_calls += 1
+        self.steps = event.step
+
+    def _model_replied(self, event: ModelReplied) -> None:
+        del self.holds[event.hold]
+        if event.usage is not None:
+            self.usage += event.usage
+        self.tokens += event.tokens
+        self.nano += event.nano
+        if event.joins:
+            self._join(event.message)
+
+    def _model_failed(self, event: ModelFailed) -> None:
+        del self.holds[event.hold]
+        self.tokens += event.tokens
+        self.nano += event.nano
+
+    def _thought(self, event: Thought) -> None:
+        self._join(event.message)
+        if event.problem:
+            self.messages.append(Message.user(event.problem, SYSTEM_LABEL))
+
+    def _join(self, message: Message) -> None:
+        self.messages.append(message)
+        self._open = tuple([call.id for call in message.tool_calls])
+        self._answers = {}
+
+    def _tool_intended(self, event: ToolIntended) -> None:
+        self.intended[event.call.id] = event
+
+    def _tool_finished(self, event: ToolFinished) -> None:
+        self.intended.pop(event.call_id, None)
+        self.tool_calls += 1
+        self.results += 1
+        answers = self._answers
+        answers[event.call_id] = Message(
+            "tool", (Part(event.content, event.label),), tool_call_id=event.call_id, is_error=event.is_error
+        )
+        if len(answers) == len(self._open):  # results join the conversation in the order of their calls
+            self.messages.extend([answers[call_id] for call_id in self._open])
+
+    def _nudged(self, event: Nudged) -> None:
+        self.messages.append(Message.user(event.text, LAST_CALL if self.limit else SYSTEM_LABEL))
+
+    def _budget_warning(self, event: BudgetWarning) -> None:
+        """A warning changes nothing but the count."""
+
+    def _limit_reached(self, event: LimitReached) -> None:
+        self.limit = event.limit
+
+    def _run_finished(self, event: RunFinished) -> None:
+        self.finished = event
+
+    HANDLERS: ClassVar[dict[type, Callable[[RunState, Any], None]]] = {
+        RunStarted: _run_started,
+        ModelRequested: _model_requested,
+        ModelReplied: _model_replied,
+        ModelFailed: _model_failed,
+        Thought: _thought,
+        ToolIntended: _tool_intended,
+        ToolFinished: _tool_finished,
+        Nudged: _nudged,
+        BudgetWarning: _budget_warning,
+        LimitReached: _limit_reached,
+        RunFinished: _run_finished,
+    }
+
+
+_APPLY: Final = RunState.HANDLERS
+
+
+def fold(events: Iterable[RunEvent]) -> RunState:
+    """The state after ``events``.
+
+    Raises:
+        StoreError: The events are not one run's journal from its beginning, in order.
+    """
+    state = RunState()
+    for event in events:
+        if isinstance(event, RunStarted) != (state.count == 0):
+            raise StoreError(f"the journal is out of order: event {state.count} is {type(event).__name__}")
+        try:
+            state.apply(event)
+        except KeyError as error:
+            raise StoreError(f"the journal is out of order: event {state.count} settles unknown hold {error}") from None
+    return state

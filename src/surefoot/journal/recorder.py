@@ -1,0 +1,28 @@
+"""What one run writes: events gathered into numbered records."""
+
+from __future__ import annotations
+
+from surefoot.journal.events import JournalEvent, encode_record
+
+
+class Recorder:
+    """Gathers a run's events into records.
+
+    Attributes:
+        pending: Events that are not in a record yet, in order; append to it.
+        taken: How many events are in records.
+    """
+
+    __slots__ = ("pending", "taken")
+
+    def __init__(self) -> None:
+        self.pending: list[JournalEvent] = []
+        self.taken = 0
+
+    def take(self, *, keep: int = 0) -> tuple[int, bytes]:
+        """The next record and the number of its first event; the last ``keep`` events wait for the one after it."""
+        pending, first = self.pending, self.taken
+        end = len(pending) - keep
+        self.pending = pending[end:]
+        self.taken = first + end
+        return first, encode_record(pending[:end] if keep else pending)

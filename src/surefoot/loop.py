@@ -1,0 +1,282 @@
+"""ReAct as one async generator: `react`. Streaming iterates it, ``run`` drains it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Final
+
+from surefoot.budget.ledger import Shortage
+from surefoot.errors import BudgetExceeded, OutputInvalid, RunLost, StoreError, SurefootError
+from surefoot.journal.events import (
+    BudgetWarning,
+    LimitReached,
+    Nudged,
+    Purpose,
+    RunEvent,
+    RunFinished,
+    RunStarted,
+    TextDelta,
+    Thought,
+)
+from surefoot.model_call import ModelCall
+from surefoot.models.base import Reply
+from surefoot.protocol.base import Turn
+from surefoot.run import Run
+from surefoot.tool_calls import cut_text, run_tools
+from surefoot.types import Message, StopReason
+
+FINISH_TIMEOUT_S: Final = 5.0
+"""How long the last record of a cancelled run may take to reach the disk."""
+DIGEST_BYTES: Final = 2_000
+"""Bytes of findings in an answer that no model wrote."""
+_BLOCKED: Final = ("content_filter", "refusal")
+FINAL_NUDGE: Final = (
+    "The budget of this run is at its end ({why}). Call no more tools. Give your final answer now from what is known "
+    "so far, and say what is missing."
+)
+
+_log = logging.getLogger(__name__)
+
+
+async def drive(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent], None]:
+    """`react`, where a cancellation that was asked of Surefoot (see `Run.cancel`) is an ordinary end.
+
+    Raises:
+        SurefootError: As `react`.
+    """
+    async with aclosing(react(run, started)) as batches:
+        try:
+            while True:
+                run.task = task = asyncio.current_task()
+                assert task is not None, "a run is driven by a task"
+                others = task.cancelling()
+                try:
+                    if not run.cancelled:
+                        batch = await anext(batches, None)
+                    elif run.state.finished is None:
+                        batch = await batches.athrow(asyncio.CancelledError())
+                    else:  # the runtime has ended it between two events
+                        batch = run.take_news()
+                except asyncio.CancelledError:
+                    if not run.cancelled or task.cancelling() - run.interrupted > others:
+                        raise  # the task itself shall end, whatever was asked of the run
+                    batch = run.take_news()
+                finally:
+                    run.task = None
+                    if run.interrupted:
+                        run.interrupted = False
+                        task.uncancel()
+                if not batch:
+                    return
+                yield batch
+        finally:
+            if run.over is not None and not run.over.done():
+                run.over.set_result(None)
+
+
+async def stop_runs(runs: Sequence[Run]) -> None:
+    """Cancel runs, and wait until their ends are written: at most `FINISH_TIMEOUT_S`.
+
+    Raises:
+        StoreError: One of the ends could not be written.
+    """
+    try:
+        async with asyncio.timeout(FINISH_TIMEOUT_S):
+            await asyncio.gather(*[_stop(run) for run in runs])
+    except TimeoutError:
+        _log.warning("some of %d runs were still busy %g s after they were cancelled", len(runs), FINISH_TIMEOUT_S)
+
+
+async def _stop(run: Run) -> None:
+    run.cancel()
+    if run.task is None:  # its reader is busy elsewhere, and may never ask for the next event
+        await _abandon(run)
+    else:
+        run.over = asyncio.get_running_loop().create_future()
+        await run.over
+
+
+async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent], None]:
+    """The run, from its first event to its last, in batches of events as they happen.
+
+    Closing the generator, or cancelling its task, settles the call in flight in full and ends the run as cancelled.
+
+    Raises:
+        SurefootError: The run failed; `RunFinished` with the same error is the last event before.
+        BudgetExceeded: A limit was reached and ``on_limit="raise"``.
+    """
+    call = ModelCall(run)
+    try:
+        run.emit(started)
+        run.abandon = call.abandon
+        call.open()
+        purpose = await _hold_budget(run, call)
+        while purpose is not None:
+            call.begin(purpose)
+            await run.write(must_wait=True)
+            if run.live:
+                yield run.take_news()
+                async with aclosing(call.stream()) as texts:
+                    async for text in texts:
+                        yield [TextDelta(at=run.desk.clock.now(), text=text)]
+            else:
+                await call.respond()
+            purpose = await _follow(run, call, purpose)
+        if run.state.finished is None:  # nothing fits any more, and no model has said the last word
+            _end(run, "budget", _digest(run), limit=run.state.limit)
+        await run.write_end()
+        if run.live:
+            yield run.take_news()
+    except (asyncio.CancelledError, GeneratorExit):
+        await _abandon(run)
+        raise
+    except (RunLost, StoreError):
+        raise  # after a record that is not in the journal nothing more may be written; the lease tells of the rest
+    except Exception as error:
+        await _fail(run, error)
+        if run.live:
+            yield run.take_news()
+        raise
+
+
+async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None:
+    """Take the reply or the failure in, and reserve the call that follows. None: the run is at its end."""
+    if call.reply is not None:
+        await _take_reply(run, call, call.reply)
+        return await _hold_budget(run, call) if run.state.finished is None else None
+    shortage = await call.recover()
+    if shortage is None:
+        return purpose
+    return None if run.final_only else await _hold_last(run, call, shortage)
+
+
+async def _hold_budget(run: Run, call: ModelCall) -> Purpose | None:
+    """Reserve the next call. None: there is no room, not even for a last answer."""
+    account = run.account
+    shortage = account.last_step(run.desk.clock.monotonic())
+    if shortage is None:
+        shortage = await call.hold(final=account.limits.on_limit == "raise")
+    if shortage is None:
+        return "repair" if run.repairs_left < run.compiled.repairs else "step"
+    return await _hold_last(run, call, shortage)
+
+
+async def _hold_last(run: Run, call: ModelCall, shortage: Shortage) -> Purpose | None:
+    """Tell the model to answer now, and reserve the call from what is kept for it. None: not even that fits."""
+    _reach(run, shortage)
+    run.emit(Nudged(at=run.desk.clock.now(), text=FINAL_NUDGE.format(why=shortage.message)))
+    run.final_only = True
+    return "final" if await call.hold(final=True) is None else None
+
+
+def _reach(run: Run, shortage: Shortage) -> None:
+    run.emit(LimitReached(at=run.desk.clock.now(), limit=shortage.limit, message=shortage.message))
+    if run.account.limits.on_limit == "raise":
+        raise BudgetExceeded(f"run {run.run_id} stopped: {shortage.message}", limit=shortage.limit)
+
+
+async def _take_reply(run: Run, call: ModelCall, reply: Reply) -> None:
+    """Settle, read, and do what the reply says: act, answer, or hear what was wrong with it."""
+    call.settle()
+    turn = run.compiled.protocol.parse(reply.message, run.stage)
+    message = _canonical(turn, reply.message)
+    joins = message is reply.message and not turn.problem
+    call.tell_reply(joins=joins)
+    if not joins:
+        run.emit(Thought(at=run.desk.clock.now(), message=message, problem=turn.problem))
+    for warned in run.account.warnings(run.desk.clock.monotonic()):
+        run.emit(BudgetWarning(at=run.desk.clock.now(), limit=warned.limit, used=warned.used, of=warned.of))
+    if turn.answer is not None or reply.finish_reason in _BLOCKED:
+        _answer(run, call, reply, turn.answer or reply.message.text)
+    elif run.final_only:  # it was told to answer and did not: asking again would only spend more
+        _end(run, "budget", _digest(run), limit=run.state.limit)
+    elif turn.calls:
+        shortage = run.account.tool_shortage(len(turn.calls))
+        if shortage is not None:
+            _reach(run, shortage)
+        await run_tools(run, turn.calls, call.room_bytes())
+
+
+def _canonical(turn: Turn, message: Message) -> Message:
+    if turn.problem:
+        return message
+    if turn.calls == message.tool_calls and (turn.thought if turn.calls else turn.answer) == message.text:
+        return message
+    text = turn.thought if turn.calls else turn.answer or ""
+    return Message.assistant(text, turn.calls, message.blocks)
+
+
+def _answer(run: Run, call: ModelCall, reply: Reply, text: str) -> None:
+    """End the run with the answer, or ask for a better one."""
+    answer_type = run.compiled.answer
+    stop_reason: StopReason = "budget" if run.final_only else "final"
+    limit = run.state.limit
+    if reply.finish_reason == "content_filter" or reply.finish_reason == "refusal":  # noqa: PLR1714 - narrows the type
+        stop_reason, limit = reply.finish_reason, ""
+    elif reply.finish_reason == "length":
+        limit = limit or call.fit.limit
+        stop_reason = "budget" if limit else "length"
+    elif answer_type is not None:
+        try:
+            run.value = answer_type.decode(text)
+        except ValueError as error:
+            if run.repairs_left > 0 and not run.final_only:
+                run.repairs_left -= 1
+                run.emit(Nudged(at=run.desk.clock.now(), text=f"The answer does not fit: {error}. Answer again."))
+                return
+            if not run.final_only:
+                raise OutputInvalid(f"run {run.run_id}: the answer does not match its type: {error}") from None
+    _end(run, stop_reason, text, limit=limit)
+
+
+def _end(
+    run: Run, stop_reason: StopReason, output: str = "", *, limit: str = "", error: Exception | None = None
+) -> None:
+    code = "" if error is None else error.code if isinstance(error, SurefootError) else "internal"
+    text = "" if error is None else str(error) or type(error).__name__
+    run.emit(
+        RunFinished(
+            at=run.desk.clock.now(), stop_reason=stop_reason, output=output, limit=limit, error_code=code, error=text
+        )
+    )
+
+
+def _digest(run: Run) -> str:
+    """What was found so far, when the budget leaves no call to say it."""
+    state = run.state
+    found = [f"- {message.text}" for message in state.messages if message.role == "tool" and not message.is_error]
+    thoughts = [message.text for message in state.messages if message.role == "assistant" and message.text]
+    lines = [f"Stopped before an answer: the limit on {state.limit} was reached."]
+    if found:
+        lines += ["Found so far:", *found]
+    elif thoughts:
+        lines += ["Last thought:", thoughts[-1]]
+    else:
+        lines.append("Nothing was found yet.")
+    text = "\n".join(lines)
+    return text if len(text.encode()) <= DIGEST_BYTES else cut_text(text, DIGEST_BYTES)[0]
+
+
+async def _fail(run: Run, error: Exception) -> None:
+    """Close the journal of a run that cannot go on."""
+    if run.state.finished is not None:
+        return  # the end itself could not be written: the lease will tell that the run is lost
+    run.abandon("internal", f"the run failed while the model was answering: {type(error).__name__}")
+    stopped = isinstance(error, BudgetExceeded)
+    _end(run, "budget" if stopped else "error", _digest(run) if stopped else "", limit=run.state.limit, error=error)
+    await run.write_end()
+
+
+async def _abandon(run: Run) -> None:
+    """Close the journal of a cancelled run; bounded in time, and not cut short by the cancellation itself."""
+    if run.state.finished is not None:
+        return
+    run.abandon("cancelled", "the run was cancelled while the model was answering")
+    _end(run, "cancelled")
+    writing = asyncio.ensure_future(run.write_end())
+    await asyncio.wait({writing}, timeout=FINISH_TIMEOUT_S)
+    if writing.done():
+        writing.result()

@@ -1,0 +1,281 @@
+"""One call of the model: hold the worst case, attempt, settle, and again while it is worth it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from msgspec.json import encode as encode_json
+
+from surefoot.budget.ledger import Charge, Fit, Hold, Shortage, is_plausible
+from surefoot.errors import ModelBroken, ModelError
+from surefoot.journal.events import ModelFailed, ModelReplied, ModelRequested, Purpose
+from surefoot.models.base import Options, Prompt, Reply
+from surefoot.retry import delay_before_retry
+from surefoot.run import Run
+from surefoot.types import JsonSchema, Usage
+
+_TIMER_SLACK_S: Final = 0.01
+"""A timer may fire this much before its time; a failure that near the deadline is the deadline's."""
+
+
+class ModelCall:
+    """All calls of one run's model, one at a time, on one growing prompt.
+
+    Attributes:
+        reply: The reply that came and is not settled yet, None if there is none.
+        fit: How many output tokens the last hold allows, and what lowered them.
+    """
+
+    __slots__ = (
+        "_asked_at", "_attempt", "_charge", "_exact", "_failure", "_hold", "_is_sent", "_measured", "_options",
+        "_prompt", "_run", "_schema", "_settled", "_shown", "_size", "_untold", "_usage", "fit", "reply",
+    )  # fmt: skip
+
+    _prompt: Prompt
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._shown = 0  # messages of the state that are in the prompt
+        self._exact: list[int] = []  # exact tokens of each message counted so far
+        self._measured = 0, 0  # the provider's count of a prompt, and the size of that prompt
+        self._size = 0
+        self._hold: Hold | None = None
+        self._failure: ModelError | None = None
+        self._attempt = 0
+        self._asked_at = 0.0
+        self._options = Options()
+        self._schema: JsonSchema | None = None
+        self._settled = 0
+        self._usage: Usage | None = None
+        self._charge = Charge(0, 0)
+        self._is_sent = False
+        self._untold: Reply | None = None  # settled, and not in the journal yet
+        self.fit = Fit(0)
+        self.reply: Reply | None = None
+
+    def open(self) -> None:
+        """Begin the prompt."""
+        compiled = self._run.compiled
+        self._prompt = compiled.model.open(compiled.native_specs, compiled.temperature)
+
+    async def hold(self, *, final: bool) -> Shortage | None:
+        """Reserve the worst case of the next attempt, or say what leaves no room."""
+        compiled, account, clock = self._run.compiled, self._run.account, self._run.desk.clock
+        self._show_messages()
+        bound = self.bound()
+        if not compiled.protocol.native_tools:
+            self._schema = compiled.protocol.response_schema(self._run.stage)
+        if self._schema is not None and not compiled.model.profile.trusts_usage:
+            bound += len(encode_json(self._schema))  # some providers show the model the schema, and bill it
+        fit = account.fit(bound, compiled.max_tokens, final=final, now=clock.monotonic())
+        if type(fit) is Shortage or fit.limit:  # an exact count is slow: only where the cheap bound does not fit
+            bound = await self._count_exactly(bound)
+            fit = account.fit(bound, compiled.max_tokens, final=final, now=clock.monotonic())
+        if isinstance(fit, Shortage):
+            return fit
+        self.fit = fit
+        self._hold = account.reserve(bound, fit.max_tokens)
+        return None
+
+    def bound(self) -> int:
+        """Upper bound of the prompt's tokens, the best that costs nothing to know.
+
+        What was measured once (by an exact tokenizer, or by a provider that is trusted to count) stays measured: only
+        what has joined since is bounded by its bytes.
+        """
+        size = self._prompt.size
+        tokens, measured_size = self._measured
+        return tokens + size - measured_size if tokens else size
+
+    def room_bytes(self) -> int:
+        """Bytes that may join the conversation so that a last answer still fits the budget."""
+        self._show_messages()
+        return self._run.account.room_for_text(self.bound())
+
+    def begin(self, purpose: Purpose) -> None:
+        """Write down that an attempt is made. Nothing may be sent before this is in the journal."""
+        run, hold = self._run, self._hold
+        assert hold is not None, "hold() came first"
+        self._attempt += 1
+        self.reply = self._failure = None
+        self._is_sent = False
+        if self._attempt == 1:
+            run.account.steps += 1
+        if self._options.allow_tools is run.final_only or self._options.response_schema is not self._schema:
+            self._options = Options(not run.final_only, self._schema)
+        run.emit(
+            ModelRequested(
+                at=run.desk.clock.now(),
+                step=run.account.steps,
+                hold=hold.number,
+                attempt=self._attempt,
+                model=run.compiled.model.profile.id,
+                purpose=purpose,
+                max_tokens=hold.max_tokens,
+                hold_tokens=hold.tokens,
+                hold_nano=hold.nano,
+            )
+        )
+        self._size = self._prompt.size
+        self._asked_at = run.desk.clock.monotonic()
+
+    async def respond(self) -> None:
+        """One attempt for a whole reply; `settle` tells how it ended."""
+        hold = self._hold
+        assert hold is not None, "hold() came first"
+        timeout_s = self._send()
+        try:
+            reply = await self._run.compiled.model.respond(self._prompt, hold.max_tokens, self._options, timeout_s)
+        except ModelError as error:
+            self._failure = error
+        else:
+            assert isinstance(reply, Reply), "a Model responds with a Reply"
+            self.reply = reply
+
+    async def stream(self) -> AsyncGenerator[str, None]:
+        """One attempt whose text is handed out while it comes; `settle` tells how it ended."""
+        hold, protocol = self._hold, self._run.compiled.protocol
+        assert hold is not None, "hold() came first"
+        text = seen = ""
+        timeout_s = self._send()
+        pieces = self._run.compiled.model.stream(self._prompt, hold.max_tokens, self._options, timeout_s)
+        try:
+            async for piece in pieces:
+                if isinstance(piece, Reply):
+                    self.reply = piece
+                elif protocol.native_tools:
+                    yield piece
+                else:
+                    text += piece
+                    visible = protocol.visible(text)
+                    if len(visible) > len(seen):
+                        yield visible[len(seen) :]
+                        seen = visible
+        except ModelError as error:
+            self._failure = error
+        except BaseException:  # whoever reads has gone away: so must the connection, now and not with the garbage
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+            raise
+        if self.reply is None and self._failure is None:
+            self._failure = ModelBroken("the model's stream ended without a reply")
+
+    def settle(self) -> None:
+        """Charge the reply that came. Called before the reply is read."""
+        hold, reply = self._hold, self.reply
+        assert hold is not None, "hold() came first"
+        assert reply is not None, "there is a reply"
+        self.reply = None
+        usage = reply.usage
+        if usage is not None and not is_plausible(usage):
+            usage = None
+        self._charge = self._run.account.settle(hold, usage)
+        self._hold = None
+        self._attempt = 0
+        self._settled, self._usage, self._untold = hold.number, usage, reply
+        if usage is not None and self._run.compiled.model.profile.trusts_usage:
+            self._measured = usage.input_tokens, self._size
+
+    def tell_reply(self, *, joins: bool) -> None:
+        """The event of the reply that was settled; ``joins`` as in `ModelReplied`."""
+        run, reply, charge = self._run, self._untold, self._charge
+        assert reply is not None, "settle() came first"
+        clock = run.desk.clock
+        self._untold = None
+        run.emit(
+            ModelReplied(
+                at=clock.now(),
+                hold=self._settled,
+                message=reply.message,
+                joins=joins,
+                usage=self._usage,
+                tokens=charge.tokens,
+                nano=charge.nano,
+                finish_reason=reply.finish_reason,
+                latency_ms=(clock.monotonic() - self._asked_at) * 1e3,
+                response_id=reply.response_id,
+            )
+        )
+
+    async def recover(self) -> Shortage | None:
+        """After a failed attempt: settle it, wait and hold again, or say what leaves no room for another attempt.
+
+        What is kept for the last answer stays kept, unless the attempt is that answer.
+
+        Raises:
+            ModelError: No further attempt is worth it.
+        """
+        run, error = self._run, self._failure
+        assert error is not None, "the attempt failed"
+        clock = run.desk.clock
+        delay = delay_before_retry(error, self._attempt, run.desk.retry, clock, run.account.deadline)
+        self._fail(error.code, str(error), sent=error.sent, delay=delay)
+        if delay is None:
+            if clock.monotonic() >= run.account.deadline - _TIMER_SLACK_S:
+                self._attempt = 0
+                return Shortage("seconds", f"the {run.account.limits.seconds} s are over")
+            raise error
+        await run.write(must_wait=False)
+        await asyncio.sleep(delay)
+        shortage = await self.hold(final=run.final_only or run.account.limits.on_limit == "raise")
+        if shortage is not None:
+            self._attempt = 0  # what comes next is another request
+        return shortage
+
+    def abandon(self, code: str, message: str) -> None:
+        """Settle an attempt that nobody waits for any more: in full, unless it was never sent or has its reply."""
+        if self._hold is not None and self.reply is not None:
+            self.settle()
+        if self._hold is not None:
+            self._fail(code, message, sent=self._is_sent, delay=None)
+        elif self._untold is not None:
+            self.tell_reply(joins=False)
+
+    def _fail(self, code: str, message: str, *, sent: bool, delay: float | None) -> None:
+        run, hold = self._run, self._hold
+        assert hold is not None, "only an open hold can fail"
+        self._hold = None
+        charge = run.account.settle(hold, None) if sent else run.account.release(hold)
+        clock = run.desk.clock
+        run.emit(
+            ModelFailed(
+                at=clock.now(),
+                hold=hold.number,
+                code=code,
+                message=message,
+                tokens=charge.tokens,
+                nano=charge.nano,
+                retry_in_s=delay,
+                latency_ms=(clock.monotonic() - self._asked_at) * 1e3,
+            )
+        )
+
+    def _send(self) -> float:
+        """Note that the attempt may be billed from now on; seconds that it may take."""
+        run = self._run
+        self._is_sent = True
+        self._asked_at = run.desk.clock.monotonic()
+        return min(run.desk.timeout_s, run.account.deadline - self._asked_at)
+
+    def _show_messages(self) -> None:
+        messages = self._run.state.messages
+        if self._shown < len(messages):
+            render = self._run.compiled.protocol.render
+            for message in messages[self._shown :]:
+                self._prompt.append(render(message))
+            self._shown = len(messages)
+
+    async def _count_exactly(self, bound: int) -> int:
+        """The exact count where the model's tokenizer is known, else ``bound``."""
+        compiled = self._run.compiled
+        if compiled.counter is None:
+            return bound
+        messages = self._run.state.messages[len(self._exact) : self._shown]
+        new = [compiled.protocol.render(message) for message in messages]
+        tools, counts = await asyncio.to_thread(compiled.counter.count, compiled.native_specs, new, self._schema)
+        self._exact.extend(counts)
+        exact = tools + sum(self._exact)
+        self._measured = exact, self._prompt.size
+        return exact

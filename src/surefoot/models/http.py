@@ -1,0 +1,330 @@
+"""The one HTTP client: a pool of connections to the providers. The only file that names the HTTP library.
+
+What the library is used for, and what it is kept from doing:
+
+* No retries and no redirects: each call sends at most one request (a redirect would carry the key elsewhere); only
+  `download`, which sends no key, follows them.
+* Proxies come from the environment (``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``, ``NO_PROXY``), but never for
+  loopback: a model on this machine is not behind a proxy.
+* An idle connection is dropped after `IDLE_TIMEOUT_S`, before common servers do it (uvicorn: 5 s). A request that goes
+  out on a connection which the server closes at that moment has an unknown outcome, and costs its whole hold.
+* A cancelled `HttpClient.post` frees the caller at once; the library gives the connection up when the answer comes or
+  the timeout of the request is over. A cancelled stream closes its connection as soon as headers have come.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncGenerator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, urlsplit
+
+from surefoot.errors import ConfigError, ModelBroken, ModelError, ModelUnreachable
+from surefoot.models.status import HeaderLookup, Peer
+
+if TYPE_CHECKING:
+    from pyreqwest.client import Client
+    from pyreqwest.exceptions import DetailedPyreqwestError
+    from pyreqwest.http import HeaderMap, Url
+    from pyreqwest.request import RequestBuilder, StreamRequest
+    from pyreqwest.response import Response, ResponseBodyReader
+
+CONNECT_TIMEOUT_S: Final = 10.0
+IDLE_TIMEOUT_S: Final = 4.0
+MAX_BODY_BYTES: Final = 32 << 20
+"""A reply beyond this, after decompression, is not read to its end."""
+
+_MIN_TIMEOUT_S: Final = 0.001
+_NOT_CONNECTED: Final = "client error (Connect)"  # the library's connector: DNS, TCP, proxy or TLS failed
+
+
+class Endpoint:
+    """Where requests go, with headers, prepared once.
+
+    Attributes:
+        peer: For messages.
+    """
+
+    __slots__ = ("client", "headers", "peer", "url")
+
+    def __init__(self, client: Client, url: Url, headers: HeaderMap, peer: Peer) -> None:
+        self.client = client
+        self.url = url
+        self.headers = headers
+        self.peer = peer
+
+
+def check_base_url(base_url: str, setting: str) -> SplitResult:
+    """The parts of a base URL.
+
+    Raises:
+        ConfigError: It is not an http or https URL with a host; names ``setting``.
+    """
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"{setting}: base_url {_mask(base_url)!r} is not a URL: {error}") from None
+    if parts.scheme not in {"http", "https"}:
+        raise ConfigError(f"{setting}: base_url {_mask(base_url)!r} must begin with http:// or https://")
+    if not parts.hostname or port == 0 or not base_url.isprintable() or " " in base_url or parts.fragment:
+        raise ConfigError(f"{setting}: base_url {_mask(base_url)!r} is not the address of an API, like https://host/v1")
+    return parts
+
+
+def find_address(parts: SplitResult) -> str:
+    """The URL without user, password, query and fragment: fit for messages."""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+
+
+class HttpClient:
+    """A pool of connections, shared by all models of a runtime.
+
+    Args:
+        max_connections: Requests in flight; further ones wait within their timeout.
+        connect_timeout_s: Longest time for DNS, TCP, proxy and TLS together.
+    """
+
+    def __init__(self, *, max_connections: int = 2_000, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+        self._max_connections = max_connections
+        self._connect_timeout_s = connect_timeout_s
+        self._clients: dict[bool, Client] = {}
+
+    def prepare(self, url: SplitResult, headers: Mapping[str, str], peer: Peer) -> Endpoint:
+        """Where requests will go.
+
+        Args:
+            url: The full URL, from `check_base_url`.
+            headers: Sent with each request.
+            peer: For messages.
+
+        Raises:
+            ConfigError: A header value cannot be sent, or the library does not take the URL.
+        """
+        from pyreqwest.http import HeaderMap, Url
+
+        for name, value in headers.items():
+            if not (value.isascii() and value.isprintable()):
+                raise ConfigError(
+                    f"{peer.model}: the value of {name} holds a character that a header cannot carry; "
+                    f"check {peer.key_setting}"
+                )
+        try:
+            target = Url(url.geturl())
+        except ValueError as error:
+            raise ConfigError(f"{peer.model}: base_url {peer.address} is not a URL: {error}") from None
+        lines = HeaderMap()
+        for name, value in headers.items():
+            lines.insert(name, value, is_sensitive=True)
+        return Endpoint(self._find_client(direct=_is_loopback(url)), target, lines, peer)
+
+    async def post(self, endpoint: Endpoint, body: bytes, timeout_s: float) -> tuple[int, HeaderLookup, bytes]:
+        """One request and its whole answer: status, headers and body, whatever the status.
+
+        Args:
+            endpoint: Where to.
+            body: JSON.
+            timeout_s: For all of it, from the wait for a connection to the last byte.
+
+        Raises:
+            ModelUnreachable: Nothing was sent.
+            ModelBroken: The outcome is unknown.
+        """
+        try:
+            async with _build(endpoint, body, timeout_s).build_streamed() as response:
+                length = response.get_header("content-length")
+                if length is not None and int(length) <= MAX_BODY_BYTES:
+                    data = (await response.bytes()).to_bytes()
+                else:
+                    data = await _read_capped(response.body_reader, endpoint.peer)
+                return response.status, response.get_header, data
+        except _failures() as error:
+            raise _translate(error, endpoint.peer, timeout_s) from None
+
+    async def open(self, endpoint: Endpoint, body: bytes, timeout_s: float) -> HttpStream:
+        """One request and an answer whose body is read as it comes; the caller closes it.
+
+        Args:
+            endpoint: Where to.
+            body: JSON.
+            timeout_s: For all of it, to the last byte of the stream.
+
+        Raises:
+            ModelUnreachable: Nothing was sent.
+            ModelBroken: The outcome is unknown.
+        """
+        # Without the limit the library hands nothing out before 64 KiB have gathered.
+        request = _build(endpoint, body, timeout_s).streamed_read_buffer_limit(0).build_streamed()
+        try:
+            response = await request.__aenter__()
+        except _failures() as error:
+            raise _translate(error, endpoint.peer, timeout_s) from None
+        return HttpStream(request, response, endpoint.peer, timeout_s)
+
+    async def close(self) -> None:
+        """Give all connections up; requests in flight end as `ModelBroken`."""
+        clients = list(self._clients.values())
+        self._clients.clear()
+        for client in clients:
+            await client.close()
+
+    def _find_client(self, *, direct: bool) -> Client:
+        client = self._clients.get(direct)
+        if client is None:
+            from pyreqwest.client import ClientBuilder
+
+            builder = (
+                ClientBuilder()
+                .max_connections(self._max_connections)
+                .connect_timeout(timedelta(seconds=self._connect_timeout_s))
+                .pool_idle_timeout(timedelta(seconds=IDLE_TIMEOUT_S))
+                .follow_redirects(enable=False)
+                .referer(enable=False)
+                .user_agent("surefoot")
+            )
+            client = self._clients[direct] = (builder.no_proxy() if direct else builder).build()
+        return client
+
+
+class HttpStream:
+    """An answer whose body is still coming.
+
+    Attributes:
+        status: HTTP status.
+        header: Looks up response headers.
+    """
+
+    __slots__ = ("_bytes_read", "_peer", "_read_chunk", "_request", "_timeout_s", "header", "status")
+
+    def __init__(self, request: StreamRequest, response: Response, peer: Peer, timeout_s: float) -> None:
+        self.status = response.status
+        self.header: HeaderLookup = response.get_header
+        self._request = request
+        self._read_chunk = response.body_reader.read_chunk
+        self._peer = peer
+        self._timeout_s = timeout_s
+        self._bytes_read = 0
+
+    async def read(self) -> bytes:
+        """The next bytes as they came, b"" at the end.
+
+        Raises:
+            ModelBroken: The stream was cut, is too long, or the time is over.
+        """
+        try:
+            chunk = await self._read_chunk()
+        except _failures() as error:
+            raise _translate(error, self._peer, self._timeout_s) from None
+        if chunk is None:
+            return b""
+        self._bytes_read += len(chunk)
+        if self._bytes_read > MAX_BODY_BYTES:
+            raise _build_overflow(self._peer)
+        return chunk.to_bytes()
+
+    async def read_all(self) -> bytes:
+        """The rest, for an error answer.
+
+        Raises:
+            ModelBroken: As `read`.
+        """
+        chunks: list[bytes] = []
+        while chunk := await self.read():
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def close(self) -> None:
+        """Give the connection back, or up if the body has not ended."""
+        await self._request.__aexit__(None, None, None)
+
+
+async def download(url: str, *, connect_timeout_s: float, read_timeout_s: float) -> AsyncGenerator[bytes, None]:
+    """A public file in pieces; redirects are followed, for files are stored elsewhere than they are published.
+
+    Args:
+        url: Where the file is.
+        connect_timeout_s: Longest time until there is a connection.
+        read_timeout_s: Longest time without a byte.
+
+    Raises:
+        ConfigError: That is no URL.
+        ModelUnreachable: There is no such server, or it does not give the file.
+        ModelBroken: The connection broke before the end.
+    """
+    from pyreqwest.client import ClientBuilder
+
+    parts = check_base_url(url, "local.url")
+    peer = Peer("download", find_address(parts), "local.url")
+    builder = ClientBuilder().connect_timeout(timedelta(seconds=connect_timeout_s)).user_agent("surefoot")
+    builder = builder.read_timeout(timedelta(seconds=read_timeout_s)).follow_redirects(enable=True)
+    try:
+        async with (
+            (builder.no_proxy() if _is_loopback(parts) else builder).build() as client,
+            client.get(url).build_streamed() as response,
+        ):
+            if response.status != 200:
+                raise ModelUnreachable(f"{peer.address} answers {response.status}", status=response.status)
+            while (chunk := await response.body_reader.read_chunk()) is not None:
+                yield chunk.to_bytes()
+    except _failures() as error:
+        raise _translate(error, peer, read_timeout_s) from None
+
+
+def _build(endpoint: Endpoint, body: bytes, timeout_s: float) -> RequestBuilder:
+    timeout = timedelta(seconds=max(timeout_s, _MIN_TIMEOUT_S))
+    return endpoint.client.post(endpoint.url).headers(endpoint.headers).body_bytes(body).timeout(timeout)
+
+
+async def _read_capped(reader: ResponseBodyReader, peer: Peer) -> bytes:
+    chunks: list[bytes] = []
+    total = 0
+    while (chunk := await reader.read_chunk()) is not None:
+        total += len(chunk)
+        if total > MAX_BODY_BYTES:
+            raise _build_overflow(peer)
+        chunks.append(chunk.to_bytes())
+    return b"".join(chunks)
+
+
+def _build_overflow(peer: Peer) -> ModelBroken:
+    return ModelBroken(f"{peer.model}: the reply from {peer.address} is longer than {MAX_BODY_BYTES >> 20} MiB")
+
+
+def _failures() -> type[DetailedPyreqwestError]:
+    """What to catch; looked up when something is caught, since the library is imported late."""
+    from pyreqwest.exceptions import DetailedPyreqwestError
+
+    return DetailedPyreqwestError
+
+
+def _translate(error: DetailedPyreqwestError, peer: Peer, timeout_s: float) -> ModelError:
+    """What an error of the library means.
+
+    Its class does not tell whether a request was sent (a timeout while the model thinks is a ``ConnectTimeoutError``);
+    the chain of causes does.
+    """
+    from pyreqwest.exceptions import PoolTimeoutError, RequestTimeoutError
+
+    causes = [cause["message"] for cause in error.details["causes"] or ()]
+    reason = peer.clean(causes[-1] if causes else error.message)
+    if isinstance(error, PoolTimeoutError):
+        return ModelUnreachable(f"{peer.model}: no connection became free within {timeout_s:g} s")
+    if _NOT_CONNECTED in causes:
+        return ModelUnreachable(f"{peer.model}: {peer.address} cannot be reached: {reason}")
+    if isinstance(error, RequestTimeoutError):
+        return ModelBroken(f"{peer.model}: no complete reply from {peer.address} within {timeout_s:g} s")
+    return ModelBroken(f"{peer.model}: the connection to {peer.address} broke: {reason}")
+
+
+def _is_loopback(url: SplitResult) -> bool:
+    host = url.hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _mask(base_url: str) -> str:
+    """A malformed URL as a message may show it: what stands before an @ or after a ? may be a secret."""
+    return base_url.rpartition("@")[2].partition("?")[0]

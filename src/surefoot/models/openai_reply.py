@@ -1,0 +1,274 @@
+"""Replies of OpenAI's Chat Completions: whole (message), or assembled from the pieces of a stream (delta)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from surefoot.errors import ModelBroken
+from surefoot.models.base import FinishReason, Reply
+from surefoot.models.status import Peer, build_reply_error
+from surefoot.models.wire import encode_json
+from surefoot.types import ASSISTANT_LABEL, Message, Part, ToolCall, Usage
+
+_FINISH: Final[dict[str, FinishReason]] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+}
+
+
+class _Part(Struct, gc=False):
+    type: str = ""
+    text: str | None = None
+
+
+class _Function(Struct, gc=False):
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+
+
+class _Call(Struct, gc=False):
+    id: str | None = None
+    function: _Function | None = None
+    index: int | None = None
+
+
+class _Message(Struct, gc=False):
+    content: str | list[_Part] | None = None
+    tool_calls: list[_Call] | None = None
+    refusal: str | None = None
+    function_call: _Function | None = None
+
+
+class _Choice(Struct, gc=False):
+    message: _Message | None = None
+    delta: _Message | None = None
+    finish_reason: str | None = None
+    index: int = 0
+
+
+class _PromptDetails(Struct, gc=False):
+    cached_tokens: int | None = None
+
+
+class _CompletionDetails(Struct, gc=False):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+
+
+class _Wire(Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    id: str | None = None
+    error: Any = None
+
+
+class _LooseWire(Struct, gc=False):
+    """The same, for usage and ids of a form that cannot be used."""
+
+    choices: list[_Choice] | None = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Wire).decode
+_decode_loosely = msgspec.json.Decoder(_LooseWire).decode
+
+
+def read_reply(body: bytes, peer: Peer) -> Reply:
+    """A whole reply.
+
+    Raises:
+        ModelBroken: It holds an error or cannot be read.
+    """
+    wire = _read(body, peer)
+    choices = wire.choices
+    message = choices[0].message if choices else None
+    if not choices or message is None:
+        raise build_reply_error(b'"it holds no message"', peer)
+    calls: tuple[ToolCall, ...] = ()
+    if message.tool_calls:
+        calls = tuple([_read_call(call.id, call.function) for call in message.tool_calls])
+    elif message.function_call is not None:
+        calls = (_read_call("", message.function_call),)
+    content = message.content
+    text = content if isinstance(content, str) else _join(content) if content else ""
+    return _build_reply(text, message.refusal, calls, choices[0].finish_reason, wire, peer)
+
+
+class ChatAssembly:
+    """See `surefoot.models.wire.Assembly`."""
+
+    __slots__ = ("_calls", "_finish", "_id", "_peer", "_places", "_refusal", "_text", "_usage", "is_done")
+
+    def __init__(self, peer: Peer) -> None:
+        self.is_done = False
+        self._peer = peer
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._calls: list[_PartialCall] = []
+        self._places: dict[int, int] = {}
+        self._finish: str | None = None
+        self._usage: _Usage | None = None
+        self._id: str | None = None
+
+    def take(self, payload: bytes) -> str:
+        """See `Assembly.take`."""
+        if payload == b"[DONE]":
+            self.is_done = True
+            return ""
+        wire = _read(payload, self._peer)
+        if self._id is None:
+            self._id = wire.id
+        text = ""
+        for choice in wire.choices or ():
+            if choice.index == 0:  # one reply was asked for
+                text += self._take_choice(choice)
+        usage = wire.usage
+        if usage is not None and self._finish is not None:  # one from before the end would count too little
+            self._usage = usage
+        return text
+
+    def _take_choice(self, choice: _Choice) -> str:
+        if choice.finish_reason is not None:
+            self._finish = choice.finish_reason
+        delta = choice.delta
+        if delta is None:
+            return ""
+        content = delta.content
+        if delta.tool_calls:
+            for call in delta.tool_calls:
+                self._add(call)
+        elif delta.function_call is not None:
+            self._add(_Call(None, delta.function_call, 0))
+        if delta.refusal:
+            self._refusal.append(delta.refusal)
+            return delta.refusal
+        if not content:
+            return ""
+        text = content if isinstance(content, str) else _join(content)
+        self._text.append(text)
+        return text
+
+    def finish(self) -> Reply:
+        """See `Assembly.finish`."""
+        if self._finish is None and not self.is_done:
+            raise ModelBroken(f"{self._peer.model}: the stream from {self._peer.address} was cut", status=200)
+        calls = tuple([ToolCall(call.id, call.name, "".join(call.arguments)) for call in self._calls])
+        refusal = "".join(self._refusal)
+        whole = _Wire(None, self._usage, self._id)
+        return _build_reply("".join(self._text), refusal, calls, self._finish, whole, self._peer)
+
+    def _add(self, delta: _Call) -> None:
+        """Find the call that a delta belongs to.
+
+        By its index; but servers leave the index out, or give 0 to each of several whole calls. A new id begins a new
+        call, and so does a name where there is no index.
+        """
+        function = delta.function or _Function()
+        place = len(self._calls) - 1 if delta.index is None else self._places.get(delta.index, -1)
+        call = self._calls[place] if place >= 0 else None
+        is_new = call is None or (delta.id and call.id and delta.id != call.id)
+        if call is None or is_new or (delta.index is None and not delta.id and function.name):
+            call = _PartialCall(delta.id or "", function.name or "", [])
+            if delta.index is not None:
+                self._places[delta.index] = len(self._calls)
+            self._calls.append(call)
+        call.id = call.id or delta.id or ""
+        call.name = call.name or function.name or ""
+        if function.arguments:
+            call.arguments.append(_read_arguments(function.arguments))
+
+
+class _PartialCall(Struct):
+    id: str
+    name: str
+    arguments: list[str]
+
+
+def _read(body: bytes, peer: Peer) -> _Wire:
+    try:
+        wire = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        wire = _read_loosely(body, peer)
+    if wire.error is not None:
+        raise build_reply_error(body, peer)
+    return wire
+
+
+def _read_loosely(body: bytes, peer: Peer) -> _Wire:
+    """A reply whose usage has another form than ours: it counts as a reply without usage, and is charged in full."""
+    try:
+        loose = _decode_loosely(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise build_reply_error(b"", peer) from None
+    return _Wire(loose.choices, error=loose.error)
+
+
+def _build_reply(  # noqa: PLR0917 - on the path of every step, where keywords cost
+    text: str, refusal: str | None, calls: tuple[ToolCall, ...], finish: str | None, wire: _Wire, peer: Peer
+) -> Reply:
+    if finish == "error":  # OpenRouter, when the provider behind it failed
+        raise build_reply_error(b'"the provider failed in the middle"', peer)
+    reason = _FINISH.get(finish or "", "stop")
+    if refusal:
+        text, reason = refusal, "refusal"
+    elif calls and reason == "stop":
+        reason = "tool_calls"
+    message = Message("assistant", (Part(text, ASSISTANT_LABEL),) if text else (), calls)
+    usage = wire.usage
+    return Reply(message, None if usage is None else _read_usage(usage), reason, wire.id or "")
+
+
+def _read_call(call_id: str | None, function: _Function | None) -> ToolCall:
+    if function is None:
+        return ToolCall(call_id or "", "", "")
+    arguments = function.arguments
+    if not isinstance(arguments, str):
+        arguments = _read_arguments(arguments)
+    return ToolCall(call_id or "", function.name or "", arguments)
+
+
+def _read_arguments(arguments: str | dict[str, Any] | None) -> str:
+    if arguments is None:
+        return ""
+    return arguments if isinstance(arguments, str) else encode_json(arguments).decode()
+
+
+def _join(parts: list[_Part]) -> str:
+    """The text of a content in parts; parts of another kind (reasoning) are left out."""
+    return "".join([part.text for part in parts if part.text and part.type in {"text", ""}])
+
+
+def _read_usage(usage: _Usage) -> Usage | None:
+    """Tokens in our convention, None where the provider's figures cannot be right.
+
+    Some providers leave hidden reasoning out of ``completion_tokens`` but not out of ``total_tokens``; the larger of
+    the two is what they bill.
+    """
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    if prompt is None or completion is None or prompt < 0 or completion < 0:
+        return None
+    if usage.total_tokens is not None and usage.total_tokens - prompt > completion:
+        completion = usage.total_tokens - prompt
+    details = usage.prompt_tokens_details
+    cached = details.cached_tokens if details is not None else None
+    if cached is None:
+        cached = usage.prompt_cache_hit_tokens or 0
+    spent = usage.completion_tokens_details
+    reasoning = (spent.reasoning_tokens or 0) if spent is not None else 0
+    if not 0 <= cached <= prompt or not 0 <= reasoning <= completion:
+        return None
+    return Usage(prompt, completion, cached, 0, reasoning)

@@ -1,0 +1,77 @@
+"""From a model string to a `Model`: ``provider:name``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from surefoot.config import KNOWN_PROVIDERS, Provider, Secret, Settings, read_key
+from surefoot.errors import ConfigError, NotFound
+from surefoot.models.base import Model, ModelProfile
+from surefoot.models.http import HttpClient
+from surefoot.models.openai_chat import OpenAIChat
+
+MAX_MODELS: Final = 256
+"""Models kept; the one made longest ago makes room."""
+
+
+def split_model(model: str) -> tuple[str, str]:
+    """Provider and name of a model string.
+
+    Raises:
+        ConfigError: There is no colon, or nothing before it.
+    """
+    provider, colon, name = model.partition(":")
+    if not colon or not provider:
+        raise ConfigError(f"model {model!r}: must be written provider:name, for example openai:gpt-4.1 or local:")
+    return provider, name
+
+
+class Models:
+    """The models of one runtime, each made once, over one pooled HTTP client."""
+
+    def __init__(self, settings: Settings, http: Callable[[], HttpClient]) -> None:
+        """Make models from the providers of ``settings``; ``http`` gives the client when the first one is needed."""
+        self._settings = settings
+        self._http = http
+        self._made: dict[str, Model] = {}
+
+    def find(self, model: str) -> Model:
+        """The model of that string.
+
+        Raises:
+            ConfigError: The string is malformed, or the provider's key is not set.
+            NotFound: No such provider.
+        """
+        made = self._made.get(model)
+        if made is not None:
+            return made
+        name, wire_name = split_model(model)
+        provider = self._settings.provider(name)
+        if provider is None:
+            known = ", ".join(sorted({*KNOWN_PROVIDERS, *self._settings.providers, "local"}))
+            raise NotFound(f"model {model!r}: no provider {name!r}; known are {known}; add [providers.{name}] to use it")
+        if not wire_name:
+            raise ConfigError(f"model {model!r}: the name after the colon is missing")
+        made = make_model(model, name, wire_name, provider, read_key(name, provider), self._http())
+        if len(self._made) >= MAX_MODELS:
+            del self._made[next(iter(self._made))]
+        self._made[model] = made
+        return made
+
+
+def make_model(model: str, provider_name: str, name: str, provider: Provider, key: Secret, http: HttpClient) -> Model:
+    """A model over the wire that its provider speaks."""
+    profile = ModelProfile(
+        id=model,
+        provider=provider_name,
+        name=name,
+        protocol=provider.protocol,
+        max_output_tokens=provider.max_output_tokens,
+        trusts_usage=provider.trusts_usage,
+    )
+    if provider.wire == "anthropic":
+        from surefoot.models.anthropic import Anthropic  # most runs need one wire only
+
+        return Anthropic(profile, provider.base_url, key.reveal(), http)
+    return OpenAIChat(profile, provider.base_url, key.reveal(), http)

@@ -1,0 +1,160 @@
+"""A run's events, told in lines that a person reads: thought, action, observation, and what each step took."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from surefoot.journal.events import (
+    BudgetWarning,
+    JournalEvent,
+    LimitReached,
+    ModelFailed,
+    ModelReplied,
+    ModelRequested,
+    Nudged,
+    RunFinished,
+    Thought,
+    ToolFinished,
+)
+from surefoot.types import Message, Money, ToolCall
+
+LINE_CHARS: Final = 300
+
+
+class Line(Struct, frozen=True):
+    """One line.
+
+    Attributes:
+        mark: What kind of line it is, in one character.
+        text: What happened.
+        style: Of the mark.
+        text_style: Of the text.
+        step: Number of the step, where one begins.
+        tokens: Tokens charged.
+        cost: US dollars charged.
+        time: How long it took.
+    """
+
+    mark: str
+    text: str
+    style: str = ""
+    text_style: str = ""
+    step: str = ""
+    tokens: int = 0
+    cost: str = ""
+    time: str = ""
+
+
+def plain(text: str, limit: int = LINE_CHARS) -> str:
+    """``text`` on one line of at most ``limit`` characters, without control characters."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def duration(milliseconds: float) -> str:
+    """A time span as short as it can be said."""
+    if milliseconds < 1_000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1e3
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 - three digits at most
+
+
+def describe_call(call: ToolCall) -> str:
+    """A call as a person would write it: ``order_status(order_id="4711")``."""
+    try:
+        arguments: Any = msgspec.json.decode(call.arguments or "{}")
+    except msgspec.DecodeError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        return plain(f"{call.name} {call.arguments}")
+    written = [f"{name}={msgspec.json.encode(value).decode()}" for name, value in arguments.items()]
+    return plain(f"{call.name}({', '.join(written)})")
+
+
+class Narrator:
+    """Tells one run. A reply is told when it is known what became of it: a step, an answer, or a mistake."""
+
+    def __init__(self) -> None:
+        self._asked: dict[int, ModelRequested] = {}
+        self._numbers: Line | None = None  # of a reply that is not told yet
+        self._text = ""
+        self._late: list[Line] = []  # what happened meanwhile
+        self._calls = 0
+        self._limited = False
+
+    def tell(self, event: JournalEvent) -> list[Line]:
+        """The lines that ``event`` completes, in order."""
+        match event:
+            case ModelRequested():
+                self._asked[event.hold] = event
+                return self.rest()
+            case ModelReplied():
+                self._numbers = self._count(event)
+                return self._tell_message(event.message) if event.joins else []
+            case Thought():
+                lines = self._tell_message(event.message)
+                if event.problem:
+                    lines += [*self.rest(), Line("!", plain(event.problem), "yellow", "yellow")]
+                return lines
+            case BudgetWarning():
+                text = f"{event.used / event.of:.0%} of the limit on {event.limit} is used"
+                self._late.append(Line("!", text, "yellow", "yellow"))
+                return [] if self._numbers is not None else self.rest()
+            case RunFinished():
+                return self.rest("the answer" if event.output and event.output == self._text else "")
+            case _:
+                return [*self.rest(), *self._tell_other(event)]
+
+    def rest(self, text: str = "") -> list[Line]:
+        """What is not told yet; ``text`` instead of the reply's own."""
+        lines, numbers = self._late, self._numbers
+        self._late, self._numbers = [], None
+        if numbers is not None:
+            lines.insert(0, replace(numbers, mark="·", text=text or plain(self._text) or "an empty reply"))
+        self._text = ""
+        return lines
+
+    def _count(self, event: ModelReplied | ModelFailed) -> Line:
+        asked = self._asked.pop(event.hold, None)
+        step = str(asked.step) if asked is not None and asked.attempt == 1 else ""
+        cost = str(Money(event.nano)) if event.nano else ""
+        return Line("", "", step=step, tokens=event.tokens, cost=cost, time=duration(event.latency_ms))
+
+    def _tell_message(self, message: Message) -> list[Line]:
+        self._text = message.text
+        self._calls = len(message.tool_calls)
+        if not message.tool_calls:
+            return []  # an answer, or something to be mended: the next event knows
+        lines = [Line("·", plain(message.text), text_style="italic")] if message.text else []
+        lines += [Line("→", describe_call(call), "magenta", "bold") for call in message.tool_calls]
+        numbers, self._numbers, self._text = self._numbers, None, ""
+        if numbers is not None:
+            first = lines[0]
+            lines[0] = replace(numbers, mark=first.mark, text=first.text, style=first.style, text_style=first.text_style)
+        late, self._late = self._late, []
+        return [*lines, *late]
+
+    def _tell_other(self, event: JournalEvent) -> list[Line]:
+        match event:
+            case ModelFailed():
+                again = f"; again in {event.retry_in_s:.1f} s" if event.retry_in_s is not None else ""
+                text = f"{event.code}: {plain(event.message)}{again}"
+                return [replace(self._count(event), mark="✗", text=text, style="red", text_style="red")]
+            case ToolFinished():
+                style, mark = ("red", "✗") if event.is_error else ("green", "←")
+                whose = f"{event.name}: " if self._calls > 1 else ""
+                cut = f" … {event.cut_bytes:,} bytes cut" if event.cut_bytes else ""
+                return [Line(mark, f"{whose}{plain(event.content)}{cut}", style, time=duration(event.latency_ms))]
+            case LimitReached():
+                self._limited = True
+                text = f"limit on {event.limit}: {plain(event.message)}"
+                return [Line("■", text, "yellow", "yellow")]
+            case Nudged():
+                text = "asked for a last answer, without tools" if self._limited else plain(event.text)
+                return [Line("»", text, "yellow", "yellow")]
+            case _:
+                return []

@@ -1,0 +1,56 @@
+"""What a run gives back."""
+
+from __future__ import annotations
+
+from typing import Any, Generic
+
+from msgspec import Struct
+
+from surefoot.agent import OutputT
+from surefoot.budget.report import BudgetReport, report_budget
+from surefoot.run import Run
+from surefoot.types import Message, Money, StopReason, Usage
+
+
+class RunResult(Struct, Generic[OutputT], frozen=True):
+    """What a run gave.
+
+    Attributes:
+        output: The answer: text, or a value of ``Agent(output=...)``; None if that was asked for and never came.
+        text: The answer as text.
+        stop_reason: Why the run ended; ``budget`` comes with what was found so far.
+        limit: The limit that ended it, "" if none did.
+        usage: Tokens by kind.
+        cost: US dollars charged, None when the model's price is unknown.
+        budget: What the run used.
+        messages: The conversation.
+        run_id: Its id.
+    """
+
+    output: OutputT
+    text: str
+    stop_reason: StopReason
+    limit: str
+    usage: Usage
+    cost: Money | None
+    budget: BudgetReport
+    messages: tuple[Message, ...]
+    run_id: str
+
+
+def make_result(run: Run) -> RunResult[Any]:
+    """The result of a run that has ended."""
+    finished = run.state.finished
+    assert finished is not None, "a run that did not raise has ended"
+    budget = report_budget(run.account, run.desk.clock.monotonic(), run.started)
+    return RunResult(
+        output=finished.output if run.compiled.answer is None else run.value,
+        text=finished.output,
+        stop_reason=finished.stop_reason,
+        limit=finished.limit,
+        usage=run.account.usage,
+        cost=budget.cost,
+        budget=budget,
+        messages=tuple(run.state.messages),
+        run_id=run.run_id,
+    )

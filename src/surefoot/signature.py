@@ -1,0 +1,278 @@
+"""A Python callable as a tool for a model: name, description, parameter schema, and a decoder of arguments."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, Optional, get_type_hints
+
+import msgspec
+from msgspec import Struct, structs
+
+from surefoot.docstring import parse_docstring
+from surefoot.errors import ConfigError, ToolError
+from surefoot.schema import SUPPORTED_TYPES, annotate, json_schema, make_decoder, to_plain
+from surefoot.types import JsonSchema
+
+Decode = Callable[[str], dict[str, Any]]
+"""JSON text of a call's arguments -> keyword arguments. Raises `ToolError` with a message for the model."""
+
+_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_PATH: Final = re.compile(r" - at `(?:key in )?\$\.(\w+)")
+_QUOTED: Final = re.compile(r"`([^`]{64})[^`]+`")
+_LONGEST_EXPECTATION: Final = 500
+_IMPORT_ADVICE: Final = "import or define it at module level, outside `if TYPE_CHECKING:`"
+_PLAIN_DEFAULTS: Final = (type(None), bool, int, float, str)
+
+
+class Signature(Struct, frozen=True):
+    """What a callable says of itself.
+
+    Attributes:
+        name: Name for the model.
+        description: Text for the model.
+        parameters: JSON Schema of the arguments, an object.
+        decode: Decoder of the arguments.
+        takes_context: The first parameter is the run's context, which the model does not see.
+        is_async: Calling it gives a coroutine; otherwise it blocks.
+    """
+
+    name: str
+    description: str
+    parameters: JsonSchema
+    decode: Decode
+    takes_context: bool
+    is_async: bool
+
+
+def read_signature(
+    function: Callable[..., Any], context_type: type, *, name: str | None = None, description: str | None = None
+) -> Signature:
+    """Read type hints and docstring of a function, bound method, ``functools.partial`` or callable object.
+
+    Args:
+        function: What will be called, with keyword arguments.
+        context_type: Annotation of a first parameter that is hidden from the model.
+        name: Instead of the callable's own name.
+        description: Instead of the docstring's prose.
+
+    Raises:
+        ConfigError: It cannot be a tool; one line that names the function, the parameter and what is allowed.
+    """
+    target = _unwrap(function)
+    plain = target if inspect.isroutine(target) else target.__call__
+    name = _check_name(getattr(target, "__name__", type(target).__name__) if name is None else name)
+    if inspect.isasyncgenfunction(plain) or inspect.isgeneratorfunction(plain):
+        _refuse(name, "", "is a generator, and a tool gives one result: return a list or a text instead of yielding")
+    doc = parse_docstring(inspect.getdoc(target) if plain is target else plain.__doc__ or inspect.getdoc(target))
+    hidden = (context_type, context_type | None)
+    hints, defaults = _read_parameters(function, plain, name, hidden)
+    contexts = [parameter for parameter, hint in hints.items() if hint in hidden]
+    if contexts and contexts != list(hints)[:1]:
+        _refuse(name, contexts[-1], f"{context_type.__name__} must be the first parameter, and only that")
+    for parameter in contexts:
+        del hints[parameter]
+    arguments, parameters = _build_arguments(name, hints, defaults)
+    for parameter, schema in parameters["properties"].items():
+        if parameter in doc.parameters:
+            schema.setdefault("description", doc.parameters[parameter])
+    return Signature(
+        name=name,
+        description=doc.description if description is None else description,
+        parameters=parameters,
+        decode=_make_decode(arguments, parameters),
+        takes_context=bool(contexts),
+        is_async=_is_async(plain),
+    )
+
+
+def _refuse(name: str, parameter: str, problem: str) -> NoReturn:
+    where = f"tool {name!r}, parameter {parameter!r}" if parameter else f"tool {name!r}"
+    raise ConfigError(f"{where}: {problem}") from None
+
+
+# --- the callable -----------------------------------------------------------------------------------------------------
+
+
+def _unwrap(function: Any) -> Any:
+    """What a ``functools.partial`` or a static method calls in the end."""
+    while isinstance(function, (functools.partial, staticmethod)):
+        function = function.func if isinstance(function, functools.partial) else function.__func__
+    if isinstance(function, type) or not callable(function):
+        raise ConfigError(f"{function!r} is not a function: a tool is a function, a bound method or a callable object")
+    return function
+
+
+def _is_async(plain: Any) -> bool:
+    """Whether a call surely gives a coroutine; a function that is only marked so may give any awaitable."""
+    return bool(getattr(getattr(plain, "__code__", None), "co_flags", 0) & inspect.CO_COROUTINE)
+
+
+def _check_name(name: Any) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"tool name {name!r}: must be 1 to 64 of a-z, A-Z, 0-9, _ and -; give one with tool(name=...)"
+        )
+    return name
+
+
+def _read_parameters(
+    function: Any, plain: Any, name: str, hidden: tuple[Any, ...]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Resolved types of the parameters that a call may give, and the defaults of those that have one."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        _refuse(name, "", "has no signature that Python can read: wrap it in a function with type hints")
+    except NameError as error:  # Python 3.14 resolves hints here
+        _refuse(name, "", f"a type hint cannot be read: {error}; {_IMPORT_ADVICE}")
+    bound = function.keywords if isinstance(function, functools.partial) else {}
+    hints: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    for parameter in parameters.values():
+        if parameter.name in bound:  # the author has set it: the model must not
+            continue
+        hint = hints[parameter.name] = _read_hint(parameter, plain, name, is_first=not hints)
+        if parameter.kind is parameter.POSITIONAL_ONLY and hint not in hidden:
+            _refuse(name, parameter.name, "is positional-only, and arguments are given by name: remove the '/'")
+        if parameter.default is not parameter.empty:
+            defaults[parameter.name] = parameter.default
+    return hints, defaults
+
+
+def _read_hint(parameter: inspect.Parameter, plain: Any, name: str, *, is_first: bool) -> Any:
+    if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
+        _refuse(name, str(parameter).split(":")[0], "a model cannot know what to give: name each parameter")
+    if parameter.annotation is parameter.empty:
+        hint = "; for a method, make the tool from the bound method: tool(instance.method)" if is_first else ""
+        _refuse(name, parameter.name, f"has no type hint; allowed are {SUPPORTED_TYPES}{hint}")
+    if not _NAME.fullmatch(parameter.name):
+        _refuse(name, parameter.name, "must be at most 64 of a-z, A-Z, 0-9 and _: providers refuse other names")
+    return _resolve(parameter, plain, name)
+
+
+def _resolve(parameter: inspect.Parameter, plain: Any, name: str) -> Any:
+    """The annotation as a type. Alone, because what the function returns need not be known here."""
+
+    def shell() -> None: ...
+
+    shell.__annotations__ = {parameter.name: parameter.annotation}
+    names = getattr(inspect.unwrap(plain), "__globals__", {})
+    try:
+        return get_type_hints(shell, names, include_extras=True)[parameter.name]
+    except NameError as error:
+        _refuse(name, parameter.name, f"type hint {parameter.annotation!r}: {error}; {_IMPORT_ADVICE}")
+    except (TypeError, SyntaxError, AttributeError) as error:
+        _refuse(name, parameter.name, f"type hint {parameter.annotation!r} cannot be read: {error}")
+
+
+# --- the schema -------------------------------------------------------------------------------------------------------
+
+
+def _build_arguments(name: str, hints: dict[str, Any], defaults: dict[str, Any]) -> tuple[type[Struct], JsonSchema]:
+    """A struct that holds the arguments, and its schema."""
+    kinds: dict[str, Any] = {}
+    for parameter, hint in hints.items():
+        # `x: str = None` is a common shorthand; without this, the default that the schema shows would be refused
+        kind = Optional[hint] if parameter in defaults and defaults[parameter] is None else hint  # noqa: UP045
+        kinds[parameter] = _check_type(name, parameter, kind)
+    fields = [
+        (parameter, kind, _field(defaults[parameter])) if parameter in defaults else (parameter, kind)
+        for parameter, kind in kinds.items()
+    ]
+    # A dot keeps the name apart from every class of the user's
+    arguments = msgspec.defstruct("tool.arguments", fields, kw_only=True, forbid_unknown_fields=True, gc=False)
+    schema = json_schema(arguments)
+    for parameter, default in defaults.items():
+        if parameter in schema["properties"]:
+            _show_default(schema["properties"][parameter], default)
+    return arguments, schema
+
+
+def _check_type(name: str, parameter: str, hint: Any) -> Any:
+    """The type in msgspec's terms, tried alone so that an error names the parameter."""
+    try:
+        kind = annotate(hint)
+        make_decoder(kind)
+        json_schema(kind)
+    except Exception as error:  # noqa: BLE001 - msgspec, pydantic and the user's own classes raise what they like
+        problem = " ".join(str(error).split())
+        _refuse(name, parameter, f"type {_show_type(hint)} is not supported: {problem}. Allowed are {SUPPORTED_TYPES}")
+    return kind
+
+
+def _show_type(hint: Any) -> str:
+    return hint.__qualname__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+def _field(default: Any) -> Any:
+    """The function's own default object, never a copy: what Python does."""
+    if isinstance(default, _PLAIN_DEFAULTS):
+        return default
+    return msgspec.field(default_factory=lambda: default)
+
+
+def _show_default(schema: JsonSchema, default: Any) -> None:
+    """Where the default has no JSON form (a sentinel of the author's), the parameter is optional all the same."""
+    try:
+        schema["default"] = to_plain(default)
+    except TypeError:
+        schema.pop("default", None)
+
+
+# --- arguments of a call ----------------------------------------------------------------------------------------------
+
+
+def _make_decode(arguments: type[Struct], parameters: JsonSchema) -> Decode:
+    read = make_decoder(arguments)
+    as_dict = structs.asdict
+
+    def decode(text: str) -> dict[str, Any]:
+        try:
+            return as_dict(read(text or "{}"))  # some providers send "" for "no arguments"
+        except Exception as error:  # noqa: BLE001 - validators of the user's classes raise what they like
+            raise ToolError(_explain(error, parameters)) from None
+
+    return decode
+
+
+def _explain(error: Exception, parameters: JsonSchema) -> str:
+    """What was wrong, where, and what is allowed, for the model."""
+    problem = _QUOTED.sub(r"`\1...`", str(error))
+    if isinstance(error, UnicodeError):
+        return "The arguments are not valid Unicode text."
+    if isinstance(error, RecursionError):
+        return "The arguments are nested too deeply."
+    if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
+        return f"The arguments are not valid JSON: {problem}. {_expect(parameters, '')}"
+    if not isinstance(error, msgspec.ValidationError):
+        problem = f"{type(error).__name__}: {problem}"
+    path = _PATH.search(problem)
+    return f"Wrong arguments: {problem[:1000]}. {_expect(parameters, path[1] if path else '')}"
+
+
+def _expect(parameters: JsonSchema, name: str) -> str:
+    properties = parameters["properties"]
+    if name in properties:
+        schema = _follow(properties[name], parameters.get("$defs", {}))
+        return _shorten(f"Expected for `{name}`: {msgspec.json.encode(schema).decode()}")
+    if not properties:
+        return "Expected: {}, for it takes no arguments."
+    required = parameters["required"]
+    shown = [f"`{name}`{'' if name in required else ' (optional)'}" for name in properties]
+    return _shorten(f"Expected: a JSON object with {', '.join(shown)}, and nothing else.")
+
+
+def _follow(schema: JsonSchema, shared: JsonSchema) -> JsonSchema:
+    """The schema with what it refers to at its top, or in the choices of a union."""
+    followed: JsonSchema = shared.get(schema.get("$ref", "").rpartition("/")[2], {}) | schema
+    followed.pop("$ref", None)
+    if "anyOf" in followed:
+        followed["anyOf"] = [_follow(choice, shared) for choice in followed["anyOf"]]
+    return followed
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST_EXPECTATION else f"{text[:_LONGEST_EXPECTATION]}..."

@@ -1,0 +1,315 @@
+"""The embedded store: one SQLite file, which the processes of one machine may share.
+
+Appends gather on the event loop while the writer thread commits those before them (group commit), so that all runs that
+wait share the price of a sync. No lock is needed: the loop hands over a whole `Group` and starts the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from surefoot.clock import Clock
+from surefoot.errors import NotFound, RunLost, StoreError, SurefootError
+from surefoot.store.base import RunRow
+from surefoot.store.database import explaining, open_reader
+from surefoot.store.writer import RECORD_WIDTH, Failures, Group, Writer
+from surefoot.types import UNLIMITED, Unlimited
+
+MAX_WAITING_BYTES: Final = 256 << 20
+"""Records that wait for the disk, at most; runs that wait for each of their appends never come near it."""
+
+LAZY_S: Final = 0.05
+"""How long appends that nobody waits for gather. A lone commit costs 87,000 instructions, one of 64 appends 23,000 for each."""
+
+_NOTHING_WAITS, _LAZY, _URGENT = range(3)
+
+RECORD_OVERHEAD_BYTES: Final = 512
+"""What a waiting record counts beyond its length, for its future and its list entries: it bounds their number, too."""
+
+MAX_FAILED: Final = 10_000
+"""Runs whose failure is remembered for their next append; of an older one it is only said that it is not held here."""
+
+_READ_RECORDS: Final = "SELECT body FROM records WHERE run = (SELECT run FROM runs WHERE run_id = ?) ORDER BY seq"
+_READ_RUNS: Final = """
+    SELECT run_id, agent, model, user, session, question, started_at,
+           CASE WHEN finished_at > 0 THEN 'finished' WHEN expires_at > ? THEN 'running' ELSE 'lost' END,
+           finished_at, stop_reason, steps, tokens, nano, output
+    FROM runs LEFT JOIN leases USING (run)
+"""
+_BY_PREFIX: Final = _READ_RUNS + "WHERE run_id BETWEEN ? AND ? ORDER BY run_id LIMIT 5"
+_NEWEST_FIRST: Final = "started_at < ? ORDER BY started_at DESC, run DESC LIMIT ?"
+_LISTS: Final = {
+    # (of a user, of a session)
+    (False, False): f"{_READ_RUNS} WHERE {_NEWEST_FIRST}",
+    (True, False): f"{_READ_RUNS} WHERE user = ? AND {_NEWEST_FIRST}",
+    (False, True): f"{_READ_RUNS} WHERE session = ? AND session <> '' AND {_NEWEST_FIRST}",
+    (True, True): f"{_READ_RUNS} WHERE user = ? AND session = ? AND session <> '' AND {_NEWEST_FIRST}",
+}
+_LAST_CHARACTER: Final = "\U0010ffff"
+
+
+class SqliteStore:
+    """Journal of runs in a SQLite file; implements `surefoot.store.base.Store`.
+
+    A run that could not write a record goes no further here, for a later record would leave a gap: each of its next
+    appends fails with the same error, whether anybody awaited the first or not. Its lease is given up, so that any worker
+    may take it over. Other runs write again as soon as the database can be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        lease_s: float = 15.0,
+        gather_s: float = 0.002,
+        max_bytes: int | Unlimited = UNLIMITED,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            path: The file. Its directory must exist.
+            clock: Source of time.
+            lease_s: Seconds after which a run whose process went silent counts as lost; renewed three times as often.
+            gather_s: Seconds that the first append of a group waits for others. A lone run's never waits.
+            max_bytes: Size of the database at which it counts as full, without its write-ahead log.
+        """
+        assert lease_s > 0
+        assert gather_s >= 0
+        self._path = path
+        self._clock = clock
+        self._lease_s = lease_s
+        self._gather_s = gather_s
+        self._max_bytes: int | Unlimited = max_bytes
+        self._held: dict[str, int] = {}
+        self._failed: dict[str, SurefootError] = {}
+        self._begun = 0
+        self._group = Group()
+        self._room_bytes = MAX_WAITING_BYTES
+        self._hurry = _NOTHING_WAITS
+        self._due = False
+        self._busy = False
+        self._closing: asyncio.Task[None] | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._reading = ThreadPoolExecutor(1, "surefoot-reader")
+        self._loop: asyncio.AbstractEventLoop
+        self._writer: Writer
+
+    async def open(self) -> None:
+        """See `Store.open`. The store belongs to the running event loop from now on.
+
+        Raises:
+            StoreError: The database cannot be opened.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._writer = Writer(self._path, self._clock, self._deliver, lease_s=self._lease_s, max_bytes=self._max_bytes)
+        await self._writer.open()
+
+    async def close(self) -> None:
+        """See `Store.close`.
+
+        Raises:
+            StoreError: The leases could not be released; they run out by themselves.
+        """
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    def create(self, row: RunRow, record: bytes, *, lazy: bool = False) -> asyncio.Future[None]:
+        """See `Store.create`."""
+        assert row.run_id not in self._held, "a run is created once"
+        if self._closing is not None or self._room_bytes < 0:
+            return self._refuse(row.run_id)
+        self._begun += 1
+        run = self._writer.worker << 32 | self._begun
+        self._held[row.run_id] = run
+        self._group.created[len(self._group.futures)] = (run, row)
+        return self._add(run, 0, record, _LAZY if lazy else _URGENT)
+
+    def append(self, run_id: str, seq: int, record: bytes, *, lazy: bool = False) -> asyncio.Future[None]:
+        """See `Store.append`."""
+        run = self._held.get(run_id)
+        if run is None or self._room_bytes < 0:
+            return self._refuse(run_id)
+        return self._add(run, seq, record, _LAZY if lazy else _URGENT)
+
+    def finish(self, row: RunRow, seq: int, record: bytes) -> asyncio.Future[None]:
+        """See `Store.finish`. Whatever comes of it, the run is not held here any more."""
+        run = self._held.pop(row.run_id, None)
+        if run is None:
+            return self._refuse(row.run_id)
+        self._group.finished[len(self._group.futures)] = (run, row)
+        return self._add(run, seq, record, _URGENT)
+
+    async def take_over(self, run_id: str) -> bool:
+        """See `Store.take_over`."""
+        if run_id in self._held or self._closing is not None:
+            return False
+        claim = self._writer.call(partial(self._writer.take_over, run_id))
+        try:
+            run = await asyncio.shield(claim)
+        except asyncio.CancelledError:
+            claim.add_done_callback(self._return_claim)
+            raise
+        if run:
+            self._held[run_id] = run
+            self._failed.pop(run_id, None)
+        return bool(run)
+
+    async def records(self, run_id: str) -> list[bytes]:
+        """See `Store.records`."""
+        return [body for (body,) in await self._read(_READ_RECORDS, run_id)]
+
+    async def find_run(self, run_id: str) -> RunRow | None:
+        """See `Store.find_run`.
+
+        Raises:
+            NotFound: The beginning fits several runs.
+        """
+        rows = await self._read(_BY_PREFIX, self._clock.now(), run_id, run_id + _LAST_CHARACTER)
+        if len(rows) > 1 and rows[0][0] != run_id:
+            found = ", ".join(row[0] for row in rows)
+            raise NotFound(f"{run_id!r} is the beginning of several runs, write more of it: {found}")
+        return _make_row(rows[0]) if rows else None
+
+    async def runs(
+        self, *, user: str | None = None, session: str | None = None, limit: int = 50, before: float | None = None
+    ) -> Sequence[RunRow]:
+        """See `Store.runs`."""
+        assert limit > 0
+        owners = [value for value in (user, session) if value is not None]
+        age = math.inf if before is None else before
+        rows = await self._read(_LISTS[user is not None, session is not None], self._clock.now(), *owners, age, limit)
+        return [_make_row(row) for row in rows]
+
+    # Writing, on the event loop:
+
+    def _add(self, run: int, seq: int, record: bytes, hurry: int) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = self._loop.create_future()
+        group = self._group
+        group.futures.append(future)
+        # Python would look for an adapter of bytes, and find none, for 2,400 instructions; it takes a bytearray as it is.
+        group.records += (run, seq, bytearray(record))
+        self._room_bytes -= len(record) + RECORD_OVERHEAD_BYTES
+        if hurry > self._hurry:
+            self._wait(hurry)
+        return future
+
+    def _wait(self, hurry: int) -> None:
+        """The first append of a group, or the first that somebody waits for: hand it over after a while."""
+        self._hurry = hurry
+        if hurry == _LAZY:
+            self._loop.call_later(LAZY_S, self._hand_over_when_idle)
+        elif len(self._held) > 1:
+            self._loop.call_later(self._gather_s, self._hand_over_when_idle)
+        else:
+            self._loop.call_soon(self._hand_over_when_idle)
+
+    def _hand_over_when_idle(self) -> None:
+        if self._group.futures:  # not handed over before its time: for something urgent, a failure, the end
+            self._due = True
+            if not self._busy:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        group, self._group = self._group, Group()
+        bodies = group.records[2::RECORD_WIDTH]
+        group.size = sum(map(len, bodies)) + len(bodies) * RECORD_OVERHEAD_BYTES
+        self._hurry = _NOTHING_WAITS
+        self._due = False
+        self._busy = True
+        self._writer.hand(group)
+
+    def _deliver(self, group: Group, failures: Failures) -> None:
+        """The writer is done with a group."""
+        self._busy = False
+        self._room_bytes += group.size
+        if failures:
+            self._fail(group, failures)
+        for future in group.futures:
+            if not future.done():
+                future.set_result(None)
+        if self._due:
+            self._hand_over()
+
+    def _fail(self, group: Group, failures: Failures) -> None:
+        names = {run: run_id for run_id, run in self._held.items()}
+        runs = [group.records[position * RECORD_WIDTH] for position, _ in failures]
+        for run, (position, error) in zip(runs, failures, strict=True):
+            if run in names:
+                self._remember(names[run], error)
+            _set_error(group.futures[position], error)
+        if self._group.futures:  # it may hold more of those runs: the writer refuses them until it is told to forget
+            self._hand_over()
+        self._writer.call(partial(self._writer.forget, runs))
+
+    def _remember(self, run_id: str, error: SurefootError) -> None:
+        self._held.pop(run_id, None)
+        self._failed[run_id] = error
+        if len(self._failed) > MAX_FAILED:
+            del self._failed[next(iter(self._failed))]
+
+    def _refuse(self, run_id: str) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = self._loop.create_future()
+        _set_error(future, self._failed.get(run_id) or self._judge(run_id))
+        return future
+
+    def _judge(self, run_id: str) -> SurefootError:
+        if self._closing is not None:
+            return StoreError(f"{self._path}: the store is closed")
+        if self._room_bytes >= 0:
+            return RunLost(f"run {run_id}: this process does not hold it (any more), so nothing was written")
+        behind = f"{self._path}: {MAX_WAITING_BYTES >> 20} MiB of records wait for the disk"
+        error = StoreError(f"{behind}; begin fewer runs at a time, or wait for each append")
+        if run_id in self._held:
+            self._writer.call(partial(self._writer.give_up, self._held[run_id]))
+            self._remember(run_id, error)
+        return error
+
+    def _return_claim(self, claim: asyncio.Future[int]) -> None:
+        """Nobody waits any more for a run that was taken over."""
+        if claim.exception() is None and claim.result():
+            self._writer.call(partial(self._writer.give_up, claim.result()))
+
+    async def _close(self) -> None:
+        self._held.clear()
+        if self._group.futures:
+            self._hand_over()
+        await self._loop.run_in_executor(self._reading, self._close_reader)
+        self._reading.shutdown(wait=False)
+        await self._writer.close()
+
+    # Reading, in a thread of its own:
+
+    async def _read(self, sql: str, *parameters: float | str) -> list[Any]:
+        if self._closing is not None:
+            raise StoreError(f"{self._path}: the store is closed")
+        return await self._loop.run_in_executor(self._reading, self._fetch, sql, parameters)
+
+    def _fetch(self, sql: str, parameters: tuple[float | str, ...]) -> list[Any]:
+        with explaining(self._path):
+            if self._reader is None:
+                self._reader = open_reader(self._path)
+            return self._reader.execute(sql, parameters).fetchall()
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _make_row(values: tuple[Any, ...]) -> RunRow:
+    return RunRow(**dict(zip(RunRow.__struct_fields__, values, strict=True)))
+
+
+def _set_error(future: asyncio.Future[None], error: SurefootError) -> None:
+    """Each future gets an error of its own (a traceback grows where it is raised), and may be left unread."""
+    if not future.done():
+        future.set_exception(type(error)(*error.args))
+        future.exception()

@@ -1,0 +1,116 @@
+"""The tool calls of one reply: the one door, side by side, results in the order of the calls."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from msgspec.json import encode as encode_json
+from msgspec.structs import replace
+
+from surefoot.budget.tokens import byte_bound
+from surefoot.journal.events import ToolFinished, ToolIntended
+from surefoot.run import Run
+from surefoot.tools import Prepared
+from surefoot.types import SYSTEM_LABEL, ToolCall, ToolResult
+
+LEAST_RESULT_BYTES: Final = 200
+"""A result is not cut below this to save budget: less would tell the model nothing."""
+_FRAMING_BYTES: Final = 200
+"""What stands around a result in a prompt beside the id of its call: role, name of the tool, a note on what was cut."""
+_MOST_BYTES: Final = 6
+"""Of an ASCII character in JSON: a control character becomes ``\\u001f``."""
+
+
+async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> None:
+    """Run the calls and emit their results.
+
+    Every intent is in the journal before any tool starts, and on disk before one that writes.
+
+    Args:
+        run: The run.
+        calls: What the model asks for.
+        room_bytes: Bytes that the results may add to the prompt so that the budget has room for an answer.
+    """
+    ready: list[Prepared | ToolResult] = []
+    writes = False
+    account, toolbox, now = run.account, run.compiled.toolbox, run.desk.clock.now()
+    for call in calls:
+        account.tool_calls += 1
+        if account.tool_calls > account.max_tool_calls:
+            account.tool_calls -= 1
+            ready.append(ToolResult("Not run: the budget of tool calls is used up.", SYSTEM_LABEL, is_error=True))
+            continue
+        prepared = toolbox.prepare(call)
+        ready.append(prepared)
+        if isinstance(prepared, Prepared):
+            effect = prepared.tool.effect
+            writes = writes or effect == "write"
+            run.emit(ToolIntended(at=now, call=call, effect=effect, idempotency_key=_key(run, call)))
+    if writes:
+        await run.write(must_wait=True)
+    else:
+        run.write_soon()  # a read that is done at once is journaled together with its result
+    share = room_bytes // len(calls) - _FRAMING_BYTES
+    if len(calls) == 1:
+        await _run_one(run, calls[0], ready[0], share)
+        return
+    async with asyncio.TaskGroup() as group:
+        for call, prepared in zip(calls, ready, strict=True):
+            group.create_task(_run_one(run, call, prepared, share))
+
+
+def _key(run: Run, call: ToolCall) -> str:
+    return f"{run.run_id}:{run.account.steps}:{call.id}"
+
+
+async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, share: int) -> None:
+    room = max(LEAST_RESULT_BYTES, share - len(call.id))
+    clock = run.desk.clock
+    began = clock.monotonic()
+    if isinstance(prepared, Prepared):
+        context = run.context
+        if prepared.tool.takes_context:
+            context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
+        result = await run.compiled.toolbox.run(prepared, context, run.desk.threads)
+    else:
+        result = prepared
+    content, cut_bytes = result.content, result.cut_bytes
+    if not (content.isascii() and len(content) * _MOST_BYTES <= room) and _count(content) > room:
+        content, more = _cut_result(content, room)
+        cut_bytes += more
+    run.emit(
+        ToolFinished(
+            at=clock.now(),
+            call_id=call.id,
+            name=call.name,
+            content=content,
+            label=result.label,
+            is_error=result.is_error,
+            cut_bytes=cut_bytes,
+            latency_ms=(clock.monotonic() - began) * 1e3,
+        )
+    )
+
+
+def _count(text: str) -> int:
+    """Upper bound of the tokens of a text in a prompt: the bytes of its JSON, normalised or not."""
+    data = encode_json(text)
+    return len(data) if data.isascii() else byte_bound(data.decode())
+
+
+def _cut_result(content: str, room: int) -> tuple[str, int]:
+    """As `cut_text`, with room for the text as it will stand in the prompt."""
+    low, high = 0, min(len(content), room)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if _count(content[:middle]) <= room else (low, middle - 1)
+    return cut_text(content, len(content[:low].encode()))
+
+
+def cut_text(text: str, room_bytes: int) -> tuple[str, int]:
+    """``text`` cut to ``room_bytes`` of UTF-8 and a note that says so; how many bytes were cut."""
+    data = text.encode()
+    kept = data[:room_bytes].decode(errors="ignore")
+    cut = len(data) - len(kept.encode())
+    return f"{kept}\n[{cut} bytes cut: the budget has no room for them]", cut

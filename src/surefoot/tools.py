@@ -1,0 +1,348 @@
+"""Tools: Python functions that a model may call, and the one door through which it does.
+
+A call goes through `Toolbox.prepare` (find the tool, validate the arguments) and `Toolbox.run`. Whatever the model
+wrote and whatever the tool does, a `ToolResult` comes back that says what happened; only cancellation passes through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from functools import partial
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+
+from msgspec import Struct, structs
+
+from surefoot.clock import Clock, SystemClock
+from surefoot.errors import ConfigError, ToolError
+from surefoot.observation import LEAST_OUTPUT_BYTES, refuse, refuse_unknown, report, report_failure
+from surefoot.signature import Decode, read_signature
+from surefoot.threads import ToolThreads
+from surefoot.types import Label, ToolCall, ToolResult, ToolSpec
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Effect = Literal["read", "write"]
+"""``read`` changes nothing that anybody could notice; everything else is ``write``."""
+
+
+class RunContext(Struct, frozen=True, kw_only=True):
+    """What a tool may know of the run that calls it. A tool whose first parameter has this type gets it.
+
+    Attributes:
+        user: Whose run it is.
+        session: Its conversation, "" for none.
+        run_id: Id of the run.
+        call_id: Id of this call.
+        idempotency_key: The same when this very call is run again after a crash, and never for another call.
+        deadline: When the call must be done, in seconds of the clock's ``monotonic``: the earlier of the tool's timeout
+            and the end of the run.
+        deps: What was given to ``Runtime.run(deps=...)``.
+        clock: Where the run's time comes from.
+    """
+
+    user: str
+    session: str
+    run_id: str
+    call_id: str
+    idempotency_key: str
+    deadline: float
+    deps: Any = None
+    clock: Clock = SystemClock()
+
+    def remaining_s(self) -> float:
+        """Seconds until `deadline`; 0 when it has passed."""
+        return max(0.0, self.deadline - self.clock.monotonic())
+
+
+class Tool(Struct, Generic[P, R], frozen=True, eq=False):
+    """A function that a model may call; made by `tool`. Calling it calls the function.
+
+    Attributes:
+        function: The function.
+        spec: What the model is told.
+        decode: JSON text of a call's arguments to keyword arguments; raises `ToolError`.
+        effect: ``read`` or ``write``.
+        idempotent: Running the same call again does no harm.
+        timeout_s: Longest run time of one call, seconds.
+        max_output_bytes: Size of a result at most, bytes of UTF-8, the note about what was cut included.
+        takes_context: The function's first parameter is a `RunContext`.
+        is_async: The function gives a coroutine; otherwise it blocks and runs in a thread.
+        label: Who wrote what the tool returns: anybody who can write into it, so nobody to be trusted.
+    """
+
+    function: Callable[P, R]
+    spec: ToolSpec
+    decode: Decode
+    effect: Effect
+    idempotent: bool
+    timeout_s: float
+    max_output_bytes: int
+    takes_context: bool
+    is_async: bool
+    label: Label
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the function itself gives: no validation, no timeout, no cap."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"Tool({self.spec.name!r}, effect={self.effect!r})"
+
+
+@overload
+def tool(
+    function: Callable[P, R],
+    /,
+    *,
+    effect: Effect = "write",
+    idempotent: bool = False,
+    timeout_s: float = 30.0,
+    max_output_bytes: int = 16_384,
+    name: str | None = None,
+    description: str | None = None,
+) -> Tool[P, R]: ...
+
+
+@overload
+def tool(
+    *,
+    effect: Effect = "write",
+    idempotent: bool = False,
+    timeout_s: float = 30.0,
+    max_output_bytes: int = 16_384,
+    name: str | None = None,
+    description: str | None = None,
+) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+
+
+def tool(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    effect: Effect = "write",
+    idempotent: bool = False,
+    timeout_s: float = 30.0,
+    max_output_bytes: int = 16_384,
+    name: str | None = None,
+    description: str | None = None,
+) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
+    """Make a tool of an async or blocking function; with or without arguments, as a decorator or as a call.
+
+    The model is told the docstring, and a JSON Schema made of the type hints and of what the docstring says of each
+    parameter. What the function returns is shown to the model: a ``str`` as it is, None as "", anything else as JSON.
+
+    A blocking function runs in a thread. Python cannot stop a thread: after a timeout the model is told so, and the
+    thread stays taken until the function returns.
+
+    Args:
+        function: An async or blocking function, bound method, ``functools.partial`` or callable object.
+        effect: ``read`` if it changes nothing.
+        idempotent: Running the same call again does no harm: after a crash it may be.
+        timeout_s: Longest run time of one call, seconds.
+        max_output_bytes: Size of a result at most, bytes of UTF-8; the rest is cut, and the result says so.
+        name: Name for the model instead of the function's.
+        description: Text for the model instead of the docstring's.
+
+    Raises:
+        ConfigError: The function cannot be a tool, or an option is wrong.
+    """
+
+    def make(function: Callable[P, R]) -> Tool[P, R]:
+        if isinstance(function, Tool):
+            raise ConfigError(f"{function!r} is a tool already: give its function to tool()")
+        signature = read_signature(function, RunContext, name=name, description=description)
+        _check_options(signature.name, effect, timeout_s, max_output_bytes, idempotent=idempotent)
+        return Tool(
+            function=function,
+            spec=ToolSpec(signature.name, signature.description, signature.parameters),
+            decode=signature.decode,
+            effect=effect,
+            idempotent=idempotent,
+            timeout_s=float(timeout_s),
+            max_output_bytes=max_output_bytes,
+            takes_context=signature.takes_context,
+            is_async=signature.is_async,
+            label=Label("third_party", source=signature.name),
+        )
+
+    return make if function is None else make(function)
+
+
+def _check_options(name: str, effect: Any, timeout_s: Any, max_output_bytes: Any, *, idempotent: Any) -> None:
+    where = f"tool {name!r}"
+    if effect not in {"read", "write"}:
+        raise ConfigError(f"{where}: effect={effect!r} must be 'read' or 'write'")
+    if not isinstance(idempotent, bool):
+        raise ConfigError(f"{where}: idempotent={idempotent!r} must be True or False")
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)) or not 0 < timeout_s < 1e9:
+        raise ConfigError(f"{where}: timeout_s={timeout_s!r} must be a positive number of seconds, below 1e9")
+    if type(max_output_bytes) is not int or max_output_bytes < LEAST_OUTPUT_BYTES:
+        raise ConfigError(
+            f"{where}: max_output_bytes={max_output_bytes!r} must be an int, {LEAST_OUTPUT_BYTES} or more"
+        )
+
+
+class Prepared(Struct, frozen=True, gc=False):
+    """A call that has been validated; `Toolbox.prepare` makes it.
+
+    Attributes:
+        call: The call as the model wrote it.
+        tool: The tool it names.
+        arguments: Keyword arguments for the tool, decoded.
+    """
+
+    call: ToolCall
+    tool: Tool[..., Any]
+    arguments: dict[str, Any]
+
+
+class Toolbox:
+    """The tools of an agent, by name: the one door between a model and functions. Immutable.
+
+    Attributes:
+        specs: What the model is told, in the order given.
+    """
+
+    __slots__ = ("_tools", "specs")
+
+    specs: tuple[ToolSpec, ...]
+
+    def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any]] = ()) -> None:
+        """Plain functions become tools that write.
+
+        Raises:
+            ConfigError: A function cannot be a tool, or two tools have the same name.
+        """
+        self._tools: dict[str, Tool[..., Any]] = {}
+        for made in [cast("Tool[..., Any]", item) if isinstance(item, Tool) else tool(item) for item in tools]:
+            if made.spec.name in self._tools:
+                raise ConfigError(f"two tools are called {made.spec.name!r}: rename one with tool(name=...)")
+            self._tools[made.spec.name] = made
+        self.specs = tuple([made.spec for made in self._tools.values()])
+
+    def find(self, name: str) -> Tool[..., Any] | None:
+        """The tool of that name."""
+        return self._tools.get(name)
+
+    def prepare(self, call: ToolCall) -> Prepared | ToolResult:
+        """Find the tool and validate the arguments. Whatever the model wrote, it never raises.
+
+        Returns:
+            The validated call, or a result that tells the model what was wrong, where, and what is allowed.
+        """
+        found = self._tools.get(call.name)
+        if found is None:
+            return refuse_unknown(call.name, list(self._tools))
+        try:
+            return Prepared(call, found, found.decode(call.arguments))
+        except ToolError as error:
+            return refuse(f"{found.spec.name} was not called. {error}")
+
+    async def run(self, prepared: Prepared, context: RunContext, threads: ToolThreads) -> ToolResult:
+        """Run a validated call until it is done, its tool's timeout is over, or ``context.deadline`` has come.
+
+        An exception of the tool is a result: ``name failed: ValueError: ...``, or just the message of a `ToolError`.
+        Its cancellation by somebody else passes through as ``asyncio.CancelledError``.
+
+        Args:
+            prepared: The call.
+            context: Of this call.
+            threads: Where blocking functions run.
+        """
+        tool = prepared.tool
+        now = context.clock.monotonic()
+        until = min(now + tool.timeout_s, context.deadline)
+        if until <= now:
+            return refuse(f"{tool.spec.name} was not called: the time of this run is over.")
+        args = (structs.replace(context, deadline=until),) if tool.takes_context else ()
+        try:
+            if tool.is_async:
+                coroutine = cast("Coroutine[Any, Any, Any]", tool.function(*args, **prepared.arguments))
+                try:
+                    pending = coroutine.send(None)
+                except StopIteration as stop:  # a quick tool ends here and needs no timer, the dearest part of a call
+                    value = stop.value
+                else:
+                    value = await _within(until, _resume(coroutine, pending))
+            else:
+                work = partial(tool.function, *args, **prepared.arguments)
+                return await _run_blocking(tool, work, now, until, threads)
+        except _TimedOut:
+            return refuse(_explain_timeout(tool, until - now, at_end=until == context.deadline))
+        except (asyncio.CancelledError, Exception, SystemExit) as error:  # whatever a tool raises, the model reads
+            if _is_cancelled():
+                raise
+            return report_failure(error, tool.label, tool.max_output_bytes)
+        return report(value, tool.label, tool.max_output_bytes)
+
+
+# --- a call on its way ------------------------------------------------------------------------------------------------
+
+
+class _TimedOut(Exception):
+    """Apart from the ``TimeoutError`` that a tool may raise by itself."""
+
+
+async def _run_blocking(
+    tool: Tool[..., Any], work: Callable[[], Any], now: float, until: float, threads: ToolThreads
+) -> ToolResult:
+    name = tool.spec.name
+    job = threads.submit(work)
+    if job is None:
+        return refuse(f"{name} was not called: {threads.max_waiting} calls wait for a thread already. Try again later.")
+    try:
+        value, error = await _within(until, job.outcome)
+        if isinstance(value, Awaitable):  # of a plain function around an async one
+            value = await _within(until, cast("Any", value))
+    except _TimedOut:
+        if job.began:
+            raise
+        return refuse(f"{name} was not called: all {threads.size} tool threads were busy for {until - now:.3g} s.")
+    if error is not None:
+        return report_failure(error, tool.label, tool.max_output_bytes)
+    return report(value, tool.label, tool.max_output_bytes)
+
+
+async def _within(until: float, awaitable: Awaitable[Any]) -> Any:
+    scope = asyncio.timeout_at(until)
+    try:
+        async with scope:
+            return await awaitable
+    except Exception:
+        if scope.expired():
+            raise _TimedOut from None
+        raise
+    finally:
+        if _is_cancelled():  # a tool that swallows the cancellation of its run must not save the run
+            raise asyncio.CancelledError
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants the current task to end; a tool may raise ``CancelledError`` by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+@types.coroutine
+def _resume(coroutine: Coroutine[Any, Any, R], pending: Any) -> Generator[Any, Any, R]:
+    """Await a coroutine that was started by hand and has yielded ``pending``, as if it had been awaited at once."""
+    while True:
+        try:
+            yield pending
+        except BaseException as error:  # noqa: BLE001 - passed on to the coroutine, cancellation most of all
+            try:
+                pending = coroutine.throw(error)
+            except StopIteration as stop:
+                return cast("R", stop.value)
+        else:
+            return (yield from cast("Generator[Any, Any, R]", coroutine))
+
+
+def _explain_timeout(tool: Tool[..., Any], seconds: float, *, at_end: bool) -> str:
+    limit = ", the end of this run" if at_end else ""
+    state = "" if tool.is_async else " and goes on in the background"
+    advice = "" if tool.effect == "read" else " It may have had its effect: check before you call it again."
+    return f"{tool.spec.name} timed out after {seconds:.3g} s{limit}{state}.{advice}"

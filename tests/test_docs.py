@@ -1,0 +1,175 @@
+"""The docs say what is there, and every code block in them runs.
+
+Python blocks of a page run in order in one namespace, shell blocks in a folder of their own, both against the fake provider; toml blocks
+are read as settings. `make` commands are run by .ci/run itself.
+"""
+
+import ast
+import asyncio
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+
+from surefoot import cli, errors
+from surefoot.budget.limits import Limits
+from surefoot.budget.report import BudgetReport
+from surefoot.config import _OVERRIDES, KNOWN_PROVIDERS, Provider, Settings, load_settings
+from surefoot.journal.events import RunEvent
+from surefoot.result import RunResult
+from surefoot.testing import FakeProvider, call, say
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page, *languages):
+    return [body for language, body in BLOCK.findall(page.read_text()) if language in languages]
+
+
+def order_desk(request):
+    return [call("order_status", order_id="4711"), say("Order 4711 shipped on Monday.")]
+
+
+@pytest.fixture(scope="module")
+def provider():
+    def answer(messages_or_request, *_):
+        text = str(messages_or_request)
+        return say("Order 4711 shipped on Monday.") if "shipped on" in text else call("order_status", order_id="4711")
+
+    with FakeProvider.start_in_thread(answer) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path, provider, monkeypatch):
+    toml = f'model = "openai:gpt-4.1"\n[providers.openai]\nbase_url = "{provider.base_url}"\napi_key_env = "OPENAI_API_KEY"\n'
+    (tmp_path / "settings.toml").write_text(toml)
+    monkeypatch.setenv("SUREFOOT_CONFIG", str(tmp_path / "settings.toml"))
+    monkeypatch.setenv("OPENAI_API_KEY", provider.api_key)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page, folder):
+    namespace = {"__name__": "docs"}
+    for body in blocks(page, "python"):
+        code = compile(body, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        result = eval(code, namespace)  # a block with await gives a coroutine
+        if inspect.iscoroutine(result):
+            asyncio.run(result)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_shell_blocks_run(page, folder):
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for body in blocks(page, "sh", "shell", "bash", "console"):
+        for line in body.replace("\\\n", " ").splitlines():
+            command = line.removeprefix("$ ").strip()
+            if not command or command.startswith(("#", "make ", "pip install")):
+                continue
+            done = subprocess.run(
+                command, shell=True, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=120
+            )
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+            assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_toml_blocks_are_settings(page, tmp_path):
+    for number, body in enumerate(blocks(page, "toml")):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(body)
+        load_settings(path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def doc(name):
+    return (ROOT / "docs" / name).read_text()
+
+
+def setting_names(kind=Settings, prefix=""):
+    for field in msgspec.structs.fields(kind):
+        inner = field.type
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            yield from setting_names(inner, f"{prefix}{field.name}.")
+        elif field.name == "providers":
+            yield from (f"providers.NAME.{inner.name}" for inner in msgspec.structs.fields(Provider))
+        else:
+            yield {"prices": "prices.NAME", "limits": "limits.*"}.get(f"{prefix}{field.name}", f"{prefix}{field.name}")
+
+
+def test_every_setting_has_a_line():
+    page = doc("settings.md")
+    missing = [name for name in setting_names() if f"`{name}`" not in page]
+    missing += [name for name in ("SUREFOOT_CONFIG", *_OVERRIDES) if f"`{name}`" not in page]
+    missing += [p.api_key_env for p in KNOWN_PROVIDERS.values() if p.api_key_env and p.api_key_env not in page]
+    assert missing == []
+
+
+def test_the_commented_settings_file_names_every_setting_and_is_right_when_uncommented(tmp_path):
+    text = (ROOT / "src/surefoot/scaffold/surefoot.toml").read_text()
+    missing = [name for name in setting_names() if name.rpartition(".")[2] not in text and name != "model"]
+    assert [name for name in missing if name not in ("prices.NAME", "limits.*", "local.cache", "local.url")] == []
+    path = tmp_path / "surefoot.toml"
+    path.write_text(re.sub(r"^# (?=[\w\"\[]+.* = |\[)", "", text, flags=re.MULTILINE))
+    settings = load_settings(path)
+    assert settings.providers["mine"].free
+    path.write_text(text)
+    assert load_settings(path) == Settings()
+
+
+def test_every_limit_has_a_line():
+    assert [name for name in Limits.__struct_fields__ if f"| `{name}` |" not in doc("budget.md")] == []
+
+
+def test_every_event_has_a_line():
+    page = doc("journal.md")
+    events = [kind for kind in RunEvent.__args__ for kind in getattr(kind, "__args__", (kind,))]
+    assert len(events) > 10
+    missing = [kind.__name__ for kind in events if f"| `{kind.__name__}` | `{kind.__struct_config__.tag}` |" not in page]
+    assert missing == []
+
+
+def test_every_error_has_a_line():
+    page = doc("agents.md")
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and kind is not errors.SurefootError]
+    kinds = [kind for kind in kinds if issubclass(kind, errors.SurefootError)]
+    assert len(kinds) > 10
+    assert [kind.__name__ for kind in kinds if f"| `{kind.__name__}` | `{kind.code}` |" not in page] == []
+    cli_page = doc("cli.md")
+    assert [kind.__name__ for kind in kinds if f"| {kind.exit_code} |" not in cli_page] == []
+
+
+def test_every_command_and_option_has_a_line():
+    page = doc("cli.md")
+    missing = []
+    for name, command in cli.commands.commands.items():
+        if f"`surefoot {name}" not in page:
+            missing.append(name)
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                missing += [option for option in parameter.opts if f"`{option}" not in page]
+    for parameter in cli.commands.params:
+        missing += [option for option in parameter.opts if option not in page and option != "--help"]
+    assert missing == []
+
+
+def test_every_field_of_a_result_has_a_word():
+    page = doc("agents.md") + doc("budget.md")
+    fields = [*RunResult.__struct_fields__, *BudgetReport.__struct_fields__]
+    assert [name for name in fields if f"`{name}`" not in page and f"budget.{name}" not in page] == []

@@ -1,0 +1,105 @@
+import pytest
+
+from surefoot.config import KNOWN_PROVIDERS, Provider, Secret, Settings, load_settings, read_key
+from surefoot.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch, tmp_path):
+    for name in ("SUREFOOT_CONFIG", "SUREFOOT_STORE", "SUREFOOT_MODEL", "SUREFOOT_LOCAL_MODEL", "SUREFOOT_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def write(tmp_path, text, name="surefoot.toml"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_a_file_everything_has_its_default():
+    settings = load_settings()
+    assert settings == Settings()
+    assert settings.model == "local:"
+
+
+def test_the_file_of_the_working_folder_is_found_and_the_environment_wins(tmp_path, monkeypatch):
+    write(tmp_path, 'model = "openai:gpt-4.1"\n[store]\npath = "here.db"\nlease_s = 5\n[local]\nthreads = 2')
+    assert load_settings().store.path == "here.db"
+    monkeypatch.setenv("SUREFOOT_STORE", "there.db")
+    monkeypatch.setenv("SUREFOOT_LOCAL_MODEL", "mine.gguf")
+    settings = load_settings()
+    assert (settings.store.path, settings.store.lease_s, settings.local.path) == ("there.db", 5, "mine.gguf")
+    assert settings.model == "openai:gpt-4.1"
+
+
+def test_a_file_named_by_argument_or_environment(tmp_path, monkeypatch):
+    path = write(tmp_path, 'model = "a:b"', "other.toml")
+    assert load_settings(path).model == "a:b"
+    monkeypatch.setenv("SUREFOOT_CONFIG", str(path))
+    assert load_settings().model == "a:b"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model = x", "is not valid TOML: .*line 1"),
+        ("modle = 'x'", "unknown field `modle`"),
+        ("[store]\npath = 5", r"Expected `str`, got `int` - at `\$.store.path`"),
+        ("[store]\ndurability = 'maybe'", r"Invalid enum value 'maybe' - at `\$.store.durability`"),
+        ("[providers.x]\nwire = 'openai'", r"missing required field `base_url` - at `\$.providers"),
+        ("[providers.x]\nbase_url='http://a'\nkey='s3cret'", "unknown field `key`"),
+        ("[store]\nlease_s = 0", "store.lease_s = 0.0: must be a positive number"),
+        ("[store]\nlease_s = nan", "store.lease_s = nan: must be a positive number"),
+        ("[retry]\nattempts = -1", "retry.attempts = -1: must be a positive number"),
+        ("model_timeout_s = inf", "model_timeout_s = inf: must be a positive number"),
+        ("[local]\nthreads = -1", "local.threads = -1: must be 0"),
+        ("[providers.x]\nbase_url='http://a'\nmax_output_tokens = 0", "providers.x.max_output_tokens = 0"),
+    ],
+)
+def test_a_wrong_file_gives_one_line_that_says_what_and_where(tmp_path, text, message):
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_settings(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    with pytest.raises(ConfigError, match="nowhere.toml: cannot be read: No such file"):
+        load_settings(tmp_path / "nowhere.toml")
+    path = tmp_path / "latin.toml"
+    path.write_bytes(b'model = "\xff"')
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        load_settings(path)
+
+
+def test_a_scalar_where_the_environment_needs_a_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUREFOOT_STORE", "x.db")
+    with pytest.raises(ConfigError, match=r"Expected `object`, got `int` - at `\$.store`"):
+        load_settings(write(tmp_path, "store = 5"))
+
+
+def test_providers_are_added_to_the_known_ones_and_may_replace_them(tmp_path):
+    settings = load_settings(
+        write(tmp_path, "[providers.mine]\nbase_url='http://m/v1'\nfree=true\n[providers.openai]\nbase_url='http://o'")
+    )
+    assert settings.provider("mine").base_url == "http://m/v1"
+    assert settings.provider("openai").base_url == "http://o"
+    assert settings.provider("anthropic") is KNOWN_PROVIDERS["anthropic"]
+    assert settings.provider("nobody") is None
+    assert settings.free_providers() == {"mine", "ollama"}
+
+
+def test_keys_come_from_the_environment_and_hide(monkeypatch):
+    provider = Provider("http://a", "SOME_KEY")
+    monkeypatch.delenv("SOME_KEY", raising=False)
+    with pytest.raises(ConfigError, match="no API key for provider 'x': set the environment variable SOME_KEY"):
+        read_key("x", provider)
+    assert not read_key("x", Provider("http://a", "SOME_KEY", needs_key=False))
+    assert not read_key("x", Provider("http://a"))
+    monkeypatch.setenv("SOME_KEY", " s3cret\n")
+    key = read_key("x", provider)
+    assert key.reveal() == "s3cret"
+    assert "s3cret" not in repr(key) + str(key) + f"{key}"
+    assert Secret("x")
