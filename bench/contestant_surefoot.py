@@ -10,7 +10,7 @@ from harness import Run, Setup
 from workload import MODEL, QUESTION, SYSTEM, add, find_batches, notify_staff
 
 VARIANTS = ("relaxed", "durable", "session")
-LIBRARIES = "import surefoot"
+LIBRARIES = "from surefoot import Agent, Limits, Runtime, tool"
 
 SETTINGS = """
 [providers.openai]

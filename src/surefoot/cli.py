@@ -1,39 +1,55 @@
 """The command line: ``surefoot demo | run | runs | show | init``.
 
-Exit codes: 0 done; 1 the run failed inside Surefoot or was stopped by the provider (content filter, refusal); 2 the command,
-settings or agent are wrong; 3 a limit ended the run (the answer so far is printed); 4 the model's provider failed; 5 the answer never
-matched its type; 6 the database cannot be used; 130 interrupted.
+Exit codes: 0 done; 1 the run failed inside Surefoot, the provider stopped or cut the answer, or the output cannot
+be written; 2 the command, settings or agent are wrong; 3 a limit ended the run (the answer so far is printed); 4 the
+model's provider failed; 5 the answer never matched its type; 6 the database cannot be used; 130 interrupted (143 by
+SIGTERM).
 """
 
 from __future__ import annotations
 
-import importlib
+import asyncio
+import io
+import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing
+from contextlib import aclosing, redirect_stdout
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 import msgspec
 from msgspec.structs import replace
-from rich.console import Console
 
 from surefoot import __version__
 from surefoot.agent import Agent
+from surefoot.agent_file import load_agent
 from surefoot.budget.limits import Limits, read_limits
+from surefoot.clock import SystemClock
 from surefoot.config import KNOWN_PROVIDERS, Provider, Settings, StoreSettings, load_settings
 from surefoot.errors import ConfigError, NotFound, SurefootError
 from surefoot.event_loop import run_in_loop
-from surefoot.journal.events import RunFinished, RunStarted
+from surefoot.journal.events import JournalEvent, RunFinished
 from surefoot.models.registry import split_model
+from surefoot.narrator import plain
 from surefoot.runtime import Runtime
-from surefoot.terminal import RunView, runs_table, timeline
+from surefoot.store.base import RunRow
+from surefoot.terminal import RunView, open_console, readable, runs_table, timeline
 
 EXIT_STOPPED: Final = 1
 EXIT_BUDGET: Final = 3
 EXIT_INTERRUPTED: Final = 130
-_EXIT_BY_STOP: Final = {"budget": EXIT_BUDGET, "content_filter": EXIT_STOPPED, "refusal": EXIT_STOPPED}
+EXIT_TERMINATED: Final = 143
+ERROR_CHARS: Final = 2_000
+_EXIT_BY_STOP: Final = {
+    "final": 0,
+    "budget": EXIT_BUDGET,
+    "length": EXIT_STOPPED,
+    "content_filter": EXIT_STOPPED,
+    "refusal": EXIT_STOPPED,
+    "cancelled": EXIT_INTERRUPTED,
+}
 
 ResultT = TypeVar("ResultT")
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -41,32 +57,49 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; an error is one line on stderr."""
+    _mend_streams()
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        commands.main(arguments, standalone_mode=False)
-        code = 0
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        code = commands.main(arguments or ["--help"], "surefoot", standalone_mode=False) or 0
+    except click.UsageError as error:
+        where = f"; see {error.ctx.command_path} --help" if error.ctx is not None else ""
+        code = _complain(f"{error.format_message().rstrip('.')}{where}", error.exit_code)
     except SurefootError as error:
-        click.echo(f"surefoot: {error}", err=True)
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("surefoot: interrupted; what was in flight is settled and journaled", err=True)
-        code = EXIT_INTERRUPTED
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
-    except BrokenPipeError:  # the reader of our output has seen enough
-        sys.stderr.close()
-        code = 0
+        code = _complain(str(error), error.exit_code)
+    except click.Abort:
+        code = _complain("interrupted", EXIT_INTERRUPTED)
+    except asyncio.CancelledError:
+        code = _complain("terminated", EXIT_TERMINATED)
+    except OSError as error:  # a broken pipe is click's: it exits with 1
+        code = _complain(f"{error.filename or 'the output'}: {error.strerror}", EXIT_STOPPED)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter would try, and fail, once more
     sys.exit(code)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _mend_streams() -> None:
+    """Make the standard streams safe to use: there, and able to take any text."""
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # a closed standard stream: its number must not go to a socket
+    os.close(spare)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows "?" where it must
+
+
+def _complain(message: str, code: int) -> int:
+    click.echo(f"surefoot: {plain(message, ERROR_CHARS)}", err=True)
+    return code
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, package_name="surefoot")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file instead of surefoot.toml.")
 @click.option("--store", type=click.Path(path_type=Path), help="Database file instead of the settings'.")
 @click.pass_context
-def commands(context: click.Context, config: Path | None, store: Path | None) -> None:
+def commands(context: click.Context, /, *, config: Path | None, store: Path | None) -> None:
     """Run ReAct agents inside hard budgets, and look at what they did."""
     context.obj = config, store
 
@@ -88,7 +121,7 @@ def _json_option(command: CommandT) -> CommandT:
 @click.argument("question")
 @click.option("--agent", "agent_name", metavar="MODULE:NAME", help="Agent object to run; else one without tools.")
 @click.option("--model", metavar="PROVIDER:NAME", help="Model instead of the agent's.")
-@click.option("--base-url", help="Root of the model's API, for any OpenAI-compatible endpoint.")
+@click.option("--base-url", metavar="URL", help="Root of the model's API, for any OpenAI-compatible endpoint.")
 @click.option("--protocol", type=click.Choice(["auto", "native", "json", "text"]), help="How the model speaks ReAct.")
 @click.option("--usd", help="Limit in US dollars, or `unlimited`.")
 @click.option("--tokens", help="Limit on tokens, or `unlimited`.")
@@ -101,6 +134,8 @@ def _json_option(command: CommandT) -> CommandT:
 @click.pass_context
 def run(
     context: click.Context,
+    /,
+    *,
     question: str,
     agent_name: str | None,
     model: str | None,
@@ -108,43 +143,67 @@ def run(
     protocol: str | None,
     user: str,
     session: str,
-    quiet: bool,  # noqa: FBT001 - click passes flags by name
-    as_json: bool,  # noqa: FBT001
+    quiet: bool,
+    as_json: bool,
     **limits: str | None,
-) -> None:
-    """Run an agent on QUESTION: steps on stderr, the answer on stdout."""
+) -> int:
+    """Run an agent on QUESTION (`-` reads it from stdin): steps on stderr, the answer on stdout."""
     settings = _read_settings(context)
-    agent = _make_agent(settings, agent_name, model, protocol)
+    with redirect_stdout(sys.stderr):  # what modules and tools print does not mix with the answer
+        agent = _make_agent(settings, agent_name, model, protocol)
     if base_url is not None:
         settings = _point_to(settings, agent, base_url)
+    if question == "-":
+        question = sys.stdin.buffer.read().decode(errors="replace")
+    if not question.strip():
+        raise ConfigError("the question is empty")
     given = {name: _read_limit(name, value) for name, value in limits.items() if value is not None}
-    agent_limits = (agent.limits or read_limits(settings.limits, "[limits]")).to_table()
-    changed = read_limits({**agent_limits, "usd": _in_usd(agent_limits["usd"]), **given}, "command line")
-    finished, run_id = _run(_watch(settings, agent, question, changed, user, session, quiet=quiet or as_json))
-    if as_json:
-        click.echo(_run(_show(settings, run_id, as_json=True)))
-    else:
-        click.echo(finished.output)
-    context.exit(_EXIT_BY_STOP.get(finished.stop_reason, 0))
+    allowed = _change_limits(agent.limits or read_limits(settings.limits, "[limits]"), given)
+    who = {"user": user, "session": session}
+    finished = _run(_watch(settings, agent, question, allowed, who, quiet=quiet, as_json=as_json))
+    if not as_json:
+        click.echo(readable(finished.output) if sys.stdout.isatty() else finished.output)
+    return _EXIT_BY_STOP[finished.stop_reason]
 
 
 async def _watch(
-    settings: Settings, agent: Agent[Any], question: str, limits: Limits, user: str, session: str, *, quiet: bool
-) -> tuple[RunFinished, str]:
-    console = Console(stderr=True, quiet=quiet)
-    run_id = ""
-    finished = RunFinished(at=0, stop_reason="cancelled")
-    async with Runtime(settings=settings) as runtime:
-        with RunView(console) as view:
-            stream = runtime.stream(agent, question, user=user, session=session, limits=limits)
-            async with aclosing(stream) as events:
-                async for event in events:
-                    view.show(event)
-                    if isinstance(event, RunStarted):
-                        run_id = event.run_id
-                    elif isinstance(event, RunFinished):
-                        finished = event
-    return finished, run_id
+    settings: Settings,
+    agent: Agent[Any],
+    question: str,
+    limits: Limits,
+    who: dict[str, str],
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> RunFinished:
+    console = open_console(stderr=True, quiet=quiet or as_json)
+    loads = isinstance(agent.model, str) and agent.model.startswith("local:")
+    view = RunView(console, SystemClock(), doing="loading the embedded model" if loads else "getting ready")
+    async with Runtime(settings=settings, progress=view.progress) as runtime:
+        try:
+            with redirect_stdout(sys.stderr), view:
+                stream = runtime.stream(agent, question, limits=limits, **who)
+                async with aclosing(stream) as events:
+                    async for event in events:
+                        view.show(event)
+        except asyncio.CancelledError:
+            if view.state.started is not None:
+                console.print(f"cancelled; what was in flight is settled: surefoot show {view.state.started.run_id}")
+            raise
+        finally:
+            if as_json and view.state.started is not None:
+                _print_json(await _read_run(runtime, view.state.started.run_id))
+    assert view.state.finished is not None, "a stream that did not raise has ended"
+    return view.state.finished
+
+
+async def _read_run(runtime: Runtime, run_id: str) -> dict[str, Any]:
+    row, events = await runtime.read_run(run_id)
+    return {"run": row, "events": events}
+
+
+def _print_json(value: Any) -> None:
+    click.echo(msgspec.json.encode(value))  # bytes: JSON is UTF-8, whatever the terminal is
 
 
 @commands.command()
@@ -153,7 +212,7 @@ async def _watch(
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
 @_json_option
 @click.pass_context
-def runs(context: click.Context, user: str | None, session: str | None, limit: int, as_json: bool) -> None:  # noqa: FBT001
+def runs(context: click.Context, /, *, user: str | None, session: str | None, limit: int, as_json: bool) -> None:
     """List runs, newest first."""
     settings = _read_settings(context)
 
@@ -163,37 +222,35 @@ def runs(context: click.Context, user: str | None, session: str | None, limit: i
 
     rows = _run(read())
     if as_json:
-        click.echo(msgspec.json.encode(rows).decode())
+        _print_json(rows)
     elif rows:
-        Console().print(runs_table(rows))
+        console = open_console()
+        console.print(runs_table(rows, console))
     else:
-        click.echo("no runs yet: surefoot run \"...\" makes one", err=True)
+        click.echo('no such runs yet: surefoot run "..." makes one', err=True)
 
 
 @commands.command()
 @click.argument("run_id", metavar="RUN")
 @_json_option
 @click.pass_context
-def show(context: click.Context, run_id: str, as_json: bool) -> None:  # noqa: FBT001
+def show(context: click.Context, /, *, run_id: str, as_json: bool) -> None:
     """Show a run step by step. RUN is an id, the beginning of one, or `last`."""
-    shown = _run(_show(_read_settings(context), run_id, as_json=as_json))
-    if as_json:
-        click.echo(shown)
-    else:
-        Console().print(shown)
+    settings = _read_settings(context)
 
-
-async def _show(settings: Settings, run_id: str, *, as_json: bool) -> Any:
-    async with _existing(settings) as runtime:
-        if run_id == "last":
-            rows = await runtime.list_runs(limit=1)
-            if not rows:
+    async def read() -> tuple[RunRow, list[JournalEvent]]:
+        async with _existing(settings) as runtime:
+            rows = await runtime.list_runs(limit=1) if run_id == "last" else ()
+            if run_id == "last" and not rows:
                 raise NotFound("there are no runs yet")
-            run_id = rows[0].run_id
-        row, events = await runtime.read_run(run_id)
+            return await runtime.read_run(rows[0].run_id if rows else run_id)
+
+    row, events = _run(read())
     if as_json:
-        return msgspec.json.encode({"run": row, "events": events}).decode()
-    return timeline(row, events)
+        _print_json({"run": row, "events": events})
+    else:
+        console = open_console()
+        console.print(timeline(row, events, console))
 
 
 def _existing(settings: Settings) -> Runtime:
@@ -204,63 +261,46 @@ def _existing(settings: Settings) -> Runtime:
 
 
 @commands.command()
-@click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
-def init(folder: Path, force: bool) -> None:  # noqa: FBT001
+def init(*, folder: Path, force: bool) -> None:
     """Write a commented surefoot.toml and an agent to start from into FOLDER."""
     templates = Path(__file__).parent / "scaffold"
     names = ("surefoot.toml", "agent.py")
-    there = [name for name in names if (folder / name).exists()]
-    if there and not force:
-        raise ConfigError(f"{folder / there[0]} is there already: nothing was written; --force overwrites it")
     try:
+        there = [name for name in names if (folder / name).exists()]
+        if there and not force:
+            raise ConfigError(f"{folder / there[0]} is there already: nothing was written; --force overwrites it")
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             (folder / name).write_bytes((templates / name).read_bytes())
-            click.echo(f"wrote {folder / name}")
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from None
-    click.echo('next: surefoot run "Where is order 4711?" --agent agent:agent')
+        raise ConfigError(f"{error.filename or folder}: cannot be written: {error.strerror}") from None
+    for name in names:
+        click.echo(f"wrote {folder / name}")
+    where = "" if folder == Path() else f"cd {folder} && "
+    click.echo(f'next: {where}surefoot run "Where is order 4711?" --agent agent:agent')
 
 
 @commands.command()
 @click.option("--all", "all_tasks", is_flag=True, help="Run all twelve tasks and score them.")
 @_json_option
 @click.pass_context
-def demo(context: click.Context, all_tasks: bool, as_json: bool) -> None:  # noqa: FBT001
+def demo(context: click.Context, /, *, all_tasks: bool, as_json: bool) -> int:
     """See a real language model solve real tasks with tools, inside a budget. Needs no key."""
     from surefoot.demo.show import run_demo  # brings the tasks: only for this command
 
-    settings = _read_settings(context)
-    failed = _run(run_demo(settings, all_tasks=all_tasks, as_json=as_json))
-    context.exit(EXIT_STOPPED if failed else 0)
+    failed = _run(run_demo(_read_settings(context), all_tasks=all_tasks, as_json=as_json))
+    return EXIT_STOPPED if failed else 0
 
 
 def _make_agent(settings: Settings, name: str | None, model: str | None, protocol: str | None) -> Agent[Any]:
-    agent = Agent(settings.model, name="cli") if name is None else _load_agent(name)
+    agent = Agent(settings.model, name="cli") if name is None else load_agent(name)
     if model is None and protocol is None:
         return agent
     if model is not None and ":" not in model:
         model = f"openai:{model}"
     return agent.replace(model=model or agent.model, protocol=protocol or agent.protocol)
-
-
-def _load_agent(name: str) -> Agent[Any]:
-    module_name, colon, attribute = name.partition(":")
-    if not colon or not module_name or not attribute:
-        raise ConfigError(f"--agent {name!r}: must be written module:name, for example agent:agent")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except SurefootError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a module of the user may raise anything
-        raise ConfigError(f"--agent {name!r}: cannot import {module_name}: {type(error).__name__}: {error}") from error
-    agent = getattr(module, attribute, None)
-    if not isinstance(agent, Agent):
-        what = "has no such name" if agent is None else f"is a {type(agent).__name__}, not an Agent"
-        raise ConfigError(f"--agent {name!r}: {attribute} of {module_name} {what}")
-    return agent
 
 
 def _point_to(settings: Settings, agent: Agent[Any], base_url: str) -> Settings:
@@ -275,6 +315,15 @@ def _point_to(settings: Settings, agent: Agent[Any], base_url: str) -> Settings:
     return replace(settings, providers={**KNOWN_PROVIDERS, **settings.providers, name: moved})
 
 
+def _change_limits(limits: Limits, given: dict[str, int | float | str]) -> Limits:
+    for name, value in given.items():
+        table = limits.to_table()
+        if not isinstance(table["usd"], str):
+            table["usd"] = f"{table['usd']}e-9"
+        limits = read_limits({**table, name: value}, f"--{name}")
+    return limits
+
+
 def _read_limit(name: str, value: str) -> int | float | str:
     if value == "unlimited" or name == "usd":
         return value
@@ -284,12 +333,11 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {value!r}: must be a number, or `unlimited`") from None
 
 
-def _in_usd(nano: int | float | str) -> str:
-    return nano if isinstance(nano, str) else f"{int(nano)}e-9"
-
-
 def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
     async def main() -> ResultT:
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # as Ctrl-C: settle, then end
         return await work
 
     return run_in_loop(main)

@@ -107,7 +107,7 @@ class Compiler:
     async def _start_local(self, model: str) -> Model:
         from surefoot.local import LocalServer  # an extra: imported only where it is used
 
-        server = LocalServer(self._settings.local, *(() if self._progress is None else (self._progress,)))
+        server = LocalServer(self._settings.local, self._progress or (lambda _done, _all: None))
         await server.start()
         self._server = server
         provider = Provider(server.base_url, protocol="json", trusts_usage=True)

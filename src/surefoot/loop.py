@@ -201,9 +201,9 @@ async def _take_reply(run: Run, call: ModelCall, reply: Reply) -> None:
 
 
 def _canonical(turn: Turn, message: Message) -> Message:
-    if turn.problem:
-        return message
-    if turn.calls == message.tool_calls and (turn.thought if turn.calls else turn.answer) == message.text:
+    if turn.problem:  # a protocol may say what of the reply is fit to be shown again
+        return Message.assistant(turn.thought, blocks=message.blocks) if turn.thought else message
+    if (turn.calls is message.tool_calls or turn.calls == message.tool_calls) and (turn.thought if turn.calls else turn.answer) == message.text:
         return message
     text = turn.thought if turn.calls else turn.answer or ""
     return Message.assistant(text, turn.calls, message.blocks)
@@ -280,3 +280,5 @@ async def _abandon(run: Run) -> None:
     await asyncio.wait({writing}, timeout=FINISH_TIMEOUT_S)
     if writing.done():
         writing.result()
+    else:
+        _log.warning("run %s: its end is not on disk %g s after it was cancelled", run.run_id, FINISH_TIMEOUT_S)

@@ -14,7 +14,7 @@ from surefoot.journal.events import ModelFailed, ModelReplied, ModelRequested, P
 from surefoot.models.base import Options, Prompt, Reply
 from surefoot.retry import delay_before_retry
 from surefoot.run import Run
-from surefoot.types import JsonSchema, Usage
+from surefoot.types import JsonSchema, Message, Usage
 
 _TIMER_SLACK_S: Final = 0.01
 """A timer may fire this much before its time; a failure that near the deadline is the deadline's."""
@@ -168,6 +168,7 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         assert reply is not None, "there is a reply"
         self.reply = None
+        assert isinstance(reply.message, Message), "a Reply has a Message"
         usage = reply.usage
         if usage is not None and not is_plausible(usage):
             usage = None

@@ -60,7 +60,7 @@ def duration(milliseconds: float) -> str:
     if milliseconds < 1_000:
         return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1e3
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 - three digits at most
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def describe_call(call: ToolCall) -> str:
@@ -80,9 +80,9 @@ class Narrator:
 
     def __init__(self) -> None:
         self._asked: dict[int, ModelRequested] = {}
-        self._numbers: Line | None = None  # of a reply that is not told yet
-        self._text = ""
-        self._late: list[Line] = []  # what happened meanwhile
+        self._reply: Line | None = None  # that is not told yet,
+        self._said = ""  # what it said,
+        self._late: list[Line] = []  # and what happened meanwhile
         self._calls = 0
         self._limited = False
 
@@ -93,8 +93,10 @@ class Narrator:
                 self._asked[event.hold] = event
                 return self.rest()
             case ModelReplied():
-                self._numbers = self._count(event)
+                self._reply, self._said = replace(self._count(event), mark="·"), ""
                 return self._tell_message(event.message) if event.joins else []
+            case ModelFailed():
+                return self._tell_failure(event)
             case Thought():
                 lines = self._tell_message(event.message)
                 if event.problem:
@@ -103,19 +105,18 @@ class Narrator:
             case BudgetWarning():
                 text = f"{event.used / event.of:.0%} of the limit on {event.limit} is used"
                 self._late.append(Line("!", text, "yellow", "yellow"))
-                return [] if self._numbers is not None else self.rest()
+                return [] if self._reply is not None else self.rest()
             case RunFinished():
-                return self.rest("the answer" if event.output and event.output == self._text else "")
+                return self._tell_end(event)
             case _:
                 return [*self.rest(), *self._tell_other(event)]
 
     def rest(self, text: str = "") -> list[Line]:
         """What is not told yet; ``text`` instead of the reply's own."""
-        lines, numbers = self._late, self._numbers
-        self._late, self._numbers = [], None
-        if numbers is not None:
-            lines.insert(0, replace(numbers, mark="·", text=text or plain(self._text) or "an empty reply"))
-        self._text = ""
+        lines, reply, said = self._late, self._reply, self._said
+        self._late, self._reply, self._said = [], None, ""
+        if reply is not None:
+            lines.insert(0, replace(reply, text=text or plain(said) or "an empty reply"))
         return lines
 
     def _count(self, event: ModelReplied | ModelFailed) -> Line:
@@ -125,25 +126,34 @@ class Narrator:
         return Line("", "", step=step, tokens=event.tokens, cost=cost, time=duration(event.latency_ms))
 
     def _tell_message(self, message: Message) -> list[Line]:
-        self._text = message.text
+        self._said = message.text
         self._calls = len(message.tool_calls)
         if not message.tool_calls:
             return []  # an answer, or something to be mended: the next event knows
         lines = [Line("·", plain(message.text), text_style="italic")] if message.text else []
         lines += [Line("→", describe_call(call), "magenta", "bold") for call in message.tool_calls]
-        numbers, self._numbers, self._text = self._numbers, None, ""
-        if numbers is not None:
-            first = lines[0]
-            lines[0] = replace(numbers, mark=first.mark, text=first.text, style=first.style, text_style=first.text_style)
-        late, self._late = self._late, []
-        return [*lines, *late]
+        reply, first = self._reply, lines[0]
+        self._reply = None
+        if reply is not None:
+            lines[0] = replace(first, step=reply.step, tokens=reply.tokens, cost=reply.cost, time=reply.time)
+        return [*lines, *self.rest()]
+
+    def _tell_failure(self, event: ModelFailed) -> list[Line]:
+        lines = self.rest()
+        failure = replace(self._count(event), mark="✗", style="red", text_style="red")
+        if event.retry_in_s is None:
+            self._reply, self._said = failure, event.message
+            return lines
+        again = f"; again in {event.retry_in_s:.1f} s"
+        return [*lines, replace(failure, text=f"{plain(event.message)}{again}")]
+
+    def _tell_end(self, event: RunFinished) -> list[Line]:
+        if self._said and event.error == self._said:  # who shows the end says why
+            return self.rest(event.error_code)
+        return self.rest("the answer" if event.output and event.output == self._said else "")
 
     def _tell_other(self, event: JournalEvent) -> list[Line]:
         match event:
-            case ModelFailed():
-                again = f"; again in {event.retry_in_s:.1f} s" if event.retry_in_s is not None else ""
-                text = f"{event.code}: {plain(event.message)}{again}"
-                return [replace(self._count(event), mark="✗", text=text, style="red", text_style="red")]
             case ToolFinished():
                 style, mark = ("red", "✗") if event.is_error else ("green", "←")
                 whose = f"{event.name}: " if self._calls > 1 else ""
@@ -151,8 +161,7 @@ class Narrator:
                 return [Line(mark, f"{whose}{plain(event.content)}{cut}", style, time=duration(event.latency_ms))]
             case LimitReached():
                 self._limited = True
-                text = f"limit on {event.limit}: {plain(event.message)}"
-                return [Line("■", text, "yellow", "yellow")]
+                return [Line("■", f"limit on {event.limit}: {plain(event.message)}", "yellow", "yellow")]
             case Nudged():
                 text = "asked for a last answer, without tools" if self._limited else plain(event.text)
                 return [Line("»", text, "yellow", "yellow")]

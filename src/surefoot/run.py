@@ -18,7 +18,7 @@ from surefoot.clock import Clock
 from surefoot.config import RetrySettings
 from surefoot.errors import ConfigError
 from surefoot.journal.events import JournalEvent, RunEvent, RunStarted
-from surefoot.journal.fold import RunState
+from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
 from surefoot.models.base import Model
 from surefoot.protocol.base import Protocol, Stage
@@ -165,7 +165,7 @@ class Run:
 
     def emit(self, event: JournalEvent) -> None:
         """One event: into the state, the journal and the stream."""
-        self.state.apply(event)
+        APPLY[type(event)](self.state, event)
         self._recorder.pending.append(event)
         if self.live:
             self.news.append(event)
@@ -228,7 +228,22 @@ class Run:
     @property
     def stage(self) -> Stage:
         """Where the run stands."""
-        return Stage(self.account.steps, self.final_only, self.state.results > 0)
+        state = self.state
+        repeated = _NONE if self.compiled.protocol.native_tools else find_repeated(state.messages)
+        return Stage(self.account.steps, self.final_only, state.results > 0, repeated)
+
+
+def find_repeated(messages: Sequence[Message]) -> frozenset[str]:
+    """Tools of which the last messages have the same call twice; only those, so that no step walks the whole history."""
+    seen: set[tuple[str, str]] = set()
+    repeated: list[str] = []
+    for message in messages[-REPEAT_MESSAGES:]:
+        for call in message.tool_calls:
+            key = call.name, call.arguments
+            if key in seen:
+                repeated.append(call.name)
+            seen.add(key)
+    return frozenset(repeated) if repeated else _NONE
 
 
 def begin_run(

@@ -6,9 +6,8 @@ Text of models, tools and users is never read as markup and never reaches the te
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Literal, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -40,6 +39,9 @@ TABLE_COLUMNS: Final = 110
 BAR_CELLS: Final = 24
 STREAM_CHARS: Final = 200
 FRAMES_PER_S: Final = 8
+NARROW_COLUMNS: Final = 90
+"""What all columns of a list of runs, and twenty characters of the question, need."""
+_NUMBERS: Final = ("steps", "tokens", "cost", "time")
 _STATUS_STYLE: Final = {"final": "green", "budget": "yellow", "running": "cyan"}
 _DIM: Final = "bright_black"
 
@@ -59,7 +61,7 @@ def readable(text: str) -> str:
 
 def bar(share: float, held: float = 0.0, cells: int = BAR_CELLS) -> Text:
     """A bar that is full at 1: what is used (yellow from 70 %, red when full), then what is held, then what is free."""
-    style = "red" if share >= 1 else "yellow" if share >= 0.7 else "green"  # noqa: PLR2004 - the default of warn_at
+    style = "red" if share >= 1 else "yellow" if share >= 0.7 else "green"
     used = round(min(max(share, 0.0), 1.0) * cells)
     open_ = round(min(max(share + held, 0.0), 1.0) * cells) - used
     return Text.assemble(("━" * used, style), ("━" * open_, "blue"), ("─" * (cells - used - open_), _DIM))
@@ -83,7 +85,9 @@ def budget_bars(state: RunState, seconds: float, width: int) -> Table:
             continue
         share = amount / limit
         told = f"{_say(name, amount)}{f' + {_say(name, held)} held' if held else ''} of {_say(name, limit)}"
-        table.add_row(Text(f"  {name}", style="bold"), bar(share, held / limit, cells), f"{share:4.0%}", Text(told, _DIM))
+        table.add_row(
+            Text(f"  {name}", style="bold"), bar(share, held / limit, cells), f"{share:4.0%}", Text(told, _DIM)
+        )
     return table
 
 
@@ -111,7 +115,7 @@ class RunView:
         self._spinner = Spinner("dots", style="cyan")
         self._live = Live(console=console, get_renderable=self._below, refresh_per_second=FRAMES_PER_S, transient=True)
 
-    def __enter__(self) -> RunView:
+    def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -143,7 +147,7 @@ class RunView:
         self._note(event)
         for line in lines:
             self._console.print(step_table([line], self._console))
-        if isinstance(event, RunFinished):
+        if isinstance(event, RunFinished) and self.state.tokens:
             self._console.print(self._bars())
 
     def _note(self, event: JournalEvent) -> None:
@@ -193,7 +197,7 @@ def step_table(lines: Iterable[Line], console: Console) -> Table:
     table.add_column(width=2, justify="right", style="cyan")
     table.add_column(width=1)
     table.add_column(ratio=1 if wide else None, overflow="fold")
-    table.add_column(justify="right", style=_DIM, no_wrap=True)
+    table.add_column(justify="right", style=_DIM, no_wrap=True, min_width=18 if wide and console.width >= 80 else None)
     for line in lines:
         numbers = " · ".join(filter(None, (f"{line.tokens:,} tok" if line.tokens else "", line.cost, line.time)))
         table.add_row(line.step, Text(line.mark, line.style), Text(line.text, line.text_style), numbers)
@@ -214,7 +218,10 @@ def timeline(row: RunRow, events: Sequence[JournalEvent], console: Console) -> G
     parts: list[RenderableType] = [head, Text(readable(_question(state) or row.question), "bold")]
     parts.append(step_table(lines, console))
     parts += [
-        Text(f"! a call of the model was in flight: {hold.hold_tokens:,} tokens stay held, its outcome is unknown", "yellow")
+        Text(
+            f"! a call of the model was in flight: {hold.hold_tokens:,} tokens stay held, its outcome is unknown",
+            "yellow",
+        )
         for hold in state.holds.values()
     ]
     parts += [
@@ -236,25 +243,38 @@ def _question(state: RunState) -> str:
 
 def runs_table(rows: Sequence[RunRow], console: Console) -> Table:
     """A list of runs, newest first; what does not fit a narrow terminal is left out."""
-    narrow = console.width < 90  # noqa: PLR2004 - what all columns and twenty characters of the question need
-    has_users = any(row.user for row in rows)
+    narrow = console.width < NARROW_COLUMNS
     id_chars = _id_chars(rows) if console.is_terminal else len(rows[0].run_id)
-    table = Table(box=None, padding=(0, 1), show_edge=False, pad_edge=False, header_style="bold")
-    names = ["run", "when", *(["user"] if has_users and not narrow else []), "status"]
+    cells = [_describe_row(row, id_chars, narrow=narrow) for row in rows]
+    hidden = {"steps", "tokens", "time"} if narrow else set[str]()
+    if narrow or not any(row.user for row in rows):
+        hidden.add("user")
+    table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
+    names = [name for name in cells[0] if name not in hidden]
+    widths = {name: max(len(name), *[row[name].cell_len for row in cells]) for name in names}
+    others = sum(widths.values()) - widths["question"] + len(names)
+    widths["question"] = max(len("question"), min(widths["question"], console.width - others))  # only this gives way
     for name in names:
-        table.add_column(name, no_wrap=True)
-    for name in ("cost",) if narrow else ("steps", "tokens", "cost", "time"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("question", overflow="ellipsis", no_wrap=True, ratio=1 if console.is_terminal else None)
-    for row in rows:
-        ended = bool(row.finished_at)
-        cells = [row.run_id[:id_chars], _when(row.started_at, short=narrow)]
-        if "user" in names:
-            cells.append(plain(row.user, 24))
-        counts = [str(row.steps), f"{row.tokens:,}", str(Money(row.nano)), duration((row.finished_at - row.started_at) * 1e3)]
-        shown = [count if ended else "" for count in (counts[2:3] if narrow else counts)]
-        table.add_row(*cells, _status(row), *shown, plain(row.question, 200))
+        justify: Literal["left", "right"] = "right" if name in _NUMBERS else "left"
+        table.add_column(name, justify=justify, no_wrap=True, width=widths[name], overflow="ellipsis")
+    for row in cells:
+        table.add_row(*[row[name] for name in names])
     return table
+
+
+def _describe_row(row: RunRow, id_chars: int, *, narrow: bool) -> dict[str, Text]:
+    counts = ("", "", "", "")
+    if row.finished_at:
+        seconds = row.finished_at - row.started_at
+        counts = (str(row.steps), f"{row.tokens:,}", str(Money(row.nano)) if row.nano else "", duration(seconds * 1e3))
+    return {
+        "run": Text(row.run_id[:id_chars]),
+        "when": Text(_when(row.started_at, short=narrow)),
+        "user": Text(plain(row.user, 24)),
+        "status": _status(row),
+        **{name: Text(count) for name, count in zip(_NUMBERS, counts, strict=True)},
+        "question": Text(plain(row.question, 200)),
+    }
 
 
 def _id_chars(rows: Sequence[RunRow]) -> int:

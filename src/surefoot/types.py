@@ -94,7 +94,7 @@ class ToolCall(Struct, frozen=True, gc=False):
     arguments: str
 
 
-class Message(Struct, frozen=True, omit_defaults=True):
+class Message(Struct, frozen=True, gc=False, omit_defaults=True):
     """One message of a conversation, in no provider's form.
 
     Attributes:

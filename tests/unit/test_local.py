@@ -185,15 +185,15 @@ async def test_weights_are_fetched_with_progress_told_in_the_event_loop(tmp_path
 
 
 async def test_a_cancelled_fetch_stops_and_leaves_nothing(tmp_path):
-    asked, gone = asyncio.Event(), asyncio.Event()
+    asked, stopped, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def stall(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nGG")
         asked.set()
-        assert await reader.read() == b""
+        await stopped.wait()
         writer.close()
-        gone.set()
+        closed.set()
 
     async with await asyncio.start_server(stall, "127.0.0.1", 0) as publisher:
         port = publisher.sockets[0].getsockname()[1]
@@ -204,4 +204,8 @@ async def test_a_cancelled_fetch_stops_and_leaves_nothing(tmp_path):
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting
-        await gone.wait()
+        models = tmp_path / "models"
+        while any(models.iterdir()):
+            await asyncio.sleep(0.01)
+        stopped.set()
+        await closed.wait()

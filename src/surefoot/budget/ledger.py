@@ -7,11 +7,12 @@ provider honours ``max_tokens`` and its prompt count stays within the bound.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
-from surefoot.budget.limits import Limits
+from surefoot.budget.limits import LIMITED, Limits
 from surefoot.budget.prices import Rates, cost
 from surefoot.errors import BudgetExceeded
 from surefoot.types import UNLIMITED, Money, Unlimited, Usage
@@ -29,7 +30,6 @@ FINAL_TIME_SHARE: Final = 0.15
 MAX_CALL_TOKENS: Final = 1 << 32
 """A power of two far above what any call can use: sums of what is below fit the 64 bits of a database column."""
 _INFINITE: Final = 1 << 62
-_LIMITED: Final = ("tokens", "usd", "steps", "model_calls", "tool_calls", "seconds")
 _MILLION: Final = 1_000_000
 
 
@@ -96,8 +96,10 @@ def is_plausible(usage: Usage) -> bool:
     return 0 <= kinds < MAX_CALL_TOKENS  # negative if one of them is
 
 
-def _finite(limit: int | Unlimited) -> int:
-    return _INFINITE if limit is UNLIMITED else int(limit)
+@lru_cache(maxsize=256)
+def _find_marks(limits: Limits) -> tuple[float, ...]:
+    """What is told as a warning when it is used, in the order of `LIMITED`; infinite where there is no limit."""
+    return tuple([limits.amounts().get(name, math.inf) * limits.warn_at for name in LIMITED])
 
 
 class Account:
@@ -114,9 +116,10 @@ class Account:
     """
 
     __slots__ = (
-        "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano", "_reserved_tokens",
-        "_soft_deadline", "_started", "_unwarned", "deadline", "input_rate", "limits", "max_tool_calls", "model_calls",
-        "output_rate", "overrun_nano", "overrun_tokens", "rates", "spent_nano", "spent_tokens", "steps", "tool_calls", "usage",
+        "_amounts", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano", "_reserved_tokens",
+        "_soft_deadline", "_started", "deadline", "input_rate", "limits", "max_tool_calls", "model_calls",
+        "output_rate", "overrun_nano", "overrun_tokens", "rates", "spent_nano", "spent_tokens", "steps", "tool_calls",
+        "usage",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, rates: Rates | None, started: float) -> None:
@@ -129,15 +132,17 @@ class Account:
         """
         self.limits = limits
         self.rates = rates
-        if rates is not None and limits.tokens is not UNLIMITED:
+        if rates is not None and rates.tiers and limits.tokens is not UNLIMITED:
             rates = rates.within(limits.tokens)  # no prompt of this run can reach a dearer tier
         self.input_rate, self.output_rate = (rates.dearest_input, rates.dearest_output) if rates else (0, 0)
-        self._max_tokens = _finite(limits.tokens)
-        self._max_nano = _finite(limits.nano)
-        self._max_calls = _finite(limits.model_calls)
-        self._max_steps = _finite(limits.steps)
-        self.max_tool_calls = _finite(limits.tool_calls)
-        seconds = _INFINITE if limits.seconds is UNLIMITED else limits.seconds
+        self._amounts = limits.amounts()
+        limit = self._amounts.get
+        self._max_tokens = limit("tokens", _INFINITE)
+        self._max_nano = limit("usd", _INFINITE)
+        self._max_calls = limit("model_calls", _INFINITE)
+        self._max_steps = limit("steps", _INFINITE)
+        self.max_tool_calls = limit("tool_calls", _INFINITE)
+        seconds = limit("seconds", _INFINITE)
         self._started = started
         self.deadline = started + seconds
         self._soft_deadline = started + seconds * (1 - FINAL_TIME_SHARE)
@@ -145,8 +150,7 @@ class Account:
         self.spent_tokens = self.spent_nano = self.overrun_tokens = self.overrun_nano = 0
         self._reserved_tokens = self._reserved_nano = 0
         self.steps = self.model_calls = self.tool_calls = 0
-        self._unwarned = {name: (of * limits.warn_at, of) for name, of in self._limited().items()}
-        self._marks = self._next_marks()
+        self._marks = _find_marks(limits)
 
     def last_step(self, now: float) -> Shortage | None:
         """Which limit makes the next step the last one, None if none does.
@@ -267,15 +271,14 @@ class Account:
             and now - self._started < seconds
         ):
             return []
-        crossed = [name for name, (mark, _) in self._unwarned.items() if self._used(name, now) >= mark]
-        warned = [Warned(name, self._used(name, now), self._unwarned.pop(name)[1]) for name in crossed]
-        self._marks = self._next_marks()
-        return warned
+        marks = list(zip(LIMITED, self._marks, strict=True))
+        crossed = [name for name, mark in marks if self._used(name, now) >= mark]
+        self._marks = tuple([math.inf if name in crossed else mark for name, mark in marks])
+        return [Warned(name, self._used(name, now), self._amounts[name]) for name in crossed]
 
     def shares_used(self, now: float) -> dict[str, float]:
         """Used share (0 to 1, more after an overrun) of each limit that is not `UNLIMITED`."""
-        limits = self._limited()
-        return {name: self._used(name, now) / of for name, of in limits.items()}
+        return {name: self._used(name, now) / of for name, of in self._amounts.items()}
 
     @property
     def reserved(self) -> tuple[int, int]:
@@ -293,22 +296,6 @@ class Account:
             case _:
                 count: int = getattr(self, name)
                 return count
-
-    def _limited(self) -> dict[str, float]:
-        limits = self.limits
-        values: dict[str, int | float | Unlimited] = {
-            "tokens": limits.tokens,
-            "usd": limits.nano if limits.nano is UNLIMITED else int(limits.nano),
-            "steps": limits.steps,
-            "model_calls": limits.model_calls,
-            "tool_calls": limits.tool_calls,
-            "seconds": limits.seconds,
-        }
-        return {name: value for name, value in values.items() if not isinstance(value, Unlimited)}
-
-    def _next_marks(self) -> tuple[float, ...]:
-        never = (math.inf, math.inf)
-        return tuple([self._unwarned.get(name, never)[0] for name in _LIMITED])
 
     def _call_shortage(self, now: float, *, kept: bool) -> Shortage:
         limits = self.limits

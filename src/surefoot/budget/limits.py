@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from surefoot.errors import ConfigError
 from surefoot.types import UNLIMITED, Money, Unlimited
 
 COUNTS: Final = ("tokens", "steps", "model_calls", "tool_calls")
+LIMITED: Final = ("tokens", "usd", "steps", "model_calls", "tool_calls", "seconds")
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -61,14 +63,27 @@ class Limits(Struct, frozen=True, kw_only=True):
         return self.usd
 
     def to_table(self) -> dict[str, int | float | str]:
-        """Plain values for the journal: USD in nano-dollars, ``"unlimited"`` where there is no limit."""
-        names = (*COUNTS, "seconds", "warn_at", "on_limit")
-        table: dict[str, int | float | str] = {}
-        for name in names:
-            value = getattr(self, name)
-            table[name] = "unlimited" if value is UNLIMITED else value
-        table["usd"] = "unlimited" if self.nano is UNLIMITED else int(self.nano)
-        return table
+        """Plain values for the journal: USD in nano-dollars, ``"unlimited"`` where there is no limit. Do not change it."""
+        return _make_table(self)
+
+    def amounts(self) -> dict[str, int | float]:
+        """What is limited, by name: USD in nano-dollars; `UNLIMITED` ones are not in it. Do not change it."""
+        return _find_amounts(self)
+
+
+# Many runs share few limits, so what is derived of them is derived once.
+
+
+@lru_cache(maxsize=256)
+def _make_table(limits: Limits) -> dict[str, int | float | str]:
+    rest: dict[str, int | float | str] = {"warn_at": limits.warn_at, "on_limit": limits.on_limit}
+    return {**{name: limits.amounts().get(name, "unlimited") for name in LIMITED}, **rest}
+
+
+@lru_cache(maxsize=256)
+def _find_amounts(limits: Limits) -> dict[str, int | float]:
+    values = {name: limits.nano if name == "usd" else getattr(limits, name) for name in LIMITED}
+    return {name: int(of) if name == "usd" else of for name, of in values.items() if of is not UNLIMITED}
 
 
 def read_limits(table: dict[str, float | int | str], where: str) -> Limits:

@@ -21,7 +21,7 @@ Purpose = Literal["step", "final", "repair"]
 """Why a model is called: an ordinary step, the last answer on the reserve, or to mend a structured answer."""
 
 
-class Event(Struct, frozen=True, tag_field="type", tag=True, omit_defaults=True, kw_only=True):
+class Event(Struct, frozen=True, gc=False, tag_field="type", tag=True, omit_defaults=True, kw_only=True):
     """Base of all events.
 
     Attributes:
@@ -270,7 +270,8 @@ def encode_record(events: list[JournalEvent]) -> bytes:
     try:
         return _encoder.encode(events)
     except UnicodeEncodeError:
-        return json.dumps(msgspec.to_builtins(events), ensure_ascii=False).encode("utf-8", "replace")
+        plain = msgspec.to_builtins(events, enc_hook=msgspec.json.decode)  # the hook is for `Raw`
+        return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def decode_record(record: bytes) -> list[JournalEvent]:

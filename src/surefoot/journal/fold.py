@@ -43,12 +43,11 @@ class RunState:
         results: How many tool results are in the conversation.
         limit: The limit that was reached, "" if none.
         finished: The last event, None while the run goes on.
-        count: Events folded.
         HANDLERS: What each class of event does to the state.
     """
 
     __slots__ = (
-        "_answers", "_open", "count", "finished", "holds", "intended", "limit", "messages", "model_calls", "nano",
+        "_answers", "_open", "finished", "holds", "intended", "limit", "messages", "model_calls", "nano",
         "results", "started", "steps", "tokens", "tool_calls", "usage",
     )  # fmt: skip
 
@@ -62,14 +61,12 @@ class RunState:
         self.intended: dict[str, ToolIntended] = {}
         self.limit = ""
         self.finished: RunFinished | None = None
-        self.count = 0
-        self._open: tuple[str, ...] = ()
+        self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, Message] = {}
 
     def apply(self, event: RunEvent) -> None:
         """Take one event in; `TextDelta` is never journaled and must not come here."""
-        _APPLY[type(event)](self, event)
-        self.count += 1
+        APPLY[type(event)](self, event)
 
     def _run_started(self, event: RunStarted) -> None:
         self.started = event
@@ -101,8 +98,9 @@ class RunState:
 
     def _join(self, message: Message) -> None:
         self.messages.append(message)
-        self._open = tuple([call.id for call in message.tool_calls])
-        self._answers = {}
+        self._open = message.tool_calls
+        if len(self._open) > 1:
+            self._answers = {}
 
     def _tool_intended(self, event: ToolIntended) -> None:
         self.intended[event.call.id] = event
@@ -111,18 +109,20 @@ class RunState:
         self.intended.pop(event.call_id, None)
         self.tool_calls += 1
         self.results += 1
+        answer = Message("tool", (Part(event.content, event.label),), (), event.call_id, event.is_error)
+        if len(self._open) == 1:
+            self.messages.append(answer)
+            return
         answers = self._answers
-        answers[event.call_id] = Message(
-            "tool", (Part(event.content, event.label),), tool_call_id=event.call_id, is_error=event.is_error
-        )
+        answers[event.call_id] = answer
         if len(answers) == len(self._open):  # results join the conversation in the order of their calls
-            self.messages.extend([answers[call_id] for call_id in self._open])
+            self.messages.extend([answers[call.id] for call in self._open])
 
     def _nudged(self, event: Nudged) -> None:
         self.messages.append(Message.user(event.text, LAST_CALL if self.limit else SYSTEM_LABEL))
 
     def _budget_warning(self, event: BudgetWarning) -> None:
-        """A warning changes nothing but the count."""
+        """A warning changes nothing."""
 
     def _limit_reached(self, event: LimitReached) -> None:
         self.limit = event.limit
@@ -145,7 +145,7 @@ class RunState:
     }
 
 
-_APPLY: Final = RunState.HANDLERS
+APPLY: Final = RunState.HANDLERS
 
 
 def fold(events: Iterable[RunEvent]) -> RunState:
@@ -155,11 +155,11 @@ def fold(events: Iterable[RunEvent]) -> RunState:
         StoreError: The events are not one run's journal from its beginning, in order.
     """
     state = RunState()
-    for event in events:
-        if isinstance(event, RunStarted) != (state.count == 0):
-            raise StoreError(f"the journal is out of order: event {state.count} is {type(event).__name__}")
+    for number, event in enumerate(events):
+        if isinstance(event, RunStarted) != (number == 0):
+            raise StoreError(f"the journal is out of order: event {number} is {type(event).__name__}")
         try:
             state.apply(event)
         except KeyError as error:
-            raise StoreError(f"the journal is out of order: event {state.count} settles unknown hold {error}") from None
+            raise StoreError(f"the journal is out of order: event {number} settles unknown hold {error}") from None
     return state

@@ -96,11 +96,12 @@ class Anthropic(WireModel[bytes]):
 
     def open(self, tools: tuple[ToolSpec, ...], temperature: float | None) -> _MessagesPrompt:
         """See `Model.open`."""
-        head = self.find_head(tools, temperature, lambda: self._build_head(tools, temperature))
+        head = self.find_head(tools, temperature)
+        if head is None:
+            head = self.keep_head(tools, temperature, self._build_head(tools, temperature))
         return _MessagesPrompt(head, self._mark, has_tools=bool(tools), takes_format=self._takes_format)
 
     def _build_head(self, tools: tuple[ToolSpec, ...], temperature: float | None) -> bytes:
-        """Everything before the system message."""
         head = b'{"model":%b' % encode_json(self.profile.name)
         if temperature is not None:
             head += b',"temperature":%b' % encode_json(temperature)

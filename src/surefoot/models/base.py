@@ -33,7 +33,7 @@ class ModelProfile(Struct, frozen=True):
     trusts_usage: bool = False
 
 
-class Reply(Struct, frozen=True):
+class Reply(Struct, frozen=True, gc=False):
     """A whole reply.
 
     Attributes:
@@ -49,7 +49,7 @@ class Reply(Struct, frozen=True):
     response_id: str = ""
 
 
-class Options(Struct, frozen=True):
+class Options(Struct, frozen=True, gc=False):
     """What may differ from call to call of one run, apart from the messages and ``max_tokens``.
 
     Attributes:

@@ -26,6 +26,9 @@ from surefoot.types import JsonSchema, Message, ToolSpec
 
 _WIRE: Final = Wire(read_reply, ChatAssembly)
 _PATH: Final = "/chat/completions"
+_CALL: Final = b'{"id":%b,"type":"function","function":{"name":%b,"arguments":%b}}'
+_CALLS: Final = b',{"role":"assistant","content":%b,"tool_calls":[%b]}'
+_ONE_CALL: Final = _CALLS % (b"%b", _CALL)
 _NEW_FIELD: Final = re.compile(r"(?:.*/)?(?:o\d|gpt-5)")
 
 
@@ -69,14 +72,12 @@ class OpenAIChat(WireModel["_Head"]):
 
     def open(self, tools: tuple[ToolSpec, ...], temperature: float | None) -> _ChatPrompt:
         """See `Model.open`."""
-        return _ChatPrompt(
-            self.find_head(tools, temperature, lambda: self._build_head(tools, temperature)),
-            self._tail,
-            has_tools=bool(tools),
-        )
+        head = self.find_head(tools, temperature)
+        if head is None:
+            head = self.keep_head(tools, temperature, self._build_head(tools, temperature))
+        return _ChatPrompt(head, self._tail)
 
     def _build_head(self, tools: tuple[ToolSpec, ...], temperature: float | None) -> _Head:
-        """Everything before the first message."""
         fields = [b'{"model":%b' % encode_json(self.profile.name)]
         if temperature is not None:
             fields.append(b'"temperature":%b' % encode_json(temperature))
@@ -86,7 +87,7 @@ class OpenAIChat(WireModel["_Head"]):
             growth = 0 if described.isascii() else count_growth(described.decode())
             fields.append(b'"tools":%b' % described)
         fields.append(b'"messages":[')
-        return _Head(b",".join(fields), growth)
+        return _Head(b",".join(fields), growth, has_tools=bool(tools))
 
 
 class _Head:
@@ -95,11 +96,12 @@ class _Head:
     The system message of the last run is kept with it: an agent hands the same one to each of its runs.
     """
 
-    __slots__ = ("growth", "system", "system_growth", "system_piece", "text")
+    __slots__ = ("growth", "has_tools", "system", "system_growth", "system_piece", "text")
 
-    def __init__(self, text: bytes, growth: int) -> None:
+    def __init__(self, text: bytes, growth: int, *, has_tools: bool) -> None:
         self.text = text
         self.growth = growth
+        self.has_tools = has_tools
         self.system: Message | None = None
         self.system_piece = b""
         self.system_growth = 0
@@ -108,14 +110,13 @@ class _Head:
 class _ChatPrompt:
     """See `surefoot.models.base.Prompt`."""
 
-    __slots__ = ("_body", "_growth", "_has_tools", "_head", "_is_empty", "_schema", "_schema_field", "_tail")
+    __slots__ = ("_body", "_growth", "_head", "_is_empty", "_schema", "_schema_field", "_tail")
 
-    def __init__(self, head: _Head, tail: bytes, *, has_tools: bool) -> None:
+    def __init__(self, head: _Head, tail: bytes) -> None:
         self._head = head
         self._body = bytearray(head.text)
         self._growth = head.growth + FRAMING_TOKENS
         self._tail = tail
-        self._has_tools = has_tools
         self._is_empty = True
         self._schema: JsonSchema | None = None
         self._schema_field = b""
@@ -146,12 +147,13 @@ class _ChatPrompt:
     def body(self, max_tokens: int, options: Options, *, stream: bool) -> bytes:
         """See `Prompt.body`."""
         schema = options.response_schema
-        if not stream and schema is None and (options.allow_tools or not self._has_tools):
-            return b"%b%b%d}" % (self._body, self._tail, max_tokens)
+        forbids_tools = self._head.has_tools and not options.allow_tools
+        if not stream and schema is None and not forbids_tools:
+            return b"".join((self._body, self._tail, b"%d}" % max_tokens))
         fields: list[bytes | bytearray] = [self._body, self._tail, b"%d" % max_tokens]
         if stream:
             fields.append(b',"stream":true,"stream_options":{"include_usage":true}')
-        if self._has_tools and not options.allow_tools:
+        if forbids_tools:
             fields.append(b',"tool_choice":"none"')
         if schema is not None:
             fields.append(self._write_schema(schema))
@@ -182,11 +184,10 @@ def _write_message(message: Message) -> bytes:
     calls = message.tool_calls
     if not calls:
         return b',{"role":"%b","content":%b}' % (role.encode(), text)
-    written = b",".join(
-        [
-            b'{"id":%b,"type":"function","function":{"name":%b,"arguments":%b}}'
-            % (encode_json(call.id), encode_json(call.name), encode_json(call.arguments))
-            for call in calls
-        ]
-    )
-    return b',{"role":"assistant","content":%b,"tool_calls":[%b]}' % (b"null" if text == b'""' else text, written)
+    if text == b'""':
+        text = b"null"
+    if len(calls) == 1:  # the usual case, written in one go
+        call = calls[0]
+        return _ONE_CALL % (text, encode_json(call.id), encode_json(call.name), encode_json(call.arguments))
+    written = [_CALL % (encode_json(call.id), encode_json(call.name), encode_json(call.arguments)) for call in calls]
+    return _CALLS % (text, b",".join(written))

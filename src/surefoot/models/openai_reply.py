@@ -22,6 +22,9 @@ _FINISH: Final[dict[str, FinishReason]] = {
 }
 
 
+# Fields stand in the order in which they come: the decoder looks for the next one first.
+
+
 class _Part(Struct, gc=False):
     type: str = ""
     text: str | None = None
@@ -33,23 +36,23 @@ class _Function(Struct, gc=False):
 
 
 class _Call(Struct, gc=False):
+    index: int | None = None
     id: str | None = None
     function: _Function | None = None
-    index: int | None = None
 
 
 class _Message(Struct, gc=False):
     content: str | list[_Part] | None = None
     tool_calls: list[_Call] | None = None
-    refusal: str | None = None
     function_call: _Function | None = None
+    refusal: str | None = None
 
 
 class _Choice(Struct, gc=False):
+    index: int = 0
     message: _Message | None = None
     delta: _Message | None = None
     finish_reason: str | None = None
-    index: int = 0
 
 
 class _PromptDetails(Struct, gc=False):
@@ -61,18 +64,18 @@ class _CompletionDetails(Struct, gc=False):
 
 
 class _Usage(Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
+    prompt_tokens: int = -1
+    completion_tokens: int = -1
+    total_tokens: int = 0
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None
 
 
 class _Wire(Struct, gc=False):
+    id: str | None = None
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
-    id: str | None = None
     error: Any = None
 
 
@@ -93,18 +96,21 @@ def read_reply(body: bytes, peer: Peer) -> Reply:
     Raises:
         ModelBroken: It holds an error or cannot be read.
     """
-    wire = _read(body, peer)
+    try:
+        wire = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        wire = _read_loosely(body, peer)
     choices = wire.choices
     message = choices[0].message if choices else None
-    if not choices or message is None:
-        raise build_reply_error(b'"it holds no message"', peer)
+    if not choices or message is None or wire.error is not None:
+        raise build_reply_error(body, peer)
     calls: tuple[ToolCall, ...] = ()
     if message.tool_calls:
-        calls = tuple([_read_call(call.id, call.function) for call in message.tool_calls])
+        calls = tuple(map(_read_call, message.tool_calls))
     elif message.function_call is not None:
-        calls = (_read_call("", message.function_call),)
+        calls = (_read_call(_Call(function=message.function_call)),)
     content = message.content
-    text = content if isinstance(content, str) else _join(content) if content else ""
+    text = (content if isinstance(content, str) else _join(content)) if content else ""
     return _build_reply(text, message.refusal, calls, choices[0].finish_reason, wire, peer)
 
 
@@ -152,7 +158,7 @@ class ChatAssembly:
             for call in delta.tool_calls:
                 self._add(call)
         elif delta.function_call is not None:
-            self._add(_Call(None, delta.function_call, 0))
+            self._add(_Call(0, None, delta.function_call))
         if delta.refusal:
             self._refusal.append(delta.refusal)
             return delta.refusal
@@ -168,7 +174,7 @@ class ChatAssembly:
             raise ModelBroken(f"{self._peer.model}: the stream from {self._peer.address} was cut", status=200)
         calls = tuple([ToolCall(call.id, call.name, "".join(call.arguments)) for call in self._calls])
         refusal = "".join(self._refusal)
-        whole = _Wire(None, self._usage, self._id)
+        whole = _Wire(self._id, None, self._usage)
         return _build_reply("".join(self._text), refusal, calls, self._finish, whole, self._peer)
 
     def _add(self, delta: _Call) -> None:
@@ -214,7 +220,7 @@ def _read_loosely(body: bytes, peer: Peer) -> _Wire:
         loose = _decode_loosely(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise build_reply_error(b"", peer) from None
-    return _Wire(loose.choices, error=loose.error)
+    return _Wire(None, loose.choices, None, loose.error)
 
 
 def _build_reply(  # noqa: PLR0917 - on the path of every step, where keywords cost
@@ -232,13 +238,12 @@ def _build_reply(  # noqa: PLR0917 - on the path of every step, where keywords c
     return Reply(message, None if usage is None else _read_usage(usage), reason, wire.id or "")
 
 
-def _read_call(call_id: str | None, function: _Function | None) -> ToolCall:
-    if function is None:
-        return ToolCall(call_id or "", "", "")
+def _read_call(call: _Call) -> ToolCall:
+    function = call.function or _Function()
     arguments = function.arguments
     if not isinstance(arguments, str):
         arguments = _read_arguments(arguments)
-    return ToolCall(call_id or "", function.name or "", arguments)
+    return ToolCall(call.id or "", function.name or "", arguments)
 
 
 def _read_arguments(arguments: str | dict[str, Any] | None) -> str:
@@ -259,16 +264,12 @@ def _read_usage(usage: _Usage) -> Usage | None:
     the two is what they bill.
     """
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    if prompt is None or completion is None or prompt < 0 or completion < 0:
+    if prompt < 0 or completion < 0:
         return None
-    if usage.total_tokens is not None and usage.total_tokens - prompt > completion:
-        completion = usage.total_tokens - prompt
-    details = usage.prompt_tokens_details
-    cached = details.cached_tokens if details is not None else None
-    if cached is None:
-        cached = usage.prompt_cache_hit_tokens or 0
-    spent = usage.completion_tokens_details
-    reasoning = (spent.reasoning_tokens or 0) if spent is not None else 0
-    if not 0 <= cached <= prompt or not 0 <= reasoning <= completion:
-        return None
-    return Usage(prompt, completion, cached, 0, reasoning)
+    completion = max(completion, usage.total_tokens - prompt)
+    details, spent = usage.prompt_tokens_details, usage.completion_tokens_details
+    cached = (usage.prompt_cache_hit_tokens if details is None else details.cached_tokens) or 0
+    reasoning = 0 if spent is None else spent.reasoning_tokens or 0
+    if 0 <= cached <= prompt and 0 <= reasoning <= completion:
+        return Usage(prompt, completion, cached, 0, reasoning)
+    return None

@@ -131,19 +131,19 @@ class WireModel(Generic[Head]):
             await http.close()
         yield reply
 
-    def find_head(self, tools: tuple[ToolSpec, ...], temperature: float | None, build: Callable[[], Head]) -> Head:
-        """What the requests of all runs with these tools begin with, encoded once.
+    def find_head(self, tools: tuple[ToolSpec, ...], temperature: float | None) -> Head | None:
+        """What the requests of all runs with these tools begin with, None before the first of them.
 
         Tools are told apart by identity: an agent is immutable and hands the same tuple to each of its runs.
         """
-        key = id(tools), temperature
-        kept = self._heads.get(key)
-        if kept is not None and kept[0] is tools:
-            return kept[1]
+        kept = self._heads.get((id(tools), temperature))
+        return kept[1] if kept is not None and kept[0] is tools else None
+
+    def keep_head(self, tools: tuple[ToolSpec, ...], temperature: float | None, head: Head) -> Head:
+        """Keep ``head`` for the next runs with these tools."""
         if len(self._heads) >= MAX_HEADS:
             del self._heads[next(iter(self._heads))]
-        head = build()
-        self._heads[key] = tools, head
+        self._heads[id(tools), temperature] = tools, head
         return head
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from surefoot.types import JsonSchema, Message, ToolCall, ToolSpec
 
 
-class Turn(Struct, frozen=True):
+class Turn(Struct, frozen=True, gc=False):
     """What a protocol read in one reply. Exactly one of ``calls``, ``answer`` and ``problem`` is given.
 
     Attributes:
@@ -25,18 +25,20 @@ class Turn(Struct, frozen=True):
     problem: str = ""
 
 
-class Stage(Struct, frozen=True):
+class Stage(Struct, frozen=True, gc=False):
     """Where the run stands when the model is asked.
 
     Attributes:
         step: Number of the step, from 1: makes call ids unique where the protocol invents them.
         final_only: The budget is at its end: only a final answer is of use now.
         has_results: At least one tool result is in the conversation.
+        repeated: Tools whose last calls were the same as calls before: a small model goes round in circles.
     """
 
     step: int
     final_only: bool = False
     has_results: bool = False
+    repeated: frozenset[str] = frozenset()
 
 
 class Protocol(Port):

@@ -18,17 +18,9 @@ from typing import Any, Final
 from surefoot.clock import Clock
 from surefoot.errors import NotFound, RunLost, StoreError, SurefootError
 from surefoot.store.base import RunRow
-from surefoot.store.database import explaining, open_reader
+from surefoot.store.database import explaining, open_reader, open_writer
 from surefoot.store.writer import RECORD_WIDTH, Failures, Group, Writer
 from surefoot.types import UNLIMITED, Unlimited
-
-MAX_WAITING_BYTES: Final = 256 << 20
-"""Records that wait for the disk, at most; runs that wait for each of their appends never come near it."""
-
-LAZY_S: Final = 0.05
-"""How long appends that nobody waits for gather. A lone commit costs 87,000 instructions, one of 64 appends 23,000 for each."""
-
-_NOTHING_WAITS, _LAZY, _URGENT = range(3)
 
 RECORD_OVERHEAD_BYTES: Final = 512
 """What a waiting record counts beyond its length, for its future and its list entries: it bounds their number, too."""
@@ -52,6 +44,7 @@ _LISTS: Final = {
     (False, True): f"{_READ_RUNS} WHERE session = ? AND session <> '' AND {_NEWEST_FIRST}",
     (True, True): f"{_READ_RUNS} WHERE user = ? AND session = ? AND session <> '' AND {_NEWEST_FIRST}",
 }
+_FIELDS: Final[tuple[str, ...]] = RunRow.__struct_fields__
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 
@@ -59,8 +52,10 @@ class SqliteStore:
     """Journal of runs in a SQLite file; implements `surefoot.store.base.Store`.
 
     A run that could not write a record goes no further here, for a later record would leave a gap: each of its next
-    appends fails with the same error, whether anybody awaited the first or not. Its lease is given up, so that any worker
-    may take it over. Other runs write again as soon as the database can be written.
+    appends fails with the same error, whether anybody awaited the first or not. Its lease is given up, so that any
+    worker may take it over. Other runs write again as soon as the database can be written.
+
+    Cancelling an append's future does not take the append back.
     """
 
     def __init__(
@@ -70,6 +65,8 @@ class SqliteStore:
         clock: Clock,
         lease_s: float = 15.0,
         gather_s: float = 0.002,
+        busy_s: float = 10.0,
+        max_waiting_bytes: int = 256 << 20,
         max_bytes: int | Unlimited = UNLIMITED,
     ) -> None:
         """Nothing is opened yet.
@@ -79,6 +76,9 @@ class SqliteStore:
             clock: Source of time.
             lease_s: Seconds after which a run whose process went silent counts as lost; renewed three times as often.
             gather_s: Seconds that the first append of a group waits for others. A lone run's never waits.
+            busy_s: Seconds that a commit waits for other processes. Less than a lease: who only waits keeps his runs.
+            max_waiting_bytes: Records that wait for the disk, at most. Runs that wait for each of their appends never
+                come near it; beyond it appends are refused with `StoreError`.
             max_bytes: Size of the database at which it counts as full, without its write-ahead log.
         """
         assert lease_s > 0
@@ -87,13 +87,15 @@ class SqliteStore:
         self._clock = clock
         self._lease_s = lease_s
         self._gather_s = gather_s
+        self._busy_s = busy_s
         self._max_bytes: int | Unlimited = max_bytes
         self._held: dict[str, int] = {}
         self._failed: dict[str, SurefootError] = {}
         self._begun = 0
         self._group = Group()
-        self._room_bytes = MAX_WAITING_BYTES
-        self._hurry = _NOTHING_WAITS
+        self._max_waiting_bytes = max_waiting_bytes
+        self._room_bytes = max_waiting_bytes
+        self._armed = False
         self._due = False
         self._busy = False
         self._closing: asyncio.Task[None] | None = None
@@ -109,7 +111,8 @@ class SqliteStore:
             StoreError: The database cannot be opened.
         """
         self._loop = asyncio.get_running_loop()
-        self._writer = Writer(self._path, self._clock, self._deliver, lease_s=self._lease_s, max_bytes=self._max_bytes)
+        connect = partial(open_writer, self._path, self._busy_s, self._max_bytes)
+        self._writer = Writer(connect, self._path, self._clock, self._lease_s, self._deliver)
         await self._writer.open()
 
     async def close(self) -> None:
@@ -122,7 +125,7 @@ class SqliteStore:
             self._closing = self._loop.create_task(self._close())
         await asyncio.shield(self._closing)
 
-    def create(self, row: RunRow, record: bytes, *, lazy: bool = False) -> asyncio.Future[None]:
+    def create(self, row: RunRow, record: bytes) -> asyncio.Future[None]:
         """See `Store.create`."""
         assert row.run_id not in self._held, "a run is created once"
         if self._closing is not None or self._room_bytes < 0:
@@ -131,14 +134,14 @@ class SqliteStore:
         run = self._writer.worker << 32 | self._begun
         self._held[row.run_id] = run
         self._group.created[len(self._group.futures)] = (run, row)
-        return self._add(run, 0, record, _LAZY if lazy else _URGENT)
+        return self._add(run, 0, record)
 
-    def append(self, run_id: str, seq: int, record: bytes, *, lazy: bool = False) -> asyncio.Future[None]:
+    def append(self, run_id: str, seq: int, record: bytes) -> asyncio.Future[None]:
         """See `Store.append`."""
         run = self._held.get(run_id)
         if run is None or self._room_bytes < 0:
             return self._refuse(run_id)
-        return self._add(run, seq, record, _LAZY if lazy else _URGENT)
+        return self._add(run, seq, record)
 
     def finish(self, row: RunRow, seq: int, record: bytes) -> asyncio.Future[None]:
         """See `Store.finish`. Whatever comes of it, the run is not held here any more."""
@@ -146,7 +149,7 @@ class SqliteStore:
         if run is None:
             return self._refuse(row.run_id)
         self._group.finished[len(self._group.futures)] = (run, row)
-        return self._add(run, seq, record, _URGENT)
+        return self._add(run, seq, record)
 
     async def take_over(self, run_id: str) -> bool:
         """See `Store.take_over`."""
@@ -191,29 +194,27 @@ class SqliteStore:
 
     # Writing, on the event loop:
 
-    def _add(self, run: int, seq: int, record: bytes, hurry: int) -> asyncio.Future[None]:
+    def _add(self, run: int, seq: int, record: bytes) -> asyncio.Future[None]:
         future: asyncio.Future[None] = self._loop.create_future()
         group = self._group
         group.futures.append(future)
-        # Python would look for an adapter of bytes, and find none, for 2,400 instructions; it takes a bytearray as it is.
+        # For bytes sqlite3 looks for an adapter, and finds none, in 2,400 instructions; a bytearray it takes as it is.
         group.records += (run, seq, bytearray(record))
         self._room_bytes -= len(record) + RECORD_OVERHEAD_BYTES
-        if hurry > self._hurry:
-            self._wait(hurry)
+        if not self._armed:
+            self._arm()
         return future
 
-    def _wait(self, hurry: int) -> None:
-        """The first append of a group, or the first that somebody waits for: hand it over after a while."""
-        self._hurry = hurry
-        if hurry == _LAZY:
-            self._loop.call_later(LAZY_S, self._hand_over_when_idle)
-        elif len(self._held) > 1:
+    def _arm(self) -> None:
+        """The first append of a group: hand it over soon."""
+        self._armed = True
+        if len(self._held) > 1:
             self._loop.call_later(self._gather_s, self._hand_over_when_idle)
         else:
             self._loop.call_soon(self._hand_over_when_idle)
 
     def _hand_over_when_idle(self) -> None:
-        if self._group.futures:  # not handed over before its time: for something urgent, a failure, the end
+        if self._group.futures:  # a failure or the end may have handed it over before
             self._due = True
             if not self._busy:
                 self._hand_over()
@@ -222,8 +223,7 @@ class SqliteStore:
         group, self._group = self._group, Group()
         bodies = group.records[2::RECORD_WIDTH]
         group.size = sum(map(len, bodies)) + len(bodies) * RECORD_OVERHEAD_BYTES
-        self._hurry = _NOTHING_WAITS
-        self._due = False
+        self._armed = self._due = False
         self._busy = True
         self._writer.hand(group)
 
@@ -266,7 +266,7 @@ class SqliteStore:
             return StoreError(f"{self._path}: the store is closed")
         if self._room_bytes >= 0:
             return RunLost(f"run {run_id}: this process does not hold it (any more), so nothing was written")
-        behind = f"{self._path}: {MAX_WAITING_BYTES >> 20} MiB of records wait for the disk"
+        behind = f"{self._path}: {self._max_waiting_bytes >> 20} MiB of records wait for the disk"
         error = StoreError(f"{behind}; begin fewer runs at a time, or wait for each append")
         if run_id in self._held:
             self._writer.call(partial(self._writer.give_up, self._held[run_id]))
@@ -296,7 +296,7 @@ class SqliteStore:
     def _fetch(self, sql: str, parameters: tuple[float | str, ...]) -> list[Any]:
         with explaining(self._path):
             if self._reader is None:
-                self._reader = open_reader(self._path)
+                self._reader = open_reader(self._path, self._busy_s)
             return self._reader.execute(sql, parameters).fetchall()
 
     def _close_reader(self) -> None:
@@ -305,7 +305,7 @@ class SqliteStore:
 
 
 def _make_row(values: tuple[Any, ...]) -> RunRow:
-    return RunRow(**dict(zip(RunRow.__struct_fields__, values, strict=True)))
+    return RunRow(**dict(zip(_FIELDS, values, strict=True)))
 
 
 def _set_error(future: asyncio.Future[None], error: SurefootError) -> None:

@@ -98,7 +98,7 @@ class Bench:
         self.events = events = []
         async with aclosing(self.runtime.stream(agent, question, **options)) as stream:
             async for event in stream:
-                events.append(event)
+                events.append(event)  # noqa: PERF401 - what came before an error stays
         await self.audit_stream(events)
         return events
 
@@ -265,6 +265,7 @@ async def open_bench(
 ) -> AsyncGenerator[Bench, None]:
     """A bench over an SQLite file in ``folder``; every run that has ended is audited once more at the end."""
     clock = clock or SystemClock()
+    folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
     settings = {"retry": QUICK, "model_timeout_s": 30.0} | settings
     chosen = Settings(store=StoreSettings(durability=durability), **settings)
     store = WatchedStore(inner or SqliteStore(folder / "bench.db", clock=clock), fault)

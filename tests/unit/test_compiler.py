@@ -1,0 +1,154 @@
+"""From an agent to something that runs: found once, and found again when it has changed."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from surefoot import Agent, Limits, tool
+from surefoot.clock import SystemClock
+from surefoot.compiler import MAX_COMPILED, Compiler, check_price
+from surefoot.config import LocalSettings, Provider, Settings
+from surefoot.errors import ConfigError, NotFound, PriceUnknown
+from surefoot.models.openai_chat import OpenAIChat
+from surefoot.testing import ScriptedModel, say
+from surefoot.types import UNLIMITED
+
+ENGINE = Path(__file__).parent / "engine"
+FAKE = Provider("http://127.0.0.1:9/v1", needs_key=False, max_output_tokens=55)
+
+
+@tool(effect="read")
+async def look(page: int) -> str:
+    """Look at a page."""
+    return f"page {page}"
+
+
+class Calendar(SystemClock):
+    """A clock whose day a test can turn."""
+
+    def __init__(self):
+        super().__init__()
+        self.days = 0
+        now = self.now
+        self.now = lambda: now() + self.days * 86_400
+
+
+@pytest.fixture
+async def compiler():
+    compiler = Compiler(Settings(providers={"fake": FAKE}), SystemClock(), None)
+    yield compiler
+    await compiler.close()
+
+
+async def test_an_agent_is_compiled_once(compiler):
+    agent = Agent("fake:m", instructions="Be kind.", tools=[look], temperature=0.5)
+    compiled = await compiler.compile(agent)
+    assert await compiler.compile(agent) is compiled
+    assert isinstance(compiled.model, OpenAIChat)
+    assert (compiled.max_tokens, compiled.temperature, compiled.system.text) == (55, 0.5, "Be kind.")
+    assert compiled.native_specs == agent.toolbox.specs
+    other = await compiler.compile(Agent("fake:m", max_tokens=7))
+    assert other.model is compiled.model
+    assert (other.max_tokens, other.system) == (7, None)
+
+
+@pytest.mark.parametrize("protocol", ["json", "text"])
+async def test_tools_go_to_the_provider_only_where_they_are_native(compiler, protocol):
+    compiled = await compiler.compile(Agent("fake:m", tools=[look], protocol=protocol))
+    assert compiled.native_specs == ()
+    assert "look" in compiled.system.text
+    assert compiled.protocol.name == protocol
+
+
+async def test_auto_takes_what_suits_the_model(compiler):
+    for protocol in ("native", "json", "text"):
+        compiled = await compiler.compile(Agent(ScriptedModel([say("x")], protocol=protocol)))
+        assert compiled.protocol.name == protocol
+
+
+async def test_compiled_agents_are_bounded(compiler):
+    model = ScriptedModel([say("x")])
+    agents = [Agent(model) for _ in range(MAX_COMPILED + 1)]
+    first = await compiler.compile(agents[0])
+    for agent in agents:
+        await compiler.compile(agent)
+    assert len(compiler._compiled) == MAX_COMPILED
+    assert await compiler.compile(agents[0]) is not first
+
+
+async def test_prices_are_looked_up_again_the_next_day():
+    clock = Calendar()
+    compiler = Compiler(Settings(), clock, None)
+    agent = Agent(ScriptedModel([say("x")]))
+    today = await compiler.compile(agent)
+    clock.days = 1
+    tomorrow = await compiler.compile(agent)
+    assert tomorrow is not today
+    assert tomorrow.protocol is today.protocol
+    assert await compiler.compile(agent) is tomorrow
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        ("gpt-4.1", ConfigError, "must be written provider:name, for example openai:gpt-4.1 or local:"),
+        (":m", ConfigError, "must be written provider:name"),
+        ("fake:", ConfigError, "the name after the colon is missing"),
+        ("nobody:m", NotFound, "no provider 'nobody'; known are anthropic, deepseek, fake"),
+        (
+            "openai:gpt-4.1",
+            ConfigError,
+            "no API key for provider 'openai': set the environment variable OPENAI_API_KEY",
+        ),
+    ],
+)
+async def test_a_model_that_cannot_be_had_is_named(compiler, monkeypatch, *, model, error, message):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(error) as caught:
+        await compiler.compile(Agent(model))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+async def test_an_output_type_that_has_no_schema_is_refused(compiler):
+    with pytest.raises(ConfigError, match=r"Agent\(output=object\)"):
+        await compiler.compile(Agent("fake:m", output=object))
+
+
+async def test_a_limit_that_cannot_be_kept_is_refused_with_the_setting_that_would_allow_it(compiler):
+    compiled = await compiler.compile(Agent("fake:unheard-of-model"))
+    with pytest.raises(PriceUnknown) as caught:
+        check_price(compiled, Limits())
+    assert '[prices] "unheard-of-model" = USD per million tokens' in str(caught.value)
+    assert "usd=UNLIMITED (--usd unlimited)" in str(caught.value)
+    check_price(compiled, Limits(usd=UNLIMITED))
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """The stand-in of test_local.py."""
+    monkeypatch.syspath_prepend(ENGINE)
+    monkeypatch.setenv("PYTHONPATH", str(ENGINE))
+
+
+async def test_the_embedded_model_is_started_once_and_stopped(engine, tmp_path):
+    path = tmp_path / "tiny.gguf"
+    path.write_text("GGUF works")
+    compiler = Compiler(Settings(local=LocalSettings(path=str(path))), SystemClock(), None)
+    agents = [Agent("local:"), Agent("local:anything")]
+    first, second = await asyncio.gather(*[compiler.compile(agent) for agent in agents])
+    assert first.model is second.model
+    assert (first.model.profile.name, first.protocol.name) == ("tiny", "json")
+    assert first.rates.dearest_output == 0
+    server = compiler._server
+    assert server.base_url.startswith("http://127.0.0.1:")
+    await compiler.close()
+    assert server.base_url == ""
+
+
+async def test_an_embedded_model_that_cannot_start_says_why(engine, tmp_path):
+    compiler = Compiler(Settings(local=LocalSettings(path=str(tmp_path / "none.gguf"))), SystemClock(), None)
+    with pytest.raises(ConfigError, match=r"none\.gguf"):
+        await compiler.compile(Agent("local:"))
+    await compiler.close()
