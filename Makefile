@@ -67,11 +67,11 @@ types: $(DEV)
 
 unit: $(DEV)
 	@$(BIN)/coverage erase
-	@$(BIN)/pytest -m "not local_model" -n 2 --cov --cov-report=
+	@$(BIN)/pytest -m "not local_model" -n 2 --cov --cov-report= --cov-fail-under=0
 
 # One process, one test at a time: the model is deterministic only then, and it fills both cores by itself.
 local: $(DEV) unit
-	@$(BIN)/pytest -m local_model --cov --cov-append --cov-report=
+	@$(BIN)/pytest -m local_model --cov --cov-append --cov-report= --cov-fail-under=0
 
 bench: $(RUNTIME)
 	@$(BIN)/python bench/run.py

@@ -11,6 +11,7 @@ from workload import MODEL, QUESTION, SYSTEM, add, find_batches, notify_staff
 
 VARIANTS = ("relaxed", "durable", "session")
 LIBRARIES = "from surefoot import Agent, Limits, Runtime, tool"
+PACKAGE = "import surefoot"
 
 SETTINGS = """
 [providers.openai]

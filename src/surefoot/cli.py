@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
     except asyncio.CancelledError:
         code = _complain("terminated", EXIT_TERMINATED)
     except OSError as error:  # a broken pipe is click's: it exits with 1
-        code = _complain(f"{error.filename or 'the output'}: {error.strerror}", EXIT_STOPPED)
+        code = _complain(f"{error.filename or 'the output'}: {error.strerror or error}", EXIT_STOPPED)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter would try, and fail, once more
     sys.exit(code)
 
@@ -84,7 +84,7 @@ def _mend_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows "?" where it must
 
@@ -129,7 +129,7 @@ def _json_option(command: CommandT) -> CommandT:
 @click.option("--seconds", help="Limit on seconds, or `unlimited`.")
 @click.option("--user", default="", help="Whose run it is.")
 @click.option("--session", default="", help="Conversation to begin or to continue.")
-@click.option("--quiet", is_flag=True, help="Print the answer only.")
+@click.option("--quiet", is_flag=True, help="Show no steps.")
 @_json_option
 @click.pass_context
 def run(
@@ -176,7 +176,7 @@ async def _watch(
     quiet: bool,
     as_json: bool,
 ) -> RunFinished:
-    console = open_console(stderr=True, quiet=quiet or as_json)
+    console = open_console(stderr=True, quiet=quiet)
     loads = isinstance(agent.model, str) and agent.model.startswith("local:")
     view = RunView(console, SystemClock(), doing="loading the embedded model" if loads else "getting ready")
     async with Runtime(settings=settings, progress=view.progress) as runtime:
@@ -299,7 +299,7 @@ def _make_agent(settings: Settings, name: str | None, model: str | None, protoco
     if model is None and protocol is None:
         return agent
     if model is not None and ":" not in model:
-        model = f"openai:{model}"
+        model = "local:" if model == "local" else f"openai:{model}"
     return agent.replace(model=model or agent.model, protocol=protocol or agent.protocol)
 
 

@@ -8,6 +8,7 @@ import time
 from typing import Protocol
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u to misread
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 class Clock(Protocol):
@@ -46,5 +47,5 @@ class SystemClock:
 def encode_token(prefix: str, now_s: float, chance: int) -> str:
     """``prefix_`` and 26 base-32 digits of ``now_s`` (milliseconds, 50 bits) and ``chance`` (80 bits)."""
     number = (int(now_s * 1000) & ((1 << 50) - 1)) << 80 | chance
-    digits = [_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5)]
-    return f"{prefix}_{''.join(digits)}"
+    pairs = [_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)]
+    return f"{prefix}_{''.join(pairs)}"

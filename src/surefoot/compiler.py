@@ -110,7 +110,7 @@ class Compiler:
         server = LocalServer(self._settings.local, self._progress or (lambda _done, _all: None))
         await server.start()
         self._server = server
-        provider = Provider(server.base_url, protocol="json", trusts_usage=True)
+        provider = Provider(server.base_url, protocol="json", trusts_usage=True, max_output_tokens=512)
         return make_model(model, "local", server.name, provider, Secret(server.api_key), self._open_http())
 
     def _open_http(self) -> HttpClient:

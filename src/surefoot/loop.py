@@ -127,7 +127,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
             purpose = await _follow(run, call, purpose)
         if run.state.finished is None:  # nothing fits any more, and no model has said the last word
             _end(run, "budget", _digest(run), limit=run.state.limit)
-        await run.write_end()
+        await _write_end(run)
         if run.live:
             yield run.take_news()
     except (asyncio.CancelledError, GeneratorExit):
@@ -155,6 +155,8 @@ async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None
 
 async def _hold_budget(run: Run, call: ModelCall) -> Purpose | None:
     """Reserve the next call. None: there is no room, not even for a last answer."""
+    if run.cancelled:  # by one of its own tools, which cannot be interrupted
+        raise asyncio.CancelledError
     account = run.account
     shortage = account.last_step(run.desk.clock.monotonic())
     if shortage is None:
@@ -203,7 +205,9 @@ async def _take_reply(run: Run, call: ModelCall, reply: Reply) -> None:
 def _canonical(turn: Turn, message: Message) -> Message:
     if turn.problem:  # a protocol may say what of the reply is fit to be shown again
         return Message.assistant(turn.thought, blocks=message.blocks) if turn.thought else message
-    if (turn.calls is message.tool_calls or turn.calls == message.tool_calls) and (turn.thought if turn.calls else turn.answer) == message.text:
+    if (turn.calls is message.tool_calls or turn.calls == message.tool_calls) and (
+        turn.thought if turn.calls else turn.answer
+    ) == message.text:
         return message
     text = turn.thought if turn.calls else turn.answer or ""
     return Message.assistant(text, turn.calls, message.blocks)
@@ -257,7 +261,7 @@ def _digest(run: Run) -> str:
     else:
         lines.append("Nothing was found yet.")
     text = "\n".join(lines)
-    return text if len(text.encode()) <= DIGEST_BYTES else cut_text(text, DIGEST_BYTES)[0]
+    return text if len(text.encode("utf-8", "replace")) <= DIGEST_BYTES else cut_text(text, DIGEST_BYTES)[0]
 
 
 async def _fail(run: Run, error: Exception) -> None:
@@ -267,18 +271,30 @@ async def _fail(run: Run, error: Exception) -> None:
     run.abandon("internal", f"the run failed while the model was answering: {type(error).__name__}")
     stopped = isinstance(error, BudgetExceeded)
     _end(run, "budget" if stopped else "error", _digest(run) if stopped else "", limit=run.state.limit, error=error)
-    await run.write_end()
+    await _write_end(run)
 
 
 async def _abandon(run: Run) -> None:
-    """Close the journal of a cancelled run; bounded in time, and not cut short by the cancellation itself."""
-    if run.state.finished is not None:
-        return
-    run.abandon("cancelled", "the run was cancelled while the model was answering")
-    _end(run, "cancelled")
-    writing = asyncio.ensure_future(run.write_end())
-    await asyncio.wait({writing}, timeout=FINISH_TIMEOUT_S)
-    if writing.done():
-        writing.result()
+    """Close the journal of a cancelled run."""
+    if run.state.finished is None:
+        run.abandon("cancelled", "the run was cancelled while the model was answering")
+        _end(run, "cancelled")
+        await _await_disk(run, run.write_end())
+
+
+async def _write_end(run: Run) -> None:
+    """Write the last record; whoever is cancelled meanwhile still leaves a journal that is closed."""
+    ending = run.write_end()
+    try:
+        await asyncio.shield(ending)
+    except asyncio.CancelledError:
+        await _await_disk(run, ending)
+        raise
+
+
+async def _await_disk(run: Run, ending: asyncio.Future[None]) -> None:
+    await asyncio.wait({ending}, timeout=FINISH_TIMEOUT_S)
+    if ending.done():
+        ending.result()
     else:
         _log.warning("run %s: its end is not on disk %g s after it was cancelled", run.run_id, FINISH_TIMEOUT_S)

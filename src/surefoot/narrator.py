@@ -116,7 +116,7 @@ class Narrator:
         lines, reply, said = self._late, self._reply, self._said
         self._late, self._reply, self._said = [], None, ""
         if reply is not None:
-            lines.insert(0, replace(reply, text=text or plain(said) or "an empty reply"))
+            lines.insert(0, replace(reply, text=text or plain(said) or "(no text)"))
         return lines
 
     def _count(self, event: ModelReplied | ModelFailed) -> Line:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from msgspec import Raw, Struct
@@ -29,6 +29,9 @@ from surefoot.types import Message, ToolSpec
 
 LISTED_CHARS: Final = 200
 """How much of a question and an answer a run's row keeps for listings; the journal has them whole."""
+REPEAT_MESSAGES: Final = 16
+"""Among how many of the last messages a call counts as repeated: eight steps of one call each."""
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 class Compiled(Struct, frozen=True):
@@ -217,13 +220,13 @@ class Run:
         if self._recorder.pending and self.state.finished is None:
             self._behind = self._append()
 
-    async def write_end(self) -> None:
-        """Append the last record and close the run in the store; errors as `write`."""
+    def write_end(self) -> asyncio.Future[None]:
+        """Append the last record and close the run in the store; fails as `write`."""
         if not self._recorder.taken:  # it ended before anything was written
             _, record = self._recorder.take(keep=1)
-            await self._store.create(_make_row(self), record)
+            self._behind = self._store.create(_make_row(self), record)  # if it fails, so does what follows
         first, record = self._recorder.take()
-        await self._store.finish(_make_last_row(self), first, record)
+        return self._store.finish(_make_last_row(self), first, record)
 
     @property
     def stage(self) -> Stage:
@@ -234,7 +237,7 @@ class Run:
 
 
 def find_repeated(messages: Sequence[Message]) -> frozenset[str]:
-    """Tools of which the last messages have the same call twice; only those, so that no step walks the whole history."""
+    """Tools of which the last messages have the same call twice. Only those, so no step walks the whole history."""
     seen: set[tuple[str, str]] = set()
     repeated: list[str] = []
     for message in messages[-REPEAT_MESSAGES:]:

@@ -173,15 +173,15 @@ class Runtime:
         if desk is None:
             raise ConfigError("the runtime is not open: use it inside `async with Runtime() as runtime:`")
         limits = limits or agent.limits or self._limits
-        compiled = await self._compiler.compile(agent)
-        check_price(compiled, limits)
         async with AsyncExitStack() as stack:
             history: tuple[Message, ...] = ()
-            if caller.session:
+            if caller.session:  # first of all: what is awaited before may change the order of arrival
                 await stack.enter_async_context(self._sessions.turn(caller.user, caller.session))
+                self._check_open(desk)
                 history = await self._history(caller.user, caller.session)
-            if self._desk is not desk:
-                raise ConfigError("the runtime was closed before the run could begin")
+            compiled = await self._compiler.compile(agent)
+            check_price(compiled, limits)
+            self._check_open(desk)
             run, started = begin_run(
                 compiled,
                 desk,
@@ -197,6 +197,10 @@ class Runtime:
                 yield run, started
             finally:
                 del self._live[run.run_id]
+
+    def _check_open(self, desk: Desk) -> None:
+        if self._desk is not desk:
+            raise ConfigError("the runtime was closed before the run could begin")
 
     async def _history(self, user: str, session: str) -> tuple[Message, ...]:
         """What the session's last run left, whoever ran it and whether it ended well."""

@@ -78,7 +78,7 @@ def budget_bars(state: RunState, seconds: float, width: int) -> Table:
         "steps": (state.steps, 0),
         "seconds": (seconds, 0),
     }
-    cells = min(BAR_CELLS, max(8, width - 46))
+    cells = min(BAR_CELLS, max(8, width - 50))
     for name, (amount, held) in used.items():
         limit = limits.get(name)
         if not isinstance(limit, (int, float)) or (name == "usd" and not amount and not held):
@@ -126,12 +126,12 @@ class RunView:
 
     def progress(self, done_bytes: int, all_bytes: int) -> None:
         """The weights of the embedded model are being fetched."""
-        share = done_bytes / all_bytes
+        share, before = done_bytes / all_bytes, self._fetched
         amount = f"{done_bytes / 1e6:,.0f} of {all_bytes / 1e6:,.0f} MB"
-        if not self._console.is_terminal and int(share * 10) > int(self._fetched * 10):
-            self._console.print(f"fetching the weights of the embedded model: {amount}")
-        if not self._fetched:
+        if not before:
             self._since = self._clock.now()
+        if not self._console.is_terminal and (not before or int(share * 10) > int(before * 10)):
+            self._console.print(f"fetching the weights of the embedded model: {amount}")
         self._fetched = share
         self._doing = f"fetching the weights of the embedded model, once: {amount}"
         if done_bytes == all_bytes:
@@ -185,7 +185,8 @@ class RunView:
             below.append(Text("  ").append_text(bar(self._fetched)))
         if self._streamed:
             below.append(Text("  " + plain(self._streamed), "italic"))
-        return Group(*below, self._bars())
+        bars = self._bars()
+        return Group(*below, *([bars] if bars.row_count else []))
 
 
 def step_table(lines: Iterable[Line], console: Console) -> Table:
@@ -231,7 +232,9 @@ def timeline(row: RunRow, events: Sequence[JournalEvent], console: Console) -> G
     if finished is not None and finished.error:
         parts.append(Text(f"✗ {finished.error_code}: {plain(finished.error, 1_000)}", "red"))
     seconds = (events[-1].at if events else row.started_at) - row.started_at
-    parts.append(budget_bars(state, seconds, console.width))
+    bars = budget_bars(state, seconds, console.width)
+    if bars.row_count:
+        parts.append(bars)
     if finished is not None and finished.output:
         parts.append(Text("\n" + readable(finished.output)))
     return Group(*parts)

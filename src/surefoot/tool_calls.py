@@ -110,7 +110,7 @@ def _cut_result(content: str, room: int) -> tuple[str, int]:
 
 def cut_text(text: str, room_bytes: int) -> tuple[str, int]:
     """``text`` cut to ``room_bytes`` of UTF-8 and a note that says so; how many bytes were cut."""
-    data = text.encode()
+    data = text.encode("utf-8", "replace")  # a model of the user's own may say what UTF-8 cannot carry
     kept = data[:room_bytes].decode(errors="ignore")
     cut = len(data) - len(kept.encode())
     return f"{kept}\n[{cut} bytes cut: the budget has no room for them]", cut

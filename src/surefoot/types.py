@@ -117,6 +117,8 @@ class Message(Struct, frozen=True, gc=False, omit_defaults=True):
     def text(self) -> str:
         """All parts joined."""
         parts = self.parts
+        if not parts:
+            return ""
         return parts[0].text if len(parts) == 1 else "".join([part.text for part in parts])
 
     @classmethod

@@ -90,7 +90,7 @@ async def test_closing_gives_up_what_is_being_computed(tmp_path):
     answer = asyncio.create_task(ask(server))
     await asyncio.sleep(0)
     await server.close()
-    with pytest.raises(Exception, match="reach|broke"):
+    with pytest.raises(Exception, match=r"reach|broke"):
         await answer
 
 
@@ -121,7 +121,7 @@ async def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
 async def test_a_cancelled_start_leaves_no_process(tmp_path):
     server = LocalServer(LocalSettings(path=model(tmp_path)))
     starting = asyncio.create_task(server.start())
-    while not children():
+    while not children():  # noqa: ASYNC110 - the kernel has no event for it
         await asyncio.sleep(0.001)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -205,7 +205,7 @@ async def test_a_cancelled_fetch_stops_and_leaves_nothing(tmp_path):
         with pytest.raises(asyncio.CancelledError):
             await starting
         models = tmp_path / "models"
-        while any(models.iterdir()):
+        while any(models.iterdir()):  # noqa: ASYNC110 - a thread tidies up
             await asyncio.sleep(0.01)
         stopped.set()
         await closed.wait()

@@ -63,7 +63,9 @@ class Client:
 
 
 def request(body=b"x", key=KEY, headers=b""):
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nConnection: keep-alive\r\nAuthorization: Bearer %s\r\n" % key.encode()
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nConnection: keep-alive\r\nAuthorization: Bearer %s\r\n" % key.encode()
+    )
     return head + headers + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 

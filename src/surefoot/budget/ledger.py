@@ -106,7 +106,6 @@ class Account:
     """The account of one run. One task uses it; every method is immediate.
 
     Attributes:
-        usage: Tokens by kind, of the calls whose usage is known.
         spent_tokens: Tokens charged.
         spent_nano: Nano-dollars charged.
         steps: Steps begun.
@@ -119,7 +118,6 @@ class Account:
         "_amounts", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano", "_reserved_tokens",
         "_soft_deadline", "_started", "deadline", "input_rate", "limits", "max_tool_calls", "model_calls",
         "output_rate", "overrun_nano", "overrun_tokens", "rates", "spent_nano", "spent_tokens", "steps", "tool_calls",
-        "usage",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, rates: Rates | None, started: float) -> None:
@@ -146,7 +144,6 @@ class Account:
         self._started = started
         self.deadline = started + seconds
         self._soft_deadline = started + seconds * (1 - FINAL_TIME_SHARE)
-        self.usage = Usage()
         self.spent_tokens = self.spent_nano = self.overrun_tokens = self.overrun_nano = 0
         self._reserved_tokens = self._reserved_nano = 0
         self.steps = self.model_calls = self.tool_calls = 0
@@ -193,15 +190,14 @@ class Account:
             return self._call_shortage(now, kept=kept)
         room = self._max_tokens - self.spent_tokens - self._reserved_tokens - input_bound
         room_nano = (self._max_nano - self.spent_nano - self._reserved_nano) * _MILLION - input_bound * self.input_rate
-        least = min(want, MIN_FINAL_TOKENS)
         if not final:
-            least = min(want, MIN_STEP_TOKENS)
             again = input_bound + NUDGE_TOKENS
             room -= again + FINAL_TOKENS
             # each of the two holds rounds up by itself, hence the extra nano-dollar
             room_nano -= again * self.input_rate + FINAL_TOKENS * self.output_rate + _MILLION
         if room >= want and room_nano >= want * self.output_rate:
             return Fit(want)
+        least = min(want, MIN_FINAL_TOKENS if final else MIN_STEP_TOKENS)
         dear = room_nano // self.output_rate if self.output_rate else (room if room_nano >= 0 else -1)
         fits = min(room, dear)
         if fits < least:
@@ -242,13 +238,13 @@ class Account:
         if usage is None:
             charge = Charge(hold.tokens, hold.nano)
         else:
-            self.usage += usage
             tokens = usage.input_tokens + usage.output_tokens
             nano = cost(self.rates, usage) if self.rates else 0
-            over_tokens, over_nano = max(0, tokens - hold.tokens), max(0, nano - hold.nano)
-            self.overrun_tokens += over_tokens
-            self.overrun_nano += over_nano
-            charge = Charge(tokens, nano, bool(over_tokens or over_nano))
+            overrun = tokens > hold.tokens or nano > hold.nano
+            if overrun:
+                self.overrun_tokens += max(0, tokens - hold.tokens)
+                self.overrun_nano += max(0, nano - hold.nano)
+            charge = Charge(tokens, nano, overrun)
         self.spent_tokens += charge.tokens
         self.spent_nano += charge.nano
         return charge

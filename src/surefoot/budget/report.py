@@ -40,8 +40,8 @@ class BudgetReport(Struct, frozen=True):
     overrun_tokens: int = 0
 
 
-def report_budget(account: Account, now: float, started: float) -> BudgetReport:
-    """The report of an account at monotonic second ``now``."""
+def report_budget(account: Account, usage: Usage, now: float, started: float) -> BudgetReport:
+    """The report of an account at monotonic second ``now``; ``usage`` is what its calls reported."""
     used = account.shares_used(now)
     steps = max(account.steps, 1)
     cost = Money(account.spent_nano) if account.rates else None
@@ -50,7 +50,7 @@ def report_budget(account: Account, now: float, started: float) -> BudgetReport:
         model_calls=account.model_calls,
         tool_calls=account.tool_calls,
         tokens=account.spent_tokens,
-        usage=account.usage,
+        usage=usage,
         cost=cost,
         average_cost=None if cost is None else Money(-(-cost // steps)),
         average_tokens=account.spent_tokens / steps,

@@ -15,11 +15,12 @@ from msgspec import Struct
 
 from surefoot.demo import tools
 from surefoot.tools import Tool
-from surefoot.types import Message
+from surefoot.types import Message, ToolCall
 
 TOLERANCE: Final = 0.002
 """How far, relatively, a figure in an answer may be from the exact one: people round."""
 
+_decode_arguments = msgspec.json.Decoder(dict[str, Any]).decode
 _NUMBER: Final = re.compile(r"-?\d+(?:,\d{3})+(?:\.\d+)?|-?\d+(?:\.\d+)?")
 
 
@@ -95,13 +96,15 @@ def judge(task: Task, messages: Sequence[Message], answer: str) -> list[str]:
 
 def _find_calls(messages: Sequence[Message]) -> list[_Made]:
     made: list[_Made] = []
-    open_calls: dict[str, _Made] = {}
+    asked: dict[str, ToolCall] = {}
     for message in messages:
-        for call in message.tool_calls:
-            arguments: dict[str, Any] = msgspec.json.decode(call.arguments or "{}")
-            open_calls[call.id] = _Made(call.name, arguments)
-        if message.role == "tool" and not message.is_error and message.tool_call_id in open_calls:
-            made.append(open_calls[message.tool_call_id])
+        asked |= {call.id: call for call in message.tool_calls}
+        call = asked.get(message.tool_call_id)
+        if call is not None and not message.is_error:
+            try:
+                made.append(_Made(call.name, _decode_arguments(call.arguments)))
+            except msgspec.DecodeError:  # no tool took these, whatever the messages say
+                continue
     return made
 
 
@@ -189,7 +192,7 @@ TASKS: Final = (
     Task(
         "expenses",
         "Add up my expenses of March 2026. They are in one of my files.",
-        (tools.list_files, tools.read_file, tools.calculate),
+        (tools.list_files, tools.read_file, tools.add_up),
         calls=(Call("read_file", {"name": "expenses-2026-03.csv"}),),
         numbers=(189.25,),
     ),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import date
 from typing import Final, Literal, TypeVar
 
@@ -137,6 +139,12 @@ async def calculate(expression: str) -> str:
 
 
 @tool(effect="read")
+async def add_up(numbers: list[float]) -> str:
+    """The exact sum of numbers."""
+    return f"the sum of {len(numbers)} numbers is {round(math.fsum(numbers), 6):.12g}"
+
+
+@tool(effect="read")
 async def list_events(day: str) -> str:
     """What is in my calendar on one day; at all other times I am free.
 
@@ -167,7 +175,7 @@ async def get_invoice(number: str) -> str:
 
 @tool(effect="read")
 async def get_today() -> str:
-    """Today's date."""
+    """Today's date. You cannot know it otherwise."""
     return "2026-03-10"
 
 
@@ -300,7 +308,7 @@ def run_sql(query: str) -> str:
     Args:
         query: One SELECT statement of SQLite.
     """
-    with sqlite3.connect(":memory:") as database:
+    with closing(sqlite3.connect(":memory:")) as database:
         database.executescript(_SALES)
         database.execute("PRAGMA query_only = ON")
         try:
@@ -308,9 +316,7 @@ def run_sql(query: str) -> str:
             rows = cursor.fetchmany(_ROWS_MAX)
         except sqlite3.Error as error:
             raise ToolError(f"the query is wrong: {error}") from None
-        finally:
-            database.close()
-    names = [column[0] for column in cursor.description or ()]
+        names = [column[0] for column in cursor.description or ()]
     lines = [", ".join([f"{name}={value}" for name, value in zip(names, row, strict=True)]) for row in rows]
     return "\n".join(lines) or "no rows"
 

@@ -95,9 +95,7 @@ class Model(Protocol):
         """
         ...
 
-    def stream(
-        self, prompt: Prompt, max_tokens: int, options: Options, timeout_s: float
-    ) -> AsyncIterator[str | Reply]:
+    def stream(self, prompt: Prompt, max_tokens: int, options: Options, timeout_s: float) -> AsyncIterator[str | Reply]:
         """One wire attempt: pieces of text as they come, then the `Reply` as the last item.
 
         Raises:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from surefoot.errors import ModelBroken
 from surefoot.models.base import FinishReason, Reply
+from surefoot.models.delta import MAX_FRUITLESS, Template, find_template
 from surefoot.models.status import Peer, build_reply_error
 from surefoot.models.wire import encode_json
 from surefoot.types import ASSISTANT_LABEL, Message, Part, ToolCall, Usage
@@ -86,6 +87,8 @@ class _LooseWire(Struct, gc=False):
     error: Any = None
 
 
+_CONTENT: Final = b'"content":'
+_ARGUMENTS: Final = b'"arguments":'
 _decode = msgspec.json.Decoder(_Wire).decode
 _decode_loosely = msgspec.json.Decoder(_LooseWire).decode
 
@@ -117,7 +120,10 @@ def read_reply(body: bytes, peer: Peer) -> Reply:
 class ChatAssembly:
     """See `surefoot.models.wire.Assembly`."""
 
-    __slots__ = ("_calls", "_finish", "_id", "_peer", "_places", "_refusal", "_text", "_usage", "is_done")
+    __slots__ = (
+        "_calls", "_finish", "_id", "_peer", "_places", "_refusal", "_template", "_templates_made",
+        "_text", "_usage", "is_done",
+    )  # fmt: skip
 
     def __init__(self, peer: Peer) -> None:
         self.is_done = False
@@ -125,48 +131,70 @@ class ChatAssembly:
         self._text: list[str] = []
         self._refusal: list[str] = []
         self._calls: list[_PartialCall] = []
-        self._places: dict[int, int] = {}
+        self._places: dict[int | None, _PartialCall] = {}  # the last call with each index
         self._finish: str | None = None
         self._usage: _Usage | None = None
+        self._template: Template | None = None
+        self._templates_made = 0  # since one was of use
         self._id: str | None = None
 
     def take(self, payload: bytes) -> str:
         """See `Assembly.take`."""
-        if payload == b"[DONE]":
-            self.is_done = True
-            return ""
-        wire = _read(payload, self._peer)
-        if self._id is None:
+        template = self._template
+        if template is not None:
+            text = template.read(payload)
+            if text is not None:
+                template.pieces.append(text)
+                self._templates_made = 0
+                return text if template.is_visible else ""
+        try:
+            wire = _decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            if payload == b"[DONE]":
+                self.is_done = True
+                return ""
+            wire = _read_loosely(payload, self._peer)
+        if wire.error is not None:
+            raise build_reply_error(payload, self._peer)
+        text = self._take_choice(wire.choices[0]) if wire.choices else ""
+        if self._finish is None:
+            self._learn(payload, wire)
+        else:
             self._id = wire.id
-        text = ""
-        for choice in wire.choices or ():
-            if choice.index == 0:  # one reply was asked for
-                text += self._take_choice(choice)
-        usage = wire.usage
-        if usage is not None and self._finish is not None:  # one from before the end would count too little
-            self._usage = usage
+            if wire.usage is not None:  # one from before the end would count too little
+                self._usage = wire.usage
         return text
 
     def _take_choice(self, choice: _Choice) -> str:
+        delta, text = choice.delta, ""
         if choice.finish_reason is not None:
             self._finish = choice.finish_reason
-        delta = choice.delta
-        if delta is None:
+        if delta is None or choice.index:  # one reply was asked for
             return ""
-        content = delta.content
+        if delta.content:
+            text = delta.content if isinstance(delta.content, str) else _join(delta.content)
+            self._text.append(text)
         if delta.tool_calls:
             for call in delta.tool_calls:
                 self._add(call)
         elif delta.function_call is not None:
             self._add(_Call(0, None, delta.function_call))
         if delta.refusal:
-            self._refusal.append(delta.refusal)
-            return delta.refusal
-        if not content:
-            return ""
-        text = content if isinstance(content, str) else _join(content)
-        self._text.append(text)
+            text = delta.refusal
+            self._refusal.append(text)
         return text
+
+    def _learn(self, payload: bytes, wire: _Wire) -> None:
+        """Make a template of an event that adds one string and nothing else."""
+        change = _find_change(wire)
+        if change is None or self._templates_made >= MAX_FRUITLESS:
+            return
+        self._templates_made += 1
+        key, index, _ = change
+        pieces = self._text if key == _CONTENT else self._places[index].arguments
+        self._template = find_template(
+            payload, key, lambda other: _read_change(other, key), pieces, is_visible=key == _CONTENT
+        )
 
     def finish(self) -> Reply:
         """See `Assembly.finish`."""
@@ -183,19 +211,23 @@ class ChatAssembly:
         By its index; but servers leave the index out, or give 0 to each of several whole calls. A new id begins a new
         call, and so does a name where there is no index.
         """
-        function = delta.function or _Function()
-        place = len(self._calls) - 1 if delta.index is None else self._places.get(delta.index, -1)
-        call = self._calls[place] if place >= 0 else None
-        is_new = call is None or (delta.id and call.id and delta.id != call.id)
-        if call is None or is_new or (delta.index is None and not delta.id and function.name):
-            call = _PartialCall(delta.id or "", function.name or "", [])
-            if delta.index is not None:
-                self._places[delta.index] = len(self._calls)
+        index, call_id, function = delta.index, delta.id, delta.function or _Function()
+        call = self._places.get(index)
+        if (
+            call is None
+            or (call_id and call.id and call_id != call.id)
+            or (index is None and not call_id and function.name)
+        ):
+            call = _PartialCall("", "", [])
+            self._places[index] = call
             self._calls.append(call)
-        call.id = call.id or delta.id or ""
-        call.name = call.name or function.name or ""
-        if function.arguments:
-            call.arguments.append(_read_arguments(function.arguments))
+        if call_id:
+            call.id = call_id
+        if function.name:
+            call.name = function.name
+        arguments = function.arguments
+        if arguments:
+            call.arguments.append(arguments if isinstance(arguments, str) else _read_arguments(arguments))
 
 
 class _PartialCall(Struct):
@@ -204,14 +236,26 @@ class _PartialCall(Struct):
     arguments: list[str]
 
 
-def _read(body: bytes, peer: Peer) -> _Wire:
-    try:
-        wire = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        wire = _read_loosely(body, peer)
-    if wire.error is not None:
-        raise build_reply_error(body, peer)
-    return wire
+def _find_change(wire: _Wire) -> tuple[bytes, int | None, str] | None:
+    """Key, call index and value of the one string that an event adds, None where it does more or less than that."""
+    choice = wire.choices[0] if wire.choices and len(wire.choices) == 1 and wire.usage is None else None
+    if choice is None or choice.index or choice.finish_reason is not None:
+        return None
+    delta = choice.delta
+    if delta is None or delta.refusal or delta.function_call is not None:
+        return None
+    if not delta.tool_calls:
+        return (_CONTENT, None, delta.content) if isinstance(delta.content, str) and delta.content else None
+    call = delta.tool_calls[0]
+    function = call.function
+    if delta.content or len(delta.tool_calls) > 1 or call.id or function is None or function.name:
+        return None
+    return (_ARGUMENTS, call.index, function.arguments) if isinstance(function.arguments, str) else None
+
+
+def _read_change(payload: bytes, key: bytes) -> str | None:
+    change = _find_change(_decode(payload))
+    return change[2] if change is not None and change[0] == key else None
 
 
 def _read_loosely(body: bytes, peer: Peer) -> _Wire:
@@ -266,7 +310,8 @@ def _read_usage(usage: _Usage) -> Usage | None:
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if prompt < 0 or completion < 0:
         return None
-    completion = max(completion, usage.total_tokens - prompt)
+    if usage.total_tokens - prompt > completion:  # noqa: PLR1730 - max() is a call, on the path of every step
+        completion = usage.total_tokens - prompt
     details, spent = usage.prompt_tokens_details, usage.completion_tokens_details
     cached = (usage.prompt_cache_hit_tokens if details is None else details.cached_tokens) or 0
     reasoning = 0 if spent is None else spent.reasoning_tokens or 0

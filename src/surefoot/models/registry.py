@@ -50,7 +50,9 @@ class Models:
         provider = self._settings.provider(name)
         if provider is None:
             known = ", ".join(sorted({*KNOWN_PROVIDERS, *self._settings.providers, "local"}))
-            raise NotFound(f"model {model!r}: no provider {name!r}; known are {known}; add [providers.{name}] to use it")
+            raise NotFound(
+                f"model {model!r}: no provider {name!r}; known are {known}; add [providers.{name}] to use it"
+            )
         if not wire_name:
             raise ConfigError(f"model {model!r}: the name after the colon is missing")
         made = make_model(model, name, wire_name, provider, read_key(name, provider), self._http())

@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -178,6 +177,8 @@ def _read_number(text: str) -> float | None:
 
 
 def _read_date_s(text: str, now: str | None) -> float | None:
+    from email.utils import parsedate_to_datetime  # costs milliseconds, and is for a form that few providers use
+
     try:
         return max((parsedate_to_datetime(text) - parsedate_to_datetime(now or "")).total_seconds(), 0.0)
     except (TypeError, ValueError, OverflowError):

@@ -23,16 +23,16 @@ _HOW_TO_ACT: Final = """\
 Solve the user's task step by step with tools. Each reply is one JSON object, either a tool call or the final answer:
 {{"thought": "...", "action": "TOOL", "args": {{...}}}}
 {{"thought": "...", "action": "{final}", "answer": "..."}}
-In the thought, say what you know from the results and what is still to do. Every value in args comes from the task \
+In the first thought, say everything that is needed; in later ones, what the result says and what is still to do. Every value in args comes from the task \
 or from a result; if you do not have it yet, first call the tool that gives it. Only tool calls get things done: the \
 answer just reports them, when every part of the task is done. After an error, correct the call or use another tool.
 
 Example, with other tools:
 Task: How long is the museum in Oslo open on Sunday? If it is more than 5 hours, book a ticket.
-{{"thought": "I know nothing yet. First the Sunday hours of the museum.", "action": "museum_hours", \
+{{"thought": "Needed: the Sunday hours, how long that is, maybe a ticket. First the hours.", "action": "museum_hours", \
 "args": {{"city": "Oslo", "day": "Sunday"}}}}
 Result of museum_hours: Saturday 9:00-14:00; Sunday 10:00-16:00
-{{"thought": "On Sunday it is open from 10 to 16. Still to do: the difference, maybe a ticket.", "action": "subtract", \
+{{"thought": "On Sunday it is open from 10 to 16. Still to do: how long that is, maybe a ticket.", "action": "subtract", \
 "args": {{"a": 16, "b": 10}}}}
 Result of subtract: 6
 {{"thought": "6 hours is more than 5. Still to do: book the ticket.", "action": "book_ticket", \
@@ -101,7 +101,8 @@ class JsonSteps:
         if output_schema is not None:
             sections.append(f"The answer is {describe_answer(output_schema)}")
         self._system = "\n\n".join([section for section in sections if section])
-        answer = output_schema or _TEXT
+        self._tools = tools
+        self._answer = answer = output_schema or _TEXT
         self._only_final = build_schema((), answer, final=final, brief=True)
         self._any_step = build_schema(tools, answer, final=final, brief=False)
         self._first_step = build_schema(tools, None, final=final, brief=False) if tools else self._any_step
@@ -114,9 +115,12 @@ class JsonSteps:
         return self._system
 
     def response_schema(self, stage: Stage) -> JsonSchema | None:
-        """The steps that are possible at ``stage``."""
+        """The steps that are possible at ``stage``. Tools that were called the same way again are left out."""
         if stage.final_only:
             return self._only_final
+        if stage.repeated:
+            tools = tuple([tool for tool in self._tools if tool.name not in stage.repeated])
+            return build_schema(tools, self._answer, final=self._final, brief=False)
         return self._any_step if stage.has_results else self._first_step
 
     def render(self, message: Message) -> Message:
@@ -213,12 +217,7 @@ def _first(members: dict[str, msgspec.Raw], keys: tuple[str, ...]) -> msgspec.Ra
 
 def _text_of(value: msgspec.Raw | None) -> str | None:
     """The string that ``value`` is, None if it is anything else."""
-    if value is None or not bytes(value).startswith(b'"'):
-        return None
-    try:
-        return _decode_text(value)
-    except ValueError:  # half a surrogate pair
-        return _decode_text(read_value(bytes(value).decode())[0])
+    return None if value is None or not bytes(value).startswith(b'"') else _decode_text(value)
 
 
 def _arguments(members: dict[str, msgspec.Raw]) -> str:

@@ -25,7 +25,7 @@ from surefoot.types import UNLIMITED, Unlimited
 RECORD_OVERHEAD_BYTES: Final = 512
 """What a waiting record counts beyond its length, for its future and its list entries: it bounds their number, too."""
 
-MAX_FAILED: Final = 10_000
+MAX_FAILED: Final = 1_000
 """Runs whose failure is remembered for their next append; of an older one it is only said that it is not held here."""
 
 _READ_RECORDS: Final = "SELECT body FROM records WHERE run = (SELECT run FROM runs WHERE run_id = ?) ORDER BY seq"
@@ -83,7 +83,7 @@ class SqliteStore:
         """
         assert lease_s > 0
         assert gather_s >= 0
-        self._path = path
+        self._path = path.absolute()
         self._clock = clock
         self._lease_s = lease_s
         self._gather_s = gather_s

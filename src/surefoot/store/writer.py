@@ -21,7 +21,7 @@ CHUNK_ROWS: Final = 256
 """Rows of one statement, a power of two."""
 
 CHUNK_BYTES: Final = 4 << 20
-"""Larger groups go row by row: SQLite keeps a copy of what is bound until the statement is used again."""
+"""What so many rows may hold, or they go one by one: SQLite keeps what is bound until the statement is used again."""
 
 RENEWALS: Final = 3
 """Renewals within the time of a lease."""
@@ -77,7 +77,7 @@ class ManyRows:
     def execute(self, cursor: sqlite3.Cursor, values: list[Any], *last: float, size: int = 0) -> None:
         """Write rows, their values one after another; ``last`` is for what follows them, ``size`` their bytes."""
         count = len(values) // self._width
-        most = CHUNK_ROWS if size <= CHUNK_BYTES else 1
+        most = CHUNK_ROWS if size * CHUNK_ROWS <= count * CHUNK_BYTES else 1
         if count <= most:
             rows = 1 << (count - 1).bit_length()
             padding = [0] * ((rows - count) * self._width)
@@ -85,7 +85,7 @@ class ManyRows:
             return
         step = most * self._width
         for start in range(0, len(values), step):
-            self.execute(cursor, values[start : start + step], *last, size=size // count * most)
+            self.execute(cursor, values[start : start + step], *last)
 
     def _write(self, rows: int) -> str:
         row = f"({', '.join('?' * self._width)})"
@@ -143,6 +143,13 @@ _FAULTS_OF_ONE: Final = (
 )
 """What one operation does to the group that it is in; everything else is the group's own."""
 
+_CONSTRAINTS: Final = {
+    "NOT NULL constraint failed: records.run": "this worker does not hold the run's lease any more",
+    "UNIQUE constraint failed: records.run, records.seq": "that number is there; another worker goes on",
+    "UNIQUE constraint failed: runs.run_id": "there is a run of that id",
+}
+"""What it means when SQLite says so."""
+
 Work = Callable[[], Any]
 Handed = Group | tuple[Work, "asyncio.Future[Any]"]
 
@@ -151,8 +158,8 @@ class Writer:
     """The connection that writes, and its thread.
 
     What is handed over is done one after another; the outcome is delivered on the event loop, that of a group in one
-    callback. The thread is a daemon: a process that ends without closing the store does not hang, and loses nothing that
-    was acknowledged.
+    callback. The thread is a daemon: a process that ends without closing the store does not hang, and loses nothing
+    that was acknowledged.
 
     Attributes:
         worker: Number of this worker; leases carry it. 0 until it is open.
@@ -206,7 +213,11 @@ class Writer:
         """
         opened: asyncio.Future[None] = self._loop.create_future()
         threading.Thread(target=self._main, args=(opened,), name="surefoot-writer", daemon=True).start()
-        await opened
+        try:
+            await opened
+        except asyncio.CancelledError:
+            self.call(self._close)
+            raise
 
     async def close(self) -> None:
         """Release the leases and end the thread, after everything that was handed over before.
@@ -239,9 +250,11 @@ class Writer:
             found = self._cursor.execute(_FIND_EXPIRED, (run_id, now)).fetchone()
             if found is None:
                 return 0
-            self._cursor.execute("REPLACE INTO leases VALUES (?, ?, ?)", (found[0], self.worker, now + self._lease_s))
             run: int = found[0]
-            return run
+            self._cursor.execute("REPLACE INTO leases VALUES (?, ?, ?)", (run, self.worker, now + self._lease_s))
+        if run in self._given_up:
+            self._given_up.remove(run)
+        return run
 
     def forget(self, runs: list[int]) -> None:
         """Nothing more will be handed over for these runs, which have failed."""
@@ -255,7 +268,7 @@ class Writer:
     def _main(self, opened: asyncio.Future[None]) -> None:
         try:
             self._open()
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - whoever opens the store gets it
             self._post(_settle, opened, None, error)
             return
         self._post(_settle, opened, None, None)
@@ -344,7 +357,6 @@ class Writer:
                 return self._write_singly(group)
             self._write_together(group)
         except _FAULTS_OF_ONE:
-            self._roll_back()
             return self._write_singly(group)
         except Exception as error:  # noqa: BLE001 - a group's futures are always resolved, whatever went wrong
             return self._fail(group, error)
@@ -352,7 +364,8 @@ class Writer:
 
     def _fail(self, group: Group, error: Exception) -> Failures:
         """Nothing of the group is written."""
-        self._roll_back()
+        with contextlib.suppress(sqlite3.Error):  # then the next group fails, too, and says why
+            self._roll_back()
         explained = explain(error, self._path)
         return [self._fail_one(group, position, explained) for position in range(len(group.futures))]
 
@@ -391,6 +404,7 @@ class Writer:
         """Every operation by itself, so that one that cannot be written takes down no other."""
         failures: list[tuple[int, SurefootError]] = []
         try:
+            self._roll_back()
             self._cursor.execute("BEGIN IMMEDIATE")
             for position in range(len(group.futures)):
                 error = self._failed.get(group.records[position * RECORD_WIDTH]) or self._write_one(group, position)
@@ -412,23 +426,16 @@ class Writer:
         except _FAULTS_OF_ONE as error:
             self._cursor.execute("ROLLBACK TO one")
             return self._judge(error, record[0], record[1])
-        finally:
-            self._cursor.execute("RELEASE one")
+        self._cursor.execute("RELEASE one")
         return None
 
     def _judge(self, error: Exception, run: int, seq: int) -> SurefootError:
-        text = str(error)
         row = self._cursor.execute("SELECT run_id FROM runs WHERE run = ?", (run,)).fetchone()
-        name = f"run {row[0]}" if row else "the run"
-        if text == "NOT NULL constraint failed: records.run":
-            return RunLost(f"{name}: its lease is lost, so nothing was written; another worker may go on with it")
-        if text == "UNIQUE constraint failed: records.run, records.seq":
-            return RunLost(
-                f"{name}: record {seq} is there already, so nothing was written; another worker goes on with it"
-            )
-        if text == "UNIQUE constraint failed: runs.run_id":
-            return RunLost("a run of this id is there already, so nothing was written; each run takes a new id")
-        return StoreError(f"{self._path}: {name}, record {seq} cannot be stored: {error}")
+        name = f"run {row[0]}" if row else "a new run"
+        what = _CONSTRAINTS.get(str(error))
+        if what is None:
+            return StoreError(f"{self._path}: {name}, record {seq} cannot be stored: {error}")
+        return RunLost(f"{name}, record {seq}: not written, because {what}")
 
 
 def _settle(future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:

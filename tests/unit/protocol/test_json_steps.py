@@ -1,6 +1,7 @@
 """ReAct as JSON steps."""
 
 import json
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -55,6 +56,15 @@ def test_the_answer_is_offered_once_there_is_a_result():
     assert actions(STEPS.response_schema(LATER)) == ["weather", "final"]
     assert actions(STEPS.response_schema(LAST)) == ["final"]
     assert actions(STEPS.response_schema(Stage(1, final_only=True))) == ["final"]
+
+
+def test_a_tool_that_is_called_the_same_way_again_is_not_offered():
+    steps = JsonSteps("", (WEATHER, msgspec.structs.replace(WEATHER, name="tides")), None)
+    stage = Stage(4, has_results=True, repeated=frozenset({"weather"}))
+    assert actions(steps.response_schema(stage)) == ["tides", "final"]
+    stage = Stage(4, has_results=True, repeated=frozenset({"weather", "tides"}))
+    assert actions(steps.response_schema(stage)) == ["final"]
+    assert actions(steps.response_schema(LAST)) == ["final"]
 
 
 def test_the_answer_is_offered_at_once_where_no_tool_is_needed():
@@ -202,7 +212,7 @@ def test_only_the_answer_is_seen_while_it_streams():
     text = '{"thought": "\\"action\\": \\"final\\", \\"answer\\": \\"no", "action": "final", "answer": "Say \\"hi\\" \\ud83d\\ude00\\n!"}'
     seen = [STEPS.visible(text[:end]) for end in range(len(text) + 1)]
     assert seen[-1] == 'Say "hi" \U0001f600\n!'
-    assert all(later.startswith(earlier) for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
     assert seen[text.index('"Say')] == ""
     assert JsonSteps("", (), NUMBER).visible('{"action": "final", "answer": "x"}') == ""
 
@@ -210,7 +220,24 @@ def test_only_the_answer_is_seen_while_it_streams():
 texts = st.text() | st.text(alphabet='{}[]":,\\ \nactionfinalanswerthoughtargs01u')
 fragments = st.lists(
     st.sampled_from(
-        ['{"action": "final", "answer": "', '"}', '{"thought": ', '"action"', ': ', '"weather"', '"args": {', "}", "{", "\\", "\\u", "d83d", '"', "null", "1", ", "]
+        [
+            '{"action": "final", "answer": "',
+            '"}',
+            '{"thought": ',
+            '"action"',
+            ": ",
+            '"weather"',
+            '"args": {',
+            "}",
+            "{",
+            "\\",
+            "\\u",
+            "d83d",
+            '"',
+            "null",
+            "1",
+            ", ",
+        ]
     )
 ).map("".join)
 

@@ -63,7 +63,14 @@ def test_definitions_of_several_tools_and_the_answer_do_not_clash():
     second = spec(
         "second",
         {"x": {"type": "array", "items": {"$ref": "#/$defs/Kind"}}},
-        **{"$defs": {"Kind": {"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#/$defs/Kind"}, {"type": "null"}]}}}}},
+        **{
+            "$defs": {
+                "Kind": {
+                    "type": "object",
+                    "properties": {"next": {"anyOf": [{"$ref": "#/$defs/Kind"}, {"type": "null"}]}},
+                }
+            }
+        },
     )
     answer = {"$ref": "#/$defs/Kind", "$defs": {"Kind": {"type": "integer"}}}
     schema = build_schema((first, second), answer, final="final", brief=False)
@@ -109,14 +116,19 @@ def test_definitions_of_several_tools_and_the_answer_do_not_clash():
             {"type": "object", "additionalProperties": {"type": "integer"}},
         ),
         ({"type": "object", "additionalProperties": True}, {"type": "object"}),
-        ({"type": "object", "properties": {"$ref": {"type": "string"}}}, {"type": "object", "properties": {"$ref": {"type": "string"}}}),
+        (
+            {"type": "object", "properties": {"$ref": {"type": "string"}}},
+            {"type": "object", "properties": {"$ref": {"type": "string"}}},
+        ),
     ],
 )
 def test_only_what_all_engines_read_alike_is_sent(given_schema, sent):
     assert args_of(given_schema) == sent
 
 
-values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3))
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)
+)
 schemas = st.recursive(
     st.booleans() | st.builds(lambda value: {"const": value}, values) | st.just({"$ref": "#/$defs/K"}),
     lambda inner: st.fixed_dictionaries(
