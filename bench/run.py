@@ -380,10 +380,10 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    contestants = list(OURS)
+    contestants = [contestant for contestant in OURS if re.search(options.only, contestant.label)]
     if options.peers:
-        contestants += [install_peer(name, requirements) for name, requirements in PEERS.items()]
-    contestants = [contestant for contestant in contestants if re.search(options.only, contestant.label)]
+        wanted = {name: needed for name, needed in PEERS.items() if re.search(options.only, name.replace("_", "-"))}
+        contestants += [install_peer(name, needed) for name, needed in wanted.items()]
     with upstream() as url:
         bench = Bench(url, options, contestants)
         for mode in options.modes:

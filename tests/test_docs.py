@@ -34,15 +34,11 @@ def blocks(page, *languages):
     return [body for language, body in BLOCK.findall(page.read_text()) if language in languages]
 
 
-def order_desk(request):
-    return [call("order_status", order_id="4711"), say("Order 4711 shipped on Monday.")]
-
-
 @pytest.fixture(scope="module")
 def provider():
-    def answer(messages_or_request, *_):
-        text = str(messages_or_request)
-        return say("Order 4711 shipped on Monday.") if "shipped on" in text else call("order_status", order_id="4711")
+    def answer(request):
+        is_done = request.messages[-1].role == "tool" or not request.tools
+        return say("Order 4711 shipped on Monday.") if is_done else call("order_status", order_id="4711")
 
     with FakeProvider.start_in_thread(answer) as running:
         yield running

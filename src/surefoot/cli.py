@@ -162,7 +162,7 @@ def run(
     who = {"user": user, "session": session}
     finished = _run(_watch(settings, agent, question, allowed, who, quiet=quiet, as_json=as_json))
     if not as_json:
-        click.echo(readable(finished.output) if sys.stdout.isatty() else finished.output)
+        click.echo(readable(finished.output) if sys.stdout.isatty() else finished.output.encode(errors="replace"))
     return _EXIT_BY_STOP[finished.stop_reason]
 
 
@@ -330,7 +330,8 @@ def _read_limit(name: str, value: str) -> int | float | str:
     try:
         return float(value) if name == "seconds" else int(value)
     except ValueError:
-        raise ConfigError(f"--{name} {value!r}: must be a number, or `unlimited`") from None
+        kind = "number" if name == "seconds" else "whole number"
+        raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
 def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -111,7 +111,10 @@ class Compiler:
         await server.start()
         self._server = server
         provider = Provider(server.base_url, protocol="json", trusts_usage=True, max_output_tokens=512)
-        return make_model(model, "local", server.name, provider, Secret(server.api_key), self._open_http())
+        key = Secret(server.api_key)
+        return make_model(
+            model, provider_name="local", name=server.name, provider=provider, key=key, http=self._open_http()
+        )
 
     def _open_http(self) -> HttpClient:
         if self._http is None:

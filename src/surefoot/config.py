@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 from msgspec import Struct
@@ -209,9 +209,10 @@ _OVERRIDES: Final[dict[str, tuple[str, ...]]] = {
 
 def _override(table: dict[str, Any], keys: tuple[str, ...], value: str) -> None:
     for key in keys[:-1]:
-        table = table.setdefault(key, {})
-        if not isinstance(table, dict):
+        inner: object = table.setdefault(key, {})
+        if not isinstance(inner, dict):
             return  # the conversion names the wrong type
+        table = cast("dict[str, Any]", inner)
     table[keys[-1]] = value
 
 

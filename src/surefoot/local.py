@@ -113,7 +113,8 @@ class LocalServer:
         # A session of its own, so that Ctrl-C reaches this process only, which settles first. -P, or modules in the
         # working folder would hide the engine's. Threads that wait must not spin: cores are few.
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "surefoot.local_engine", stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True,
+            sys.executable, "-P", "-m", "surefoot.local_engine",
+            stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True,
             env={**environment(), "OMP_WAIT_POLICY": "PASSIVE"},
         )  # fmt: skip
         try:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from surefoot.answer import AnswerType
 from surefoot.budget.ledger import Account
 from surefoot.budget.limits import Limits
-from surefoot.budget.prices import Rates
+from surefoot.budget.rates import Rates
 from surefoot.budget.tokens import TokenCounter
 from surefoot.clock import Clock
 from surefoot.config import RetrySettings
@@ -200,8 +200,7 @@ class Run:
         behind = self._behind
         if behind is not None and behind.done():
             behind.result()  # nobody waited for it, but nothing goes on after a record that was not written
-        if not self._recorder.pending:
-            return
+        assert self._recorder.pending, "there is something to write"
         future = self._append()
         if must_wait and self.desk.durable:
             await future

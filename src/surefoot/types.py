@@ -33,7 +33,7 @@ class Money(int):
     __slots__ = ()
 
     @classmethod
-    def usd(cls, amount: str | int | float | Decimal) -> Money:
+    def usd(cls, amount: str | float | Decimal) -> Money:
         """``amount`` US dollars, rounded up to a nano-dollar.
 
         Raises:
@@ -103,7 +103,7 @@ class Message(Struct, frozen=True, gc=False, omit_defaults=True):
         tool_calls: Calls that an assistant message makes, in order.
         tool_call_id: The call that a tool message answers.
         is_error: Whether a tool message reports a failure.
-        blocks: What the provider wants back unchanged (Anthropic thinking blocks): the text of its own JSON array, or "".
+        blocks: What the provider wants back unchanged (Anthropic thinking blocks): the text of its JSON array, or "".
     """
 
     role: Literal["system", "user", "assistant", "tool"]

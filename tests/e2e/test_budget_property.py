@@ -30,6 +30,7 @@ from surefoot.journal.fold import RunState
 from surefoot.models.base import Model
 from surefoot.testing import (
     Bill,
+    Charge,
     Choice,
     FakeProvider,
     Price,
@@ -137,7 +138,7 @@ def draw_scenario(seed: int) -> Scenario:
         price=rng.choice(list(TABLES)),
         streams=rng.random() < 0.4,
         quits=rng.choices(["", "task", "run", "close", "timeout"], [12, 2, 2, 2, 1])[0],
-        quits_at=rng.randint(1, 6),
+        quits_at=min(rng.randint(1, 6), rng.randint(1, 6)),
     )
 
 
@@ -146,8 +147,8 @@ def draw_limits(rng: Random) -> Limits:
         return value if rng.random() < odds else UNLIMITED
 
     return Limits(
-        tokens=maybe(int(10 ** rng.uniform(2.3, 5)), 0.9),
-        usd=maybe(Money(int(10 ** rng.uniform(4, 9.5))), 0.7),
+        tokens=maybe(int(10 ** rng.uniform(2.8, 5)), 0.9),
+        usd=maybe(Money(int(10 ** rng.uniform(5, 10.5))), 0.7),
         steps=maybe(rng.randint(1, 8), 0.8),
         model_calls=maybe(rng.randint(1, 12), 0.9),
         tool_calls=maybe(rng.randint(1, 8), 0.8),
@@ -273,8 +274,8 @@ class Caller:
             if run is not None:
                 run.cancel()
 
-    async def call(self, model: Model | str) -> tuple[RunState | None, int]:
-        """The audited end of the run, None if it never began; and its overrun."""
+    async def call(self, model: Model | str) -> tuple[RunState | None, list[Attempt]]:
+        """The audited end of the run, None if it never began; and its attempts."""
         scenario = self.scenario
         self.task = asyncio.create_task(self._work(Agent(model, **scenario.agent_options)))
         try:
@@ -285,15 +286,14 @@ class Caller:
             assert scenario.quits in {"task", "timeout"}
         run_id = self.find_run()
         if run_id is None:
-            return None, 0
+            return None, []
         state = await self.bench.audit(run_id)
         _, journal = await self.bench.runtime.read_run(run_id)
         if scenario.streams:
             self._check_stream(journal)
-        overrun = sum(
-            ended.tokens > asked.hold_tokens or ended.nano > asked.hold_nano for asked, ended in pair(journal)
-        )
-        return state, overrun
+        asked = [event for event in journal if isinstance(event, ModelRequested)]
+        ended = [event for event in journal if isinstance(event, ModelReplied | ModelFailed)]
+        return state, list(zip(asked, ended, strict=True))
 
     async def _work(self, agent: Agent[Any]) -> None:
         scenario = self.scenario
@@ -319,21 +319,30 @@ class Caller:
             assert len(seen) == len(journal)
 
 
-def pair(journal: list[JournalEvent]) -> list[tuple[ModelRequested, ModelReplied | ModelFailed]]:
-    asked = [event for event in journal if isinstance(event, ModelRequested)]
-    ended = [event for event in journal if isinstance(event, ModelReplied | ModelFailed)]
-    return list(zip(asked, ended, strict=True))
+Attempt = tuple[ModelRequested, ModelReplied | ModelFailed]
 
 
-def check_end(scenario: Scenario, state: RunState | None, overrun: int, tokens: int, nano: int) -> str:
-    """What must hold of every run; ``tokens`` and ``nano`` are the provider's own bill. Returns how it ended."""
+def check_charges(charges: Iterable[Charge], attempts: list[Attempt]) -> None:
+    """Line by line: the provider asks for no more than the journal says was charged.
+
+    Only a reply that is longer than it was allowed to be, and of which nobody was told, may cost more: see B1.
+    """
+    for charge in charges:
+        asked, ended = attempts[charge.number - 1]
+        told = isinstance(ended, ModelReplied) and ended.usage is not None
+        if told or charge.usage.output_tokens <= asked.max_tokens:
+            assert charge.usage.total_tokens <= ended.tokens, f"line {charge.number} of the bill: {charge}"
+            assert charge.nano <= ended.nano, f"line {charge.number} of the bill: {charge}"
+
+
+def check_end(scenario: Scenario, state: RunState | None, attempts: list[Attempt]) -> str:
+    """What must hold of every run. Returns how it ended."""
     if state is None:
-        assert tokens == 0, "billed without a journal"
         return "never began"
-    assert tokens <= state.tokens, "the provider asks for more tokens than were charged"
-    assert nano <= state.nano, "the provider asks for more money than was charged"
     if scenario.honest:
-        assert overrun == 0
+        for asked, ended in attempts:
+            assert ended.tokens <= asked.hold_tokens
+            assert ended.nano <= asked.hold_nano
         assert scenario.limits.tokens is UNLIMITED or state.tokens <= scenario.limits.tokens
         assert scenario.limits.nano is UNLIMITED or state.nano <= scenario.limits.nano
     finished = state.finished
@@ -360,8 +369,9 @@ async def play_in_process(bench: Bench, seed: int) -> str:
         seed=seed,
         record=1,
     )
-    state, overrun = await caller.call(model)
-    return check_end(scenario, state, overrun, model.bill.tokens, model.bill.nano)
+    state, attempts = await caller.call(model)
+    check_charges(model.bill.charges, attempts)
+    return check_end(scenario, state, attempts)
 
 
 async def play_all(plays: Iterable[tuple[int, Awaitable[str]]]) -> Counter[str]:
@@ -423,8 +433,7 @@ class Wire:
         scenario.question = f"run {seed}: {scenario.question}"
         scenario.session = ""
         caller = self.callers[seed] = Caller(bench, scenario)
-        state, overrun = await caller.call(f"fake:{scenario.price}")
-        return check_end(scenario, state, overrun, 0, 0)
+        return check_end(scenario, *await caller.call(f"fake:{scenario.price}"))
 
     def check_bill(self, bill: Bill, bench: Bench) -> None:
         """Run by run: the provider may have taken a request in long after its caller had given up."""
@@ -437,16 +446,19 @@ class Wire:
             tokens[seed] += charge.usage.total_tokens
             nano[seed] += charge.nano
         for seed, state in states.items():
+            if not self.scenarios[seed].honest:
+                continue
             assert (tokens[seed] <= state.tokens, nano[seed] <= state.nano) == (True, True), f"seed {seed}"
             assert self.calls[seed] <= state.model_calls, f"seed {seed}: more requests than holds"
 
 
 async def test_the_budget_holds_over_real_http(tmp_path):
     wire = Wire(1_000_000)
-    prices = {name: Price(**table) for name, table in TABLES.items()}
+    tables = TABLES | {"dear": {"input": 15, "output": 75, "cache_read": "1.5"}}  # this wire tells of no cache writes
+    prices = {name: Price(**table) for name, table in tables.items()}
     async with FakeProvider(wire.reply, api_key="", prices=prices, record=10_000) as provider:
         served = {"fake": Provider(provider.base_url, needs_key=False)}
-        settings = SETTINGS | {"providers": served, "model_timeout_s": 0.3}
+        settings = SETTINGS | {"providers": served, "prices": tables, "model_timeout_s": 0.3}
         async with open_bench(tmp_path, audit_again=False, **settings) as bench:
             ends = await play_all([(seed, wire.play(bench, seed)) for seed in wire.scenarios])
         async with asyncio.timeout(30):

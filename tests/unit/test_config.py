@@ -43,7 +43,7 @@ def test_a_file_named_by_argument_or_environment(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model = x", "is not valid TOML: .*line 1"),
+        ("model = x", r"is not valid TOML: .*line 1"),
         ("modle = 'x'", "unknown field `modle`"),
         ("[store]\npath = 5", r"Expected `str`, got `int` - at `\$.store.path`"),
         ("[store]\ndurability = 'maybe'", r"Invalid enum value 'maybe' - at `\$.store.durability`"),
@@ -66,7 +66,7 @@ def test_a_wrong_file_gives_one_line_that_says_what_and_where(tmp_path, text, me
 
 
 def test_a_file_that_cannot_be_read(tmp_path):
-    with pytest.raises(ConfigError, match="nowhere.toml: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: cannot be read: No such file"):
         load_settings(tmp_path / "nowhere.toml")
     path = tmp_path / "latin.toml"
     path.write_bytes(b'model = "\xff"')

@@ -26,10 +26,11 @@ from surefoot.journal.events import (
 from surefoot.journal.fold import fold
 from surefoot.loop import DIGEST_BYTES, FINAL_NUDGE
 from surefoot.models.base import ModelProfile, Reply
+from surefoot.run import REPEAT_MESSAGES, find_repeated
 from surefoot.runtime import Runtime
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import ScriptedModel, call, calls, hang, refuse, say, status
-from surefoot.types import Message, Usage
+from surefoot.types import Message, ToolCall, Usage
 
 PRICES = {"model": {"input": 2, "output": 8}}
 
@@ -353,6 +354,18 @@ async def test_a_result_is_cut_to_leave_room_for_the_answer(bench):
         assert f"{finished.cut_bytes} bytes cut" in finished.content
 
 
+async def test_every_event_is_on_disk_when_it_is_seen(bench):
+    """A stream is never ahead of the journal, except with the text of a reply that is still coming."""
+    script = [calls(call("look", page=1), call("note", text="x"), text="I look."), status(503), say("Done.")]
+    seen = []
+    async with aclosing(bench.runtime.stream(Agent(ScriptedModel(script), tools=[look, note]), "Go.")) as stream:
+        async for event in stream:
+            if not isinstance(event, TextDelta):
+                seen.append(event)
+                assert (await journal(bench))[: len(seen)] == seen
+    assert isinstance(seen[-1], RunFinished)
+
+
 async def test_the_nudge_fits_what_is_kept_for_it():
     longest = "9999999999 of 9999999999 tokens are left; a prompt of up to 9999999999 does not fit"
     assert len(FINAL_NUDGE.format(why=longest)) + 40 <= NUDGE_TOKENS
@@ -471,6 +484,15 @@ async def test_a_model_that_cancels_itself_ends_as_cancelled(bench):
     state = await bench.last()
     assert state.finished.stop_reason == "cancelled"
     assert state.tokens > 0
+
+
+def test_only_the_same_call_counts_as_repeated():
+    def asked(name, arguments):
+        return Message.assistant("", (ToolCall("c", name, arguments),))
+
+    assert find_repeated([asked("a", "1"), asked("a", "2"), asked("b", "1")]) == frozenset()
+    assert find_repeated([asked("a", "1"), Message.user("x"), asked("b", "1"), asked("a", "1")]) == {"a"}
+    assert find_repeated([asked("a", "1"), *[Message.user("x")] * REPEAT_MESSAGES, asked("a", "1")]) == frozenset()
 
 
 # --- cancellation
@@ -617,6 +639,27 @@ async def test_a_closed_stream_closes_the_models_at_once(bench):
     assert (await bench.last()).finished.stop_reason == "cancelled"
 
 
+class Pieces:
+    """An iterator that is no generator, and needs no closing."""
+
+    def __init__(self):
+        self.words = iter(["one", " two"])
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return next(self.words)
+
+
+async def test_a_stream_that_is_no_generator_can_be_left_too(bench):
+    async with aclosing(bench.runtime.stream(Agent(Streaming(Pieces)), "Go.")) as events:
+        async for event in events:
+            if isinstance(event, TextDelta):
+                break
+    assert (await bench.last()).finished.stop_reason == "cancelled"
+
+
 async def test_a_reply_that_came_before_the_cancellation_is_charged_as_reported(bench):
     reached = asyncio.Event()
 
@@ -676,6 +719,53 @@ async def test_relaxed_durability_notices_a_failed_write_at_the_next_one(tmp_pat
         with pytest.raises(StoreError):
             await bench.run(Agent(model, tools=[look]))
         assert model.requests.total == 1
+
+
+async def test_a_store_of_another_kind_may_raise_what_it_likes(tmp_path):
+    for kind, number in (("append", 2), ("finish", 3)):
+        async with open_bench(tmp_path, fault=failing(kind, number, OSError("no route"))) as bench:
+            with pytest.raises(OSError, match="no route"):
+                await bench.run(Agent(ScriptedModel([call("look", page=1), say("Done.")]), tools=[look]))
+
+
+class Slow(SqliteStore):
+    """A disk that takes its time when a run ends."""
+
+    def __init__(self, path):
+        super().__init__(path, clock=SystemClock())
+        self.asked, self.may_finish = asyncio.Event(), asyncio.Event()
+
+    def finish(self, row, seq, record):
+        self.asked.set()
+        return asyncio.ensure_future(self._finish(row, seq, record))
+
+    async def _finish(self, row, seq, record):
+        await self.may_finish.wait()
+        await super().finish(row, seq, record)
+
+
+@pytest.mark.parametrize("model", [ScriptedModel([say("Hi.")]), ScriptedModel([status(401)])])
+async def test_whoever_is_cancelled_while_the_end_is_written_leaves_a_closed_journal(tmp_path, model):
+    store = Slow(tmp_path / "slow.db")
+    async with open_bench(tmp_path, inner=store) as bench:
+        task = asyncio.create_task(bench.run(Agent(model)))
+        await store.asked.wait()
+        task.cancel()
+        asyncio.get_running_loop().call_later(0.01, store.may_finish.set)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await bench.last()).finished.stop_reason == ("final" if model.bill.tokens else "error")
+
+
+async def test_a_run_that_is_cancelled_while_its_end_is_written_has_ended(tmp_path):
+    """Asked of Surefoot: too late, so the answer stands."""
+    store = Slow(tmp_path / "slow.db")
+    async with open_bench(tmp_path, inner=store) as bench:
+        task = asyncio.create_task(bench.run(Agent(ScriptedModel([say("Hi.")]))))
+        await store.asked.wait()
+        assert await bench.runtime.cancel(next(iter(bench.store.live))) is False
+        store.may_finish.set()
+        assert (await task).stop_reason == "final"
 
 
 async def test_a_full_disk(tmp_path):

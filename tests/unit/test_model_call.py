@@ -9,7 +9,7 @@ from msgspec.json import encode as encode_json
 from tests.unit.audit import check_bill, open_bench
 
 from surefoot import UNLIMITED, Agent, Limits, tool
-from surefoot.budget.prices import Rates, cost
+from surefoot.budget.rates import Rates, cost
 from surefoot.config import Provider, RetrySettings
 from surefoot.errors import ModelBroken, ModelError, ModelOverloaded, ModelRefused, ModelUnreachable
 from surefoot.journal.events import ModelFailed, ModelReplied, ModelRequested, TextDelta

@@ -251,6 +251,19 @@ async def test_the_next_call_after_a_cut_is_the_answer_it_was_cut_for(bench):
         assert requested[-1].max_tokens >= 200
 
 
+async def test_the_deadline_of_the_run_ends_a_tool(bench):
+    @tool(timeout_s=60)
+    async def wait() -> str:
+        """Wait."""
+        await asyncio.get_running_loop().create_future()
+        return ""
+
+    model = ScriptedModel([calls(call("wait"), call("wait")), say("never")])
+    result = await bench.run(Agent(model, tools=[wait], limits=Limits(seconds=0.3)))
+    assert all("timed out" in text and "the end of this run" in text for text in results(result))
+    assert (result.stop_reason, result.limit, result.budget.model_calls) == ("budget", "seconds", 1)
+
+
 async def test_ids_that_the_model_repeats_are_told_apart(bench):
     @tool(effect="read")
     async def look(page: int) -> str:

@@ -12,10 +12,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from surefoot.budget.limits import LIMITED, Limits
-from surefoot.budget.prices import Rates, cost
+from surefoot.budget.limits import INFINITE, LIMITED, Limits
+from surefoot.budget.rates import Rates, cost
 from surefoot.errors import BudgetExceeded
-from surefoot.types import UNLIMITED, Money, Unlimited, Usage
+from surefoot.types import UNLIMITED, Money, Usage
 
 MIN_STEP_TOKENS: Final = 64
 """Fewest output tokens worth an ordinary step: about one tool call."""
@@ -29,7 +29,6 @@ FINAL_TIME_SHARE: Final = 0.15
 """Share of ``seconds`` kept for the last answer: no ordinary step begins within it."""
 MAX_CALL_TOKENS: Final = 1 << 32
 """A power of two far above what any call can use: sums of what is below fit the 64 bits of a database column."""
-_INFINITE: Final = 1 << 62
 _MILLION: Final = 1_000_000
 
 
@@ -115,9 +114,10 @@ class Account:
     """
 
     __slots__ = (
-        "_amounts", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano", "_reserved_tokens",
-        "_soft_deadline", "_started", "deadline", "input_rate", "limits", "max_tool_calls", "model_calls",
-        "output_rate", "overrun_nano", "overrun_tokens", "rates", "spent_nano", "spent_tokens", "steps", "tool_calls",
+        "_amounts", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano",
+        "_reserved_tokens", "_soft_deadline", "_started", "deadline", "input_rate", "limits", "max_tool_calls",
+        "model_calls", "output_rate", "overrun_nano", "overrun_tokens", "rates", "spent_nano", "spent_tokens",
+        "steps", "tool_calls",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, rates: Rates | None, started: float) -> None:
@@ -134,13 +134,9 @@ class Account:
             rates = rates.within(limits.tokens)  # no prompt of this run can reach a dearer tier
         self.input_rate, self.output_rate = (rates.dearest_input, rates.dearest_output) if rates else (0, 0)
         self._amounts = limits.amounts()
-        limit = self._amounts.get
-        self._max_tokens = limit("tokens", _INFINITE)
-        self._max_nano = limit("usd", _INFINITE)
-        self._max_calls = limit("model_calls", _INFINITE)
-        self._max_steps = limit("steps", _INFINITE)
-        self.max_tool_calls = limit("tool_calls", _INFINITE)
-        seconds = limit("seconds", _INFINITE)
+        most = limits.ceilings()
+        self._max_tokens, self._max_nano, self._max_steps, self._max_calls, self.max_tool_calls = most
+        seconds = self._amounts.get("seconds", INFINITE)
         self._started = started
         self.deadline = started + seconds
         self._soft_deadline = started + seconds * (1 - FINAL_TIME_SHARE)

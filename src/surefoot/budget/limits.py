@@ -13,6 +13,8 @@ from surefoot.errors import ConfigError
 from surefoot.types import UNLIMITED, Money, Unlimited
 
 COUNTS: Final = ("tokens", "steps", "model_calls", "tool_calls")
+INFINITE: Final = 1 << 62
+"""Stands for `UNLIMITED` in sums; fits 64 bits."""
 LIMITED: Final = ("tokens", "usd", "steps", "model_calls", "tool_calls", "seconds")
 
 
@@ -63,11 +65,15 @@ class Limits(Struct, frozen=True, kw_only=True):
         return self.usd
 
     def to_table(self) -> dict[str, int | float | str]:
-        """Plain values for the journal: USD in nano-dollars, ``"unlimited"`` where there is no limit. Do not change it."""
+        """Plain values for the journal: USD in nano-dollars, ``"unlimited"`` where there is no limit. Shared."""
         return _make_table(self)
 
+    def ceilings(self) -> tuple[int, int, int, int, int]:
+        """Tokens, nano-dollars, steps, model calls and tool calls at most; `INFINITE` where there is no limit."""
+        return _find_ceilings(self)
+
     def amounts(self) -> dict[str, int | float]:
-        """What is limited, by name: USD in nano-dollars; `UNLIMITED` ones are not in it. Do not change it."""
+        """What is limited, by name: USD in nano-dollars; `UNLIMITED` ones are not in it. Shared."""
         return _find_amounts(self)
 
 
@@ -84,6 +90,13 @@ def _make_table(limits: Limits) -> dict[str, int | float | str]:
 def _find_amounts(limits: Limits) -> dict[str, int | float]:
     values = {name: limits.nano if name == "usd" else getattr(limits, name) for name in LIMITED}
     return {name: int(of) if name == "usd" else of for name, of in values.items() if of is not UNLIMITED}
+
+
+@lru_cache(maxsize=256)
+def _find_ceilings(limits: Limits) -> tuple[int, int, int, int, int]:
+    counts = (limits.tokens, limits.nano, limits.steps, limits.model_calls, limits.tool_calls)
+    tokens, nano, steps, model_calls, tool_calls = [INFINITE if of is UNLIMITED else int(of) for of in counts]
+    return tokens, nano, steps, model_calls, tool_calls
 
 
 def read_limits(table: dict[str, float | int | str], where: str) -> Limits:

@@ -6,14 +6,13 @@ import asyncio
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, time
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from surefoot.budget.rates import Rates, flat_rates, to_nano
 from surefoot.errors import ConfigError
-from surefoot.types import NANO_PER_USD, Usage
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 FREE_PROVIDERS: Final = frozenset({"local", "scripted"})
 """Providers that cost nothing per token: the embedded model, and replies from a script."""
 
-_PER_RATE: Final = 1_000_000  # a rate is for this many tokens
 _MAX_USD_PER_MTOK: Final = Decimal(1_000_000)  # dearer is a slip of the unit, and must not overflow a database column
 _MAX_CACHED: Final = 1_000
 _MAX_NAME_CHARS: Final = 256  # longer than any model's name: a stranger's text is not matched against 2,000 patterns
@@ -31,88 +29,6 @@ _PriceByName = dict[str, "Decimal | TieredPrices"]
 _TABLE_KEYS: Final = ("input", "output", "cache_read", "cache_write")
 # These search the web unasked and bill every search beside the tokens: no bound on tokens bounds their cost.
 _SEARCHES_UNASKED: Final = re.compile(r"-search(-|$)|deep-research|(^|/)sonar(-|$)")
-
-
-class Rates(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Prices of one model: whole nano-dollars per million tokens, each rounded up. Reasoning costs what output costs.
-
-    Attributes:
-        input: Fresh tokens of the prompt.
-        output: Generated tokens, reasoning included.
-        cache_read: Tokens of the prompt that the provider had cached.
-        cache_write: Tokens of the prompt that it cached for five minutes.
-        cache_write_1h: Tokens of the prompt that it cached for an hour.
-        source: Where the prices come from, for example ``genai-prices 0.2.3 openai/gpt-4.1``.
-        since: Day from which they hold, None if that is not known.
-        above: The rates hold for prompts of more than so many tokens.
-        tiers: Rates of longer prompts, ascending by ``above``. The whole call is billed at the tier that its prompt
-            reaches, not only the tokens beyond the threshold.
-    """
-
-    input: int
-    output: int
-    cache_read: int
-    cache_write: int
-    cache_write_1h: int
-    source: str
-    since: date | None = None
-    above: int = 0
-    tiers: tuple[Rates, ...] = ()
-
-    @property
-    def dearest_input(self) -> int:
-        """The most that a token of a prompt of any length can cost, written to a cache or not."""
-        here = max(self.input, self.cache_read, self.cache_write, self.cache_write_1h)
-        return max((here, *[tier.dearest_input for tier in self.tiers]))
-
-    @property
-    def dearest_output(self) -> int:
-        """The most that a generated token can cost, after a prompt of any length."""
-        return max((self.output, *[tier.output for tier in self.tiers]))
-
-    def at(self, input_tokens: int) -> Rates:
-        """The rates of a prompt of exactly that many tokens."""
-        rates = self
-        for tier in self.tiers:
-            if input_tokens <= tier.above:
-                break
-            rates = tier
-        return rates
-
-    def within(self, input_tokens: int) -> Rates:
-        """The same prices without the tiers that a prompt of at most so many tokens cannot reach."""
-        if not self.tiers or self.tiers[-1].above < input_tokens:
-            return self
-        return replace(self, tiers=tuple([tier for tier in self.tiers if tier.above < input_tokens]))
-
-
-def cost(rates: Rates, usage: Usage) -> int:
-    """What a call cost, in nano-dollars rounded up."""
-    if rates.tiers:
-        rates = rates.at(usage.input_tokens)
-    read, written = usage.cache_read_tokens, usage.cache_write_tokens
-    # Never below zero: a provider that counts its cache outside the prompt must not earn a rebate.
-    fresh = max(0, usage.input_tokens - read - written)
-    total = (
-        fresh * rates.input + read * rates.cache_read + written * rates.cache_write + usage.output_tokens * rates.output
-    )
-    return -(-total // _PER_RATE)
-
-
-def worst_case(rates: Rates, input_tokens: int, output_tokens: int) -> int:
-    """The most that a call can cost whose prompt and reply are at most that long, in nano-dollars rounded up.
-
-    Args:
-        rates: Prices of the model.
-        input_tokens: Upper bound of the prompt's tokens.
-        output_tokens: The ``max_tokens`` of the call.
-
-    Returns:
-        At least `cost` of every `Usage` within the two bounds.
-    """
-    if rates.tiers:
-        rates = rates.within(input_tokens)
-    return -(-(input_tokens * rates.dearest_input + output_tokens * rates.dearest_output) // _PER_RATE)
 
 
 class PriceList:
@@ -175,35 +91,10 @@ class PriceList:
             if name in self._overrides:
                 return self._overrides[name]
         if provider in self._free:
-            return _flat(0, 0, source=provider)
+            return flat_rates(0, 0, source=provider)
         if len(model) > _MAX_NAME_CHARS or _SEARCHES_UNASKED.search(model):
             return None
         return _quote(provider, model, datetime.fromtimestamp(day * _DAY_S, UTC).date())
-
-
-def _flat(
-    input_rate: int,
-    output_rate: int,
-    cache_read: int | None = None,
-    cache_write: int | None = None,
-    cache_write_1h: int | None = None,
-    *,
-    source: str,
-) -> Rates:
-    """Rates without tiers. What has no price of its own is billed as what it is a kind of."""
-    written = input_rate if cache_write is None else cache_write
-    return Rates(
-        input=input_rate,
-        output=output_rate,
-        cache_read=input_rate if cache_read is None else cache_read,
-        cache_write=written,
-        cache_write_1h=written if cache_write_1h is None else cache_write_1h,
-        source=source,
-    )
-
-
-def _to_nano(usd_per_mtok: Decimal) -> int:
-    return int((usd_per_mtok * NANO_PER_USD).to_integral_value(ROUND_CEILING))
 
 
 # ----------------------------------------------------------------------------------- prices set by the user
@@ -215,7 +106,7 @@ def _read_price(name: str, price: object) -> Rates:
         raise ConfigError(f'{where}: the name of a model is empty; write for example "gpt-4.1" = 8.00')
     if not isinstance(price, Mapping):
         rate = _read_usd(where, price)
-        return _flat(rate, rate, source="[prices]")
+        return flat_rates(rate, rate, source="[prices]")
     rates: dict[str, int] = {}
     for key, value in cast("Mapping[str, object]", price).items():
         kind = "cache_read" if key == "cached_input" else key
@@ -229,7 +120,8 @@ def _read_price(name: str, price: object) -> Rates:
     for kind in ("input", "output"):
         if kind not in rates:
             raise ConfigError(f"{where}: {kind} is missing; give input and output, in USD per million tokens")
-    return _flat(rates["input"], rates["output"], rates.get("cache_read"), rates.get("cache_write"), source="[prices]")
+    read, write = rates.get("cache_read"), rates.get("cache_write")
+    return flat_rates(rates["input"], rates["output"], read, write, source="[prices]")
 
 
 def _read_usd(where: str, value: object) -> int:
@@ -239,7 +131,7 @@ def _read_usd(where: str, value: object) -> int:
         except InvalidOperation:
             usd = Decimal("NaN")
         if usd.is_finite() and 0 <= usd <= _MAX_USD_PER_MTOK:
-            return _to_nano(usd)
+            return to_nano(usd)
         shown = f"{value!r:.40}" if isinstance(value, str) else f"{usd!s:.40}"
     else:
         shown = f"{value!r:.40}"
@@ -356,10 +248,10 @@ def _flat_above(prices: _PriceByName, above: int) -> Rates:
     Of the kinds of input only text counts: it is all that Surefoot sends. A usage does not tell text from images in the
     output, so that a model which can answer with either is priced at the dearer.
     """
-    nano = {name: _to_nano(_price_above(price, above)) for name, price in prices.items()}
+    nano = {name: to_nano(_price_above(price, above)) for name, price in prices.items()}
     outputs = [rate for name, rate in nano.items() if name.startswith("output_") and name.endswith("_mtok")]
     cached = [nano.get(name) for name in ("cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok")]
-    return _flat(nano["input_mtok"], max(outputs), *cached, source="")
+    return flat_rates(nano["input_mtok"], max(outputs), *cached, source="")
 
 
 def _price_above(price: Decimal | TieredPrices, above: int) -> Decimal:

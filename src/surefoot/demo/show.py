@@ -16,7 +16,8 @@ from rich.text import Text
 
 from surefoot.agent import Agent
 from surefoot.budget.limits import Limits
-from surefoot.budget.prices import FREE_PROVIDERS, PriceList, Rates, cost
+from surefoot.budget.prices import FREE_PROVIDERS, PriceList
+from surefoot.budget.rates import Rates, cost
 from surefoot.clock import SystemClock
 from surefoot.config import Settings
 from surefoot.demo.tasks import TASKS, TINY, Task, judge
@@ -133,10 +134,9 @@ class _Stage:
     def announce(self, number: str, task: Task, limits: Limits) -> None:
         """Say which task comes."""
         self._say("")
-        title = f"{number} · {task.name}"
+        self._console.rule(Text(f"{number} · {task.name}", "bold"), align="left", style="bright_black")
         if task is TINY:
-            title += f" · inside a budget that is too small on purpose: {limits.tokens:,} tokens"
-        self._console.rule(Text(title, "bold"), align="left", style="bright_black")
+            self._say(f"too small a budget, on purpose: {limits.tokens:,} tokens", "yellow")
 
     async def perform(self, runtime: Runtime, task: Task, limits: Limits) -> Outcome:
         """Run one task in front of the audience."""

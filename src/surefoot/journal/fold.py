@@ -20,7 +20,7 @@ from surefoot.journal.events import (
     ToolFinished,
     ToolIntended,
 )
-from surefoot.types import SYSTEM_LABEL, Label, Message, Part, Usage
+from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall, Usage
 
 LAST_CALL: Final = Label("system", trusted=True, source="budget")
 """Of the message that asks for the last answer: it holds for its own run, not for the next one of the session."""

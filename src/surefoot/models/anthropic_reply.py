@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 
 from surefoot.errors import ModelBroken
 from surefoot.models.base import FinishReason, Reply
-from surefoot.models.status import Peer, build_reply_error
+from surefoot.models.status import UNREADABLE, Peer, build_reply_error
 from surefoot.models.wire import encode_json
 from surefoot.types import Message, ToolCall, Usage
 
@@ -91,7 +91,7 @@ class _Event(Struct):
     type: str = ""
     index: int = 0
     delta: _Delta | None = None
-    content_block: Raw | None = None
+    content_block: Raw = Raw()  # no union: msgspec then takes null only
     message: _Start | None = None
     usage: _Usage | None = None
     error: Any = None
@@ -103,7 +103,7 @@ class _LooseEvent(Struct):
     type: str = ""
     index: int = 0
     delta: _Delta | None = None
-    content_block: Raw | None = None
+    content_block: Raw = Raw()  # no union: msgspec then takes null only
     error: Any = None
 
 
@@ -166,10 +166,8 @@ class MessagesAssembly:
         kind, delta = event.type, event.delta
         if kind == "content_block_delta":
             return "" if delta is None else self._add(event.index, delta)
-        if kind == "content_block_start" and event.content_block is not None:
-            block = _decode_block(event.content_block)
-            self._blocks[event.index] = _PartialBlock(event.content_block.copy(), block.type, block, [], [])
-            return block.text if block.type == "text" else ""
+        if kind == "content_block_start":
+            return self._begin(event.index, event.content_block)
         if kind == "message_start" and event.message is not None:
             self._id, self._start_usage = event.message.id, event.message.usage
         elif kind == "message_delta":
@@ -194,6 +192,14 @@ class MessagesAssembly:
             kept = (b"[%b]" % b",".join([_write_block(one) for one in blocks])).decode()
         reason = _FINISH.get(self._finish or "", "stop")
         return Reply(Message.assistant(text, calls, kept), self._sum_usage(), reason, self._id)
+
+    def _begin(self, index: int, start: Raw) -> str:
+        try:
+            block = _decode_block(start)
+        except UNREADABLE:
+            raise build_reply_error(b"", self._peer) from None
+        self._blocks[index] = _PartialBlock(start.copy(), block.type, block, [], [])
+        return block.text if block.type == "text" else ""
 
     def _add(self, index: int, delta: _Delta) -> str:
         block = self._blocks.get(index)
@@ -234,7 +240,7 @@ def read_object(arguments: str) -> Raw:
     """Arguments as the API takes them: an object, even where the model wrote something else."""
     try:
         _decode_object.decode(arguments)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return Raw(encode_json({"not_an_object": arguments}))
     return Raw(arguments)
 
@@ -259,7 +265,7 @@ def _join_input(one: _PartialBlock) -> str:
 def _read(body: bytes, peer: Peer) -> _Whole:
     try:
         whole = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         whole = _read_loosely(body, peer)
     if whole.error is not None:
         raise build_reply_error(body, peer)
@@ -270,7 +276,7 @@ def _read_loosely(body: bytes, peer: Peer) -> _Whole:
     """A reply whose usage has another form than ours: it counts as a reply without usage, and is charged in full."""
     try:
         loose = _decode_loosely(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise build_reply_error(b"", peer) from None
     return _Whole(loose.content, loose.stop_reason, None, loose.id, loose.error)
 
@@ -278,7 +284,7 @@ def _read_loosely(body: bytes, peer: Peer) -> _Whole:
 def _read_event(payload: bytes, peer: Peer) -> _Event:
     try:
         event = _decode_event(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         event = _read_event_loosely(payload, peer)
     if event.error is not None:
         raise build_reply_error(payload, peer)
@@ -288,7 +294,7 @@ def _read_event(payload: bytes, peer: Peer) -> _Event:
 def _read_event_loosely(payload: bytes, peer: Peer) -> _Event:
     try:
         loose = _decode_event_loosely(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise build_reply_error(b"", peer) from None
     return _Event(loose.type, loose.index, loose.delta, loose.content_block, None, None, loose.error)
 

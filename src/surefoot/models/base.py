@@ -22,7 +22,7 @@ class ModelProfile(Struct, frozen=True):
         protocol: How it speaks ReAct best: ``native``, ``json`` or ``text``.
         max_output_tokens: Default of ``max_tokens`` for one reply.
         trusts_usage: The provider counts exactly and honestly, so that its count of the prompt so far bounds the
-            part of the next prompt that repeats it. Otherwise every prompt is bounded by its bytes or an exact tokenizer.
+            part of the next prompt that repeats it. Otherwise prompts are bounded by their bytes or an exact tokenizer.
     """
 
     id: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -11,7 +9,6 @@ import msgspec
 MAX_FRUITLESS: Final = 3
 """Templates that may go unused in a stream before no more are made: some providers pad each event differently."""
 
-_STRING: Final = re.compile(rb'\s*("(?:[^"\\]|\\.)*")')
 _decode_string = msgspec.json.Decoder(str).decode
 
 
@@ -45,23 +42,19 @@ class Template:
         return None
 
 
-def find_template(
-    payload: bytes, key: bytes, read: Callable[[bytes], str | None], pieces: list[str], *, is_visible: bool
-) -> Template | None:
-    """The template of an event, None where it cannot be told.
+def find_template(payload: bytes, key: bytes, value: str, pieces: list[str], *, is_visible: bool) -> Template | None:
+    """The template of an event that adds one string, None where the string cannot be told in its bytes.
 
     Args:
-        payload: An event that was read.
-        key: The key of the changing string, as ``b'"content":'``.
-        read: Reads the changing string of an event as it is usually read: tells whether the right one was found.
+        payload: The event.
+        key: The key of the string, as ``b'"content":'``. It cannot occur inside a JSON string, where its quotes would
+            be escaped: if it occurs once, it is the key that was read.
+        value: The string that was read.
         pieces: See `Template`.
         is_visible: See `Template`.
     """
-    match = _STRING.match(payload, payload.find(key) + len(key))
-    if match is None:
+    start = payload.find(key) + len(key)
+    literal = msgspec.json.encode(value)
+    if payload.count(key) != 1 or not payload.startswith(literal, start):
         return None
-    prefix, suffix = payload[: match.start(1)], payload[match.end() :]
-    probe = "?" if match[1] != b'"?"' else "!"
-    if read(prefix + msgspec.json.encode(probe) + suffix) != probe:
-        return None
-    return Template(prefix, suffix, pieces, is_visible=is_visible)
+    return Template(payload[:start], payload[start + len(literal) :], pieces, is_visible=is_visible)

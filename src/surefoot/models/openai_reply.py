@@ -10,7 +10,7 @@ from msgspec import Struct
 from surefoot.errors import ModelBroken
 from surefoot.models.base import FinishReason, Reply
 from surefoot.models.delta import MAX_FRUITLESS, Template, find_template
-from surefoot.models.status import Peer, build_reply_error
+from surefoot.models.status import UNREADABLE, Peer, build_reply_error
 from surefoot.models.wire import encode_json
 from surefoot.types import ASSISTANT_LABEL, Message, Part, ToolCall, Usage
 
@@ -101,7 +101,7 @@ def read_reply(body: bytes, peer: Peer) -> Reply:
     """
     try:
         wire = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         wire = _read_loosely(body, peer)
     choices = wire.choices
     message = choices[0].message if choices else None
@@ -149,7 +149,7 @@ class ChatAssembly:
                 return text if template.is_visible else ""
         try:
             wire = _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             if payload == b"[DONE]":
                 self.is_done = True
                 return ""
@@ -190,11 +190,9 @@ class ChatAssembly:
         if change is None or self._templates_made >= MAX_FRUITLESS:
             return
         self._templates_made += 1
-        key, index, _ = change
+        key, index, value = change
         pieces = self._text if key == _CONTENT else self._places[index].arguments
-        self._template = find_template(
-            payload, key, lambda other: _read_change(other, key), pieces, is_visible=key == _CONTENT
-        )
+        self._template = find_template(payload, key, value, pieces, is_visible=key == _CONTENT)
 
     def finish(self) -> Reply:
         """See `Assembly.finish`."""
@@ -221,6 +219,7 @@ class ChatAssembly:
             call = _PartialCall("", "", [])
             self._places[index] = call
             self._calls.append(call)
+            self._template = None  # it may continue the call that had this index before
         if call_id:
             call.id = call_id
         if function.name:
@@ -253,16 +252,11 @@ def _find_change(wire: _Wire) -> tuple[bytes, int | None, str] | None:
     return (_ARGUMENTS, call.index, function.arguments) if isinstance(function.arguments, str) else None
 
 
-def _read_change(payload: bytes, key: bytes) -> str | None:
-    change = _find_change(_decode(payload))
-    return change[2] if change is not None and change[0] == key else None
-
-
 def _read_loosely(body: bytes, peer: Peer) -> _Wire:
     """A reply whose usage has another form than ours: it counts as a reply without usage, and is charged in full."""
     try:
         loose = _decode_loosely(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise build_reply_error(b"", peer) from None
     return _Wire(None, loose.choices, None, loose.error)
 

@@ -55,14 +55,17 @@ class Models:
             )
         if not wire_name:
             raise ConfigError(f"model {model!r}: the name after the colon is missing")
-        made = make_model(model, name, wire_name, provider, read_key(name, provider), self._http())
+        key = read_key(name, provider)
+        made = make_model(model, provider_name=name, name=wire_name, provider=provider, key=key, http=self._http())
         if len(self._made) >= MAX_MODELS:
             del self._made[next(iter(self._made))]
         self._made[model] = made
         return made
 
 
-def make_model(model: str, provider_name: str, name: str, provider: Provider, key: Secret, http: HttpClient) -> Model:
+def make_model(
+    model: str, *, provider_name: str, name: str, provider: Provider, key: Secret, http: HttpClient
+) -> Model:
     """A model over the wire that its provider speaks."""
     profile = ModelProfile(
         id=model,

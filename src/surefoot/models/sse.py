@@ -13,6 +13,8 @@ MAX_EVENT_BYTES: Final = 8 << 20
 """An event beyond this is not one of a model's reply."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_LF: Final = 10  # as a number: looking for a bytes object of length 1 costs several times as much
+_CR: Final = 13
 
 
 class EventOverflow(ValueError):
@@ -41,7 +43,7 @@ class SseParser:
             # What providers send: whole events of one line each. Searching for the long separator is the cheapest way
             # through the bytes.
             events = buffer[6:-2].split(b"\n\ndata: ")
-            if b"\r" not in buffer and not [True for event in events if b"\n" in event]:
+            if _CR not in buffer and b"" not in events and not [True for event in events if _LF in event]:
                 self._rest = b""
                 self._has_begun = True
                 return events
@@ -52,7 +54,7 @@ class SseParser:
             self._has_begun = True
             buffer = buffer.removeprefix(_BOM)
         held = b""
-        if b"\r" in buffer:
+        if _CR in buffer:
             if buffer.endswith(b"\r"):  # a line feed may follow in the next chunk
                 buffer, held = buffer[:-1], b"\r"
             buffer = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -83,6 +85,6 @@ class SseParser:
             elif buffer.startswith(b"data:", start):
                 value = buffer[start + (6 if buffer.startswith(b" ", start + 5) else 5) : end]
                 data.append(value)
-                self._held_bytes += len(value)
+                self._held_bytes += end - start  # the whole line: empty ones take room in the list, too
             start = end + 1
         return events, start

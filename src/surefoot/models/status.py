@@ -30,6 +30,9 @@ from surefoot.errors import ModelBroken, ModelError, ModelOverloaded, ModelRefus
 HeaderLookup = Callable[[str], str | None]
 """Value of a response header by its lower-case name, None if it is not there."""
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no JSON of the form, those with a flood of brackets included."""
+
 MAX_MESSAGE_CHARS: Final = 300
 MAX_RETRY_AFTER_S: Final = 86_400.0
 
@@ -156,7 +159,7 @@ def _read_explanation(body: bytes) -> tuple[str, set[str]]:
     """The message in an error answer, and the names that it gives the error."""
     try:
         answer = _answers.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         text = body[: 4 * MAX_MESSAGE_CHARS].decode("utf-8", "replace")
         return ("" if text.lstrip().startswith("<") else text), set()  # a gateway's HTML page explains nothing
     if isinstance(answer, list):

@@ -64,8 +64,9 @@ class Protocol(Port):
         ...
 
     def visible(self, text: str) -> str:
-        """The part of a streamed, incomplete reply that belongs to the answer the user may see. A later, longer
-        ``text`` never gives something that does not begin with what an earlier one gave.
+        """The part of a streamed, incomplete reply that belongs to the answer the user may see.
+
+        What a longer ``text`` gives begins with what a shorter one gave.
         """
         ...
 

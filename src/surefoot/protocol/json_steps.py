@@ -23,23 +23,23 @@ _HOW_TO_ACT: Final = """\
 Solve the user's task step by step with tools. Each reply is one JSON object, either a tool call or the final answer:
 {{"thought": "...", "action": "TOOL", "args": {{...}}}}
 {{"thought": "...", "action": "{final}", "answer": "..."}}
-In the first thought, say everything that is needed; in later ones, what the result says and what is still to do. Every value in args comes from the task \
-or from a result; if you do not have it yet, first call the tool that gives it. Only tool calls get things done: the \
+In the thought, say what you know from the results and what you still need. Every value in args comes from the task or \
+from a result; if you do not have it yet, first call the tool that gives it. Only tool calls get things done: the \
 answer just reports them, when every part of the task is done. After an error, correct the call or use another tool.
 
 Example, with other tools:
 Task: How long is the museum in Oslo open on Sunday? If it is more than 5 hours, book a ticket.
-{{"thought": "Needed: the Sunday hours, how long that is, maybe a ticket. First the hours.", "action": "museum_hours", \
-"args": {{"city": "Oslo", "day": "Sunday"}}}}
+{{"thought": "I need the Sunday hours, then how long that is, and maybe a ticket. First I get the hours.", \
+"action": "museum_hours", "args": {{"city": "Oslo", "day": "Sunday"}}}}
 Result of museum_hours: Saturday 9:00-14:00; Sunday 10:00-16:00
-{{"thought": "On Sunday it is open from 10 to 16. Still to do: how long that is, maybe a ticket.", "action": "subtract", \
-"args": {{"a": 16, "b": 10}}}}
+{{"thought": "On Sunday it is open from 10 to 16. I still need how long that is, and maybe a ticket.", \
+"action": "subtract", "args": {{"a": 16, "b": 10}}}}
 Result of subtract: 6
-{{"thought": "6 hours is more than 5. Still to do: book the ticket.", "action": "book_ticket", \
-"args": {{"city": "Oslo", "day": "Sunday"}}}}
+{{"thought": "6 hours is more than 5. I still need to book the ticket.", \
+"action": "book_ticket", "args": {{"city": "Oslo", "day": "Sunday"}}}}
 Result of book_ticket: booked, number 88
-{{"thought": "The hours are known and the ticket is booked. Nothing is left to do.", "action": "{final}", \
-"answer": "It is open 6 hours, from 10:00 to 16:00. I booked ticket 88."}}"""
+{{"thought": "I know the hours and the ticket is booked. Nothing is left to do.", \
+"action": "{final}", "answer": "It is open 6 hours, from 10:00 to 16:00. I booked ticket 88."}}"""
 _HOW_TO_ANSWER: Final = """\
 Reply with one JSON object: {{"thought": "how you come to the answer", "action": "{final}", "answer": "..."}}"""
 
@@ -149,7 +149,9 @@ class JsonSteps:
 
     def parse(self, reply: Message, stage: Stage) -> Turn:
         """See `Protocol.parse`. An answer that is cut off counts as far as it goes."""
-        text = reply.text.rpartition("</think>")[2]
+        text = reply.text
+        if text.lstrip().startswith("<think>"):
+            text = text.partition("</think>")[2]
         members, fault = _read_step(text)
         if not members:
             return self._salvage(text, fault, stage)

@@ -1,4 +1,7 @@
-"""An agent to start from. Run it: surefoot run "Where is order 4711?" --agent agent:agent"""
+"""An agent to start from.
+
+Run it: surefoot run "Where is order 4711?" --agent agent:agent
+"""
 
 from surefoot import Agent, Limits, tool
 

@@ -7,7 +7,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from surefoot.budget.ledger import FINAL_TOKENS, NUDGE_TOKENS, Account, Fit, Shortage
 from surefoot.budget.limits import Limits
-from surefoot.budget.prices import Rates, cost
+from surefoot.budget.rates import Rates, cost
 from surefoot.budget.report import report_budget
 from surefoot.errors import BudgetExceeded
 from surefoot.types import UNLIMITED, Money, Usage

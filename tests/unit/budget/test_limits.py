@@ -52,7 +52,7 @@ def test_a_table_goes_there_and_back():
     limits = Limits(tokens=5, usd=UNLIMITED, seconds=UNLIMITED, warn_at=0.5, on_limit="raise")
     table = limits.to_table()
     assert table["usd"] == "unlimited"
-    assert read_limits({name: value for name, value in table.items()}, "here") == limits
+    assert read_limits(dict(table), "here") == limits
     assert Limits(usd="0.5").to_table()["usd"] == 500_000_000
 
 

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.budget import prices as prices_module
-from surefoot.budget.prices import PriceList, Rates, cost, worst_case
+from surefoot.budget.prices import PriceList
+from surefoot.budget.rates import Rates, cost, worst_case
 from surefoot.errors import ConfigError
 from surefoot.types import Usage
 

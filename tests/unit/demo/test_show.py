@@ -34,7 +34,10 @@ def solve(request):
 
 
 def settings_for(provider, folder, **more):
-    known = {"fake": Provider(provider.base_url, "DEMO_KEY", free=True), "paid": Provider(provider.base_url, "DEMO_KEY")}
+    known = {
+        "fake": Provider(provider.base_url, "DEMO_KEY", free=True),
+        "paid": Provider(provider.base_url, "DEMO_KEY"),
+    }
     values = {"model": "fake:model", "providers": known, "store": StoreSettings(str(folder / "demo.db"))}
     return Settings(**{**values, **more})
 
@@ -115,7 +118,9 @@ async def test_a_model_with_a_price_is_priced_as_itself(tmp_path, capsys):
     async with FakeProvider(solve) as provider:
         settings = settings_for(provider, tmp_path, model="paid:mine", prices={"mine": {"input": 1, "output": 2}})
         assert await run_demo(settings, all_tasks=False, as_json=False) is False
-    assert "cost: at today's prices of paid:mine, $1.00 in and $2.00 out per million tokens\n" in capsys.readouterr().out
+    assert (
+        "cost: at today's prices of paid:mine, $1.00 in and $2.00 out per million tokens\n" in capsys.readouterr().out
+    )
 
 
 async def test_without_a_key_there_is_no_demo(tmp_path, monkeypatch):

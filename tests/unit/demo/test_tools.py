@@ -25,6 +25,7 @@ from surefoot.demo import tools
         (lambda: tools.calculate("1 / 0"), "cannot be calculated"),
         (lambda: tools.calculate("sum(file)"), "cannot be calculated"),
         (lambda: tools.calculate("("), "cannot be calculated"),
+        (lambda: tools.calculate("min()"), "cannot be calculated"),
     ],
 )
 async def test_what_is_not_there_is_said_with_what_is(call, said):
@@ -33,7 +34,15 @@ async def test_what_is_not_there_is_said_with_what_is(call, said):
 
 
 @pytest.mark.parametrize(
-    ("expression", "value"), [("1 + 2 * 3", "7"), ("-(2.5 - 5)", "2.5"), ("10 / 4", "2.5"), ("1000000 * 3", "3000000")]
+    ("expression", "value"),
+    [
+        ("1 + 2 * 3", "7"),
+        ("-(2.5 - 5)", "2.5"),
+        ("10 / 4", "2.5"),
+        ("1000000 * 3", "3000000"),
+        ("2 * min(3, 1.5)", "3"),
+        ("sum([1, 2]) - max((1, 2))", "1"),
+    ],
 )
 async def test_arithmetic(expression, value):
     assert await tools.calculate(expression) == f"{expression} = {value}"

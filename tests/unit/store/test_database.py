@@ -13,7 +13,9 @@ import pytest
 from tests.unit.store.conformance import HandClock, row
 
 from surefoot.errors import StoreError
+from surefoot.store.database import open_writer
 from surefoot.store.sqlite import SqliteStore
+from surefoot.types import UNLIMITED
 
 NOBODY = 65_534
 
@@ -186,3 +188,11 @@ async def test_a_path_means_the_same_file_after_a_change_of_directory(tmp_path, 
     assert await store.records("run_1") == [b"0"]
     await store.close()
     assert (tmp_path / "runs.db").exists()
+
+
+def test_acknowledged_means_on_disk(tmp_path):
+    """No test can cut the power, so it is the settings that are looked at: a write-ahead log, synced at each commit."""
+    with contextlib.closing(open_writer(tmp_path / "runs.db", 1.0, UNLIMITED)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA fullfsync").fetchone() == (1,)
