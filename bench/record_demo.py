@@ -2,8 +2,8 @@
 
     python bench/record_demo.py
 
-Runs the installed command on a pseudo-terminal, keeps what is on its screen in the end, and lets rich draw that. Of the tasks
-in the middle only the headings and verdicts are kept: where lines are left out, a line says how many.
+Runs the installed command on a pseudo-terminal, keeps what is on its screen in the end, and lets rich draw that. Of the
+tasks in the middle only the headings and verdicts are kept: where lines are left out, a line says how many.
 """
 
 from __future__ import annotations

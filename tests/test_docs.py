@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from surefoot import cli, errors
-from surefoot.budget.limits import Limits
+from surefoot.budget.limits import Limits, read_limits
 from surefoot.budget.report import BudgetReport
 from surefoot.config import _OVERRIDES, KNOWN_PROVIDERS, Provider, Settings, load_settings
 from surefoot.journal.events import RunEvent
@@ -73,7 +73,13 @@ def test_shell_blocks_run(page, folder):
             if not command or command.startswith(("#", "make ", "pip install")):
                 continue
             done = subprocess.run(
-                command, shell=True, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=120
+                command,
+                shell=True,
+                cwd=folder,
+                env={**os.environ, "PATH": path},
+                capture_output=True,
+                text=True,
+                timeout=120,
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
             assert "Traceback" not in done.stderr
@@ -124,20 +130,43 @@ def test_the_commented_settings_file_names_every_setting_and_is_right_when_uncom
     path = tmp_path / "surefoot.toml"
     path.write_text(re.sub(r"^# (?=[\w\"\[]+.* = |\[)", "", text, flags=re.MULTILINE))
     settings = load_settings(path)
-    assert settings.providers["mine"].free
+    shown = settings.providers["mine"]
+    assert (shown.wire, shown.protocol, shown.max_output_tokens) == ("openai", "native", 1024)
+    assert (shown.needs_key, shown.trusts_usage, shown.free) == (True, False, True)
+    assert read_limits(settings.limits, "") == Limits()
+    given = {"providers": settings.providers, "prices": settings.prices, "limits": settings.limits}
+    assert settings == Settings(**given)  # what is commented out is the default
     path.write_text(text)
     assert load_settings(path) == Settings()
 
 
-def test_every_limit_has_a_line():
-    assert [name for name in Limits.__struct_fields__ if f"| `{name}` |" not in doc("budget.md")] == []
+def test_every_page_is_in_the_table_of_contents():
+    readme = (ROOT / "README.md").read_text()
+    assert [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in readme] == []
+
+
+def test_every_known_provider_has_a_line():
+    lines = [
+        f"| `{name}` | `{provider.base_url}` | {f'`{provider.api_key_env}`' if provider.api_key_env else 'none'} |"
+        for name, provider in KNOWN_PROVIDERS.items()
+    ]
+    assert [line for line in lines if line not in doc("models.md")] == []
+
+
+def test_every_limit_has_a_line_with_its_default():
+    page = doc("budget.md")
+    defaults = {**Limits().to_table(), "usd": '"1.00"', "on_limit": '"finish"'}
+    shown = {name: f"{value:,g}" if isinstance(value, float | int) else value for name, value in defaults.items()}
+    assert [name for name, value in shown.items() if not re.search(rf"\| `{name}` \| `?{value}`? \|", page)] == []
 
 
 def test_every_event_has_a_line():
     page = doc("journal.md")
     events = [kind for kind in RunEvent.__args__ for kind in getattr(kind, "__args__", (kind,))]
     assert len(events) > 10
-    missing = [kind.__name__ for kind in events if f"| `{kind.__name__}` | `{kind.__struct_config__.tag}` |" not in page]
+    missing = [
+        kind.__name__ for kind in events if f"| `{kind.__name__}` | `{kind.__struct_config__.tag}` |" not in page
+    ]
     assert missing == []
 
 

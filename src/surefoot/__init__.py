@@ -6,22 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from surefoot.agent import Agent as Agent
-    from surefoot.budget.limits import Limits as Limits
-    from surefoot.budget.report import BudgetReport as BudgetReport
-    from surefoot.config import Settings as Settings
-    from surefoot.config import load_settings as load_settings
-    from surefoot.errors import BudgetExceeded as BudgetExceeded
-    from surefoot.errors import SurefootError as SurefootError
-    from surefoot.errors import ToolError as ToolError
-    from surefoot.result import RunResult as RunResult
-    from surefoot.runtime import Runtime as Runtime
-    from surefoot.tools import RunContext as RunContext
-    from surefoot.tools import Tool as Tool
-    from surefoot.tools import tool as tool
-    from surefoot.types import UNLIMITED as UNLIMITED
-    from surefoot.types import Money as Money
-    from surefoot.types import Usage as Usage
+    from surefoot.agent import Agent
+    from surefoot.budget.limits import Limits
+    from surefoot.budget.report import BudgetReport
+    from surefoot.config import Settings, load_settings
+    from surefoot.errors import BudgetExceeded, SurefootError, ToolError
+    from surefoot.result import RunResult
+    from surefoot.runtime import Runtime
+    from surefoot.tools import RunContext, Tool, tool
+    from surefoot.types import UNLIMITED, Money, Usage
 
 __version__ = "0.1.0"
 
@@ -44,7 +37,10 @@ _HOME = {
     "load_settings": "config",
     "tool": "tools",
 }
-__all__ = sorted(_HOME)  # noqa: PLE0605 - a list of str; the names are those of the table above
+__all__ = [
+    "UNLIMITED", "Agent", "BudgetExceeded", "BudgetReport", "Limits", "Money", "RunContext", "RunResult", "Runtime",
+    "Settings", "SurefootError", "Tool", "ToolError", "Usage", "load_settings", "tool",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

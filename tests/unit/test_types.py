@@ -91,3 +91,11 @@ def test_constructors_label_who_wrote_it():
     assert Message.user("a").parts[0].label == Label("user", trusted=True)
     assert not Message.assistant("a").parts[0].label.trusted
     assert Message.assistant("").parts == ()
+
+
+def test_every_public_name_is_there_and_no_other():
+    import surefoot
+
+    assert {name: getattr(surefoot, name) is not None for name in surefoot.__all__} == dict.fromkeys(surefoot._HOME, True)
+    with pytest.raises(AttributeError, match="module 'surefoot' has no attribute 'Agnet'"):
+        surefoot.Agnet  # noqa: B018
