@@ -3,7 +3,7 @@
     python bench/record_demo.py
 
 Runs the installed command on a pseudo-terminal, keeps what is on its screen in the end, and lets rich draw that. Of the
-tasks in the middle only the headings and verdicts are kept: where lines are left out, a line says how many.
+tasks in the middle the steps are left out, and a line says how many lines these were.
 """
 
 from __future__ import annotations
@@ -69,19 +69,22 @@ def read_screen(written: str) -> list[str]:
 
 
 def shorten(lines: list[Text]) -> list[Text]:
-    """The same without the steps of the tasks in the middle."""
+    """The same without the steps of the tasks in the middle: their question, answer and verdict stay."""
     shown: list[Text] = []
-    hidden: list[Text] = []
-    whole = True
+    whole, in_steps, hidden = True, False, 0
     for line in lines:
-        heading = re.match(r"\d of \d ", line.plain)
-        if heading:
-            whole = line.plain.startswith(WHOLE_TASKS)
-        keep = whole or heading or line.plain.startswith(("✓", "✗", "■")) or not line.plain.strip()
-        if keep and hidden:
-            shown.append(Text(f"   ⋮ {len(hidden)} lines", "bright_black"))
-            hidden.clear()
-        (shown if keep else hidden).append(line)
+        text = line.plain
+        if re.match(r"\d of \d ", text):
+            whole = text.startswith(WHOLE_TASKS)
+        elif " · run_" in text:
+            in_steps = not whole
+        if not in_steps:
+            shown.append(line)
+            continue
+        hidden += 1
+        if text.startswith("  seconds"):
+            shown.append(Text(f"   ⋮ {hidden} lines", "bright_black"))
+            in_steps, hidden = False, 0
     return shown
 
 

@@ -75,6 +75,7 @@ def test_shell_blocks_run(page, folder):
             done = subprocess.run(
                 command,
                 shell=True,
+                check=False,
                 cwd=folder,
                 env={**os.environ, "PATH": path},
                 capture_output=True,

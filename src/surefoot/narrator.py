@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -66,13 +66,10 @@ def duration(milliseconds: float) -> str:
 def describe_call(call: ToolCall) -> str:
     """A call as a person would write it: ``order_status(order_id="4711")``."""
     try:
-        arguments: Any = msgspec.json.decode(call.arguments or "{}")
+        arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, msgspec.Raw])
     except msgspec.DecodeError:
-        arguments = None
-    if not isinstance(arguments, dict):
         return plain(f"{call.name} {call.arguments}")
-    written = [f"{name}={msgspec.json.encode(value).decode()}" for name, value in arguments.items()]
-    return plain(f"{call.name}({', '.join(written)})")
+    return plain(f"{call.name}({', '.join([f'{name}={bytes(value).decode()}' for name, value in arguments.items()])})")
 
 
 class Narrator:

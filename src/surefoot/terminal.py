@@ -218,17 +218,7 @@ def timeline(row: RunRow, events: Sequence[JournalEvent], console: Console) -> G
         head.append(f"  {plain(row.user, 64)} {plain(row.session, 64)}".rstrip(), _DIM)
     parts: list[RenderableType] = [head, Text(readable(_question(state) or row.question), "bold")]
     parts.append(step_table(lines, console))
-    parts += [
-        Text(
-            f"! a call of the model was in flight: {hold.hold_tokens:,} tokens stay held, its outcome is unknown",
-            "yellow",
-        )
-        for hold in state.holds.values()
-    ]
-    parts += [
-        Text(f"! {plain(intent.call.name, 64)} had begun, its outcome is unknown", "yellow")
-        for intent in state.intended.values()
-    ]
+    parts += [Text(f"! {note}", "yellow") for note in _open_ends(state, is_live=row.status == "running")]
     if finished is not None and finished.error:
         parts.append(Text(f"✗ {finished.error_code}: {plain(finished.error, 1_000)}", "red"))
     seconds = (events[-1].at if events else row.started_at) - row.started_at
@@ -238,6 +228,18 @@ def timeline(row: RunRow, events: Sequence[JournalEvent], console: Console) -> G
     if finished is not None and finished.output:
         parts.append(Text("\n" + readable(finished.output)))
     return Group(*parts)
+
+
+def _open_ends(state: RunState, *, is_live: bool) -> Iterable[str]:
+    """What was begun and has no end in the journal."""
+    for hold in state.holds.values():
+        if is_live:
+            yield f"a call of the model is in flight, {hold.hold_tokens:,} tokens are held for it"
+        else:
+            yield f"a call of the model was in flight: its outcome is unknown, {hold.hold_tokens:,} tokens stay held"
+    for intent in state.intended.values():
+        name = plain(intent.call.name, 64)
+        yield f"{name} is running" if is_live else f"{name} had begun: its outcome is unknown"
 
 
 def _question(state: RunState) -> str:

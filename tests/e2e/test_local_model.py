@@ -6,6 +6,7 @@ What is asserted is which tools were called with what, and the figures: the word
 from dataclasses import dataclass
 
 import pytest
+import pytest_asyncio
 
 from surefoot import UNLIMITED, Agent, Limits, Runtime, Settings
 from surefoot.config import StoreSettings
@@ -23,7 +24,7 @@ pytestmark = [
 LIMITS = Limits(tokens=20_000, steps=8, usd=UNLIMITED)
 
 
-@pytest.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def runtime(tmp_path_factory):
     settings = Settings(store=StoreSettings(path=str(tmp_path_factory.mktemp("store") / "runs.db")))
     async with Runtime(settings=settings) as runtime:

@@ -179,7 +179,7 @@ def test_a_journal_that_begins_in_the_middle_is_told_all_the_same():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ('{"a": 1, "b": [true, null], "c": "ü"}', 'f(a=1, b=[true,null], c="ü")'),
+        ('{"a": 1, "b": [true, null], "c": "ü"}', 'f(a=1, b=[true, null], c="ü")'),
         ("{}", "f()"),
         ("", "f()"),
         ("[1]", "f [1]"),

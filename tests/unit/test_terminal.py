@@ -168,12 +168,27 @@ def test_a_pipe_gets_one_line_for_each_row():
     assert lines[-1] == "On Thursday."
 
 
-def test_a_timeline_tells_what_is_left_open_by_a_crash():
+@pytest.mark.parametrize(
+    ("status", "call", "tool"),
+    [
+        (
+            "lost",
+            "! a call of the model was in flight: its outcome is unknown, 400 tokens stay held",
+            "! order_status had begun: its outcome is unknown",
+        ),
+        (
+            "running",
+            "! a call of the model is in flight, 400 tokens are held for it",
+            "! order_status is running",
+        ),
+    ],
+)
+def test_a_timeline_tells_what_is_open(status, call, tool):
     console = screen()
-    text = "\n".join(printed(console, timeline(row(status="lost"), [*EVENTS[:4], asked(2, 2)], console)))
-    assert "! a call of the model was in flight: 400 tokens stay held, its outcome is unknown" in text
-    assert "! order_status had begun, its outcome is unknown" in text
-    assert "lost" in text
+    lines = printed(console, timeline(row(status=status), [*EVENTS[:4], asked(2, 2)], console))
+    assert call in lines
+    assert tool in lines
+    assert status in lines[0]
 
 
 def test_a_timeline_tells_the_error():

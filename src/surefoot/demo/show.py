@@ -33,7 +33,7 @@ SHOWN_TASKS: Final = 3
 PRICED_AS: Final = "openai:gpt-4.1-mini"
 """Whose prices say what a run would cost where tokens are not free."""
 TASK_LIMITS: Final = Limits(tokens=20_000, steps=8, seconds=900, usd=UNLIMITED)
-TINY_LIMITS: Final = Limits(tokens=5_000, steps=8, seconds=900, usd=UNLIMITED)
+TINY_LIMITS: Final = Limits(tokens=5_600, steps=8, seconds=900, usd=UNLIMITED)
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -198,9 +198,9 @@ class _Stage:
                     f"{one.task}: its limit on {one.limit} stopped it after {one.tokens:,} tokens, the answer included"
                 )
                 self._say(text, "yellow")
-        rates, free = self._price.rates, "; here they were free" if self._is_local else ""
+        rates, free = self._price.rates, "; here free" if self._is_local else ""
         price = f"{Money(rates.input)} in and {Money(rates.output)} out per million tokens"
-        self._say(f"cost: at today's prices of {self._price.name}, {price}{free}", "bright_black")
+        self._say(f"cost: by today's prices of {self._price.name}, {price}{free}", "bright_black")
         self._say("look again: surefoot runs, surefoot show last", "bright_black")
 
     def _say(self, text: str, style: str = "") -> None:

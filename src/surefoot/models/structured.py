@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 _NOTES: Final = frozenset(
-    {"type", "enum", "const", "title", "description", "default", "required", "additionalProperties"}
-)
+    {"type", "const", "title", "description", "default", "required", "additionalProperties", "$defs", "definitions"}
+)  # definitions count where they are referred to
 _VALUES: Final[dict[str, frozenset[str | int]]] = {
     "minItems": frozenset({0, 1}),
     "format": frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}),

@@ -111,8 +111,9 @@ class WireModel(Generic[Head]):
         try:
             whole = await self._read_unstreamed(http)
             if whole is not None:
-                yield whole.message.text
                 reply = whole
+                if whole.message.text:
+                    yield whole.message.text
             else:
                 assembly, parser = self._assemble(self._peer), SseParser()
                 take, feed, read = assembly.take, parser.feed, http.read

@@ -23,22 +23,22 @@ _HOW_TO_ACT: Final = """\
 Solve the user's task step by step with tools. Each reply is one JSON object, either a tool call or the final answer:
 {{"thought": "...", "action": "TOOL", "args": {{...}}}}
 {{"thought": "...", "action": "{final}", "answer": "..."}}
-In the thought, say what you know from the results and what you still need. Every value in args comes from the task or \
-from a result; if you do not have it yet, first call the tool that gives it. Only tool calls get things done: the \
+In the thought, say what you know from the results and what is still to do. Every value in args comes from the task \
+or from a result; if you do not have it yet, first call the tool that gives it. Only tool calls get things done: the \
 answer just reports them, when every part of the task is done. After an error, correct the call or use another tool.
 
 Example, with other tools:
 Task: How long is the museum in Oslo open on Sunday? If it is more than 5 hours, book a ticket.
-{{"thought": "I need the Sunday hours, then how long that is, and maybe a ticket. First I get the hours.", \
+{{"thought": "I know nothing yet. First the Sunday hours of the museum.", \
 "action": "museum_hours", "args": {{"city": "Oslo", "day": "Sunday"}}}}
 Result of museum_hours: Saturday 9:00-14:00; Sunday 10:00-16:00
-{{"thought": "On Sunday it is open from 10 to 16. I still need how long that is, and maybe a ticket.", \
+{{"thought": "On Sunday it is open from 10 to 16. Still to do: the difference, maybe a ticket.", \
 "action": "subtract", "args": {{"a": 16, "b": 10}}}}
 Result of subtract: 6
-{{"thought": "6 hours is more than 5. I still need to book the ticket.", \
+{{"thought": "6 hours is more than 5. Still to do: book the ticket.", \
 "action": "book_ticket", "args": {{"city": "Oslo", "day": "Sunday"}}}}
 Result of book_ticket: booked, number 88
-{{"thought": "I know the hours and the ticket is booked. Nothing is left to do.", \
+{{"thought": "The hours are known and the ticket is booked. Nothing is left to do.", \
 "action": "{final}", "answer": "It is open 6 hours, from 10:00 to 16:00. I booked ticket 88."}}"""
 _HOW_TO_ANSWER: Final = """\
 Reply with one JSON object: {{"thought": "how you come to the answer", "action": "{final}", "answer": "..."}}"""

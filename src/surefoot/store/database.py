@@ -106,9 +106,8 @@ def _create_file(path: Path) -> None:
     An existing file must not be opened here: closing it drops the locks that another connection of this process has.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        pass
+        with contextlib.suppress(FileExistsError):  # which is as good
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileNotFoundError:
         raise StoreError(f"{path}: its directory does not exist; create {path.parent}") from None
     except (OSError, ValueError) as error:

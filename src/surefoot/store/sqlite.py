@@ -19,7 +19,9 @@ from surefoot.clock import Clock
 from surefoot.errors import NotFound, RunLost, StoreError, SurefootError
 from surefoot.store.base import RunRow
 from surefoot.store.database import explaining, open_reader, open_writer
-from surefoot.store.writer import RECORD_WIDTH, Failures, Group, Writer
+from surefoot.store.group import Failures, Group
+from surefoot.store.statements import RECORD_WIDTH
+from surefoot.store.writer import Writer
 from surefoot.types import UNLIMITED, Unlimited
 
 RECORD_OVERHEAD_BYTES: Final = 512
@@ -163,7 +165,6 @@ class SqliteStore:
             raise
         if run:
             self._held[run_id] = run
-            self._failed.pop(run_id, None)
         return bool(run)
 
     async def records(self, run_id: str) -> list[bytes]:

@@ -8,131 +8,36 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator
 from pathlib import Path
 from typing import Any, Final
 
 from surefoot.clock import Clock
 from surefoot.errors import RunLost, StoreError, SurefootError
-from surefoot.store.base import RunRow
 from surefoot.store.database import explain, explaining
-
-CHUNK_ROWS: Final = 256
-"""Rows of one statement, a power of two."""
-
-CHUNK_BYTES: Final = 4 << 20
-"""What so many rows may hold, or they go one by one: SQLite keeps what is bound until the statement is used again."""
+from surefoot.store.group import Failures, Group
+from surefoot.store.statements import (
+    CHUNK_BYTES,
+    CHUNK_ROWS,
+    DELETE_LEASES,
+    FIND_EXPIRED,
+    FINISH_RUNS,
+    INSERT_LEASES,
+    INSERT_RECORDS,
+    INSERT_RUNS,
+    RECORD_WIDTH,
+    RENEW_LEASES,
+    RUN_WIDTH,
+    ManyRows,
+    RunAt,
+    run_values,
+)
 
 RENEWALS: Final = 3
 """Renewals within the time of a lease."""
 
-RECORD_WIDTH: Final = 3
-"""Values of one operation in `Group.records`: run, number and body."""
-
 _log = logging.getLogger(__name__)
 
-
-RunAt = tuple[int, RunRow]
-"""A run's number and its row."""
-
-
-class Group:
-    """What one transaction writes: operations, each of which adds one record.
-
-    Attributes:
-        futures: One for each operation, in the order of the calls.
-        records: Run, number and body of each record, one after another: the statement's parameters as they are.
-        created: The run that begins, by the position of its operation.
-        finished: The run that ends, likewise.
-        size: Bytes of the records.
-    """
-
-    __slots__ = ("created", "finished", "futures", "records", "size")
-
-    def __init__(self) -> None:
-        self.futures: list[asyncio.Future[None]] = []
-        self.records: list[Any] = []
-        self.created: dict[int, RunAt] = {}
-        self.finished: dict[int, RunAt] = {}
-        self.size = 0
-
-
-Failures = Sequence[tuple[int, SurefootError]]
-"""Position of each operation that was not written, and why."""
-
-
-class ManyRows:
-    """One SQL statement for any number of rows.
-
-    It takes 22,000 instructions a row where ``executemany`` takes 34,000, and is a transaction by itself: no BEGIN, no
-    COMMIT. Rows are padded with zeros to a power of two, so that nine prepared statements serve every size.
-    """
-
-    def __init__(self, width: int, text: str) -> None:
-        """``text`` reads rows of ``width`` values from ``:rows``, and must pass over those that begin with 0."""
-        self._width = width
-        self._text = text
-        self._statements: dict[int, str] = {}
-
-    def execute(self, cursor: sqlite3.Cursor, values: list[Any], *last: float, size: int = 0) -> None:
-        """Write rows, their values one after another; ``last`` is for what follows them, ``size`` their bytes."""
-        count = len(values) // self._width
-        most = CHUNK_ROWS if size * CHUNK_ROWS <= count * CHUNK_BYTES else 1
-        if count <= most:
-            rows = 1 << (count - 1).bit_length()
-            padding = [0] * ((rows - count) * self._width)
-            cursor.execute(self._statements.get(rows) or self._write(rows), [*values, *padding, *last])
-            return
-        step = most * self._width
-        for start in range(0, len(values), step):
-            self.execute(cursor, values[start : start + step], *last)
-
-    def _write(self, rows: int) -> str:
-        row = f"({', '.join('?' * self._width)})"
-        self._statements[rows] = statement = self._text.replace(":rows", f"VALUES {', '.join([row] * rows)}")
-        return statement
-
-
-_INSERT_RUNS: Final = """
-    WITH new AS (:rows)
-    INSERT INTO runs (run, run_id, agent, model, user, session, question, started_at,
-                      finished_at, stop_reason, steps, tokens, nano, output)
-    SELECT * FROM new WHERE column1 <> 0
-"""
-_INSERT_LEASES: Final = """
-    WITH new (run) AS (:rows)
-    INSERT INTO leases (run, worker, expires_at) SELECT run, ?, ? FROM new WHERE run <> 0
-"""
-_INSERT_RECORDS: Final = """
-    WITH new (run, seq, body) AS (:rows)
-    INSERT INTO records (run, seq, body)
-    SELECT (SELECT leases.run FROM leases WHERE leases.run = new.run AND leases.worker = ?), seq, body
-    FROM new WHERE run <> 0
-"""
-_FINISH_RUNS: Final = (
-    _INSERT_RUNS
-    + """
-    ON CONFLICT (run) DO UPDATE SET finished_at = excluded.finished_at, stop_reason = excluded.stop_reason,
-        steps = excluded.steps, tokens = excluded.tokens, nano = excluded.nano, output = excluded.output
-"""
-)
-_DELETE_LEASES: Final = "WITH new (run) AS (:rows) DELETE FROM leases WHERE run IN (SELECT run FROM new) AND worker = ?"
-_RENEW_LEASES: Final = "UPDATE leases SET expires_at = ? WHERE worker = ?"
-_FIND_EXPIRED: Final = """
-    SELECT run FROM runs LEFT JOIN leases USING (run)
-    WHERE run_id = ? AND finished_at = 0 AND coalesce(expires_at, 0) <= ?
-"""
-
-
-def _run_values(at: RunAt) -> tuple[int | float | str, ...]:
-    run, new = at
-    return (
-        run, new.run_id, new.agent, new.model, new.user, new.session, new.question, new.started_at,
-        new.finished_at, new.stop_reason, new.steps, new.tokens, new.nano, new.output,
-    )  # fmt: skip
-
-
-RUN_WIDTH: Final = 14
 
 _FAULTS_OF_ONE: Final = (
     sqlite3.IntegrityError,  # no lease, or the number is taken
@@ -190,11 +95,11 @@ class Writer:
         self._lease_s = lease_s
         self._loop = asyncio.get_running_loop()
         self._handed: queue.SimpleQueue[Handed] = queue.SimpleQueue()
-        self._insert_runs = ManyRows(RUN_WIDTH, _INSERT_RUNS)
-        self._insert_leases = ManyRows(1, _INSERT_LEASES)
-        self._insert_records = ManyRows(RECORD_WIDTH, _INSERT_RECORDS)
-        self._finish_runs = ManyRows(RUN_WIDTH, _FINISH_RUNS)
-        self._delete_leases = ManyRows(1, _DELETE_LEASES)
+        self._insert_runs = ManyRows(RUN_WIDTH, INSERT_RUNS)
+        self._insert_leases = ManyRows(1, INSERT_LEASES)
+        self._insert_records = ManyRows(RECORD_WIDTH, INSERT_RECORDS)
+        self._finish_runs = ManyRows(RUN_WIDTH, FINISH_RUNS)
+        self._delete_leases = ManyRows(1, DELETE_LEASES)
         # From here on for the thread alone:
         self._renew_at = 0.0
         self._given_up: list[int] = []
@@ -247,7 +152,7 @@ class Writer:
         """
         now = self._clock.now()
         with self._transaction():
-            found = self._cursor.execute(_FIND_EXPIRED, (run_id, now)).fetchone()
+            found = self._cursor.execute(FIND_EXPIRED, (run_id, now)).fetchone()
             if found is None:
                 return 0
             run: int = found[0]
@@ -330,7 +235,7 @@ class Writer:
             with self._transaction():
                 if self._given_up:
                     self._delete_leases.execute(self._cursor, self._given_up, self.worker)
-                self._cursor.execute(_RENEW_LEASES, (self._clock.now() + self._lease_s, self.worker))
+                self._cursor.execute(RENEW_LEASES, (self._clock.now() + self._lease_s, self.worker))
             self._given_up = []
         except StoreError as error:
             self._renew_at = self._clock.monotonic() + self._lease_s / RENEWALS / 5
@@ -393,11 +298,11 @@ class Writer:
         cursor = self._cursor
         if created:
             expires_at = self._clock.now() + self._lease_s
-            self._insert_runs.execute(cursor, [value for run in created for value in _run_values(run)])
+            self._insert_runs.execute(cursor, [value for run in created for value in run_values(run)])
             self._insert_leases.execute(cursor, [run for run, _ in created], self.worker, expires_at)
         self._insert_records.execute(cursor, records, self.worker, size=size)
         if finished:
-            self._finish_runs.execute(cursor, [value for run in finished for value in _run_values(run)])
+            self._finish_runs.execute(cursor, [value for run in finished for value in run_values(run)])
             self._delete_leases.execute(cursor, [run for run, _ in finished], self.worker)
 
     def _write_singly(self, group: Group) -> Failures:

@@ -61,7 +61,7 @@ async def test_three_tasks_and_one_in_a_budget_that_is_too_small(tmp_path, capsy
     assert lines.count("✓ right tools, right figures") == 3
     assert "■ ended well at its limit on tokens" in lines
     assert "4 of 4 tasks ended as they should" in lines
-    assert f"cost: at today's prices of {PRICED_AS}, $0.40 in and $1.60 out per million tokens" in lines
+    assert f"cost: by today's prices of {PRICED_AS}, $0.40 in and $1.60 out per million tokens" in lines
     (tiny,) = [line for line in lines if line.startswith("tiny: its limit on tokens stopped it after ")]
     assert int(tiny.split()[8].replace(",", "")) <= TINY_LIMITS.tokens
     (total,) = [line.split() for line in lines if line.startswith("all ")]
@@ -119,7 +119,7 @@ async def test_a_model_with_a_price_is_priced_as_itself(tmp_path, capsys):
         settings = settings_for(provider, tmp_path, model="paid:mine", prices={"mine": {"input": 1, "output": 2}})
         assert await run_demo(settings, all_tasks=False, as_json=False) is False
     assert (
-        "cost: at today's prices of paid:mine, $1.00 in and $2.00 out per million tokens\n" in capsys.readouterr().out
+        "cost: by today's prices of paid:mine, $1.00 in and $2.00 out per million tokens\n" in capsys.readouterr().out
     )
 
 

@@ -23,6 +23,7 @@ class RawServer:
         self.connections = 0
         self.closed = 0
         self.port = 0
+        self.open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def url(self) -> str:
@@ -30,6 +31,9 @@ class RawServer:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self.open[task] = writer
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -45,6 +49,7 @@ class RawServer:
             self.closed += 1
         finally:
             writer.close()
+            del self.open[task]
 
 
 @asynccontextmanager
@@ -56,6 +61,10 @@ async def start(*answers: bytes | Play) -> AsyncIterator[RawServer]:
         yield raw
     finally:
         server.close()
+        for writer in raw.open.values():
+            writer.transport.abort()
+        if raw.open:
+            await asyncio.wait(list(raw.open))
 
 
 def answer(body: bytes, status: str = "200 OK", **headers: str) -> bytes:

@@ -157,7 +157,9 @@ class StoreConformance:
 
     async def test_listings_are_newest_first_and_filtered(self, database: Database):
         store = await database.worker()
-        for number, (user, session) in enumerate([("u1", "s1"), ("u2", "s1"), ("u1", "s2"), ("u1", ""), ("u1", "s1")]):
+        owners = [("u1", "s1"), ("u2", "s1"), ("u1", "s2"), ("u1", ""), ("u1", "s1")]
+        for number in (3, 1, 0, 4, 2):
+            user, session = owners[number]
             await store.create(row(f"run_{9 - number}", user=user, session=session, started_at=float(number)), b"0")
 
         async def ages(**wanted: object) -> list[float]:

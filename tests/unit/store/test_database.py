@@ -77,7 +77,7 @@ async def test_a_directory_that_is_missing(tmp_path):
 
 
 async def test_a_path_that_is_none(tmp_path):
-    with pytest.raises(StoreError, match="null byte"):
+    with pytest.raises(StoreError, match="embedded null"):
         await make_store(tmp_path / "a\0b").open()
 
 

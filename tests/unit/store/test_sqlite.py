@@ -129,6 +129,15 @@ async def test_a_new_run_in_a_full_database(tmp_path):
         await store.create(row("run_2"), b"0")
 
 
+async def test_a_finished_run_leaves_no_lease(tmp_path):
+    async with opened(tmp_path) as store:
+        for number in range(3):
+            await store.create(row(f"run_{number}"), b"0")
+        await asyncio.gather(*[store.finish(finished(f"run_{number}"), 1, b"1") for number in range(2)])
+        with contextlib.closing(sqlite3.connect(tmp_path / "runs.db")) as other:
+            assert other.execute("SELECT count(*) FROM leases").fetchone() == (1,)
+
+
 # What one operation does to its own group
 
 
@@ -267,7 +276,8 @@ async def test_failures_are_remembered_within_bounds(tmp_path):
 
 
 async def test_more_than_may_wait_is_refused(tmp_path):
-    async with opened(tmp_path, max_waiting_bytes=1 << 20) as store:
+    clock = HandClock()
+    async with opened(tmp_path, clock, max_waiting_bytes=1 << 20) as store:
         await store.create(row("run_1"), b"0")
         await store.create(row("run_2"), b"0")
         accepted = [store.append("run_1", number, bytes(100_000)) for number in range(1, 12)]
@@ -281,6 +291,10 @@ async def test_more_than_may_wait_is_refused(tmp_path):
             await store.append("run_1", 13, b"it would leave a gap")
         await store.create(row("run_4"), b"0")
         assert len(await store.records("run_1")) == 12
+        clock.move(LEASE_S + 1)
+        await settled(store)
+        assert await status(store, "run_4") == "running"
+        assert await status(store, "run_1") == "lost", "another worker may go on with it"
 
 
 # Leases in real time
