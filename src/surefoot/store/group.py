@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from surefoot.errors import SurefootError
 from surefoot.store.statements import RunAt
@@ -33,3 +34,12 @@ class Group:
 
 Failures = Sequence[tuple[int, SurefootError]]
 """Position of each operation that was not written, and why."""
+
+FAULTS_OF_ONE: Final = (
+    sqlite3.IntegrityError,  # no lease, or the number is taken
+    sqlite3.DataError,  # a record beyond SQLite's own limit
+    sqlite3.ProgrammingError,  # a value of a type that it cannot hold
+    OverflowError,  # an integer of more than 64 bits
+    UnicodeError,  # text with half of a surrogate pair
+)
+"""What one operation does to the group that it is in; everything else is the group's own."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from surefoot.clock import Clock
 from surefoot.errors import RunLost, StoreError, SurefootError
 from surefoot.store.database import explain, explaining
-from surefoot.store.group import Failures, Group
+from surefoot.store.group import FAULTS_OF_ONE, Failures, Group
 from surefoot.store.statements import (
     CHUNK_BYTES,
     CHUNK_ROWS,
@@ -38,15 +38,6 @@ RENEWALS: Final = 3
 
 _log = logging.getLogger(__name__)
 
-
-_FAULTS_OF_ONE: Final = (
-    sqlite3.IntegrityError,  # no lease, or the number is taken
-    sqlite3.DataError,  # a record beyond SQLite's own limit
-    sqlite3.ProgrammingError,  # a value of a type that it cannot hold
-    OverflowError,  # an integer of more than 64 bits
-    UnicodeError,  # text with half of a surrogate pair
-)
-"""What one operation does to the group that it is in; everything else is the group's own."""
 
 _CONSTRAINTS: Final = {
     "NOT NULL constraint failed: records.run": "this worker does not hold the run's lease any more",
@@ -261,7 +252,7 @@ class Writer:
             if self._failed:
                 return self._write_singly(group)
             self._write_together(group)
-        except _FAULTS_OF_ONE:
+        except FAULTS_OF_ONE:
             return self._write_singly(group)
         except Exception as error:  # noqa: BLE001 - a group's futures are always resolved, whatever went wrong
             return self._fail(group, error)
@@ -328,7 +319,7 @@ class Writer:
         self._cursor.execute("SAVEPOINT one")
         try:
             self._write_rows(record, created, finished, len(record[2]))
-        except _FAULTS_OF_ONE as error:
+        except FAULTS_OF_ONE as error:
             self._cursor.execute("ROLLBACK TO one")
             return self._judge(error, record[0], record[1])
         self._cursor.execute("RELEASE one")
