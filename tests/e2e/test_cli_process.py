@@ -1,5 +1,6 @@
 """The installed command in processes of its own: signals, pipes, terminals, full disks."""
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -196,8 +197,8 @@ def test_a_question_from_a_pipe(folder, provider):
 # --- terminals
 
 
-def on_terminal(folder, *arguments, columns=100, env=None):
-    """Run on a terminal of its own; gives the exit code and all that it printed."""
+def on_terminal(folder, *arguments, columns=100, env=None, watch=lambda seen: None):
+    """Run on a terminal of its own; gives the exit code and all that it printed. ``watch`` is told what came so far."""
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     process = subprocess.Popen(
@@ -208,15 +209,26 @@ def on_terminal(folder, *arguments, columns=100, env=None):
     with contextlib.suppress(OSError):  # the other end is closed: all is read
         while piece := os.read(parent, 65_536):
             seen += piece
+            watch(seen)
     os.close(parent)
     return process.wait(), seen.decode()
 
 
-def test_a_terminal_sees_steps_a_budget_and_no_control_characters_of_a_model(folder):
-    code, seen = on_terminal(folder, "run", "?", "--agent", "desk:agent")
+def test_a_terminal_sees_steps_a_budget_and_no_control_characters_of_a_model(tmp_path):
+    is_seen = threading.Event()
+
+    async def wait_until_seen(request):
+        await asyncio.to_thread(is_seen.wait)
+        return answer(request)
+
+    def watch(seen):
+        if b"held of" in seen:
+            is_seen.set()
+
+    with FakeProvider.start_in_thread(wait_until_seen) as provider:
+        code, seen = on_terminal(furnish(tmp_path, provider), "run", "?", "--agent", "desk:agent", watch=watch)
     assert code == 0
-    assert "the model is at work" in seen
-    assert "held of" in seen
+    assert "step 1: the model is at work" in seen
     assert "Order 4711 was shipped on Monday.  [31m✓" in seen
     assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h")  # the cursor is back
     assert "\x1b[1m" in seen

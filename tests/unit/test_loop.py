@@ -198,10 +198,11 @@ async def test_an_answer_cut_by_the_models_own_maximum(bench):
 @pytest.mark.parametrize(("limits", "limit"), [(Limits(tokens=1_000), "tokens"), (Limits(usd="0.003"), "usd")])
 async def test_an_answer_cut_by_the_budget_names_the_limit(tmp_path, limits, limit):
     async with open_bench(tmp_path, prices=PRICES) as bench:
-        result = await bench.run(Agent(ScriptedModel([say("word " * 1_000)]), limits=limits))
+        model = ScriptedModel([say("word " * 1_000)])
+        result = await bench.run(Agent(model, limits=limits))
         assert (result.stop_reason, result.limit) == ("budget", limit)
         requested = next(event for event in await journal(bench) if isinstance(event, ModelRequested))
-        assert requested.max_tokens < 1024
+        assert model.requests[0].max_tokens == requested.max_tokens < 1024
 
 
 # --- limits
@@ -246,16 +247,30 @@ async def test_a_run_that_hits_a_limit_gives_the_answer_it_has(tmp_path, limits,
         assert [event.purpose for event in requested] == ["step"] * (len(requested) - 1) + ["final"]
 
 
-async def test_the_last_second_is_kept_for_the_answer(bench):
+class Skipping(SystemClock):
+    """A clock that a test can put forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.skipped_s = 0
+        now_s = self.monotonic
+        self.monotonic = lambda: now_s() + self.skipped_s
+
+
+async def test_the_last_part_of_the_time_is_kept_for_the_answer(tmp_path):
+    clock = Skipping()
+
     @tool(effect="read")
     async def wait() -> str:
         """Wait."""
-        await asyncio.sleep(0.9)
+        clock.skipped_s = 900
         return "waited"
 
-    model = ScriptedModel([call("wait"), say("Waited.")])
-    result = await bench.run(Agent(model, tools=[wait], limits=Limits(seconds=1)))
-    assert (result.output, result.stop_reason, result.limit) == ("Waited.", "budget", "seconds")
+    async with open_bench(tmp_path, clock=clock) as bench:
+        model = ScriptedModel([call("wait"), say("Waited.")])
+        result = await bench.run(Agent(model, tools=[wait], limits=Limits(seconds=1_000)))
+        assert (result.output, result.stop_reason, result.limit) == ("Waited.", "budget", "seconds")
+        assert result.budget.seconds > 900
 
 
 @pytest.mark.parametrize(
@@ -335,6 +350,7 @@ async def test_warnings_come_once_for_each_limit(bench):
     events = await bench.stream(Agent(model, tools=[look], limits=limits))
     warned = [(event.limit, event.used, event.of) for event in events if isinstance(event, BudgetWarning)]
     assert warned == [("tool_calls", 2, 4), ("steps", 5, 10)]
+    assert sum(isinstance(event, ToolFinished) for event in events) == 4  # more has passed the mark than was told of
 
 
 async def test_a_result_is_cut_to_leave_room_for_the_answer(bench):

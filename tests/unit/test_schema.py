@@ -218,7 +218,9 @@ def clean(schema):
     return json.loads(json.dumps(schema, sort_keys=True))
 
 
-@pytest.mark.parametrize(("kind", "schema", "given_value", "decoded"), TYPES, ids=[str(row[0]).partition(" at 0x")[0][:60] for row in TYPES])
+@pytest.mark.parametrize(
+    ("kind", "schema", "given_value", "decoded"), TYPES, ids=[str(row[0]).partition(" at 0x")[0][:60] for row in TYPES]
+)
 def test_supported_types(kind, schema, given_value, decoded):
     found = json_schema(kind)
     expected = dict(schema)

@@ -6,9 +6,10 @@ import threading
 import pytest
 from tests.unit.audit import open_bench
 
-from surefoot import Agent, Limits, RunContext, ToolError, tool
+from surefoot import UNLIMITED, Agent, Limits, RunContext, ToolError, tool
+from surefoot.config import Provider
 from surefoot.journal.events import ModelRequested, ToolFinished, ToolIntended
-from surefoot.testing import ScriptedModel, call, call_raw, calls, say
+from surefoot.testing import FakeProvider, ScriptedModel, call, call_raw, calls, say
 from surefoot.tool_calls import LEAST_RESULT_BYTES, cut_text
 from surefoot.types import ToolCall
 
@@ -251,6 +252,29 @@ async def test_the_next_call_after_a_cut_is_the_answer_it_was_cut_for(bench):
         assert requested[-1].max_tokens >= 200
 
 
+@pytest.mark.parametrize("text", ['"' * 9_000, "\x01" * 9_000, "\n\\ " * 3_000, "\ufdfa" * 3_000, "word " * 2_000])
+async def test_a_result_is_cut_by_what_it_takes_on_the_wire(tmp_path, text):
+    """JSON makes six bytes of a control character, and a tokenizer may make eleven times its bytes of a ligature."""
+
+    @tool(effect="read")
+    async def read() -> str:
+        """Read."""
+        return text
+
+    script = [calls(call("read"), call("read"), usage=None), say("Read.")]
+    async with FakeProvider(script, api_key="") as provider:
+        providers = {"fake": Provider(provider.base_url, needs_key=False)}
+        async with open_bench(tmp_path, providers=providers) as bench:
+            limits = Limits(tokens=6_000, usd=UNLIMITED)
+            result = await bench.run(Agent("fake:m", tools=[read], limits=limits, max_tokens=200))
+            assert result.output == "Read."
+            finished = [event for event in await journal(bench) if isinstance(event, ToolFinished)]
+            assert all(event.cut_bytes > 3_000 for event in finished)
+            requested = [event for event in await journal(bench) if isinstance(event, ModelRequested)]
+            assert requested[-1].max_tokens == 200
+            assert requested[-1].hold_tokens > 2_500  # and the room was used
+
+
 async def test_the_deadline_of_the_run_ends_a_tool(bench):
     @tool(timeout_s=60)
     async def wait() -> str:
@@ -259,7 +283,7 @@ async def test_the_deadline_of_the_run_ends_a_tool(bench):
         return ""
 
     model = ScriptedModel([calls(call("wait"), call("wait")), say("never")])
-    result = await bench.run(Agent(model, tools=[wait], limits=Limits(seconds=0.3)))
+    result = await bench.run(Agent(model, tools=[wait], limits=Limits(seconds=0.8)))
     assert all("timed out" in text and "the end of this run" in text for text in results(result))
     assert (result.stop_reason, result.limit, result.budget.model_calls) == ("budget", "seconds", 1)
 

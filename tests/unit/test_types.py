@@ -96,6 +96,8 @@ def test_constructors_label_who_wrote_it():
 def test_every_public_name_is_there_and_no_other():
     import surefoot
 
-    assert {name: getattr(surefoot, name) is not None for name in surefoot.__all__} == dict.fromkeys(surefoot._HOME, True)
+    assert {name: getattr(surefoot, name) is not None for name in surefoot.__all__} == dict.fromkeys(
+        surefoot._HOME, True
+    )
     with pytest.raises(AttributeError, match="module 'surefoot' has no attribute 'Agnet'"):
         surefoot.Agnet  # noqa: B018

@@ -49,8 +49,8 @@ TICKETS: Final = {
     "T-310": "Search finds nothing with umlauts (open, priority low)",
 }
 TRAINS: Final = {
-    ("leeds", "york", "2026-03-14"): "08:05-08:29 14.60 GBP; 09:12-09:51 8.90 GBP; 10:02-10:27 16.20 GBP",
-    ("york", "leeds", "2026-03-14"): "17:10-17:36 15.10 GBP; 18:40-19:22 9.40 GBP",
+    ("leeds", "york", "2026-03-14"): (("08:05-08:29", 14.60), ("09:12-09:51", 8.90), ("10:02-10:27", 16.20)),
+    ("york", "leeds", "2026-03-14"): (("17:10-17:36", 15.10), ("18:40-19:22", 9.40)),
 }
 HOURS: Final = {("dana weiss", "2026-W10"): 28.0, ("tom berger", "2026-W10"): 37.5}
 WAGES: Final = {"dana weiss": 27.00, "tom berger": 18.40}

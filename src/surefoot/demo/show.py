@@ -155,7 +155,7 @@ class _Stage:
                 failure = str(error)
         outcome = self._sum_up(task, view.state, failure)
         if outcome.answer:
-            self._say(readable(outcome.answer), "bold green")
+            self._say(readable(outcome.answer), "bold" if outcome.faults else "bold green")
         self._console.print(_verdict(outcome))
         return outcome
 

@@ -118,7 +118,7 @@ async def get_today() -> str:
 
 @tool(effect="read")
 async def days_between(start: str, end: str) -> str:
-    """Number of days from one date to another.
+    """Number of days from one date to another. If one of them is today, ask `get_today` first.
 
     Args:
         start: YYYY-MM-DD
@@ -209,8 +209,9 @@ async def search_trains(origin: str, destination: str, day: str) -> str:
         destination: City.
         day: YYYY-MM-DD
     """
-    trains = records.TRAINS.get((origin.lower(), destination.lower(), _read_date(day).isoformat()))
-    return trains or f"no trains from {origin} to {destination} on {day}"
+    trains = records.TRAINS.get((origin.lower(), destination.lower(), _read_date(day).isoformat()), ())
+    found = [f"{times}: {price:.2f} GBP for one person" for times, price in trains]
+    return "; ".join(found) or f"no trains from {origin} to {destination} on {day}"
 
 
 @tool(effect="read")
@@ -232,7 +233,7 @@ async def get_wage(employee: str) -> str:
     Args:
         employee: First and last name.
     """
-    return f"{employee} earns {_look_up(records.WAGES, employee.lower(), 'employee'):.2f} EUR per hour"
+    return f"{employee} earns {_look_up(records.WAGES, employee.lower(), 'employee'):.2f} EUR for each hour worked"
 
 
 @tool(effect="read")

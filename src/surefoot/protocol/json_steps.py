@@ -178,7 +178,7 @@ class JsonSteps:
         text = None if self._structured else _text_of(answer)
         if text is None and answer is not None:
             text = bytes(answer).decode()
-        if not text or text.isspace() or text == "null":
+        if answer is None or bytes(answer) == b"null" or not text or text.isspace():
             return Turn(problem=f'The "answer" is missing. {self._forms}')
         return Turn(thought, answer=text)
 

@@ -73,12 +73,20 @@ class Store(Protocol):
         """Append a record whose first event has number ``seq`` (from 0). Done when on disk.
 
         The future fails with `RunLost` when this worker no longer holds the run's lease, or a record with that ``seq``
-        is there already; nothing is written then, and other appends of the same commit are not affected.
+        is there already; nothing is written then, and other appends of the same commit are not affected. After a
+        failure, awaited or not, every later append of the run fails with the same error: it would leave a gap.
         """
         ...
 
     def finish(self, row: RunRow, seq: int, record: bytes) -> asyncio.Future[None]:
         """Append the last record, update the run's row and drop its lease, in one transaction. Fails as `append`."""
+        ...
+
+    async def take_over(self, run_id: str) -> bool:
+        """Claim an unfinished run whose lease has run out or was given up; what its last worker writes is refused.
+
+        False for a run that is finished, unknown, alive, or held by this very store.
+        """
         ...
 
     async def records(self, run_id: str) -> list[bytes]:

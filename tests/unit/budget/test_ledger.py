@@ -13,7 +13,12 @@ from surefoot.errors import BudgetExceeded
 from surefoot.types import UNLIMITED, Money, Usage
 
 RATES = Rates(
-    input=2_000_000_000, output=8_000_000_000, cache_read=500_000_000, cache_write=2_500_000_000, cache_write_1h=0, source="t"
+    input=2_000_000_000,
+    output=8_000_000_000,
+    cache_read=500_000_000,
+    cache_write=2_500_000_000,
+    cache_write_1h=0,
+    source="t",
 )
 
 

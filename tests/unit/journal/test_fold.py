@@ -63,7 +63,14 @@ WHOLE = [
     Nudged(at=5.0, text="answer now"),
     requested(3, step=2),
     ModelReplied(
-        at=6.0, hold=3, message=Message.assistant("{bad"), usage=None, tokens=50, nano=7, finish_reason="stop", latency_ms=1.0
+        at=6.0,
+        hold=3,
+        message=Message.assistant("{bad"),
+        usage=None,
+        tokens=50,
+        nano=7,
+        finish_reason="stop",
+        latency_ms=1.0,
     ),
     Thought(at=6.0, message=Message.assistant("{bad"), problem="that was no JSON"),
     RunFinished(at=7.0, stop_reason="budget", output="partly", limit="steps"),

@@ -37,7 +37,9 @@ class RawServer:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+                length = next(
+                    int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
+                )
                 self.requests.append((head, await reader.readexactly(length)))
                 answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
                 if callable(answer):

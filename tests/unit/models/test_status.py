@@ -35,7 +35,11 @@ def explain(**error):
         (401, ModelRefused, "fake:m: the provider refuses the key (HTTP 401), check FAKE_API_KEY: no"),
         (402, ModelRefused, "fake:m: the account has no credit left (HTTP 402): no"),
         (403, ModelRefused, "fake:m: the provider refuses the key (HTTP 403), check FAKE_API_KEY: no"),
-        (404, ModelRefused, "fake:m: not found (HTTP 404), check the model's name and base_url https://llm.example.com/v1: no"),
+        (
+            404,
+            ModelRefused,
+            "fake:m: not found (HTTP 404), check the model's name and base_url https://llm.example.com/v1: no",
+        ),
         (408, ModelBroken, "fake:m: the provider failed (HTTP 408): no"),
         (409, ModelOverloaded, "fake:m: the provider asks to come back later (HTTP 409): no"),
         (413, ModelRefused, "fake:m: the provider refuses the request (HTTP 413): no"),
