@@ -6,7 +6,7 @@ import importlib
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from surefoot.agent import Agent
 from surefoot.errors import ConfigError, SurefootError
@@ -29,10 +29,10 @@ def load_agent(name: str) -> Agent[Any]:
     except (Exception, SystemExit) as error:
         said = str(error) if isinstance(error, SurefootError) else f"{type(error).__name__}: {error}"[:ERROR_CHARS]
         raise ConfigError(f"agent {name!r}: {_find_line(error)}{said}") from error
-    agent: object = getattr(module, attribute, None)
-    if isinstance(agent, Agent):
-        return cast("Agent[Any]", agent)
-    what = f"there is no {attribute!r}" if agent is None else f"{attribute!r} is no Agent but {type(agent).__name__}"
+    found: Any = getattr(module, attribute, None)
+    if isinstance(found, Agent):
+        return found  # pyright: ignore[reportUnknownVariableType]  # of any output: mypy finds a cast redundant
+    what = f"there is no {attribute!r}" if found is None else f"{attribute!r} is no Agent but {type(found).__name__}"
     raise ConfigError(f"agent {name!r}: in {module_name} {what}")
 
 

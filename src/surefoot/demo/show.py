@@ -155,7 +155,8 @@ class _Stage:
                 failure = str(error)
         outcome = self._sum_up(task, view.state, failure)
         if outcome.answer:
-            self._say(readable(outcome.answer), "bold" if outcome.faults else "bold green")
+            is_right = outcome.stop_reason == "final" and not outcome.faults
+            self._say(readable(outcome.answer), "bold green" if is_right else "bold")
         self._console.print(_verdict(outcome))
         return outcome
 
@@ -194,10 +195,7 @@ class _Stage:
         )
         for one in outcomes:
             if one.stop_reason == "budget":
-                text = (
-                    f"{one.task}: its limit on {one.limit} stopped it after {one.tokens:,} tokens, the answer included"
-                )
-                self._say(text, "yellow")
+                self._say(f"{one.task}: stopped after {one.tokens:,} tokens, its last answer included", "yellow")
         rates, free = self._price.rates, "; here free" if self._is_local else ""
         price = f"{Money(rates.input)} in and {Money(rates.output)} out per million tokens"
         self._say(f"cost: by today's prices of {self._price.name}, {price}{free}", "bright_black")
@@ -241,5 +239,5 @@ def _verdict(outcome: Outcome) -> Text:
     if outcome.faults:
         return Text(f"✗ {plain('; '.join(outcome.faults))}", "red")
     if outcome.stop_reason == "budget":
-        return Text(f"■ ended well at its limit on {outcome.limit}", "yellow")
+        return Text(f"■ stopped at its limit on {outcome.limit}, with an answer", "yellow")
     return Text("✓ right tools, right figures", "green")

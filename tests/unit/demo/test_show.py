@@ -59,11 +59,11 @@ async def test_three_tasks_and_one_in_a_budget_that_is_too_small(tmp_path, capsy
         assert any(line.startswith(f"{number} of 4 · {task.name}") for line in lines)
         assert task.question in lines
     assert lines.count("✓ right tools, right figures") == 3
-    assert "■ ended well at its limit on tokens" in lines
+    assert "■ stopped at its limit on tokens, with an answer" in lines
     assert "4 of 4 tasks ended as they should" in lines
     assert f"cost: by today's prices of {PRICED_AS}, $0.40 in and $1.60 out per million tokens" in lines
-    (tiny,) = [line for line in lines if line.startswith("tiny: its limit on tokens stopped it after ")]
-    assert int(tiny.split()[8].replace(",", "")) <= TINY_LIMITS.tokens
+    (tiny,) = [line for line in lines if line.startswith("tiny: stopped after ")]
+    assert int(tiny.split()[3].replace(",", "")) <= TINY_LIMITS.tokens
     (total,) = [line.split() for line in lines if line.startswith("all ")]
     assert int(total[2].replace(",", "")) == provider.bill.tokens
 
