@@ -67,7 +67,7 @@ class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         path: SQLite file.
         durability: ``full`` waits until a record is on disk before it is relied on; ``relaxed`` does not wait, and a
-            crash of the machine may lose the last records (the budget of a living process holds all the same).
+            crash may lose the last records (the budget of a living process holds all the same).
         lease_s: Seconds after which a run whose process went silent counts as lost.
     """
 

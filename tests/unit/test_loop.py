@@ -383,7 +383,7 @@ async def test_every_event_is_on_disk_when_it_is_seen(bench):
 
 
 async def test_the_nudge_fits_what_is_kept_for_it():
-    longest = "9999999999 of 9999999999 tokens are left; a prompt of up to 9999999999 does not fit"
+    longest = "9999999999 of 9999999999 tokens are left; two prompts of up to 9999999999, the last kept, do not fit"
     assert len(FINAL_NUDGE.format(why=longest)) + 40 <= NUDGE_TOKENS
 
 

@@ -197,7 +197,7 @@ class Account:
         dear = room_nano // self.output_rate if self.output_rate else (room if room_nano >= 0 else -1)
         fits = min(room, dear)
         if fits < least:
-            return self._shortage(input_bound, least, by_tokens=room < least)
+            return self._shortage(input_bound, least, by_tokens=room < least, final=final)
         return Fit(fits, "tokens" if room <= dear else "usd")
 
     def reserve(self, input_bound: int, max_tokens: int) -> Hold:
@@ -299,12 +299,13 @@ class Account:
         text = f"{left:.1f} of {limits.seconds} s are left" if left > 0 else f"the {limits.seconds} s are over"
         return Shortage("seconds", text)
 
-    def _shortage(self, input_bound: int, least: int, *, by_tokens: bool) -> Shortage:
+    def _shortage(self, input_bound: int, least: int, *, by_tokens: bool, final: bool) -> Shortage:
         limits = self.limits
         if by_tokens:
             left = self._max_tokens - self.spent_tokens - self._reserved_tokens
-            text = f"{left} of {limits.tokens} tokens are left; a prompt of up to {input_bound} does not fit"
-            return Shortage("tokens", text)
+            what = f"a prompt of up to {input_bound}" if final else f"two prompts of up to {input_bound}, the last kept,"
+            fit = "does not fit" if final else "do not fit"
+            return Shortage("tokens", f"{left} of {limits.tokens} tokens are left; {what} {fit}")
         left = Money(self._max_nano - self.spent_nano - self._reserved_nano)
         worst = Money(-(-(input_bound * self.input_rate + least * self.output_rate) // _MILLION))
         return Shortage("usd", f"{left} of {limits.nano} is left; the next call may cost {worst}")

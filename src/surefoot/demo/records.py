@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+TODAY: Final = "2026-03-10"
 ORDERS: Final = {
     "4698": "customer Mara Lind; delivered; tracking number PX-87440; 4 x CHAIR-01",
     "4711": "customer Mara Lind; shipped; tracking number PX-88213; 2 x LAMP-02, 1 x DESK-OAK",

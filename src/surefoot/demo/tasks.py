@@ -185,8 +185,8 @@ TASKS: Final = (
     Task(
         "overdue",
         "How many days overdue is invoice INV-204 today?",
-        (tools.get_invoice, tools.get_today, tools.days_between),
-        calls=(Call("get_invoice", {"number": "INV-204"}), Call("get_today"), Call("days_between")),
+        (tools.get_invoice, tools.get_today, tools.days_since),
+        calls=(Call("get_invoice", {"number": "INV-204"}), Call("days_since", {"day": "2026-02-13"})),
         numbers=(25,),
     ),
     Task(

@@ -113,18 +113,17 @@ async def get_invoice(number: str) -> str:
 @tool(effect="read")
 async def get_today() -> str:
     """Today's date. You cannot know it otherwise."""
-    return "2026-03-10"
+    return records.TODAY
 
 
 @tool(effect="read")
-async def days_between(start: str, end: str) -> str:
-    """Number of days from one date to another. If one of them is today, ask `get_today` first.
+async def days_since(day: str) -> str:
+    """Number of days from a date until today.
 
     Args:
-        start: YYYY-MM-DD
-        end: YYYY-MM-DD
+        day: YYYY-MM-DD
     """
-    return f"{(_read_date(end) - _read_date(start)).days} days from {start} to {end}"
+    return f"{(_read_date(records.TODAY) - _read_date(day)).days} days from {day} until today"
 
 
 @tool(effect="read")
@@ -202,7 +201,7 @@ async def close_ticket(ticket_id: str) -> str:
 
 @tool(effect="read")
 async def search_trains(origin: str, destination: str, day: str) -> str:
-    """Trains between two cities on one day: departure, arrival and the price for one person.
+    """Trains between two cities on one day, the cheapest first, with the price for one person.
 
     Args:
         origin: City.
@@ -210,7 +209,7 @@ async def search_trains(origin: str, destination: str, day: str) -> str:
         day: YYYY-MM-DD
     """
     trains = records.TRAINS.get((origin.lower(), destination.lower(), _read_date(day).isoformat()), ())
-    found = [f"{times}: {price:.2f} GBP for one person" for times, price in trains]
+    found = [f"{times}: {price:.2f} GBP for one person" for times, price in sorted(trains, key=lambda train: train[1])]
     return "; ".join(found) or f"no trains from {origin} to {destination} on {day}"
 
 

@@ -119,10 +119,10 @@ class WireModel(Generic[Head]):
                 take, feed, read = assembly.take, parser.feed, http.read
                 while not assembly.is_done:
                     chunk = await read()
-                    for payload in feed(chunk) if chunk else parser.finish():
-                        text = take(payload)
-                        if text:
-                            yield text
+                    # What came at one moment is handed out as one piece: a reader that is behind catches up at once.
+                    text = "".join([take(payload) for payload in (feed(chunk) if chunk else parser.finish())])
+                    if text:
+                        yield text
                     if not chunk:
                         break
                 reply = assembly.finish()

@@ -50,8 +50,7 @@ SOLUTIONS = {
     "overdue": (
         [
             ("get_invoice", {"number": "INV-204"}),
-            ("get_today", {}),
-            ("days_between", {"start": "2026-02-13", "end": "2026-03-10"}),
+            ("days_since", {"day": "2026-02-13"}),
         ],
         "25 days",
     ),

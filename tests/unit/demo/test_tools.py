@@ -62,6 +62,7 @@ async def test_units(value, units, result):
 
 
 async def test_the_rest():
+    assert await tools.get_today() == "2026-03-10"
     assert await tools.add_up([0.1, 0.2, 3]) == "the sum of 3 numbers is 3.3"
     assert await tools.get_order("#4711") == await tools.get_order("4711")
     assert "nothing on 2026-03-20" in await tools.list_events("2026-03-20")
