@@ -280,6 +280,7 @@ def init(*, folder: Path, force: bool) -> None:
         click.echo(f"wrote {folder / name}")
     where = "" if folder == Path() else f"cd {folder} && "
     click.echo(f'next: {where}surefoot run "Where is order 4711?" --agent agent:agent')
+    click.echo("its model is the embedded one, pip install 'surefoot[local]'; --model openai:gpt-4.1 takes another")
 
 
 @commands.command()

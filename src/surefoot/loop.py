@@ -55,11 +55,13 @@ async def drive(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
                 others = task.cancelling()
                 try:
                     if not run.cancelled:
-                        batch = await anext(batches, None)
+                        batch = await anext(batches)
                     elif run.state.finished is None:
                         batch = await batches.athrow(asyncio.CancelledError())
                     else:  # the runtime has ended it between two events
                         batch = run.take_news()
+                except StopAsyncIteration:
+                    return
                 except asyncio.CancelledError:
                     if not run.cancelled or task.cancelling() - run.interrupted > others:
                         raise  # the task itself shall end, whatever was asked of the run

@@ -535,7 +535,8 @@ async def test_run_sync_refuses_a_running_loop():
 
 
 SCRIPT = """
-import asyncio, sys
+import asyncio, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background jobs ignore it
 from surefoot import Agent, Runtime, tool
 from surefoot.config import Settings, StoreSettings
 from surefoot.runtime import run_sync
@@ -592,6 +593,14 @@ async def state_of_last(path):
         return fold((await runtime.read_run(row.run_id))[1])
 
 
+COMMAND = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from surefoot.cli import main
+main()
+"""
+
+
 async def test_ctrl_c_at_the_command_line(tmp_path):
     """The command's own promise: what was in flight is settled and journaled, and the exit code is 130."""
     reached = asyncio.Event()
@@ -602,7 +611,7 @@ async def test_ctrl_c_at_the_command_line(tmp_path):
 
     async with FakeProvider(reply, api_key="") as provider:
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", "from surefoot.cli import main; main()", "--store", str(tmp_path / "s.db"), "run", "Go.", "--model", "fake:m",
+            sys.executable, "-c", COMMAND, "--store", str(tmp_path / "s.db"), "run", "Go.", "--model", "fake:m",
             "--base-url", provider.base_url, "--usd", "unlimited",
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PYTHONWARNINGS": "ignore"},
         )  # fmt: skip

@@ -303,9 +303,12 @@ class Account:
         limits = self.limits
         if by_tokens:
             left = self._max_tokens - self.spent_tokens - self._reserved_tokens
-            what = f"a prompt of up to {input_bound}" if final else f"two prompts of up to {input_bound}, the last kept,"
+            what = (
+                f"a prompt of up to {input_bound}" if final else f"two prompts of up to {input_bound}, the last kept,"
+            )
             fit = "does not fit" if final else "do not fit"
             return Shortage("tokens", f"{left} of {limits.tokens} tokens are left; {what} {fit}")
         left = Money(self._max_nano - self.spent_nano - self._reserved_nano)
         worst = Money(-(-(input_bound * self.input_rate + least * self.output_rate) // _MILLION))
-        return Shortage("usd", f"{left} of {limits.nano} is left; the next call may cost {worst}")
+        after = "" if final else ", and a last answer is kept"
+        return Shortage("usd", f"{left} of {limits.nano} is left; the next call may cost {worst}{after}")

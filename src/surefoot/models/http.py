@@ -309,11 +309,11 @@ def _translate(error: DetailedPyreqwestError, peer: Peer, timeout_s: float) -> M
     causes = [cause["message"] for cause in error.details["causes"] or ()]
     reason = peer.clean(causes[-1] if causes else error.message)
     if isinstance(error, PoolTimeoutError):
-        return ModelUnreachable(f"{peer.model}: no connection became free within {timeout_s:g} s")
+        return ModelUnreachable(f"{peer.model}: no connection became free within {timeout_s:.3g} s")
     if _NOT_CONNECTED in causes:
         return ModelUnreachable(f"{peer.model}: {peer.address} cannot be reached: {reason}")
     if isinstance(error, RequestTimeoutError):
-        return ModelBroken(f"{peer.model}: no complete reply from {peer.address} within {timeout_s:g} s")
+        return ModelBroken(f"{peer.model}: no complete reply from {peer.address} within {timeout_s:.3g} s")
     return ModelBroken(f"{peer.model}: the connection to {peer.address} broke: {reason}")
 
 
