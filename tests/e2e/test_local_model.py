@@ -18,7 +18,6 @@ pytestmark = [
     pytest.mark.local_model,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(900),  # the weights may have to be fetched first, and the machine may be busy
-    pytest.mark.xdist_group("local_model"),
 ]
 
 LIMITS = Limits(tokens=20_000, steps=8, usd=UNLIMITED)

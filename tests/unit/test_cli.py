@@ -270,6 +270,7 @@ def test_init_writes_two_files_that_work(surefoot, folder, provider):
         f"wrote {Path('new/surefoot.toml')}",
         f"wrote {Path('new/agent.py')}",
         'next: cd new && surefoot run "Where is order 4711?" --agent agent:agent',
+        "its model is the embedded one, pip install 'surefoot[local]'; --model openai:gpt-4.1 takes another",
     ]
     assert "there already: nothing was written" in fails(surefoot("init", "new"), 2)
     (folder / "new" / "agent.py").write_text("broken")
