@@ -254,10 +254,11 @@ def show(context: click.Context, /, *, run_id: str, as_json: bool) -> None:
 
 
 def _existing(settings: Settings) -> Runtime:
+    runtime = Runtime(settings=settings)  # refuses what is no path, without repeating it
     path = Path(settings.store.path)
     if not path.exists():
         raise NotFound(f"{path}: there is no such database yet; `surefoot run` makes it, --store names another")
-    return Runtime(settings=settings)
+    return runtime
 
 
 @commands.command()

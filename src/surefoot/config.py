@@ -14,6 +14,8 @@ from msgspec import Struct
 from surefoot.errors import ConfigError
 
 CONFIG_NAME: Final = "surefoot.toml"
+MAX_NUMBER: Final = 1_000_000_000
+"""As seconds these are 31 years; more would overflow a time stamp."""
 
 PriceTable = dict[str, float | int | str | dict[str, float | int | str]]
 
@@ -239,7 +241,7 @@ def _check_numbers(settings: Settings, where: str) -> None:
         **{f"providers.{name}.max_output_tokens": p.max_output_tokens for name, p in settings.providers.items()},
     }
     for name, value in positive.items():
-        if not 0 < value < float("inf"):
-            raise ConfigError(f"{where}: {name} = {value}: must be a positive number")
+        if not 0 < value <= MAX_NUMBER:
+            raise ConfigError(f"{where}: {name} = {value}: must be a positive number, at most {MAX_NUMBER:,}")
     if settings.local.threads < 0:
         raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")

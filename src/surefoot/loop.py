@@ -137,7 +137,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         raise
     except (RunLost, StoreError):
         raise  # after a record that is not in the journal nothing more may be written; the lease tells of the rest
-    except Exception as error:
+    except BaseException as error:  # whatever a tool or a model raises, the journal tells the end
         await _fail(run, error)
         if run.live:
             yield run.take_news()
@@ -239,7 +239,7 @@ def _answer(run: Run, call: ModelCall, reply: Reply, text: str) -> None:
 
 
 def _end(
-    run: Run, stop_reason: StopReason, output: str = "", *, limit: str = "", error: Exception | None = None
+    run: Run, stop_reason: StopReason, output: str = "", *, limit: str = "", error: BaseException | None = None
 ) -> None:
     code = "" if error is None else error.code if isinstance(error, SurefootError) else "internal"
     text = "" if error is None else str(error) or type(error).__name__
@@ -266,7 +266,7 @@ def _digest(run: Run) -> str:
     return text if len(text.encode("utf-8", "replace")) <= DIGEST_BYTES else cut_text(text, DIGEST_BYTES)[0]
 
 
-async def _fail(run: Run, error: Exception) -> None:
+async def _fail(run: Run, error: BaseException) -> None:
     """Close the journal of a run that cannot go on."""
     if run.state.finished is not None:
         return  # the end itself could not be written: the lease will tell that the run is lost

@@ -56,8 +56,16 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
         await _run_one(run, calls[0], ready[0], share)
         return
     async with asyncio.TaskGroup() as group:
-        for call, prepared in zip(calls, ready, strict=True):
-            group.create_task(_run_one(run, call, prepared, share))
+        tasks = [
+            group.create_task(_run_one(run, call, prepared, share)) for call, prepared in zip(calls, ready, strict=True)
+        ]
+    for call, task in zip(calls, tasks, strict=True):
+        if task.cancelled():  # a tool that cancels its own task; every call needs its answer
+            text = f"{call.name} failed: it cancelled itself."
+            now = run.desk.clock.now()
+            run.emit(
+                ToolFinished(at=now, call_id=call.id, name=call.name, content=text, label=SYSTEM_LABEL, is_error=True)
+            )
 
 
 def _key(run: Run, call: ToolCall) -> str:

@@ -103,3 +103,9 @@ def test_keys_come_from_the_environment_and_hide(monkeypatch):
     assert key.reveal() == "s3cret"
     assert "s3cret" not in repr(key) + str(key) + f"{key}"
     assert Secret("x")
+
+
+@pytest.mark.parametrize("text", ["[store]\nlease_s = 1e30", "model_timeout_s = 1e30", "[retry]\nmax_s = 1e10"])
+def test_a_number_that_no_clock_can_hold(tmp_path, text):
+    with pytest.raises(ConfigError, match="must be a positive number, at most 1,000,000,000"):
+        load_settings(write(tmp_path, text))

@@ -826,3 +826,18 @@ async def test_a_store_that_hangs_does_not_hold_a_cancelled_run_for_ever(tmp_pat
     assert task.cancelled()
     assert (await other).stop_reason == "cancelled"
     assert "its end is not on disk 5 s after it was cancelled" in caplog.text
+
+
+class Outcome(BaseException):
+    """What a test framework raises, no `Exception`."""
+
+
+async def test_whatever_a_model_raises_the_journal_has_an_end(bench):
+    def reply(messages, step):
+        raise Outcome
+
+    with pytest.raises(Outcome):
+        await bench.run(Agent(ScriptedModel(reply)))
+    events = await journal(bench)
+    assert (events[-1].stop_reason, events[-1].error_code) == ("error", "internal")
+    assert fold(events).holds == {}

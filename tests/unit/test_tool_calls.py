@@ -307,3 +307,20 @@ async def test_ids_that_the_model_repeats_are_told_apart(bench):
 )
 def test_text_is_cut_between_characters(text, room, kept, cut):
     assert cut_text(text, room) == (f"{kept}\n[{cut} bytes cut: the budget has no room for them]", cut)
+
+
+async def test_a_tool_that_cancels_its_own_task_still_has_an_answer(bench):
+    @tool(effect="read")
+    async def quits() -> str:
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+        return "never"
+
+    @tool(effect="read")
+    async def stays() -> str:
+        return "here"
+
+    model = ScriptedModel([calls(call("quits"), call("stays")), say("Done.")])
+    result = await bench.run(Agent(model, tools=[quits, stays]))
+    answers = [message.text for message in result.messages if message.role == "tool"]
+    assert answers == ["quits failed: it cancelled itself.", "here"]
