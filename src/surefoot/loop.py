@@ -294,7 +294,7 @@ async def _write_end(run: Run) -> None:
         raise
 
 
-async def _await_disk(run: Run, ending: asyncio.Future[None]) -> None:
+async def _await_disk(run: Run, ending: asyncio.Future[Refusal | None]) -> None:
     await asyncio.wait({ending}, timeout=FINISH_TIMEOUT_S)
     if ending.done():
         ending.result()

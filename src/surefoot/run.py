@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from surefoot.answer import AnswerType
 from surefoot.budget.ledger import Account
 from surefoot.budget.limits import Limits
+from surefoot.budget.posting import Refusal
 from surefoot.budget.rates import Rates
 from surefoot.budget.tokens import TokenCounter
 from surefoot.clock import Clock
@@ -162,7 +163,7 @@ class Run:
         self.news: list[RunEvent] = []
         self.task: asyncio.Task[Any] | None = None
         self.over: asyncio.Future[None] | None = None
-        self._behind: asyncio.Future[None] | None = None
+        self._behind: asyncio.Future[Refusal | None] | None = None
         self._store = store
         self._recorder = Recorder()
 
@@ -207,7 +208,7 @@ class Run:
         else:
             self._behind = future
 
-    def _append(self) -> asyncio.Future[None]:
+    def _append(self) -> asyncio.Future[Refusal | None]:
         first, record = self._recorder.take()
         return self._store.append(self.run_id, first, record) if first else self._store.create(_make_row(self), record)
 
@@ -219,7 +220,7 @@ class Run:
         if self._recorder.pending and self.state.finished is None:
             self._behind = self._append()
 
-    def write_end(self) -> asyncio.Future[None]:
+    def write_end(self) -> asyncio.Future[Refusal | None]:
         """Append the last record and close the run in the store; fails as `write`."""
         if not self._recorder.taken:  # it ended before anything was written
             _, record = self._recorder.take(keep=1)

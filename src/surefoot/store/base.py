@@ -1,13 +1,19 @@
-"""The one port of all stores. Everything here is awaited on the event loop and never blocks it."""
+"""The port of all stores: runs and their journals, and the accounts that pay for them.
+
+Everything here is awaited on the event loop and never blocks it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Literal, Protocol
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from surefoot.budget.accounts import Period, Rule, RuleBook
+from surefoot.budget.posting import Balance, Posting, Refusal, RuleChange, UnknownHold
 from surefoot.types import StopReason
 
 RunStatus = Literal["running", "finished", "lost"]
@@ -15,7 +21,7 @@ RunStatus = Literal["running", "finished", "lost"]
 
 
 class RunRow(Struct, frozen=True, kw_only=True):
-    """What a store knows of a run without reading its journal. The last six fields are 0 or "" until it is finished.
+    """What a store knows of a run without reading its journal. What it used is 0 or "" until it is finished.
 
     Attributes:
         run_id: Id of the run.
@@ -32,6 +38,11 @@ class RunRow(Struct, frozen=True, kw_only=True):
         tokens: Tokens charged.
         nano: Nano-dollars charged.
         output: Beginning of the answer, at most 200 characters.
+        tenant: The customer that the user belongs to, "" for none.
+        parent: The run whose tool began this one, "" for none. What it used is not in the parent's row.
+        model_calls: Wire attempts.
+        tool_calls: Tool calls.
+        usage: What it used by model and by tool, see `surefoot.journal.tally`; JSON, "" until it is finished.
     """
 
     run_id: str
@@ -48,14 +59,89 @@ class RunRow(Struct, frozen=True, kw_only=True):
     tokens: int = 0
     nano: int = 0
     output: str = ""
+    tenant: str = ""
+    parent: str = ""
+    model_calls: int = 0
+    tool_calls: int = 0
+    usage: str = ""
+
+
+class Accounts(Protocol):
+    """The tree of accounts above the runs: their limits, and what stands in their books.
+
+    Limits and time zones take effect at once, in every process that shares the database. Every method raises
+    `StoreError` as `Store` does.
+    """
+
+    @property
+    def book(self) -> RuleBook:
+        """The limits in force, those of the settings included, as of this store's last commit or look."""
+        ...
+
+    def declare(self, rules: Sequence[Rule], zones: Mapping[str, ZoneInfo]) -> None:
+        """The rules and the tenants' time zones of the settings; called before the store is opened."""
+        ...
+
+    async def change_rule(
+        self, account: str, period: Period, limits: Mapping[str, int | None], *, by: str = ""
+    ) -> dict[str, int]:
+        """Set some limits of an account or pattern, and leave the others as they are.
+
+        Args:
+            account: Account or pattern, checked by `read_rule`.
+            period: For how long they count.
+            limits: By the names in `AMOUNTS`: nano-dollars for ``usd``, `INFINITE` to lift a wider limit, None to take
+                back what was set.
+            by: Who does it, for the history.
+
+        Returns:
+            What is set for this account and period now.
+        """
+        ...
+
+    async def change_zone(self, tenant: str, zone: str, *, by: str = "") -> None:
+        """Where the days and months of a tenant begin ("" for all tenants without a zone); "" takes it back."""
+        ...
+
+    async def changes(self, account: str | None = None, limit: int = 100) -> list[RuleChange]:
+        """What was changed, the newest first."""
+        ...
+
+    async def balances(self, accounts: Sequence[str] | None = None) -> list[Balance]:
+        """The windows of today, of all accounts or of some."""
+        ...
+
+    async def acknowledge(self, account: str, *, by: str = "") -> bool:
+        """Somebody has looked at the overrun of a frozen account: it admits calls again. False if it is not frozen."""
+        ...
+
+    async def charge_lost(self) -> int:
+        """Charge in full the open holds of runs whose process is gone; how many. Stores do so by themselves, too."""
+        ...
+
+    async def refund(self, run_id: str, hold: int, tokens: int, nano: int, *, by: str = "") -> bool:
+        """Replace the full charge of a hold whose outcome was unknown by what the provider charged.
+
+        False if there is no such hold, or it has been corrected already.
+        """
+        ...
+
+    async def unknown_holds(self, limit: int = 100) -> list[UnknownHold]:
+        """Holds charged in full because nobody knows what became of the call, the newest first."""
+        ...
 
 
 class Store(Protocol):
-    """Durable journal of runs with a lease for each live one.
+    """Durable journal of runs with a lease for each live one, and the ledger of those who pay for them.
 
     Every method raises `StoreError` when the database cannot be read or written (unreadable, locked for too long, disk
     full), with the path and what to do. Appends are acknowledged only when they are on disk.
     """
+
+    @property
+    def accounts(self) -> Accounts:
+        """Limits and balances of those who pay."""
+        ...
 
     async def open(self) -> None:
         """Create or migrate the schema and begin to renew this worker's leases."""
@@ -65,12 +151,18 @@ class Store(Protocol):
         """Write what is waiting, stop the writer, release the leases. Idempotent."""
         ...
 
-    def create(self, row: RunRow, record: bytes) -> asyncio.Future[None]:
-        """Insert the run, its lease for this worker, and its first record, in one transaction."""
+    def create(self, row: RunRow, record: bytes, posting: Posting | None = None) -> asyncio.Future[Refusal | None]:
+        """Insert the run, its lease for this worker, and its first record, in one transaction; posts as `append`."""
         ...
 
-    def append(self, run_id: str, seq: int, record: bytes) -> asyncio.Future[None]:
+    def append(
+        self, run_id: str, seq: int, record: bytes, posting: Posting | None = None
+    ) -> asyncio.Future[Refusal | None]:
         """Append a record whose first event has number ``seq`` (from 0). Done when on disk.
+
+        The posting is booked in the same transaction. If an account has no room for its claim, the future's result is
+        the `Refusal`; then nothing of the record is written, the number ``seq`` is free, and the settlement is booked
+        all the same. Whoever posts a claim waits for its outcome before anything else of the run is appended.
 
         The future fails with `RunLost` when this worker no longer holds the run's lease, or a record with that ``seq``
         is there already; nothing is written then, and other appends of the same commit are not affected. After a
@@ -78,8 +170,13 @@ class Store(Protocol):
         """
         ...
 
-    def finish(self, row: RunRow, seq: int, record: bytes) -> asyncio.Future[None]:
-        """Append the last record, update the run's row and drop its lease, in one transaction. Fails as `append`."""
+    def finish(
+        self, row: RunRow, seq: int, record: bytes, posting: Posting | None = None
+    ) -> asyncio.Future[Refusal | None]:
+        """Append the last record, update the run's row and drop its lease, in one transaction. Fails as `append`.
+
+        The posting has no claim.
+        """
         ...
 
     async def take_over(self, run_id: str) -> bool:
@@ -102,7 +199,20 @@ class Store(Protocol):
         ...
 
     async def runs(
-        self, *, user: str | None = None, session: str | None = None, limit: int = 50, before: float | None = None
+        self,
+        *,
+        tenant: str | None = None,
+        user: str | None = None,
+        session: str | None = None,
+        limit: int = 50,
+        before: float | None = None,
     ) -> Sequence[RunRow]:
-        """Newest first, at most ``limit``."""
+        """Newest first, at most ``limit``; without those that another run began."""
+        ...
+
+    def scan_runs(self, *, since: float = 0.0, until: float | None = None) -> AsyncIterator[Sequence[RunRow]]:
+        """All runs that began from ``since`` to before ``until`` (wall time, seconds), the oldest first, in pages.
+
+        Those that another run began are among them.
+        """
         ...

@@ -16,7 +16,7 @@ from surefoot.types import UNLIMITED, Unlimited
 APPLICATION_ID: Final = 0x53464F54
 """``PRAGMA application_id`` of our files ("SFOT"): tells them from every other program's."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 PAGE_BYTES: Final = 4096
 """SQLite's default. A third of what SQLite does for a small commit is checksums of pages: with 2 KiB a commit of one
@@ -51,8 +51,8 @@ def open_writer(path: Path, busy_s: float, max_bytes: int | Unlimited) -> sqlite
                 connection.execute(pragma)
             if max_bytes is not UNLIMITED:
                 connection.execute(f"PRAGMA max_page_count = {max_bytes // PAGE_BYTES}")
-            if version == 0:
-                _create_schema(connection)
+            if version < SCHEMA_VERSION:
+                _make_schema(connection)
         except BaseException:
             connection.close()
             raise
@@ -126,7 +126,36 @@ def _read_version(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _create_schema(connection: sqlite3.Connection) -> None:
-    schema = resources.files("surefoot.store").joinpath("schema.sql").read_text(encoding="utf-8")
-    numbers = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
-    connection.executescript(f"BEGIN IMMEDIATE; {schema} {numbers} COMMIT;")  # whoever closes it rolls back
+_MIGRATIONS: Final = {
+    1: """
+        ALTER TABLE counter ADD COLUMN rules INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE runs ADD COLUMN tenant TEXT NOT NULL DEFAULT '';
+        ALTER TABLE runs ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+        ALTER TABLE runs ADD COLUMN model_calls INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE runs ADD COLUMN tool_calls INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE runs ADD COLUMN usage TEXT NOT NULL DEFAULT '';
+    """,
+}
+"""What brings each older version to the next, before the statements of schema.sql."""
+
+
+def _make_schema(connection: sqlite3.Connection) -> None:
+    """Create the tables, or bring those of an older version up to date; whoever closes the connection rolls back."""
+    connection.execute("BEGIN IMMEDIATE")
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
+    for older in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
+        _run_script(connection, _MIGRATIONS[older])
+    _run_script(connection, resources.files("surefoot.store").joinpath("schema.sql").read_text(encoding="utf-8"))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Statement by statement: ``executescript`` would commit first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
+from surefoot.budget.posting import Posting, Refusal
 from surefoot.errors import SurefootError
 from surefoot.store.statements import RunAt
 
@@ -19,16 +20,20 @@ class Group:
         records: Run, number and body of each record, one after another: the statement's parameters as they are.
         created: The run that begins, by the position of its operation.
         finished: The run that ends, likewise.
+        postings: What of it is for the ledger, likewise.
+        refused: Filled by the writer: the claims that had no room, likewise.
         size: Bytes of the records.
     """
 
-    __slots__ = ("created", "finished", "futures", "records", "size")
+    __slots__ = ("created", "finished", "futures", "postings", "records", "refused", "size")
 
     def __init__(self) -> None:
-        self.futures: list[asyncio.Future[None]] = []
+        self.futures: list[asyncio.Future[Refusal | None]] = []
         self.records: list[Any] = []
         self.created: dict[int, RunAt] = {}
         self.finished: dict[int, RunAt] = {}
+        self.postings: dict[int, Posting] = {}
+        self.refused: dict[int, Refusal] = {}
         self.size = 0
 
 

@@ -7,19 +7,19 @@ wait share the price of a sync. No lock is needed: the loop hands over a whole `
 from __future__ import annotations
 
 import asyncio
-import math
-import sqlite3
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from surefoot.budget.posting import Posting, Refusal
 from surefoot.clock import Clock
-from surefoot.errors import NotFound, RunLost, StoreError, SurefootError
+from surefoot.errors import RunLost, StoreError, SurefootError
+from surefoot.store.accounts import SqliteAccounts
 from surefoot.store.base import RunRow
-from surefoot.store.database import explaining, open_reader, open_writer
+from surefoot.store.database import open_writer
 from surefoot.store.group import Failures, Group
+from surefoot.store.reader import Reader
 from surefoot.store.statements import RECORD_WIDTH
 from surefoot.store.writer import Writer
 from surefoot.types import UNLIMITED, Unlimited
@@ -29,25 +29,6 @@ RECORD_OVERHEAD_BYTES: Final = 512
 
 MAX_FAILED: Final = 1_000
 """Runs whose failure is remembered for their next append; of an older one it is only said that it is not held here."""
-
-_READ_RECORDS: Final = "SELECT body FROM records WHERE run = (SELECT run FROM runs WHERE run_id = ?) ORDER BY seq"
-_READ_RUNS: Final = """
-    SELECT run_id, agent, model, user, session, question, started_at,
-           CASE WHEN finished_at > 0 THEN 'finished' WHEN expires_at > ? THEN 'running' ELSE 'lost' END,
-           finished_at, stop_reason, steps, tokens, nano, output
-    FROM runs LEFT JOIN leases USING (run)
-"""
-_BY_PREFIX: Final = _READ_RUNS + "WHERE run_id BETWEEN ? AND ? ORDER BY run_id LIMIT 5"
-_NEWEST_FIRST: Final = "started_at < ? ORDER BY started_at DESC, run DESC LIMIT ?"
-_LISTS: Final = {
-    # (of a user, of a session)
-    (False, False): f"{_READ_RUNS} WHERE {_NEWEST_FIRST}",
-    (True, False): f"{_READ_RUNS} WHERE user = ? AND {_NEWEST_FIRST}",
-    (False, True): f"{_READ_RUNS} WHERE session = ? AND session <> '' AND {_NEWEST_FIRST}",
-    (True, True): f"{_READ_RUNS} WHERE user = ? AND session = ? AND session <> '' AND {_NEWEST_FIRST}",
-}
-_FIELDS: Final[tuple[str, ...]] = RunRow.__struct_fields__
-_LAST_CHARACTER: Final = "\U0010ffff"
 
 
 class SqliteStore:
@@ -101,10 +82,15 @@ class SqliteStore:
         self._due = False
         self._busy = False
         self._closing: asyncio.Task[None] | None = None
-        self._reader: sqlite3.Connection | None = None
-        self._reading = ThreadPoolExecutor(1, "surefoot-reader")
+        self._reader = Reader(self._path, clock, busy_s)
+        self._accounts = SqliteAccounts(clock, self._reader)
         self._loop: asyncio.AbstractEventLoop
         self._writer: Writer
+
+    @property
+    def accounts(self) -> SqliteAccounts:
+        """See `Store.accounts`."""
+        return self._accounts
 
     async def open(self) -> None:
         """See `Store.open`. The store belongs to the running event loop from now on.
@@ -114,8 +100,10 @@ class SqliteStore:
         """
         self._loop = asyncio.get_running_loop()
         connect = partial(open_writer, self._path, self._busy_s, self._max_bytes)
-        self._writer = Writer(connect, self._path, self._clock, self._lease_s, self._deliver)
+        declared = self._accounts.rules, self._accounts.zones
+        self._writer = Writer(connect, self._path, self._clock, self._lease_s, self._deliver, declared)
         await self._writer.open()
+        self._accounts.attach(self._writer)
 
     async def close(self) -> None:
         """See `Store.close`.
@@ -127,7 +115,7 @@ class SqliteStore:
             self._closing = self._loop.create_task(self._close())
         await asyncio.shield(self._closing)
 
-    def create(self, row: RunRow, record: bytes) -> asyncio.Future[None]:
+    def create(self, row: RunRow, record: bytes, posting: Posting | None = None) -> asyncio.Future[Refusal | None]:
         """See `Store.create`."""
         assert row.run_id not in self._held, "a run is created once"
         if self._closing is not None or self._room_bytes < 0:
@@ -136,22 +124,26 @@ class SqliteStore:
         run = self._writer.worker << 32 | self._begun
         self._held[row.run_id] = run
         self._group.created[len(self._group.futures)] = (run, row)
-        return self._add(run, 0, record)
+        return self._add(run, 0, record, posting)
 
-    def append(self, run_id: str, seq: int, record: bytes) -> asyncio.Future[None]:
+    def append(
+        self, run_id: str, seq: int, record: bytes, posting: Posting | None = None
+    ) -> asyncio.Future[Refusal | None]:
         """See `Store.append`."""
         run = self._held.get(run_id)
         if run is None or self._room_bytes < 0:
             return self._refuse(run_id)
-        return self._add(run, seq, record)
+        return self._add(run, seq, record, posting)
 
-    def finish(self, row: RunRow, seq: int, record: bytes) -> asyncio.Future[None]:
+    def finish(
+        self, row: RunRow, seq: int, record: bytes, posting: Posting | None = None
+    ) -> asyncio.Future[Refusal | None]:
         """See `Store.finish`. Whatever comes of it, the run is not held here any more."""
         run = self._held.pop(row.run_id, None)
         if run is None:
             return self._refuse(row.run_id)
         self._group.finished[len(self._group.futures)] = (run, row)
-        return self._add(run, seq, record)
+        return self._add(run, seq, record, posting)
 
     async def take_over(self, run_id: str) -> bool:
         """See `Store.take_over`."""
@@ -169,35 +161,35 @@ class SqliteStore:
 
     async def records(self, run_id: str) -> list[bytes]:
         """See `Store.records`."""
-        return [body for (body,) in await self._read(_READ_RECORDS, run_id)]
+        return await self._reader.records(run_id)
 
     async def find_run(self, run_id: str) -> RunRow | None:
-        """See `Store.find_run`.
-
-        Raises:
-            NotFound: The beginning fits several runs.
-        """
-        rows = await self._read(_BY_PREFIX, self._clock.now(), run_id, run_id + _LAST_CHARACTER)
-        if len(rows) > 1 and rows[0][0] != run_id:
-            found = ", ".join(row[0] for row in rows)
-            raise NotFound(f"{run_id!r} is the beginning of several runs, write more of it: {found}")
-        return _make_row(rows[0]) if rows else None
+        """See `Store.find_run`."""
+        return await self._reader.find_run(run_id)
 
     async def runs(
-        self, *, user: str | None = None, session: str | None = None, limit: int = 50, before: float | None = None
+        self,
+        *,
+        tenant: str | None = None,
+        user: str | None = None,
+        session: str | None = None,
+        limit: int = 50,
+        before: float | None = None,
     ) -> Sequence[RunRow]:
         """See `Store.runs`."""
-        assert limit > 0
-        owners = [value for value in (user, session) if value is not None]
-        age = math.inf if before is None else before
-        rows = await self._read(_LISTS[user is not None, session is not None], self._clock.now(), *owners, age, limit)
-        return [_make_row(row) for row in rows]
+        return await self._reader.runs(tenant, user, session, limit, before)
+
+    def scan_runs(self, *, since: float = 0.0, until: float | None = None) -> AsyncIterator[Sequence[RunRow]]:
+        """See `Store.scan_runs`."""
+        return self._reader.scan_runs(since, until)
 
     # Writing, on the event loop:
 
-    def _add(self, run: int, seq: int, record: bytes) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = self._loop.create_future()
+    def _add(self, run: int, seq: int, record: bytes, posting: Posting | None) -> asyncio.Future[Refusal | None]:
+        future: asyncio.Future[Refusal | None] = self._loop.create_future()
         group = self._group
+        if posting is not None:
+            group.postings[len(group.futures)] = posting
         group.futures.append(future)
         # For bytes sqlite3 looks for an adapter, and finds none, in 2,400 instructions; a bytearray it takes as it is.
         group.records += (run, seq, bytearray(record))
@@ -234,11 +226,20 @@ class SqliteStore:
         self._room_bytes += group.size
         if failures:
             self._fail(group, failures)
+        if group.refused:
+            self._tell_refused(group)
         for future in group.futures:
             if not future.done():
                 future.set_result(None)
         if self._due:
             self._hand_over()
+
+    def _tell_refused(self, group: Group) -> None:
+        for position, refusal in group.refused.items():
+            if position in group.created:  # it may be created again
+                self._held.pop(group.created[position][1].run_id, None)
+            if not group.futures[position].done():
+                group.futures[position].set_result(refusal)
 
     def _fail(self, group: Group, failures: Failures) -> None:
         names = {run: run_id for run_id, run in self._held.items()}
@@ -257,8 +258,8 @@ class SqliteStore:
         if len(self._failed) > MAX_FAILED:
             del self._failed[next(iter(self._failed))]
 
-    def _refuse(self, run_id: str) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = self._loop.create_future()
+    def _refuse(self, run_id: str) -> asyncio.Future[Refusal | None]:
+        future: asyncio.Future[Refusal | None] = self._loop.create_future()
         _set_error(future, self._failed.get(run_id) or self._judge(run_id))
         return future
 
@@ -283,33 +284,11 @@ class SqliteStore:
         self._held.clear()
         if self._group.futures:
             self._hand_over()
-        await self._loop.run_in_executor(self._reading, self._close_reader)
-        self._reading.shutdown(wait=False)
+        await self._reader.close()
         await self._writer.close()
 
-    # Reading, in a thread of its own:
 
-    async def _read(self, sql: str, *parameters: float | str) -> list[Any]:
-        if self._closing is not None:
-            raise StoreError(f"{self._path}: the store is closed")
-        return await self._loop.run_in_executor(self._reading, self._fetch, sql, parameters)
-
-    def _fetch(self, sql: str, parameters: tuple[float | str, ...]) -> list[Any]:
-        with explaining(self._path):
-            if self._reader is None:
-                self._reader = open_reader(self._path, self._busy_s)
-            return self._reader.execute(sql, parameters).fetchall()
-
-    def _close_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-
-
-def _make_row(values: tuple[Any, ...]) -> RunRow:
-    return RunRow(**dict(zip(_FIELDS, values, strict=True)))
-
-
-def _set_error(future: asyncio.Future[None], error: SurefootError) -> None:
+def _set_error(future: asyncio.Future[Refusal | None], error: SurefootError) -> None:
     """Each future gets an error of its own (a traceback grows where it is raised), and may be left unread."""
     if not future.done():
         future.set_exception(type(error)(*error.args))

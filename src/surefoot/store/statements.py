@@ -55,7 +55,8 @@ class ManyRows:
 INSERT_RUNS: Final = """
     WITH new AS (:rows)
     INSERT INTO runs (run, run_id, agent, model, user, session, question, started_at,
-                      finished_at, stop_reason, steps, tokens, nano, output)
+                      finished_at, stop_reason, steps, tokens, nano, output,
+                      tenant, parent, model_calls, tool_calls, usage)
     SELECT * FROM new WHERE column1 <> 0
 """
 INSERT_LEASES: Final = """
@@ -72,7 +73,8 @@ FINISH_RUNS: Final = (
     INSERT_RUNS
     + """
     ON CONFLICT (run) DO UPDATE SET finished_at = excluded.finished_at, stop_reason = excluded.stop_reason,
-        steps = excluded.steps, tokens = excluded.tokens, nano = excluded.nano, output = excluded.output
+        steps = excluded.steps, tokens = excluded.tokens, nano = excluded.nano, output = excluded.output,
+        model_calls = excluded.model_calls, tool_calls = excluded.tool_calls, usage = excluded.usage
 """
 )
 DELETE_LEASES: Final = "WITH new (run) AS (:rows) DELETE FROM leases WHERE run IN (SELECT run FROM new) AND worker = ?"
@@ -89,8 +91,9 @@ def run_values(at: RunAt) -> tuple[int | float | str, ...]:
     return (
         run, new.run_id, new.agent, new.model, new.user, new.session, new.question, new.started_at,
         new.finished_at, new.stop_reason, new.steps, new.tokens, new.nano, new.output,
+        new.tenant, new.parent, new.model_calls, new.tool_calls, new.usage,
     )  # fmt: skip
 
 
-RUN_WIDTH: Final = 14
+RUN_WIDTH: Final = 19
 """Values of one run in `run_values`."""

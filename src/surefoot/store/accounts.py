@@ -1,0 +1,216 @@
+"""Limits and balances in SQLite: what people ask of the ledger, beside what runs post to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from surefoot.budget.accounts import AMOUNTS, Amounts, Period, Rule, RuleBook, make_payers, split_account, to_table
+from surefoot.budget.limits import INFINITE
+from surefoot.budget.posting import Balance, RuleChange, UnknownHold
+from surefoot.budget.windows import FOREVER
+from surefoot.clock import Clock
+from surefoot.store.ledger import Ledger
+from surefoot.store.reader import Reader
+from surefoot.store.writer import Writer
+
+ZONE: Final = "timezone"
+ACKNOWLEDGED: Final = "acknowledged"
+REFUNDED: Final = "refunded"
+"""Changes that are no limits, where a limit has its period."""
+
+_FIND_RULE: Final = "SELECT limits FROM rules WHERE account = ? AND period = ?"
+_BALANCES: Final = """
+    SELECT account, period, starts_at, ends_at, spent_tokens, spent_nano, steps, model_calls, tool_calls,
+           reserved_tokens, reserved_nano, overrun_tokens, overrun_nano, account IN (SELECT account FROM freezes)
+    FROM windows WHERE starts_at <= ? AND ends_at > ?
+"""
+_CHANGES: Final = "SELECT at, account, period, before, after, by FROM changes"
+_UNKNOWN: Final = """
+    SELECT run_id, number, at, holds.tokens, holds.nano, prices FROM holds JOIN runs USING (run)
+    WHERE unknown = 1 ORDER BY at DESC, hold DESC LIMIT ?
+"""
+_read_limits = msgspec.json.Decoder(dict[str, int]).decode
+_read_table = msgspec.json.Decoder(dict[str, int | str] | None).decode
+
+T = TypeVar("T")
+Books = tuple[sqlite3.Cursor, Ledger]
+"""What the thread that writes works with."""
+Transaction = Callable[[Books], T]
+Table = Mapping[str, int | str] | None
+
+
+class SqliteAccounts:
+    """Implements `surefoot.store.base.Accounts`."""
+
+    def __init__(self, clock: Clock, reader: Reader) -> None:
+        """Nothing is opened yet; `attach` follows."""
+        self.rules: Sequence[Rule] = ()
+        self.zones: Mapping[str, ZoneInfo] = {}
+        self._clock = clock
+        self._reader = reader
+        self._writer: Writer
+
+    def attach(self, writer: Writer) -> None:
+        """The writer is open."""
+        self._writer = writer
+
+    @property
+    def book(self) -> RuleBook:
+        """See `Accounts.book`."""
+        return self._writer.ledger.book
+
+    def declare(self, rules: Sequence[Rule], zones: Mapping[str, ZoneInfo]) -> None:
+        """See `Accounts.declare`."""
+        self.rules, self.zones = rules, zones
+
+    async def change_rule(
+        self, account: str, period: Period, limits: Mapping[str, int | None], *, by: str = ""
+    ) -> dict[str, int]:
+        """See `Accounts.change_rule`."""
+        split_account(account)
+        assert set(limits) <= set(AMOUNTS), "read_rule has checked the names"
+        return await self._do(partial(self._change_rule, Rule(account, period, {}), limits, by))
+
+    async def change_zone(self, tenant: str, zone: str, *, by: str = "") -> None:
+        """See `Accounts.change_zone`."""
+        await self._do(partial(self._change_zone, tenant, zone, by))
+
+    async def changes(self, account: str | None = None, limit: int = 100) -> list[RuleChange]:
+        """See `Accounts.changes`."""
+        which, values = ("", ()) if account is None else (" WHERE account = ?", (account,))
+        rows = await self._reader.read(f"{_CHANGES}{which} ORDER BY rowid DESC LIMIT ?", *values, limit)
+        return [
+            RuleChange(
+                at=at,
+                account=name,
+                period=period,
+                before=_read_table(before or "null"),
+                after=_read_table(after or "null"),
+                by=by,
+            )
+            for at, name, period, before, after, by in rows
+        ]
+
+    async def balances(self, accounts: Sequence[str] | None = None) -> list[Balance]:
+        """See `Accounts.balances`."""
+        now, book = self._clock.now(), self.book
+        if accounts is None:
+            rows = await self._reader.read(f"{_BALANCES} ORDER BY window", now, now)
+        else:
+            rows = []
+            for account in accounts:
+                rows += await self._reader.read(f"{_BALANCES} AND account = ? ORDER BY window", now, now, account)
+        return [balance for row in rows if (balance := _make_balance(row, book)) is not None]
+
+    async def acknowledge(self, account: str, *, by: str = "") -> bool:
+        """See `Accounts.acknowledge`."""
+        return await self._do(partial(self._acknowledge, account, by))
+
+    async def charge_lost(self) -> int:
+        """See `Accounts.charge_lost`."""
+        return await self._do(lambda books: books[1].charge_lost())
+
+    async def refund(self, run_id: str, hold: int, tokens: int, nano: int, *, by: str = "") -> bool:
+        """See `Accounts.refund`."""
+        assert tokens >= 0
+        assert nano >= 0
+        evidence = UnknownHold(run_id=run_id, hold=hold, at=self._clock.now(), tokens=tokens, nano=nano)
+        return await self._do(partial(self._refund, evidence, by))
+
+    async def unknown_holds(self, limit: int = 100) -> list[UnknownHold]:
+        """See `Accounts.unknown_holds`."""
+        rows = await self._reader.read(_UNKNOWN, limit)
+        return [
+            UnknownHold(run_id=run_id, hold=hold, at=at, tokens=tokens, nano=nano, prices=prices)
+            for run_id, hold, at, tokens, nano, prices in rows
+        ]
+
+    async def _do(self, work: Transaction[T]) -> T:
+        outcome: T = await self._writer.transact(work)
+        return outcome
+
+    # In the thread that writes:
+
+    def _change_rule(self, rule: Rule, limits: Mapping[str, int | None], by: str, books: Books) -> dict[str, int]:
+        cursor, _ = books
+        where = rule.account, rule.period
+        row = cursor.execute(_FIND_RULE, where).fetchone()
+        before = {} if row is None else _read_limits(row[0])
+        merged = {**before, **limits}
+        after = {name: limit for name in AMOUNTS if (limit := merged.get(name)) is not None}
+        if after:
+            cursor.execute("REPLACE INTO rules VALUES (?, ?, ?)", (*where, _to_json(after)))
+        else:
+            cursor.execute("DELETE FROM rules WHERE account = ? AND period = ?", where)
+        self._note(books, where, (to_table(before) or None, to_table(after) or None), by)
+        return after
+
+    def _change_zone(self, tenant: str, zone: str, by: str, books: Books) -> None:
+        cursor, _ = books
+        row = cursor.execute("SELECT zone FROM zones WHERE tenant = ?", (tenant,)).fetchone()
+        if zone:
+            cursor.execute("REPLACE INTO zones VALUES (?, ?)", (tenant, zone))
+        else:
+            cursor.execute("DELETE FROM zones WHERE tenant = ?", (tenant,))
+        before: Table = None if row is None else {ZONE: row[0]}
+        account = make_payers(tenant, "", "").chain[-1]
+        self._note(books, (account, ZONE), (before, {ZONE: zone} if zone else None), by)
+
+    def _acknowledge(self, account: str, by: str, books: Books) -> bool:
+        cursor, _ = books
+        row = cursor.execute("SELECT tokens, nano FROM freezes WHERE account = ?", (account,)).fetchone()
+        if row is None:
+            return False
+        cursor.execute("DELETE FROM freezes WHERE account = ?", (account,))
+        self._note(books, (account, ACKNOWLEDGED), ({"tokens": row[0], "usd": row[1]}, None), by)
+        return True
+
+    def _refund(self, hold: UnknownHold, by: str, books: Books) -> bool:
+        _, ledger = books
+        held = ledger.refund(hold.run_id, hold.hold, hold.tokens, hold.nano)
+        if held is None:
+            return False
+        before: Table = {"run": hold.run_id, "hold": hold.hold, "tokens": held.tokens, "usd": held.nano}
+        self._note(books, (held.account, REFUNDED), (before, {"tokens": hold.tokens, "usd": hold.nano}), by)
+        return True
+
+    def _note(self, books: Books, what: tuple[str, str], tables: tuple[Table, Table], by: str) -> None:
+        """For the history, and for every process to see."""
+        cursor, ledger = books
+        values = (self._clock.now(), *what, *map(_to_json, tables), by)
+        cursor.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)", values)
+        cursor.execute("UPDATE counter SET rules = rules + 1")
+        ledger.reload()
+
+
+def _to_json(table: Table) -> str | None:
+    return None if table is None else msgspec.json.encode(table).decode()
+
+
+def _make_balance(row: tuple[Any, ...], book: RuleBook) -> Balance | None:
+    """None for a window whose limit was taken back."""
+    account, period, starts_at, ends_at, *figures = row
+    limits = dict(book.limits_of(account)).get(period)
+    is_frozen = bool(figures[-1])
+    if limits is None and not is_frozen:
+        return None
+    return Balance(
+        account=account,
+        period=period,
+        starts_at=float(starts_at),
+        ends_at=float("inf") if ends_at >= FOREVER else float(ends_at),
+        zone=book.zone(split_account(account).tenant).key,
+        limits=limits or Amounts(*[INFINITE] * len(AMOUNTS)),
+        spent=Amounts(*figures[:5]),
+        reserved_tokens=figures[5],
+        reserved_nano=figures[6],
+        overrun_tokens=figures[7],
+        overrun_nano=figures[8],
+        frozen=is_frozen,
+    )
