@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import Final
 
 from surefoot.budget.ledger import Shortage
+from surefoot.budget.posting import Refusal
 from surefoot.errors import BudgetExceeded, OutputInvalid, RunLost, StoreError, SurefootError
 from surefoot.journal.events import (
     BudgetWarning,
