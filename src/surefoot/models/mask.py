@@ -65,7 +65,7 @@ def _spell(secret: str) -> set[str]:
 
 
 def _encode_base64(data: bytes, offset: int) -> list[str]:
-    """What Base64 makes of ``data`` behind ``offset`` other bytes (modulo 3), but for the ends, which depend on them."""
+    """What Base64 makes of ``data`` behind ``offset`` other bytes (modulo 3), less the ends that depend on them."""
     first, last = -(-offset * 8 // 6), (offset + len(data)) * 8 // 6
     whole = base64.b64encode(bytes(offset) + data).decode()[first:last]
     return [whole, whole.replace("+", "-").replace("/", "_")]
