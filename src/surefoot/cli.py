@@ -13,7 +13,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing, redirect_stdout
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -35,7 +35,7 @@ from surefoot.models.registry import split_model
 from surefoot.narrator import plain
 from surefoot.runtime import Runtime
 from surefoot.store.base import RunRow
-from surefoot.terminal import RunView, open_console, readable, runs_table, timeline
+from surefoot.terminal import RunView, explain_no_runs, open_console, readable, runs_table, timeline
 
 EXIT_STOPPED: Final = 1
 EXIT_BUDGET: Final = 3
@@ -216,18 +216,19 @@ def runs(context: click.Context, /, *, user: str | None, session: str | None, li
     """List runs, newest first."""
     settings = _read_settings(context)
 
-    async def read() -> Any:
+    async def read() -> tuple[Sequence[RunRow], str]:
         async with _existing(settings) as runtime:
-            return await runtime.list_runs(user=user, session=session, limit=limit)
+            rows = await runtime.list_runs(user=user, session=session, limit=limit)
+            return rows, "" if rows else await explain_no_runs(runtime, user=user, session=session)
 
-    rows = _run(read())
+    rows, why = _run(read())
     if as_json:
         _print_json(rows)
     elif rows:
         console = open_console()
         console.print(runs_table(rows, console))
     else:
-        click.echo('no such runs yet: surefoot run "..." makes one', err=True)
+        click.echo(why, err=True)
 
 
 @commands.command()

@@ -48,7 +48,7 @@ class Compiler:
         """The agent, ready to run.
 
         Raises:
-            ConfigError: The model string, its key or the output type is wrong.
+            ConfigError: The model string or its key is wrong.
             NotFound: No such provider.
         """
         compiled = self._compiled.get(agent)

@@ -14,8 +14,7 @@ from msgspec import Struct
 from surefoot.errors import ConfigError
 
 CONFIG_NAME: Final = "surefoot.toml"
-MAX_NUMBER: Final = 1_000_000_000
-"""As seconds these are 31 years; more would overflow a time stamp."""
+MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
 
 PriceTable = dict[str, float | int | str | dict[str, float | int | str]]
 
@@ -91,10 +90,7 @@ class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     path: str = ""
-    url: str = (
-        "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/main/"
-        "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
-    )
+    url: str = "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/main/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
     cache: str = ""
     context_tokens: int = 8192
     threads: int = 0
@@ -160,24 +156,20 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_settings(path: str | Path | None = None) -> Settings:
-    """Settings from a file and the environment.
-
-    Args:
-        path: The TOML file. None takes SUREFOOT_CONFIG, else ``surefoot.toml`` of the working folder if it is there.
+    """Settings from the environment and ``path``, else SUREFOOT_CONFIG, else ``surefoot.toml`` of the working folder.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or holds an unknown key or a wrong value; says which and where.
     """
     chosen = path or os.environ.get("SUREFOOT_CONFIG") or (CONFIG_NAME if Path(CONFIG_NAME).is_file() else None)
     table: dict[str, Any] = _read_toml(Path(chosen)) if chosen is not None else {}
-    for variable, keys in _OVERRIDES.items():
-        value = os.environ.get(variable)
-        if value:
-            _override(table, keys, value)
+    for variable, place in _OVERRIDES.items():
+        if value := os.environ.get(variable):
+            _override(table, place, value)
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{chosen or 'the environment'}: {error}") from None
+        raise ConfigError(f"{chosen or 'the environment'}: {_find_fault(table) or error}") from None
     _check_numbers(settings, str(chosen or "the environment"))
     return settings
 
@@ -188,10 +180,8 @@ def read_key(name: str, provider: Provider) -> Secret:
     Raises:
         ConfigError: The variable is not set or empty.
     """
-    if not provider.api_key_env:
-        return Secret("")
     key = os.environ.get(provider.api_key_env, "").strip()
-    if not key and provider.needs_key:
+    if not key and provider.api_key_env and provider.needs_key:
         raise ConfigError(f"no API key for provider {name!r}: set the environment variable {provider.api_key_env}")
     return Secret(key)
 
@@ -201,21 +191,19 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
-_OVERRIDES: Final[dict[str, tuple[str, ...]]] = {
-    "SUREFOOT_MODEL": ("model",),
-    "SUREFOOT_STORE": ("store", "path"),
-    "SUREFOOT_LOCAL_MODEL": ("local", "path"),
-    "SUREFOOT_CACHE": ("local", "cache"),
+_OVERRIDES: Final = {
+    "SUREFOOT_MODEL": "model",
+    "SUREFOOT_STORE": "store.path",
+    "SUREFOOT_LOCAL_MODEL": "local.path",
+    "SUREFOOT_CACHE": "local.cache",
 }
 
 
-def _override(table: dict[str, Any], keys: tuple[str, ...], value: str) -> None:
-    for key in keys[:-1]:
-        inner: object = table.setdefault(key, {})
-        if not isinstance(inner, dict):
-            return  # the conversion names the wrong type
-        table = cast("dict[str, Any]", inner)
-    table[keys[-1]] = value
+def _override(table: dict[str, Any], place: str, value: str) -> None:
+    outer, _, key = place.rpartition(".")
+    inner: object = table.setdefault(outer, {}) if outer else table
+    if isinstance(inner, dict):  # otherwise the conversion names the wrong type
+        cast("dict[str, Any]", inner)[key] = value
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -227,6 +215,21 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+
+
+def _find_fault(table: dict[str, Any]) -> str:
+    """What is wrong with a provider, with its name, which the conversion of all settings shows as ``[...]``."""
+    providers: Any = table.get("providers")
+    for name, provider in providers.items() if isinstance(providers, dict) else ():
+        try:
+            msgspec.convert(provider, Provider)
+        except msgspec.ValidationError as error:
+            fault, _, key = str(error).partition(" - at `$")
+            missing = fault.partition("missing required field `")[2].rstrip("`")
+            return (
+                f"providers.{name}.{missing} is missing" if missing else f"providers.{name}{key.rstrip('`')}: {fault}"
+            )
+    return ""
 
 
 def _check_numbers(settings: Settings, where: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from surefoot import __version__, cli
 from surefoot.journal.events import JournalEvent
 from surefoot.journal.fold import fold
+from surefoot.narrator import plain
 from surefoot.store.base import RunRow
 from surefoot.testing import FakeProvider, call, garbage, refuse, say, status
 
@@ -227,8 +228,34 @@ def test_runs_are_listed_and_filtered(surefoot):
     assert len(surefoot("runs", "--user", "ann", "--session", "s2")[1].splitlines()) == 2
     code, out, err = surefoot("runs", "--user", "nobody")
     assert (code, out) == (0, "")
-    assert "no such runs yet" in err
+    assert err == "no run has --user 'nobody'\n"
+    assert surefoot("runs", "--user", "ann", "--session", "s9")[2] == "no run has --session 's9'\n"
+    both = surefoot("runs", "--user", "nobody", "--session", "s9")
+    assert both == (0, "", "no run has --user 'nobody', and none has --session 's9'\n")
+    assert surefoot("runs", "--user", "ann", "--session", "s3")[2] == "no run has --user and --session as given, both\n"
     assert surefoot("runs", "--user", "nobody", "--json")[1] == "[]\n"
+
+
+def test_an_empty_store_says_how_the_first_run_is_made(surefoot, folder):
+    surefoot("run", "hi", "--quiet")
+    with sqlite3.connect(folder / "surefoot.db") as database:
+        database.execute("DELETE FROM runs")
+    for filters in ([], ["--user", "ann"]):
+        code, out, err = surefoot("runs", *filters)
+        assert (code, out, err) == (0, "", 'there are no runs yet: surefoot run "..." makes the first one\n')
+
+
+def test_what_is_piped_is_no_wider_than_a_log(surefoot):
+    question = "Where is order 4711? " + "word " * 50
+    shown = surefoot("run", question, "--agent", "desk:agent")[2].splitlines()
+    listed = surefoot("runs")[1].splitlines()
+    told = surefoot("show", "last")[1].splitlines()
+    asked = plain(question)
+    assert shown[0].rstrip() == asked
+    assert asked in [plain(line) for line in told]
+    assert max(len(line.rstrip()) for line in (*shown, *told) if plain(line) != asked) <= 100
+    assert 100 < len(listed[1].rstrip()) <= 120
+    assert listed[1].rstrip().endswith("…")
 
 
 def test_a_run_is_shown_step_by_step(surefoot):
@@ -408,7 +435,7 @@ def test_a_database_that_cannot_be_used(surefoot, folder):
         ("500", "the provider failed (HTTP 500): out of order"),
         ("429", "asks to come back later (HTTP 429): too many"),
         ("404", "not found (HTTP 404), check the model's name and base_url http://127.0.0.1"),
-        ("key", "check the API key of provider 'openai': the key [key] is wrong"),
+        ("key", "check the environment variable OPENAI_API_KEY: the key [key] is wrong"),
         ("garbage", "openai:gpt-4.1: "),
     ],
 )

@@ -111,11 +111,6 @@ async def test_a_model_that_cannot_be_had_is_named(compiler, monkeypatch, *, mod
     assert "\n" not in str(caught.value)
 
 
-async def test_an_output_type_that_has_no_schema_is_refused(compiler):
-    with pytest.raises(ConfigError, match=r"Agent\(output=object\)"):
-        await compiler.compile(Agent("fake:m", output=object))
-
-
 async def test_a_limit_that_cannot_be_kept_is_refused_with_the_setting_that_would_allow_it(compiler):
     compiled = await compiler.compile(Agent("fake:unheard-of-model"))
     with pytest.raises(PriceUnknown) as caught:

@@ -233,7 +233,7 @@ async def test_each_attempt_on_the_wire_has_a_hold_of_its_own(tmp_path):
         (reset(), ModelBroken, True, True),
         (reset(after_headers=True), ModelBroken, True, True),
         (garbage(), ModelBroken, True, True),
-        (garbage(html=True), ModelBroken, True, True),
+        (garbage(html=True), ModelRefused, False, False),
         (say("x", cut_after=0), ModelBroken, True, True),
     ],
 )

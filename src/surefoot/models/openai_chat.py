@@ -60,7 +60,7 @@ class OpenAIChat(WireModel["_Head"]):
         max_tokens_field: Literal["", "max_tokens", "max_completion_tokens"] = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        peer, parts = build_peer(profile, base_url, api_key, key_setting)
+        peer, parts = build_peer(profile, base_url, api_key, key_setting, headers)
         path = parts.path.rstrip("/").removesuffix(_PATH) + _PATH
         own = {"content-type": "application/json"}
         if api_key:

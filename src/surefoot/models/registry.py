@@ -75,8 +75,13 @@ def make_model(
         max_output_tokens=provider.max_output_tokens,
         trusts_usage=provider.trusts_usage,
     )
+    setting = (
+        f"the environment variable {provider.api_key_env}"
+        if provider.api_key_env
+        else (f"api_key_env of [providers.{provider_name}] to the environment variable that holds one")
+    )
     if provider.wire == "anthropic":
         from surefoot.models.anthropic import Anthropic  # most runs need one wire only
 
-        return Anthropic(profile, provider.base_url, key.reveal(), http)
-    return OpenAIChat(profile, provider.base_url, key.reveal(), http)
+        return Anthropic(profile, provider.base_url, key.reveal(), http, key_setting=setting)
+    return OpenAIChat(profile, provider.base_url, key.reveal(), http, key_setting=setting)
