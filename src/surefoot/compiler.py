@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from surefoot.agent import Agent
 from surefoot.answer import AnswerType
 from surefoot.budget.limits import Limits
-from surefoot.budget.prices import FREE_PROVIDERS, PriceList
+from surefoot.budget.prices import name_setting, open_prices
 from surefoot.budget.tokens import find_counter
 from surefoot.clock import Clock
 from surefoot.config import Provider, Secret, Settings
@@ -36,7 +36,7 @@ class Compiler:
         """Find models and prices by ``settings``; ``progress`` is told of weights that are fetched."""
         self._settings = settings
         self._progress = progress
-        self._prices = PriceList(settings.prices, clock.now, FREE_PROVIDERS | settings.free_providers())
+        self._prices = open_prices(settings, clock.now)
         self._compiled: dict[Agent[Any], Compiled] = {}
         self._http: HttpClient | None = None
         self._models = Models(settings, self._open_http)
@@ -129,9 +129,10 @@ def check_price(compiled: Compiled, limits: Limits) -> None:
         PriceUnknown: There is a USD limit, and the model has no known price.
     """
     if compiled.rates is None and limits.nano is not UNLIMITED:
-        name = compiled.model.profile.name
+        profile = compiled.model.profile
+        tier = f" at service tier {profile.service_tier!r}" if profile.service_tier else ""
         raise PriceUnknown(
-            f"no price is known for {compiled.model.profile.id!r}, so the limit of {limits.nano} cannot be kept: give "
-            f'its price in surefoot.toml, [prices] "{name}" = USD per million tokens, or lift the limit with '
-            "usd=UNLIMITED (--usd unlimited)"
+            f"no price is known for {profile.id!r}{tier}, so the limit of {limits.nano} cannot be kept: give its price "
+            f"in surefoot.toml, {name_setting(profile.provider, profile.name, profile.service_tier)}, "
+            "or lift the limit with usd=UNLIMITED (--usd unlimited)"
         )

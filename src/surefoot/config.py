@@ -16,8 +16,6 @@ from surefoot.errors import ConfigError
 CONFIG_NAME: Final = "surefoot.toml"
 MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
 
-PriceTable = dict[str, float | int | str | dict[str, float | int | str]]
-
 
 class Secret:
     """A key that shows itself to nobody unless asked by name."""
@@ -50,6 +48,8 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         trusts_usage: See `surefoot.models.base.ModelProfile.trusts_usage`.
         needs_key: Refuse to call it without a key; otherwise the key is sent if it is set.
         free: The endpoint costs nothing per token (your own machine): its price is zero, not unknown.
+        service_tier: Sent with each request of the ``openai`` wire, for example ``flex``; "" sends none.
+        tier_factors: What service tiers cost, as multiples of the ordinary price.
     """
 
     base_url: str
@@ -60,6 +60,8 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     trusts_usage: bool = False
     needs_key: bool = True
     free: bool = False
+    service_tier: str = ""
+    tier_factors: dict[str, float | int | str] = {}
 
 
 class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,8 +131,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         model: Model string for commands that are not given one.
         store: Where runs are journaled.
         providers: Providers by name; those given are added to, or replace, the known ones.
-        prices: USD per million tokens by model name; a number, or a table with ``input``, ``output``,
-            ``cache_read`` and ``cache_write``.
+        prices: Prices per million tokens by model name; see `surefoot.budget.prices.PriceList`.
+        currencies: US dollars for one unit of a currency that ``prices`` names.
         limits: Defaults for `surefoot.Limits`.
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
@@ -140,7 +142,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     model: str = "local:"
     store: StoreSettings = StoreSettings()
     providers: dict[str, Provider] = {}
-    prices: PriceTable = {}
+    prices: dict[str, Any] = {}
+    currencies: dict[str, float | int | str] = {}
     limits: dict[str, float | int | str] = {}
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()

@@ -97,6 +97,7 @@ class ModelCall:
     def begin(self, purpose: Purpose) -> None:
         """Write down that an attempt is made. Nothing may be sent before this is in the journal."""
         run, hold = self._run, self._hold
+        rates = run.account.rates
         assert hold is not None, "hold() came first"
         self._attempt += 1
         self.reply = self._failure = None
@@ -116,6 +117,7 @@ class ModelCall:
                 max_tokens=hold.max_tokens,
                 hold_tokens=hold.tokens,
                 hold_nano=hold.nano,
+                prices="" if rates is None else rates.digest,
             )
         )
         self._size = self._prompt.size
@@ -172,7 +174,7 @@ class ModelCall:
         usage = reply.usage
         if usage is not None and not is_plausible(usage):
             usage = None
-        self._charge = self._run.account.settle(hold, usage)
+        self._charge = self._run.account.settle(hold, usage, reply.service_tier)
         self._hold = None
         self._attempt = 0
         self._settled, self._usage, self._untold = hold.number, usage, reply
@@ -197,6 +199,7 @@ class ModelCall:
                 finish_reason=reply.finish_reason,
                 latency_ms=(clock.monotonic() - self._asked_at) * 1e3,
                 response_id=reply.response_id,
+                service_tier=reply.service_tier,
             )
         )
 

@@ -33,6 +33,7 @@ LISTED_CHARS: Final = 200
 REPEAT_MESSAGES: Final = 16
 """Among how many of the last messages a call counts as repeated: eight steps of one call each."""
 _NONE: Final[frozenset[str]] = frozenset()
+_UNPRICED: Final = Raw(b"null")
 
 
 class Compiled(Struct, frozen=True):
@@ -276,6 +277,7 @@ def begin_run(
         tools=compiled.tools,
         output_schema=compiled.answer.schema if compiled.answer else None,
         prices=compiled.rates.source if compiled.rates else "",
+        rates=compiled.rates.snapshot if compiled.rates else _UNPRICED,
     )
     run = Run(run_id, compiled, desk, limits=limits, store=store, caller=caller, live=live)
     return run, started

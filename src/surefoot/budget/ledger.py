@@ -13,9 +13,9 @@ from typing import Final
 from msgspec import Struct
 
 from surefoot.budget.limits import INFINITE, LIMITED, Limits
-from surefoot.budget.rates import Rates, cost
+from surefoot.budget.rates import Rates, cost, cost_as_served, dearest_rates, price_bound
 from surefoot.errors import BudgetExceeded
-from surefoot.types import UNLIMITED, Money, Usage
+from surefoot.types import Money, Usage
 
 MIN_STEP_TOKENS: Final = 64
 """Fewest output tokens worth an ordinary step: about one tool call."""
@@ -92,6 +92,7 @@ class Warned(Struct, frozen=True):
 def is_plausible(usage: Usage) -> bool:
     """Whether a provider can have meant these counts; below zero, or beyond `MAX_CALL_TOKENS`, they are none."""
     kinds = usage.input_tokens | usage.output_tokens | usage.cache_read_tokens | usage.cache_write_tokens
+    kinds |= usage.reasoning_tokens | usage.cache_write_1h_tokens | usage.audio_input_tokens | usage.audio_output_tokens
     return 0 <= kinds < MAX_CALL_TOKENS  # negative if one of them is
 
 
@@ -130,12 +131,11 @@ class Account:
         """
         self.limits = limits
         self.rates = rates
-        if rates is not None and rates.tiers and limits.tokens is not UNLIMITED:
-            rates = rates.within(limits.tokens)  # no prompt of this run can reach a dearer tier
-        self.input_rate, self.output_rate = (rates.dearest_input, rates.dearest_output) if rates else (0, 0)
         self._amounts = limits.amounts()
         most = limits.ceilings()
         self._max_tokens, self._max_nano, self._max_steps, self._max_calls, self.max_tool_calls = most
+        # no prompt of this run can reach a dearer tier than its limit on tokens does
+        self.input_rate, self.output_rate = dearest_rates(rates, self._max_tokens) if rates else (0, 0)
         seconds = self._amounts.get("seconds", INFINITE)
         self._started = started
         self.deadline = started + seconds
@@ -207,7 +207,7 @@ class Account:
             BudgetExceeded: It does not fit; nothing is reserved.
         """
         tokens = input_bound + max_tokens
-        nano = -(-(input_bound * self.input_rate + max_tokens * self.output_rate) // _MILLION)
+        nano = price_bound(input_bound, self.input_rate, max_tokens, self.output_rate)
         reserved_tokens, reserved_nano = self._reserved_tokens + tokens, self._reserved_nano + nano
         if self.spent_tokens + reserved_tokens > self._max_tokens:
             raise BudgetExceeded(f"{tokens} tokens do not fit what is left", limit="tokens")
@@ -227,15 +227,24 @@ class Account:
             room = min(room, nano // self.input_rate)
         return room
 
-    def settle(self, hold: Hold, usage: Usage | None) -> Charge:
-        """Replace a hold by what the provider reported; the full hold where it reported nothing."""
+    def settle(self, hold: Hold, usage: Usage | None, service: str = "") -> Charge:
+        """Replace a hold by what the provider reported; the full hold where it reported nothing.
+
+        ``service`` is the service tier that the reply names: its prices are what the provider bills.
+        """
         self._reserved_tokens -= hold.tokens
         self._reserved_nano -= hold.nano
         if usage is None:
             charge = Charge(hold.tokens, hold.nano)
         else:
             tokens = usage.input_tokens + usage.output_tokens
-            nano = cost(self.rates, usage) if self.rates else 0
+            rates = self.rates
+            if rates is None:
+                nano = 0
+            elif service == "default" or not (service or rates.asked):
+                nano = cost(rates, usage)
+            else:
+                nano = cost_as_served(rates, usage, service, hold.nano)
             overrun = tokens > hold.tokens or nano > hold.nano
             if overrun:
                 self.overrun_tokens += max(0, tokens - hold.tokens)
@@ -309,6 +318,6 @@ class Account:
             fit = "does not fit" if final else "do not fit"
             return Shortage("tokens", f"{left} of {limits.tokens} tokens are left; {what} {fit}")
         left = Money(self._max_nano - self.spent_nano - self._reserved_nano)
-        worst = Money(-(-(input_bound * self.input_rate + least * self.output_rate) // _MILLION))
+        worst = Money(price_bound(input_bound, self.input_rate, least, self.output_rate))
         after = "" if final else ", and a last answer is kept"
         return Shortage("usd", f"{left} of {limits.nano} is left; the next call may cost {worst}{after}")

@@ -47,6 +47,7 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
         tools: What the model was told of its tools: a JSON array of `ToolSpec`, encoded once for all runs.
         output_schema: JSON Schema of the structured answer, or None.
         prices: Where the price came from, "" when it is unknown.
+        rates: The prices themselves: a JSON object of `surefoot.budget.rates.Rates`, encoded once; null when unknown.
     """
 
     version: int = JOURNAL_VERSION
@@ -61,6 +62,7 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
     tools: Raw = Raw(b"[]")
     output_schema: JsonSchema | None = None
     prices: str = ""
+    rates: Raw = Raw(b"null")
 
 
 class ModelRequested(Event, frozen=True, tag="model_requested", kw_only=True):
@@ -75,6 +77,7 @@ class ModelRequested(Event, frozen=True, tag="model_requested", kw_only=True):
         max_tokens: What the provider is told not to exceed.
         hold_tokens: Input bound plus ``max_tokens``.
         hold_nano: The worst case in nano-dollars, 0 when the price is unknown.
+        prices: Digest of the prices that the hold was computed with (those of `RunStarted`), "" when they are unknown.
     """
 
     step: int
@@ -85,6 +88,7 @@ class ModelRequested(Event, frozen=True, tag="model_requested", kw_only=True):
     max_tokens: int
     hold_tokens: int
     hold_nano: int = 0
+    prices: str = ""
 
 
 class ModelReplied(Event, frozen=True, tag="model_replied", kw_only=True):
@@ -100,6 +104,7 @@ class ModelReplied(Event, frozen=True, tag="model_replied", kw_only=True):
         finish_reason: ``stop``, ``tool_calls``, ``length``, ``content_filter`` or ``refusal``.
         latency_ms: From the request to the end of the reply, milliseconds.
         response_id: The provider's id of the reply, "" when it gave none.
+        service_tier: Service tier at which the provider says that it served the call, "" when it says none.
     """
 
     hold: int
@@ -111,6 +116,7 @@ class ModelReplied(Event, frozen=True, tag="model_replied", kw_only=True):
     finish_reason: str
     latency_ms: float
     response_id: str = ""
+    service_tier: str = ""
 
 
 class ModelFailed(Event, frozen=True, tag="model_failed", kw_only=True):

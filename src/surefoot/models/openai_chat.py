@@ -79,6 +79,8 @@ class OpenAIChat(WireModel["_Head"]):
 
     def _build_head(self, tools: tuple[ToolSpec, ...], temperature: float | None) -> _Head:
         fields = [b'{"model":%b' % encode_json(self.profile.name)]
+        if self.profile.service_tier:
+            fields.append(b'"service_tier":%b' % encode_json(self.profile.service_tier))
         if temperature is not None:
             fields.append(b'"temperature":%b' % encode_json(temperature))
         growth = 0

@@ -74,6 +74,7 @@ def make_model(
         protocol=provider.protocol,
         max_output_tokens=provider.max_output_tokens,
         trusts_usage=provider.trusts_usage,
+        service_tier=provider.service_tier,
     )
     setting = (
         f"the environment variable {provider.api_key_env}"
