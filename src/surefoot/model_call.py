@@ -278,6 +278,7 @@ class ModelCall:
             return bound
         messages = self._run.state.messages[len(self._exact) : self._shown]
         new = [compiled.protocol.render(message) for message in messages]
+        self._run.write_behind()
         tools, counts = await asyncio.to_thread(compiled.counter.count, compiled.native_specs, new, self._schema)
         self._exact.extend(counts)
         exact = tools + sum(self._exact)

@@ -213,12 +213,9 @@ class Run:
         first, record = self._recorder.take()
         return self._store.append(self.run_id, first, record) if first else self._store.create(_make_row(self), record)
 
-    def write_soon(self) -> None:
-        """Append what is pending once the event loop turns, unless something else appends it before."""
-        asyncio.get_running_loop().call_soon(self._write_late)
-
-    def _write_late(self) -> None:
-        if self._recorder.pending and self.state.finished is None:
+    def write_behind(self) -> None:
+        """Append what is pending, if anything is: before something that may take long. Nobody waits for the disk."""
+        if self._recorder.pending:
             self._behind = self._append()
 
     def write_end(self) -> asyncio.Future[Refusal | None]:

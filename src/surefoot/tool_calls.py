@@ -25,7 +25,8 @@ _MOST_BYTES: Final = 6
 async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> None:
     """Run the calls and emit their results.
 
-    Every intent is in the journal before any tool starts, and on disk before one that writes.
+    Every intent is in the journal before any tool starts, and on disk before one that writes. A read that is done at
+    once shares a record with its result; if it takes longer, its intent is written meanwhile.
 
     Args:
         run: The run.
@@ -49,8 +50,6 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             run.emit(ToolIntended(at=now, call=call, effect=effect, idempotency_key=_key(run, call)))
     if writes:
         await run.write(must_wait=True)
-    else:
-        run.write_soon()  # a read that is done at once is journaled together with its result
     share = room_bytes // len(calls) - _FRAMING_BYTES
     if len(calls) == 1:
         await _run_one(run, calls[0], ready[0], share)
@@ -80,7 +79,7 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         context = run.context
         if prepared.tool.takes_context:
             context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
-        result = await run.compiled.toolbox.run(prepared, context, run.desk.threads)
+        result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
     else:
         result = prepared
     content, cut_bytes = result.content, result.cut_bytes

@@ -241,7 +241,9 @@ class Toolbox:
         except ToolError as error:
             return refuse(f"{found.spec.name} was not called. {error}")
 
-    async def run(self, prepared: Prepared, context: RunContext, threads: ToolThreads) -> ToolResult:
+    async def run(
+        self, prepared: Prepared, context: RunContext, threads: ToolThreads, on_wait: Callable[[], None]
+    ) -> ToolResult:
         """Run a validated call until it is done, its tool's timeout is over, or ``context.deadline`` has come.
 
         An exception of the tool is a result: ``name failed: ValueError: ...``, or just the message of a `ToolError`.
@@ -251,6 +253,7 @@ class Toolbox:
             prepared: The call.
             context: Of this call.
             threads: Where blocking functions run.
+            on_wait: Called if the call is not done at once, before it is waited for.
         """
         tool = prepared.tool
         now = context.clock.monotonic()
@@ -266,8 +269,10 @@ class Toolbox:
                 except StopIteration as stop:  # a quick tool ends here and needs no timer, the dearest part of a call
                     value = stop.value
                 else:
+                    on_wait()
                     value = await _within(until, _resume(coroutine, pending))
             else:
+                on_wait()
                 work = partial(tool.function, *args, **prepared.arguments)
                 return await _run_blocking(tool, work, now, until, threads)
         except _TimedOut:
