@@ -122,17 +122,18 @@ class Compiler:
         return self._http
 
 
-def check_price(compiled: Compiled, limits: Limits) -> None:
-    """Refuse a USD limit that cannot be kept.
+def check_price(compiled: Compiled, limits: Limits, limited: str = "") -> None:
+    """Refuse a USD limit that cannot be kept: that of the run, or of the account ``limited`` above it.
 
     Raises:
         PriceUnknown: There is a USD limit, and the model has no known price.
     """
-    if compiled.rates is None and limits.nano is not UNLIMITED:
+    if compiled.rates is None and (limited or limits.nano is not UNLIMITED):
         profile = compiled.model.profile
         tier = f" at service tier {profile.service_tier!r}" if profile.service_tier else ""
+        of = f"limit of {limited} in US dollars" if limited else f"limit of {limits.nano}"
+        lift = "" if limited else ", or lift the limit with usd=UNLIMITED (--usd unlimited)"
         raise PriceUnknown(
-            f"no price is known for {profile.id!r}{tier}, so the limit of {limits.nano} cannot be kept: give its price "
-            f"in surefoot.toml, {name_setting(profile.provider, profile.name, profile.service_tier)}, "
-            "or lift the limit with usd=UNLIMITED (--usd unlimited)"
+            f"no price is known for {profile.id!r}{tier}, so the {of} cannot be kept: give its price in surefoot.toml, "
+            f"{name_setting(profile.provider, profile.name, profile.service_tier)}{lift}"
         )

@@ -124,6 +124,16 @@ KNOWN_PROVIDERS: Final[dict[str, Provider]] = {
 }
 
 
+class Tenant(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[tenants.NAME]``: a customer.
+
+    Attributes:
+        timezone: Where the days and months of its budgets begin; "" takes that of the settings.
+    """
+
+    timezone: str = ""
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set, as read from ``surefoot.toml``.
 
@@ -134,6 +144,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         prices: Prices per million tokens by model name; see `surefoot.budget.prices.PriceList`.
         currencies: US dollars for one unit of a currency that ``prices`` names.
         limits: Defaults for `surefoot.Limits`.
+        budgets: Limits of accounts above the runs: by account or pattern, then by period, then by amount.
+        tenants: What is known of customers, by name.
+        timezone: Where the days and months of budgets begin, an IANA name.
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
         local: The embedded model.
@@ -145,6 +158,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     prices: dict[str, Any] = {}
     currencies: dict[str, float | int | str] = {}
     limits: dict[str, float | int | str] = {}
+    budgets: dict[str, dict[str, dict[str, float | int | str]]] = {}
+    tenants: dict[str, Tenant] = {}
+    timezone: str = "UTC"
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()
     local: LocalSettings = LocalSettings()

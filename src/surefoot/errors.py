@@ -67,16 +67,20 @@ class BudgetExceeded(SurefootError):
     """A limit leaves no room for the next call.
 
     Attributes:
-        limit: Name of the limit: ``tokens``, ``usd``, ``steps``, ``model_calls``, ``tool_calls`` or ``seconds``.
+        limit: ``tokens``, ``usd``, ``steps``, ``model_calls``, ``tool_calls``, ``seconds`` or ``frozen``.
+        account: The account above the run whose limit it is, "" for the run's own.
+        resets_at: Wall time, seconds, at which that account has room again; None if it never does by itself.
     """
 
     code = "budget"
     http_status = 402
     exit_code = 3
 
-    def __init__(self, message: str, *, limit: str) -> None:
+    def __init__(self, message: str, *, limit: str, account: str = "", resets_at: float | None = None) -> None:
         super().__init__(message)
         self.limit = limit
+        self.account = account
+        self.resets_at = resets_at
 
 
 class ModelError(SurefootError):

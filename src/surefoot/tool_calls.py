@@ -8,6 +8,7 @@ from typing import Final
 from msgspec.json import encode as encode_json
 from msgspec.structs import replace
 
+from surefoot.budget.posting import Claim
 from surefoot.budget.tokens import byte_bound
 from surefoot.journal.events import ToolFinished, ToolIntended
 from surefoot.run import Run
@@ -36,10 +37,9 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
     ready: list[Prepared | ToolResult] = []
     writes = False
     account, toolbox, now = run.account, run.compiled.toolbox, run.desk.clock.now()
+    intended: list[ToolIntended] = []
     for call in calls:
-        account.tool_calls += 1
-        if account.tool_calls > account.max_tool_calls:
-            account.tool_calls -= 1
+        if not account.begin_tool_call():
             ready.append(ToolResult("Not run: the budget of tool calls is used up.", SYSTEM_LABEL, is_error=True))
             continue
         prepared = toolbox.prepare(call)
@@ -47,9 +47,18 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
         if isinstance(prepared, Prepared):
             effect = prepared.tool.effect
             writes = writes or effect == "write"
-            run.emit(ToolIntended(at=now, call=call, effect=effect, idempotency_key=_key(run, call)))
-    if writes:
-        await run.write(must_wait=True)
+            intended.append(ToolIntended(at=now, call=call, effect=effect, idempotency_key=_key(run, call)))
+    if intended and run.limits_tool_calls():
+        refusal = await run.claim(intended, Claim(run.payers, 0, tool_calls=len(intended)))
+        if refusal is not None:
+            refused = ToolResult(f"Not run: {refusal.message}.", SYSTEM_LABEL, is_error=True)
+            ready = [refused if isinstance(one, Prepared) else one for one in ready]
+    else:
+        run.tool_calls_untold += len(intended)
+        for event in intended:
+            run.emit(event)
+        if writes:
+            await run.write(must_wait=True)
     share = room_bytes // len(calls) - _FRAMING_BYTES
     if len(calls) == 1:
         await _run_one(run, calls[0], ready[0], share)

@@ -42,6 +42,8 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
         protocol: How the model speaks ReAct: ``native``, ``json`` or ``text``.
         user: Whose run it is.
         session: Conversation that it belongs to, "" for none.
+        tenant: The customer that the user belongs to, "" for none.
+        parent: Id of the run whose tool began this one, "" for none.
         messages: The conversation so far: system message, earlier turns, the question last.
         limits: The limits as they were given, ``"unlimited"`` where there is none; USD in nano-dollars.
         tools: What the model was told of its tools: a JSON array of `ToolSpec`, encoded once for all runs.
@@ -57,6 +59,8 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
     protocol: str
     user: str = ""
     session: str = ""
+    tenant: str = ""
+    parent: str = ""
     messages: tuple[Message, ...]
     limits: dict[str, int | float | str]
     tools: Raw = Raw(b"[]")
@@ -213,12 +217,34 @@ class LimitReached(Event, frozen=True, tag="limit_reached", kw_only=True):
     """A limit leaves no room for another ordinary step; the last answer comes from the reserve.
 
     Attributes:
-        limit: Name of the limit.
+        limit: Name of the limit; ``frozen`` for an account that waits for a person.
         message: One line for a person.
+        account: The account above the run whose limit it is, "" for the run's own.
+        period: For how long that account's limit counts.
+        resets_at: Wall time, seconds, at which that account's next window begins; None if it never does.
     """
 
     limit: str
     message: str
+    account: str = ""
+    period: str = ""
+    resets_at: float | None = None
+
+
+class BudgetOverrun(Event, frozen=True, tag="budget_overrun", kw_only=True):
+    """Alarm: a provider charged more than it was told not to exceed. The truth is booked.
+
+    The nearest limited account above the run is frozen until ``surefoot budget acknowledge``.
+
+    Attributes:
+        hold: The hold that was exceeded.
+        tokens: Tokens beyond it.
+        nano: Nano-dollars beyond it.
+    """
+
+    hold: int
+    tokens: int
+    nano: int
 
 
 class RunFinished(Event, frozen=True, tag="run_finished", kw_only=True):
@@ -256,6 +282,7 @@ JournalEvent = (
     | Nudged
     | BudgetWarning
     | LimitReached
+    | BudgetOverrun
     | RunFinished
 )
 """What a journal holds."""

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from surefoot.budget.ledger import FINAL_TOKENS, NUDGE_TOKENS, Account, Fit, Shortage
+from surefoot.budget.holds import Fit, Shortage
+from surefoot.budget.ledger import FINAL_TOKENS, NUDGE_TOKENS, Account
 from surefoot.budget.limits import Limits
 from surefoot.budget.rates import Rates, cost
 from surefoot.budget.report import report_budget
