@@ -140,7 +140,7 @@ async def test_the_embedded_model_is_started_once_and_stopped(engine, tmp_path):
     first, second = await asyncio.gather(*[compiler.compile(agent) for agent in agents])
     assert first.model is second.model
     assert (first.model.profile.name, first.protocol.name) == ("tiny", "json")
-    assert first.rates.dearest_output == 0
+    assert first.rates.output == 0
     server = compiler._server
     assert server.base_url.startswith("http://127.0.0.1:")
     await compiler.close()
