@@ -125,6 +125,18 @@ async def test_a_limit_that_cannot_be_kept_is_refused_with_the_setting_that_woul
     check_price(compiled, Limits(usd=UNLIMITED))
 
 
+async def test_a_service_tier_without_a_price_is_refused_with_its_setting():
+    served = Provider("http://127.0.0.1:9/v1", needs_key=False, service_tier="turbo")
+    compiler = Compiler(Settings(providers={"fake": served}, prices={"m": 1}), SystemClock(), None)
+    compiled = await compiler.compile(Agent("fake:m"))
+    assert compiled.model.profile.service_tier == "turbo"
+    with pytest.raises(PriceUnknown) as caught:
+        check_price(compiled, Limits())
+    assert "no price is known for 'fake:m' at service tier 'turbo'" in str(caught.value)
+    assert "[providers.fake.tier_factors] turbo = " in str(caught.value)
+    await compiler.close()
+
+
 @pytest.fixture
 def engine(monkeypatch):
     """The stand-in of test_local.py."""

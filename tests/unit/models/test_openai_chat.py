@@ -205,8 +205,8 @@ def test_size_bounds_the_bytes_of_the_text_however_it_is_normalised(texts, descr
 # --- what comes back, whole
 
 
-def expect(text, tool_calls, reason, usage, response_id, service_tier=""):
-    return Reply(Message.assistant(text, tool_calls), usage, reason, response_id, service_tier)
+def expect(text, tool_calls, reason, usage, response_id, *tier):
+    return Reply(Message.assistant(text, tool_calls), usage, reason, response_id, *tier)
 
 
 GOLDEN = {

@@ -103,8 +103,8 @@ async def test_counts_that_cannot_be_right_are_no_usage_and_no_error(http, raw, 
     ],
 )  # fmt: skip
 async def test_counts_that_are_not_told_are_zero(http, raw, write_answer, usage, expected):
-    body = '{"choices":[{"message":{"content":"ok"}}],"usage":%s}' % usage
-    async with raw(write_answer(body.encode())) as server:
+    body = b'{"choices":[{"message":{"content":"ok"}}],"usage":%b}' % usage.encode()
+    async with raw(write_answer(body)) as server:
         reply = await ask(http, server, OpenAIChat)
     assert (reply.usage, reply.service_tier) == (expected, "")
 
