@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.agent import Agent
+from surefoot.budget.rates import cost_as_served, dearest_rates, price_bound, read_rates
 from surefoot.budget.report import report_budget
 from surefoot.clock import Clock, SystemClock
 from surefoot.config import RetrySettings, Settings, StoreSettings
@@ -163,6 +164,7 @@ def check_journal(events: Sequence[JournalEvent]) -> RunState:
     _check_limits(started, events)
     _check_attempts(events)
     _check_tools(events)
+    _check_prices(started, events)
     warned = [event.limit for event in events if isinstance(event, BudgetWarning)]
     assert len(warned) == len(set(warned)), "a limit warns once"
     assert sum(isinstance(event, LimitReached) for event in events) <= 1
@@ -215,6 +217,27 @@ def _check_attempts(events: Iterable[JournalEvent]) -> None:
                 assert settled
             case _:
                 pass
+
+
+def _check_prices(started: RunStarted, events: Iterable[JournalEvent]) -> None:
+    """The journal alone says what every call was held for and charged, and why."""
+    rates = read_rates(started.rates)
+    assert started.prices == ("" if rates is None else rates.source)
+    reach = started.limits["tokens"]
+    holds: dict[int, ModelRequested] = {}
+    for event in events:
+        if isinstance(event, ModelRequested):
+            holds[event.hold] = event
+            assert event.prices == ("" if rates is None else rates.digest)
+            here, out = (0, 0) if rates is None else dearest_rates(rates, reach if isinstance(reach, int) else 1 << 62)
+            prompt = event.hold_tokens - event.max_tokens
+            assert event.hold_nano == price_bound(prompt, here, event.max_tokens, out)
+        elif isinstance(event, ModelReplied):
+            hold_nano = holds[event.hold].hold_nano
+            if event.usage is None:
+                assert event.nano == hold_nano
+            elif rates is not None:
+                assert event.nano == cost_as_served(rates, event.usage, event.service_tier, hold_nano)
 
 
 def _check_tools(events: Iterable[JournalEvent]) -> None:

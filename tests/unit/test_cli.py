@@ -115,6 +115,70 @@ def complaint(done, code):
     return lines[0].removeprefix("surefoot: ")
 
 
+# --- prices
+
+
+def test_prices_shows_what_is_known_and_since_when(surefoot):
+    code, out, err = surefoot("prices", "gpt-4.1", "openai:o3", "anthropic:claude-sonnet-4-5", "ollama:qwen3:8b")
+    assert (code, err) == (0, "")
+    assert re.search(r"^openai:gpt-4\.1$", out, re.MULTILINE)
+    assert re.search(r"^input +2\.00 ", out, re.MULTILINE)
+    assert re.search(r"^cache_write_1h +6\.00 +12\.00 ", out, re.MULTILINE)
+    assert "standard, prompt > 200,000" in out
+    assert re.search(
+        r"genai-prices \S+ openai/gpt-4\.1 · since when is not known · digest [0-9a-f]{16}$", out, re.MULTILINE
+    )
+    assert "openai/o3 · since 2025-06-10 · digest" in out
+    assert "ollama · since when is not known" in out
+    assert "audio_input" not in out
+
+
+def test_prices_shows_those_of_the_settings(surefoot, folder):
+    assert surefoot("prices") == (
+        0,
+        "",
+        "the settings have no [prices]; name a model: surefoot prices openai:gpt-4.1\n",
+    )
+    with (folder / "surefoot.toml").open("a") as settings:
+        settings.write('service_tier = "flex"\ntier_factors = { flex = 0.5 }\n[currencies]\nCNY = "0.14"\n[prices]\n')
+        settings.write('mine = { input = 1, output = 2, currency = "CNY", audio_output = 10 }\n')
+        settings.write('"local2:big" = { since = 2026-01-01, input = 0.0005, output = 3 }\n')
+    code, out, err = surefoot("prices")
+    assert (code, err) == (0, "")
+    assert re.search(r"^mine$", out, re.MULTILINE)
+    assert re.search(r"^audio_output +1\.40$", out.replace(" \n", "\n"), re.MULTILINE) or "1.40" in out
+    assert "[prices] in CNY at 0.14 USD · since when is not known" in out
+    assert "since 2026-01-01" in out
+    assert "requests ask for flex" in out
+    assert re.search(r"^input +0\.0005 +0\.00025", out, re.MULTILINE)
+
+
+def test_an_unknown_price_is_a_line_with_the_setting_to_add(surefoot):
+    code, out, err = surefoot("prices", "gpt-99", "gpt-4.1")
+    assert code == 2
+    assert "openai:gpt-4.1" in out
+    told = 'surefoot: no price is known for openai:gpt-99; add to surefoot.toml: [prices] "gpt-99" = USD per million tokens\n'
+    assert err == told
+    code, out, err = surefoot("prices", "x:y", "--provider", "acme", "--json")
+    assert code == 2
+    assert json.loads(out) == [
+        {"model": "acme:x:y", "known": False, "setting": '[prices] "x:y" = USD per million tokens'}
+    ]
+
+
+def test_prices_as_json_are_the_snapshot_that_a_run_keeps(surefoot):
+    code, out, _ = surefoot("prices", "gpt-4.1", "--json")
+    assert code == 0
+    (shown,) = msgspec.json.decode(out, type=list[dict[str, msgspec.Raw]])
+    surefoot("run", "hello", "--quiet")
+    _, out, _ = surefoot("show", "last", "--json")
+    started, requested, *_ = msgspec.json.decode(
+        msgspec.json.encode(json.loads(out)["events"]), type=list[JournalEvent]
+    )
+    assert json.loads(bytes(started.rates)) == json.loads(bytes(shown["rates"]))
+    assert requested.prices == json.loads(bytes(shown["digest"]))
+
+
 # --- run
 
 

@@ -120,6 +120,18 @@ async def test_a_limit_that_cannot_be_kept_is_refused_with_the_setting_that_woul
     check_price(compiled, Limits(usd=UNLIMITED))
 
 
+async def test_a_service_tier_without_a_price_is_refused_with_its_setting():
+    served = Provider("http://127.0.0.1:9/v1", needs_key=False, service_tier="turbo")
+    compiler = Compiler(Settings(providers={"fake": served}, prices={"m": 1}), SystemClock(), None)
+    compiled = await compiler.compile(Agent("fake:m"))
+    assert compiled.model.profile.service_tier == "turbo"
+    with pytest.raises(PriceUnknown) as caught:
+        check_price(compiled, Limits())
+    assert "no price is known for 'fake:m' at service tier 'turbo'" in str(caught.value)
+    assert "[providers.fake.tier_factors] turbo = " in str(caught.value)
+    await compiler.close()
+
+
 @pytest.fixture
 def engine(monkeypatch):
     """The stand-in of test_local.py."""
@@ -135,7 +147,7 @@ async def test_the_embedded_model_is_started_once_and_stopped(engine, tmp_path):
     first, second = await asyncio.gather(*[compiler.compile(agent) for agent in agents])
     assert first.model is second.model
     assert (first.model.profile.name, first.protocol.name) == ("tiny", "json")
-    assert first.rates.dearest_output == 0
+    assert first.rates.output == 0
     server = compiler._server
     assert server.base_url.startswith("http://127.0.0.1:")
     await compiler.close()

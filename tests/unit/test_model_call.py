@@ -2,14 +2,16 @@
 
 import asyncio
 import socket
+from datetime import date
 from itertools import pairwise
 
 import pytest
 from msgspec.json import encode as encode_json
+from msgspec.structs import replace
 from tests.unit.audit import check_bill, open_bench
 
 from surefoot import UNLIMITED, Agent, Limits, tool
-from surefoot.budget.rates import Rates, cost
+from surefoot.budget.rates import Rates, cost, read_rates
 from surefoot.config import Provider, RetrySettings
 from surefoot.errors import ModelBroken, ModelError, ModelOverloaded, ModelRefused, ModelUnreachable
 from surefoot.journal.events import ModelFailed, ModelReplied, ModelRequested, TextDelta
@@ -121,6 +123,39 @@ async def test_an_overrun_is_booked_as_the_truth_and_ends_the_run(bench):
     assert (result.stop_reason, result.limit) == ("budget", "tokens")
     assert result.output.endswith("- page 1")
     check_bill(model.bill, [await bench.last()])
+
+
+class Served(ScriptedModel):
+    """A model whose provider says at which service tier it served the call."""
+
+    tier = ""
+
+    async def respond(self, *request):
+        return replace(await super().respond(*request), service_tier=self.tier)
+
+
+@pytest.mark.parametrize(("tier", "nano"), [("", 30_000), ("flex", 15_000), ("priority", 60_000), ("scale", None)])
+async def test_the_reported_service_tier_is_charged_and_journaled(tmp_path, tier, nano):
+    own = Provider("http://127.0.0.1:9/v1", needs_key=False, tier_factors={"flex": 0.5, "priority": "2"})
+    prices = {"model": {"input": 1, "output": 1}}
+    async with open_bench(tmp_path, prices=prices, providers={"scripted": own}) as bench:
+        model = Served([say("Hi.", usage=Usage(20, 10))])
+        model.tier = tier
+        await bench.run(Agent(model))
+        ((asked, ended),) = await attempts(bench)
+        assert (ended.service_tier, ended.nano) == (tier, asked.hold_nano if nano is None else nano)
+        _, (started, *_) = await bench.runtime.read_run(list(bench.store.live)[-1])
+        snapshot = read_rates(started.rates)
+        assert [service.service for service in snapshot.services] == ["flex", "priority"]
+        assert asked.prices == snapshot.digest
+
+
+async def test_the_prices_of_a_run_are_those_of_its_day(tmp_path):
+    dated = [{"input": 1, "output": 1}, {"since": date(2999, 1, 1), "input": 9, "output": 9}]
+    async with open_bench(tmp_path, prices={"model": dated}) as bench:
+        await bench.run(Agent(ScriptedModel([say("Hi.", usage=Usage(20, 10))])))
+        ((_, ended),) = await attempts(bench)
+        assert ended.nano == 30_000
 
 
 async def test_a_model_without_a_price_costs_none_where_usd_is_unlimited(tmp_path):

@@ -56,23 +56,22 @@ def read_terms(name: str, provider: Provider) -> Terms:
     where, asked = f"providers.{name}", provider.service_tier
     if asked in {"auto", "batch"} or len(asked) > _MAX_SERVICE_CHARS or not f"_{asked}".isidentifier():
         raise ConfigError(
-            f"{where}.service_tier = {_show(asked)}: must be the name of one tier that a request can ask for, for example "
-            '"flex" or "priority"; leave it out to take what the project is set to (a batch is no call of a run)'
+            f"{where}.service_tier = {_show(asked)}: must be the name of one tier that a request can ask for, for "
+            'example "flex" or "priority"; leave it out to take what the project is set to (no run calls a batch)'
         )
     if asked and provider.wire != "openai":
         raise ConfigError(f'{where}.service_tier = {_show(asked)}: is only for wire = "openai"')
     factors: list[tuple[str, Decimal]] = []
-    for name, value in tier_factors.items():
+    for tier, value in provider.tier_factors.items():
         factor = _read_decimal(value)
-        if name in STANDARD_SERVICES or not name:
-            raise ConfigError(
-                f"{where}.tier_factors.{name}: the ordinary tier has no factor; give its price in [prices]"
-            )
+        if tier in STANDARD_SERVICES or not tier:
+            told = "the ordinary tier has no factor; give its price in [prices]"
+            raise ConfigError(f"{where}.tier_factors.{tier}: {told}")
         if factor is None or not 0 < factor <= _MAX_FACTOR:
-            shown = f"{where}.tier_factors.{name} = {_show(value)}"
+            shown = f"{where}.tier_factors.{tier} = {_show(value)}"
             raise ConfigError(f"{shown}: must be a number above 0, at most {_MAX_FACTOR}, for example 0.5")
-        factors.append((name, factor))
-    return Terms("" if service_tier in STANDARD_SERVICES else service_tier, tuple(factors))
+        factors.append((tier, factor))
+    return Terms("" if asked in STANDARD_SERVICES else asked, tuple(factors))
 
 
 def read_currencies(table: Mapping[str, object]) -> dict[str, Decimal]:
@@ -186,11 +185,11 @@ def _check_keys(where: str, table: Mapping[str, object], known: tuple[str, ...])
 
 def _read_rate(where: str, value: object, unit: Decimal) -> int:
     """A rate in nano-dollars, from a price in a currency of which one unit costs ``unit`` US dollars."""
-    price = _read_decimal(value)
-    if price is None or price < 0 or price > _MAX_USD_PER_MTOK / unit:
+    price, most = _read_decimal(value), _MAX_USD_PER_MTOK / unit
+    if price is None or not 0 <= price <= most:
+        what = "US dollars" if unit == 1 else "units of its currency"
         raise ConfigError(
-            f"{where} = {_show(value)}: must be US dollars (or its currency's unit) per million tokens, from 0 to "
-            f"{_MAX_USD_PER_MTOK} dollars, for example 8.00"
+            f"{where} = {_show(value)}: must be {what} per million tokens, from 0 to {int(most)}, for example 8.00"
         )
     return to_nano(price * unit)
 
@@ -207,7 +206,10 @@ def _read_decimal(value: object) -> Decimal | None:
 
 
 def _show(value: object) -> str:
-    return f"{value!s:.40}" if isinstance(value, (Decimal, date)) else f"{value!r:.40}"
+    if isinstance(value, (Decimal, date)):
+        return f"{value!s:.40}"
+    # a whole number may have more digits than Python writes out
+    return f"{Decimal(value)!s:.40}" if type(value) is int else f"{value!r:.40}"
 
 
 def _is_table(value: object) -> TypeGuard[Mapping[str, Any]]:

@@ -205,12 +205,12 @@ def test_size_bounds_the_bytes_of_the_text_however_it_is_normalised(texts, descr
 # --- what comes back, whole
 
 
-def expect(text, tool_calls, reason, usage, response_id):
-    return Reply(Message.assistant(text, tool_calls), usage, reason, response_id)
+def expect(text, tool_calls, reason, usage, response_id, *tier):
+    return Reply(Message.assistant(text, tool_calls), usage, reason, response_id, *tier)
 
 
 GOLDEN = {
-    "openai_answer": expect("The order is confirmed: 4711 → “ready”.", (), "stop", Usage(1206, 12, 1024), "chatcmpl-A1"),
+    "openai_answer": expect("The order is confirmed: 4711 → “ready”.", (), "stop", Usage(1206, 12, 1024), "chatcmpl-A1", "default"),
     "openai_tool_calls": expect(
         "Both at once.",
         (ToolCall("call_a", "add", '{"a": 1, "b": 2}'), ToolCall("call_b", "search_orders", '{"customer_id":"C-20031"}')),
@@ -317,7 +317,7 @@ async def test_a_reply_that_cannot_be_used_counts_as_sent(http, raw, write_answe
 
 
 STREAMS = {
-    "openai_answer.sse": expect('The sum is "3 €"\n\\.', (), "stop", Usage(19, 8, 16), "chatcmpl-S1"),
+    "openai_answer.sse": expect('The sum is "3 €"\n\\.', (), "stop", Usage(19, 8, 16), "chatcmpl-S1", "default"),
     "openai_tool_calls.sse": expect(
         "",
         (ToolCall("call_a", "add", '{"a": 1, "b": 2} '), ToolCall("call_b", "search_orders", "{}")),
