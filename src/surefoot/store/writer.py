@@ -16,6 +16,7 @@ from surefoot.clock import Clock
 from surefoot.errors import RunLost, StoreError, SurefootError
 from surefoot.store.database import explain, explaining
 from surefoot.store.group import FAULTS_OF_ONE, Failures, Group
+from surefoot.store.handover import Handover, Work
 from surefoot.store.statements import (
     CHUNK_BYTES,
     CHUNK_ROWS,
@@ -38,16 +39,12 @@ RENEWALS: Final = 3
 
 _log = logging.getLogger(__name__)
 
-
 _CONSTRAINTS: Final = {
     "NOT NULL constraint failed: records.run": "this worker does not hold the run's lease any more",
     "UNIQUE constraint failed: records.run, records.seq": "that number is there; another worker goes on",
     "UNIQUE constraint failed: runs.run_id": "there is a run of that id",
 }
 """What it means when SQLite says so."""
-
-Work = Callable[[], Any]
-Handed = Group | tuple[Work, "asyncio.Future[Any]"]
 
 
 class Writer:
@@ -85,7 +82,7 @@ class Writer:
         self._deliver = deliver
         self._lease_s = lease_s
         self._loop = asyncio.get_running_loop()
-        self._handed: queue.SimpleQueue[Handed] = queue.SimpleQueue()
+        self._handed = Handover(deliver)
         self._insert_runs = ManyRows(RUN_WIDTH, INSERT_RUNS)
         self._insert_leases = ManyRows(1, INSERT_LEASES)
         self._insert_records = ManyRows(RECORD_WIDTH, INSERT_RECORDS)
@@ -163,6 +160,17 @@ class Writer:
 
     def _main(self, opened: asyncio.Future[None]) -> None:
         try:
+            self._serve(opened)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, nobody may wait for this thread any more
+            _log.critical("%s: the thread that writes has died", self._path, exc_info=True)
+            why = f"{self._path}: nothing more can be written, the writer has died ({type(error).__name__}: {error})"
+            self._post(_settle, opened, None, StoreError(why))
+            self._post(self._handed.shut, why)
+            with contextlib.suppress(AttributeError, sqlite3.Error):  # there may be none yet
+                self._connection.close()
+
+    def _serve(self, opened: asyncio.Future[None]) -> None:
+        try:
             self._open()
         except Exception as error:  # noqa: BLE001 - whoever opens the store gets it
             self._post(_settle, opened, None, error)
@@ -184,7 +192,7 @@ class Writer:
                 self._post(self._deliver, item, self._write(item))
             elif item is not None:
                 self._do(*item)
-            del item  # or an idle thread would keep the last group alive
+            item = self._handed.taken = None  # or an idle thread would keep the last group alive
 
     def _post(self, callback: Callable[..., object], *arguments: object) -> None:
         try:  # not suppress(): it costs 3,000 instructions
@@ -335,9 +343,7 @@ class Writer:
 
 
 def _settle(future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(outcome)
-    else:
+    if error is not None and not future.done():
         future.set_exception(error)
+    elif not future.done():
+        future.set_result(outcome)
