@@ -23,6 +23,7 @@ from surefoot.sessions import SessionLocks, continue_from
 from surefoot.store.base import RunRow, Store
 from surefoot.store.sqlite import SqliteStore
 from surefoot.threads import ToolThreads
+from surefoot.tool_calls import check_turn
 from surefoot.types import Message
 
 TOOL_THREADS: Final = 32
@@ -102,7 +103,8 @@ class Runtime:
             agent: The agent.
             question: What the user asks.
             user: Whose run it is.
-            session: A conversation to continue or to begin, "" for none. One run of a session at a time; others wait.
+            session: A conversation to continue or to begin, "" for none. One run of a session at a time; others wait,
+                but inside a tool of a run of the same session, which would wait for itself, it is a `ConfigError`.
             deps: Given to tools as ``ctx.deps``.
             limits: Instead of the agent's.
 
@@ -176,6 +178,7 @@ class Runtime:
         async with AsyncExitStack() as stack:
             history: tuple[Message, ...] = ()
             if caller.session:  # first of all: what is awaited before may change the order of arrival
+                check_turn(caller, self._live)
                 await stack.enter_async_context(self._sessions.turn(caller.user, caller.session))
                 self._check_open(desk)
                 history = await self._history(caller.user, caller.session)
