@@ -140,7 +140,8 @@ class Agent(Generic[OutputT]):
         """The same agent on another model."""
         values: dict[str, Any] = {field: getattr(self, field) for field in self.__slots__ if field[0] != "_"}
         values["tools"] = [self.toolbox.find(spec.name) for spec in values.pop("toolbox").specs]
-        return cast("Agent[OutputT]", Agent(**values | {"model": model, "protocol": protocol}))
+        values |= {"model": model, "protocol": protocol}
+        return cast("Agent[OutputT]", Agent(**values))
 
     def run_sync(self, question: str, *, user: str = "", session: str = "", deps: object = None) -> RunResult[OutputT]:
         """Run once and wait, for a script or a notebook; see `surefoot.Runtime.run`."""

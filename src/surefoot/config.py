@@ -239,7 +239,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _find_fault(table: dict[str, Any]) -> str:
     """What is wrong with a provider, with its name, which the conversion of all settings shows as ``[...]``."""
     providers: Any = table.get("providers")
-    for name, provider in providers.items() if isinstance(providers, dict) else ():
+    for name, provider in cast("dict[str, Any]", providers).items() if isinstance(providers, dict) else ():
         try:
             msgspec.convert(provider, Provider)
         except msgspec.ValidationError as error:

@@ -264,7 +264,9 @@ class ModelCall:
         """Settle an attempt that nobody waits for any more: in full, unless it was never sent or has its reply."""
         if self._hold is not None and self.reply is not None:
             self.settle()
-        if self._hold is not None:
+        if self._hold is not None and self._hold.number not in self._run.state.holds:
+            self._run.account.undo(self._hold)  # nobody was asked: it is in no journal
+        elif self._hold is not None:
             self._fail(code, message, sent=self._is_sent, delay=None)
         elif self._untold is not None:
             self.tell_reply(joins=False)

@@ -24,10 +24,11 @@ from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
 from surefoot.models.base import Model
 from surefoot.protocol.base import Protocol, Stage
+from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row, mend
 from surefoot.store.base import Store
 from surefoot.threads import ToolThreads
-from surefoot.tools import RunContext, Toolbox
+from surefoot.tools import Toolbox
 from surefoot.types import Message, ToolSpec
 
 REPEAT_MESSAGES: Final = 16

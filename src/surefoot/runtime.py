@@ -103,7 +103,8 @@ class Runtime:
             agent: The agent.
             question: What the user asks.
             user: Whose run it is.
-            session: A conversation to continue or to begin, "" for none. One run of a session at a time; others wait.
+            session: A conversation to continue or to begin, "" for none. One run of a session at a time; others wait,
+                but inside a tool of a run of the same session, which would wait for itself, it is a `ConfigError`.
             tenant: The customer that the user belongs to, "" for none; see docs/budgets.md.
             deps: Given to tools as ``ctx.deps``.
             limits: Instead of the agent's.

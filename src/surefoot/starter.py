@@ -21,6 +21,7 @@ from surefoot.run import Caller, Compiled, Desk, Run
 from surefoot.run_row import mend
 from surefoot.sessions import SessionLocks, continue_from
 from surefoot.store.base import Store
+from surefoot.tool_calls import check_turn
 from surefoot.types import Message
 
 MAX_DEPTH: Final = 5
@@ -65,6 +66,7 @@ class Starter:
         async with AsyncExitStack() as stack:
             history: tuple[Message, ...] = ()
             if caller.session:  # first of all: what is awaited before may change the order of arrival
+                check_turn(caller, self.live)
                 await stack.enter_async_context(self._sessions.turn(caller.tenant, caller.user, caller.session))
                 self._check_open(desk)
                 history = await self._history(caller)

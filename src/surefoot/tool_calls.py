@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Final
 
 from msgspec.json import encode as encode_json
@@ -10,8 +12,9 @@ from msgspec.structs import replace
 
 from surefoot.budget.posting import Claim
 from surefoot.budget.tokens import byte_bound
+from surefoot.errors import ConfigError
 from surefoot.journal.events import ToolFinished, ToolIntended
-from surefoot.run import Run
+from surefoot.run import Caller, Run
 from surefoot.tools import Prepared
 from surefoot.types import SYSTEM_LABEL, ToolCall, ToolResult
 
@@ -21,6 +24,32 @@ _FRAMING_BYTES: Final = 200
 """What stands around a result in a prompt beside the id of its call: role, name of the tool, a note on what was cut."""
 _MOST_BYTES: Final = 6
 """Of an ASCII character in JSON: a control character becomes ``\\u001f``."""
+
+_ENCLOSING: Final[ContextVar[tuple[str, ...]]] = ContextVar("surefoot_enclosing_runs", default=())
+"""Ids of the runs inside whose tools the code runs, in the tasks and threads that it begins as well."""
+
+
+def check_turn(caller: Caller, live: Mapping[str, Run]) -> None:
+    """Refuse a run that would wait for the end of a run which waits for it.
+
+    Args:
+        caller: Whose run is to begin, and in which session.
+        live: The runs that have not ended, by id.
+
+    Raises:
+        ConfigError: It is begun inside a tool of a run of its own session, or by a task or thread which that began.
+    """
+    for run_id in _ENCLOSING.get():
+        outer = live.get(run_id)
+        if outer is not None and _conversation(outer.caller) == _conversation(caller):
+            raise ConfigError(
+                f"session {caller.session!r}: run {run_id} holds it until this tool ends, and a run that the tool "
+                "begins in it would wait for that: give the inner run another session, or none"
+            )
+
+
+def _conversation(caller: Caller) -> tuple[str, str, str]:
+    return caller.tenant, caller.user, caller.session
 
 
 async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> None:
@@ -88,7 +117,12 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         context = run.context
         if prepared.tool.takes_context:
             context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
-        result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
+        outer = _ENCLOSING.get()
+        _ENCLOSING.set((*outer, run.run_id))
+        try:
+            result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
+        finally:
+            _ENCLOSING.set(outer)
     else:
         result = prepared
     content, cut_bytes = result.content, result.cut_bytes

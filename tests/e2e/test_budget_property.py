@@ -270,7 +270,7 @@ class Caller:
             assert self.task is not None
             self.task.cancel()
         elif (run_id := self.find_run()) is not None:
-            run = self.bench.runtime._live.get(run_id)
+            run = self.bench.runtime._starter.live.get(run_id)
             if run is not None:
                 run.cancel()
 

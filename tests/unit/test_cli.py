@@ -315,7 +315,7 @@ def test_what_is_piped_is_no_wider_than_a_log(surefoot):
     listed = surefoot("runs")[1].splitlines()
     told = surefoot("show", "last")[1].splitlines()
     asked = plain(question)
-    assert shown[0].rstrip() == asked
+    assert asked in [plain(line) for line in shown]
     assert asked in [plain(line) for line in told]
     assert max(len(line.rstrip()) for line in (*shown, *told) if plain(line) != asked) <= 100
     assert 100 < len(listed[1].rstrip()) <= 120
