@@ -150,6 +150,17 @@ async def test_the_reported_service_tier_is_charged_and_journaled(tmp_path, tier
         assert asked.prices == snapshot.digest
 
 
+async def test_a_tier_that_is_asked_for_is_sent_and_held_for_and_where_no_tier_is_told_the_dearer_is_charged(tmp_path):
+    async with FakeProvider([say("Hi.")], api_key="") as provider:
+        own = Provider(provider.base_url, needs_key=False, service_tier="priority", tier_factors={"priority": 3})
+        async with open_bench(tmp_path, prices={"m": 1}, providers={"fake": own}) as bench:
+            await bench.run(Agent("fake:m"))
+            ((asked, ended),) = await attempts(bench)
+            assert b'"service_tier":"priority"' in provider.requests[0].body
+            assert asked.hold_nano == 3_000 * asked.hold_tokens
+            assert ended.nano == 3_000 * ended.tokens
+
+
 async def test_the_prices_of_a_run_are_those_of_its_day(tmp_path):
     dated = [{"input": 1, "output": 1}, {"since": date(2999, 1, 1), "input": 9, "output": 9}]
     async with open_bench(tmp_path, prices={"model": dated}) as bench:

@@ -191,7 +191,7 @@ def _read_rate(where: str, value: object, unit: Decimal) -> int:
         raise ConfigError(
             f"{where} = {_show(value)}: must be {what} per million tokens, from 0 to {int(most)}, for example 8.00"
         )
-    return to_nano(price * unit)
+    return to_nano(price, unit)
 
 
 def _read_decimal(value: object) -> Decimal | None:

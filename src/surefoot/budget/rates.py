@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from functools import cached_property
 from hashlib import sha256
 from typing import Final
@@ -17,6 +17,8 @@ from surefoot.errors import StoreError
 from surefoot.types import NANO_PER_USD, Usage
 
 _PER_RATE: Final = 1_000_000  # a rate is for this many tokens
+_EXACT: Final = Context(prec=100, rounding=ROUND_CEILING)  # a program around us may have set a coarser one
+_ONE: Final = Decimal(1)
 
 KINDS: Final = (
     "input", "output", "cache_read", "cache_write", "cache_write_1h", "audio_input", "audio_output", "reasoning",
@@ -200,7 +202,7 @@ def multiply(rates: Rates, factor: Decimal) -> Rates:
         tiers=tuple([multiply(tier, factor) for tier in rates.tiers]),
         services=(),
         asked="",
-        **{kind: None if rate is None else round_up(rate * factor) for kind, rate in changed.items()},
+        **{kind: None if rate is None else round_up(rate, factor) for kind, rate in changed.items()},
     )
 
 
@@ -219,11 +221,11 @@ def read_rates(snapshot: Raw) -> Rates | None:
 _decoder: Final[Decoder[Rates | None]] = Decoder(Rates | None)
 
 
-def to_nano(usd_per_mtok: Decimal) -> int:
-    """A rate in nano-dollars, rounded up."""
-    return round_up(usd_per_mtok * NANO_PER_USD)
+def to_nano(price_per_mtok: Decimal, unit: Decimal = _ONE) -> int:
+    """A rate in nano-dollars, rounded up, from a price in a currency of which one unit costs ``unit`` US dollars."""
+    return round_up(_EXACT.multiply(price_per_mtok, NANO_PER_USD), unit)
 
 
-def round_up(rate: Decimal) -> int:
-    """The next whole number."""
-    return int(rate.to_integral_value(ROUND_CEILING))
+def round_up(rate: Decimal | int, factor: Decimal) -> int:
+    """The product as the next whole number."""
+    return int(_EXACT.multiply(Decimal(rate), factor).to_integral_value(ROUND_CEILING))

@@ -2,7 +2,7 @@
 
 import tomllib
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 
 import pytest
@@ -184,6 +184,17 @@ def test_a_converted_price_is_never_less_than_exact(unit, price):
     known = price_list({"m": {"input": str(price), "output": 0, "currency": "X"}}, currencies={"X": str(unit)})
     exact = price * unit * 10**9
     assert exact <= known.resolve("acme", "m").input < exact + 1
+
+
+def test_a_coarse_decimal_context_of_the_program_around_changes_nothing():
+    def look_up():
+        table = {"input": "1.23456789", "output": "0.000000001", "currency": "CNY"}
+        return price_list({"m": table}, currencies={"CNY": "0.1400001"}).resolve("acme", "m")
+
+    with localcontext(prec=2):
+        coarse = look_up()
+    assert coarse == look_up()
+    assert coarse.input == 172_839_629
 
 
 def test_large_numbers_of_a_small_unit_are_prices_too():
