@@ -22,8 +22,9 @@ from surefoot.budget.limits import Limits, read_limits
 from surefoot.budget.prices import open_prices
 from surefoot.budget.rates import KINDS
 from surefoot.budget.report import BudgetReport
-from surefoot.config import _OVERRIDES, KNOWN_PROVIDERS, Provider, Settings, load_settings
+from surefoot.config import _OVERRIDES, Settings, load_settings
 from surefoot.journal.events import RunEvent
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.result import RunResult
 from surefoot.testing import FakeProvider, call, say
 

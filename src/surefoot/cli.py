@@ -27,11 +27,12 @@ from surefoot.budget.limits import Limits, read_limits
 from surefoot.clock import SystemClock
 from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end
 from surefoot.commands.prices import prices
-from surefoot.config import KNOWN_PROVIDERS, Provider, Settings
+from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, SurefootError
 from surefoot.journal.events import JournalEvent, RunFinished
 from surefoot.models.registry import split_model
 from surefoot.narrator import plain
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.runtime import Runtime
 from surefoot.store.base import RunRow
 from surefoot.terminal import RunView, explain_no_runs, open_console, readable, runs_table, timeline

@@ -1,6 +1,4 @@
-"""Every error that Surefoot raises, in one tree.
-
-::
+"""Every error that Surefoot raises, in one tree (cancellation passes through, after the open hold is settled)::
 
     SurefootError
     ├── ConfigError            a setting, limit, price or tool definition is wrong
@@ -16,8 +14,6 @@
     ├── OutputInvalid          the final answer never matched ``Agent(output=...)``
     ├── StoreError             the database cannot be read or written
     └── RunLost                another worker owns this run now
-
-Cancellation is not an error of ours: ``asyncio.CancelledError`` passes through after the open hold is settled.
 """
 
 from __future__ import annotations

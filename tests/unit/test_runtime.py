@@ -13,7 +13,7 @@ from tests.unit.audit import open_bench
 
 from surefoot import UNLIMITED, Agent, Limits, RunContext, Runtime, tool
 from surefoot.clock import SystemClock
-from surefoot.config import Provider, Settings, StoreSettings
+from surefoot.config import Settings, StoreSettings
 from surefoot.errors import (
     BudgetExceeded,
     ConfigError,
@@ -24,6 +24,7 @@ from surefoot.errors import (
 )
 from surefoot.journal.events import ModelRequested, RunFinished, RunStarted, TextDelta
 from surefoot.journal.fold import fold
+from surefoot.providers import Provider
 from surefoot.runtime import run_sync
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import FakeProvider, ScriptedModel, call, calls, hang, say, status

@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from surefoot.budget.rates import KINDS, STANDARD_SERVICES, Rates, flat_rates, multiply, to_nano
-from surefoot.config import Provider
 from surefoot.errors import ConfigError
+from surefoot.providers import Provider
 
 _MAX_USD_PER_MTOK: Final = Decimal(1_000_000)  # dearer is a slip of the unit, and must not overflow a database column
 _MAX_USD_PER_UNIT: Final = Decimal(1_000_000)

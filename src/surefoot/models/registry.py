@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from surefoot.config import KNOWN_PROVIDERS, Provider, Secret, Settings, read_key
+from surefoot.config import Secret, Settings, read_key
 from surefoot.errors import ConfigError, NotFound
 from surefoot.models.base import Model, ModelProfile
 from surefoot.models.http import HttpClient
 from surefoot.models.openai_chat import OpenAIChat
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 
 MAX_MODELS: Final = 256
 """Models kept; the one made longest ago makes room."""

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from surefoot.budget.overrides import Terms, read_terms
 from surefoot.budget.prices import PriceList, name_setting, open_prices
 from surefoot.budget.rates import KINDS, dearest_rates
-from surefoot.config import Provider, Settings
+from surefoot.config import Settings
 from surefoot.errors import ConfigError
+from surefoot.providers import Provider
 
 TODAY = datetime(2026, 10, 1, 12, tzinfo=UTC)
 ARTICLE = Path(__file__).parents[3] / "examples" / "article-prices.toml"

@@ -2,12 +2,13 @@
 
 import pytest
 
-from surefoot.config import KNOWN_PROVIDERS, Provider, Settings
+from surefoot.config import Settings
 from surefoot.errors import ConfigError, ModelRefused, NotFound
 from surefoot.models.anthropic import Anthropic
 from surefoot.models.base import ModelProfile, Options
 from surefoot.models.openai_chat import OpenAIChat
 from surefoot.models.registry import MAX_MODELS, Models, split_model
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.testing import FakeProvider, status
 from surefoot.types import Message
 
