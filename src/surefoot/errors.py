@@ -1,4 +1,6 @@
-"""Every error that Surefoot raises, in one tree (cancellation passes through, after the open hold is settled)::
+"""Every error that Surefoot raises, in one tree; cancellation is none of ours and passes through.
+
+::
 
     SurefootError
     ├── ConfigError            a setting, limit, price or tool definition is wrong
@@ -64,8 +66,7 @@ class BudgetExceeded(SurefootError):
 
     Attributes:
         limit: ``tokens``, ``usd``, ``steps``, ``model_calls``, ``tool_calls``, ``seconds`` or ``frozen``.
-        account: The account above the run whose limit it is, "" for the run's own.
-        resets_at: Wall time, seconds, at which that account has room again; None if it never does by itself.
+        account: The account above the run whose limit it is, "" for its own; it has room again at ``resets_at``.
     """
 
     code = "budget"
