@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from surefoot.budget.accounts import AMOUNTS, Amounts, Period, Rule, RuleBook, make_payers, split_account, to_table
+from surefoot.budget.accounts import AMOUNTS, Amounts, Period, Rule, RuleBook, make_payers, name_parts, split_account, to_table
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import Balance, RuleChange, UnknownHold
 from surefoot.budget.windows import FOREVER
@@ -99,7 +99,8 @@ class SqliteAccounts:
 
     async def balances(self, accounts: Sequence[str] | None = None) -> list[Balance]:
         """See `Accounts.balances`."""
-        now, book = self._clock.now(), self.book
+        book = await self._do(lambda books: books[1].book)  # as it is now, whoever changed it
+        now = self._clock.now()
         if accounts is None:
             rows = await self._reader.read(f"{_BALANCES} ORDER BY window", now, now)
         else:
@@ -205,7 +206,7 @@ def _make_balance(row: tuple[Any, ...], book: RuleBook) -> Balance | None:
         period=period,
         starts_at=float(starts_at),
         ends_at=float("inf") if ends_at >= FOREVER else float(ends_at),
-        zone=book.zone(split_account(account).tenant).key,
+        zone=book.zone(name_parts(account)[0]).key,
         limits=limits or Amounts(*[INFINITE] * len(AMOUNTS)),
         spent=Amounts(*figures[:5]),
         reserved_tokens=figures[5],

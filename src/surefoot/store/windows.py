@@ -8,7 +8,7 @@ from typing import Final, cast
 
 from msgspec import Struct
 
-from surefoot.budget.accounts import Amounts, Payers, Period, RuleBook, split_account
+from surefoot.budget.accounts import Amounts, Payers, Period, RuleBook, name_parts
 from surefoot.budget.windows import FOREVER, find_window
 from surefoot.store.statements import ManyRows
 
@@ -117,8 +117,8 @@ class Windows:
             self.forget()
         begin, end = 0, FOREVER
         windows: list[Window] = []
-        zone = book.zone(payers.tenant)
         for account in payers.chain:
+            zone = book.zone(name_parts(account)[0])  # all tenants share the days of ``global``
             for period, limits in book.limits_of(account):
                 if period != "run":
                     bounds = find_window(period, now, zone)
@@ -159,10 +159,8 @@ class Windows:
 
     def _begin(self, account: str, period: Period, bounds: Bounds, limits: Amounts) -> Window:
         """A new window, with what finished runs have spent in it before anybody set a limit."""
-        of = split_account(account)
-        kind = account.partition(":")[0]
-        names = {"tenant": (of.tenant,), "user": (of.tenant, of.user), "session": (of.tenant, of.user, of.session)}
-        row = self._cursor.execute(_SPENT_BEFORE + _OF_ACCOUNT[kind], (bounds[0], *names.get(kind, ())))
+        which = _OF_ACCOUNT[account.partition(":")[0]]
+        row = self._cursor.execute(_SPENT_BEFORE + which, (bounds[0], *name_parts(account)[: which.count("?")]))
         tokens, nano, steps, calls, tool_calls = row.fetchone()
         values = (
             tokens, 0, 0, max(limits.tokens, tokens), nano, 0, 0, max(limits.nano, nano), steps,
