@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule
 
+from surefoot.budget.accounts import Rule
 from surefoot.clock import Clock, SystemClock
 from surefoot.errors import NotFound, RunLost, StoreError
 from surefoot.store.base import RunRow, Store
@@ -43,9 +45,10 @@ class Database:
         self._open = AsyncExitStack()
         self.clock = HandClock()
 
-    async def worker(self) -> Store:
-        """A new worker; closed at the end of the test."""
+    async def worker(self, rules: Sequence[Rule] = (), zones: Mapping[str, ZoneInfo] | None = None) -> Store:
+        """A new worker, with limits of its settings; closed at the end of the test."""
         store = self._make_store(self.clock, LEASE_S)
+        store.accounts.declare(rules, zones or {})
         await store.open()
         self._open.push_async_callback(store.close)
         return store
