@@ -32,7 +32,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.unit.store.conformance import LEASE_S, HandClock, MakeStore, finished, row
+from tests.unit.store.conformance import LEASE_S, HandClock, MakeStore, finished, row, settled
 
 from surefoot.budget.accounts import AMOUNTS, Amounts, Payers, Period, make_payers
 from surefoot.budget.limits import INFINITE
@@ -477,6 +477,7 @@ class LedgerMachine(RuleBasedStateMachine):
             for run in actor.runs:
                 run.expires = now + LEASE_S
             self.model.charge_lost(actor)
+            self.wait_for(settled(actor.store))
 
     def start_worker(self) -> ModelWorker:
         store = self.make_store(self.clock, LEASE_S)
