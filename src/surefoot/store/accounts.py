@@ -10,7 +10,17 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from surefoot.budget.accounts import AMOUNTS, Amounts, Period, Rule, RuleBook, make_payers, name_parts, split_account, to_table
+from surefoot.budget.accounts import (
+    AMOUNTS,
+    Amounts,
+    Period,
+    Rule,
+    RuleBook,
+    make_payers,
+    name_parts,
+    split_account,
+    to_table,
+)
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import Balance, RuleChange, UnknownHold
 from surefoot.budget.windows import FOREVER

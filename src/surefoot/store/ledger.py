@@ -122,7 +122,9 @@ class Ledger:
         self.book = RuleBook(self._declared, stored, {**self._declared_zones, **zones})
         self.frozen = {account for (account,) in execute("SELECT account FROM freezes")}
         self._windows.forget()
-        if self._open:  # a hold of ours that was charged as lost may have been refunded since: there is nothing to settle
+        if (
+            self._open
+        ):  # a hold of ours that was charged as lost may have been refunded since: there is nothing to settle
             found = execute("SELECT hold FROM holds WHERE hold BETWEEN ? AND ?", (self._first_hold, self._last_hold))
             kept = {hold for (hold,) in found}
             for key, held in [item for item in self._open.items() if item[1].hold not in kept]:

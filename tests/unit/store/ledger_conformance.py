@@ -19,7 +19,7 @@ from surefoot.store.base import Store
 ACME = make_payers("acme", "u1", "s1")
 LEVELS = ("global", "tenant:acme", "user:acme/u1", "session:acme/u1/s1")
 FIELDS = dict(zip(AMOUNTS, Amounts.__struct_fields__, strict=True))
-MINUTE_S, HOUR_S, DAY_S = 60.0, 3_600.0, 86_400.0
+HOUR_S, DAY_S = 3_600.0, 86_400.0
 
 
 class Caller:
@@ -31,7 +31,12 @@ class Caller:
 
     def fields(self) -> dict[str, object]:
         payers = self.payers
-        return {"tenant": payers.tenant, "user": payers.user, "session": payers.session, "started_at": self._clock.now()}
+        return {
+            "tenant": payers.tenant,
+            "user": payers.user,
+            "session": payers.session,
+            "started_at": self._clock.now(),
+        }
 
     def claim_of(self, hold: int, amounts: dict[str, int]) -> Claim:
         return Claim(self.payers, hold, **{FIELDS[name]: value for name, value in amounts.items()}, prices="p1")
@@ -338,9 +343,24 @@ class LedgerConformance:
         await run.settle(1, 5)
         assert await tokens(other) == (35, 0, 0)
 
+    async def test_what_fails_beside_a_settlement_does_not_change_it(self, database: Database):
+        store = await database.worker()
+        await limit(store, "user:acme/u1", tokens=100)
+        run, bad = [await Caller(database, store, f"run_{number}").begin() for number in (1, 2)]
+        assert await run.claim(1, tokens=60) is None
+        assert await bad.claim(1, tokens=40) is None
+        settling = store.append("run_1", run.seq, b"1", Posting(Settlement(1, 6, 0)))
+        failing = store.append("run_2", 0, b"again", Posting(Settlement(1, 1, 0)))
+        await settling
+        with pytest.raises(RunLost):
+            await failing
+        assert await tokens(store) == (6, 40, 0)
+
     # More than was held
 
-    async def test_what_was_charged_beyond_the_hold_is_overrun_and_freezes_the_nearest_account(self, database: Database):
+    async def test_what_was_charged_beyond_the_hold_is_overrun_and_freezes_the_nearest_account(
+        self, database: Database
+    ):
         store, other = await database.worker(), await database.worker()
         for level in LEVELS[:-1]:
             await limit(store, level, tokens=100, usd=100)
@@ -348,6 +368,8 @@ class LedgerConformance:
         others = await Caller(database, other, "run_2", make_payers("acme", "u2", "")).begin()
         assert await run.claim(1, tokens=50, usd=50) is None
         assert await run.claim(2, tokens=10, usd=10) is None
+        assert await others.claim(1, tokens=5) is None
+        await others.settle(1)
         await run.settle(1, 70, 20)
         for level in LEVELS[:-1]:
             found = await books(store, level)
@@ -359,7 +381,7 @@ class LedgerConformance:
             assert (refusal.account, refusal.limit, refusal.resets_at) == ("user:acme/u1", "frozen", None)
             assert "budget acknowledge user:acme/u1" in refusal.message
             assert "user:acme/u1" in store_of.accounts.book.accounts()
-        assert await others.claim(1, tokens=5) is None
+        assert await others.claim(2, tokens=5) is None
         await run.settle(2, 11, 12)
         assert not await other.accounts.acknowledge("tenant:acme")
         assert await other.accounts.acknowledge("user:acme/u1", by="ann")
@@ -450,6 +472,19 @@ class LedgerConformance:
         assert await tokens(first) == (0, 50, 0)
         await run.settle(1, 5)
         assert await tokens(first) == (5, 0, 0)
+
+    async def test_a_clock_that_is_set_forward_makes_nobody_lost(self, database: Database):
+        """Leases are renewed by the monotonic clock: for a moment all seem to have run out."""
+        database.clock.monotonic = lambda: 0.0
+        store = await database.worker()
+        await limit(store, "user:acme/u1", tokens=100)
+        run = await Caller(database, store).begin()
+        assert await run.claim(1, tokens=50) is None
+        database.clock.move(DAY_S)
+        assert await store.accounts.charge_lost() == 0
+        assert await tokens(store) == (0, 50, 0)
+        await run.settle(1, 5)
+        assert await tokens(store) == (5, 0, 0)
 
     async def test_a_slow_worker_gets_the_difference_back_once(self, database: Database):
         slow, other = await database.worker(), await database.worker()
@@ -684,8 +719,13 @@ class LedgerConformance:
         await (await Caller(database, store, "run_old").begin()).finish(**spent)
         database.clock.now_s = instant("UTC", 2026, 5, 6, 0, 0)
         for at, payers in enumerate(
-            [make_payers("acme", "u1", "s1"), make_payers("acme", "u1", "s2"), make_payers("acme", "u2", "s1"),
-             make_payers("", "u1", "s1"), make_payers("bob", "u1", "s1")]  # fmt: skip
+            [
+                make_payers("acme", "u1", "s1"),
+                make_payers("acme", "u1", "s2"),
+                make_payers("acme", "u2", "s1"),
+                make_payers("", "u1", "s1"),
+                make_payers("bob", "u1", "s1"),
+            ]
         ):
             run = await Caller(database, store, f"run_{at}", payers).begin()
             await run.finish(**spent, parent="run_0" if at else "")
@@ -761,7 +801,7 @@ class LedgerConformance:
         ],
     )  # fmt: skip
     async def test_a_hold_is_settled_in_the_window_that_it_was_taken_in(
-        self, database: Database, zone: str, period: str, before: tuple[int, ...], after: tuple[int, ...],
+        self, database: Database, zone: str, period: str, *, before: tuple[int, ...], after: tuple[int, ...],
         starts: tuple[int, ...], ends: tuple[int, ...],
     ):  # fmt: skip
         """Before and after a boundary; the hold counts where it was taken, and the new window begins with nothing."""

@@ -333,7 +333,7 @@ class LedgerMachine(RuleBasedStateMachine):
         worker=workers, at=some, number=some, cost=st.one_of(st.none(), st.integers(0, 60)), usd=st.integers(0, 8),
         times=st.integers(1, 2),
     )  # fmt: skip
-    def settle(self, worker: int, at: int, number: int, cost: int | None, usd: int, times: int) -> None:
+    def settle(self, worker: int, at: int, number: int, cost: int | None, *, usd: int, times: int) -> None:
         """A hold of any age: perhaps settled before, charged as lost, or refunded."""
         actor = self.awake(worker)
         if not actor.runs:
