@@ -203,7 +203,7 @@ def unbounded(node: ast.AST) -> bool:
     )
 
 
-LIMITED_ELSEWHERE = {"store/writer.py"}  # SqliteStore limits what it hands over, in records and bytes
+LIMITED_ELSEWHERE = {"store/handover.py"}  # SqliteStore limits what it hands over, in records and bytes
 
 
 def test_every_queue_has_a_limit() -> None:

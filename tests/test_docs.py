@@ -19,9 +19,12 @@ import pytest
 
 from surefoot import cli, errors
 from surefoot.budget.limits import Limits, read_limits
+from surefoot.budget.prices import open_prices
+from surefoot.budget.rates import KINDS
 from surefoot.budget.report import BudgetReport
-from surefoot.config import _OVERRIDES, KNOWN_PROVIDERS, Provider, Settings, load_settings
+from surefoot.config import _OVERRIDES, Settings, load_settings
 from surefoot.journal.events import RunEvent
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.result import RunResult
 from surefoot.testing import FakeProvider, call, say
 
@@ -91,7 +94,7 @@ def test_toml_blocks_are_settings(page, tmp_path):
     for number, body in enumerate(blocks(page, "toml")):
         path = tmp_path / f"{number}.toml"
         path.write_text(body)
-        load_settings(path)
+        open_prices(load_settings(path), lambda: 0.0)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -113,7 +116,8 @@ def setting_names(kind=Settings, prefix=""):
         elif field.name == "providers":
             yield from (f"providers.NAME.{inner.name}" for inner in msgspec.structs.fields(Provider))
         else:
-            yield {"prices": "prices.NAME", "limits": "limits.*"}.get(f"{prefix}{field.name}", f"{prefix}{field.name}")
+            tables = {"prices": "prices.NAME", "currencies": "currencies.NAME", "limits": "limits.*"}
+            yield tables.get(f"{prefix}{field.name}", f"{prefix}{field.name}")
 
 
 def test_every_setting_has_a_line():
@@ -127,7 +131,8 @@ def test_every_setting_has_a_line():
 def test_the_commented_settings_file_names_every_setting_and_is_right_when_uncommented(tmp_path):
     text = (ROOT / "src/surefoot/scaffold/surefoot.toml").read_text()
     missing = [name for name in setting_names() if name.rpartition(".")[2] not in text and name != "model"]
-    assert [name for name in missing if name not in ("prices.NAME", "limits.*", "local.cache", "local.url")] == []
+    tables = ("prices.NAME", "currencies.NAME", "limits.*", "local.cache", "local.url")
+    assert [name for name in missing if name not in tables] == []
     path = tmp_path / "surefoot.toml"
     path.write_text(re.sub(r"^# (?=[\w\"\[]+.* = |\[)", "", text, flags=re.MULTILINE))
     settings = load_settings(path)
@@ -135,7 +140,8 @@ def test_the_commented_settings_file_names_every_setting_and_is_right_when_uncom
     assert (shown.wire, shown.protocol, shown.max_output_tokens) == ("openai", "native", 1024)
     assert (shown.needs_key, shown.trusts_usage, shown.free) == (True, False, True)
     assert read_limits(settings.limits, "") == Limits()
-    given = {"providers": settings.providers, "prices": settings.prices, "limits": settings.limits}
+    open_prices(settings, lambda: 0.0)
+    given = {name: getattr(settings, name) for name in ("providers", "prices", "currencies", "limits")}
     assert settings == Settings(**given)  # what is commented out is the default
     path.write_text(text)
     assert load_settings(path) == Settings()
@@ -159,6 +165,10 @@ def test_every_limit_has_a_line_with_its_default():
     defaults = {**Limits().to_table(), "usd": '"1.00"', "on_limit": '"finish"'}
     shown = {name: f"{value:,g}" if isinstance(value, float | int) else value for name, value in defaults.items()}
     assert [name for name, value in shown.items() if not re.search(rf"\| `{name}` \| `?{value}`? \|", page)] == []
+
+
+def test_every_kind_of_token_has_a_line():
+    assert [kind for kind in KINDS if f"| `{kind}` |" not in doc("prices.md")] == []
 
 
 def test_every_event_has_a_line():

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from surefoot.config import Settings, load_settings
     from surefoot.errors import BudgetExceeded, SurefootError, ToolError
     from surefoot.result import RunResult
+    from surefoot.run_context import RunContext
     from surefoot.runtime import Runtime
-    from surefoot.tools import RunContext, Tool, tool
+    from surefoot.tools import Tool, tool
     from surefoot.types import UNLIMITED, Money, Usage
 
 __version__ = "0.1.0"
@@ -25,7 +26,7 @@ _HOME = {
     "BudgetReport": "budget.report",
     "Limits": "budget.limits",
     "Money": "types",
-    "RunContext": "tools",
+    "RunContext": "run_context",
     "RunResult": "result",
     "Runtime": "runtime",
     "Settings": "config",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
+from surefoot.answer import check_output
 from surefoot.budget.limits import Limits
 from surefoot.errors import ConfigError
 from surefoot.models.base import Model, ModelProfile
@@ -99,7 +100,7 @@ class Agent(Generic[OutputT]):
         """Describe an agent; see the class for the arguments.
 
         Raises:
-            ConfigError: A tool, or one of the values, is wrong.
+            ConfigError: A tool, the output type or one of the values is wrong.
         """
         if protocol not in PROTOCOLS:
             raise ConfigError(f"Agent(protocol={protocol!r}): must be one of {', '.join(PROTOCOLS)}")
@@ -118,7 +119,7 @@ class Agent(Generic[OutputT]):
             "instructions": instructions,
             "toolbox": Toolbox(tools),
             "limits": limits,
-            "output": None if output is str else output,
+            "output": check_output(output),
             "protocol": protocol,
             "name": name,
             "temperature": temperature,
@@ -138,8 +139,8 @@ class Agent(Generic[OutputT]):
     def replace(self, *, model: str | Model, protocol: str) -> Agent[OutputT]:
         """The same agent on another model."""
         values: dict[str, Any] = {field: getattr(self, field) for field in self.__slots__ if field[0] != "_"}
-        tools = [self.toolbox.find(spec.name) for spec in values.pop("toolbox").specs]
-        values |= {"tools": tools, "model": model, "protocol": protocol}
+        values["tools"] = [self.toolbox.find(spec.name) for spec in values.pop("toolbox").specs]
+        values |= {"model": model, "protocol": protocol}
         return cast("Agent[OutputT]", Agent(**values))
 
     def run_sync(self, question: str, *, user: str = "", session: str = "", deps: object = None) -> RunResult[OutputT]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -116,6 +116,18 @@ class AnswerType(Generic[T]):
             except ValueError as error:
                 fault = fault or f'"{_flatten(text)[:_QUOTED_CHARS]}" does not fit: {error}'
         raise ValueError(fault)
+
+
+def check_output(kind: Any) -> Any:
+    """What `Agent.output` is to be for ``output=kind``: the type, None for text.
+
+    Raises:
+        ConfigError: The type is not supported.
+    """
+    if kind is None or kind is str:
+        return None
+    AnswerType(kind)
+    return kind
 
 
 def _find_choices(schema: JsonSchema, defs: JsonSchema) -> Iterator[JsonSchema]:

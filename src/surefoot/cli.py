@@ -11,15 +11,13 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Sequence
 from contextlib import aclosing, redirect_stdout
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
-import msgspec
 from msgspec.structs import replace
 
 from surefoot import __version__
@@ -27,15 +25,17 @@ from surefoot.agent import Agent
 from surefoot.agent_file import load_agent
 from surefoot.budget.limits import Limits, read_limits
 from surefoot.clock import SystemClock
-from surefoot.config import KNOWN_PROVIDERS, Provider, Settings, StoreSettings, load_settings
+from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end
+from surefoot.commands.prices import prices
+from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, SurefootError
-from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import JournalEvent, RunFinished
 from surefoot.models.registry import split_model
 from surefoot.narrator import plain
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.runtime import Runtime
 from surefoot.store.base import RunRow
-from surefoot.terminal import RunView, open_console, readable, runs_table, timeline
+from surefoot.terminal import RunView, explain_no_runs, open_console, readable, runs_table, timeline
 
 EXIT_STOPPED: Final = 1
 EXIT_BUDGET: Final = 3
@@ -104,19 +104,6 @@ def commands(context: click.Context, /, *, config: Path | None, store: Path | No
     context.obj = config, store
 
 
-def _read_settings(context: click.Context) -> Settings:
-    config, store = context.obj
-    settings = load_settings(config)
-    if store is not None:
-        kept = settings.store
-        settings = replace(settings, store=StoreSettings(str(store), kept.durability, kept.lease_s))
-    return settings
-
-
-def _json_option(command: CommandT) -> CommandT:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs instead.")(command)
-
-
 @commands.command()
 @click.argument("question")
 @click.option("--agent", "agent_name", metavar="MODULE:NAME", help="Agent object to run; else one without tools.")
@@ -130,7 +117,7 @@ def _json_option(command: CommandT) -> CommandT:
 @click.option("--user", default="", help="Whose run it is.")
 @click.option("--session", default="", help="Conversation to begin or to continue.")
 @click.option("--quiet", is_flag=True, help="Show no steps.")
-@_json_option
+@json_option
 @click.pass_context
 def run(
     context: click.Context,
@@ -148,7 +135,7 @@ def run(
     **limits: str | None,
 ) -> int:
     """Run an agent on QUESTION (`-` reads it from stdin): steps on stderr, the answer on stdout."""
-    settings = _read_settings(context)
+    settings = read_settings(context)
     with redirect_stdout(sys.stderr):  # what modules and tools print does not mix with the answer
         agent = _make_agent(settings, agent_name, model, protocol)
     if base_url is not None:
@@ -160,7 +147,7 @@ def run(
     given = {name: _read_limit(name, value) for name, value in limits.items() if value is not None}
     allowed = _change_limits(agent.limits or read_limits(settings.limits, "[limits]"), given)
     who = {"user": user, "session": session}
-    finished = _run(_watch(settings, agent, question, allowed, who, quiet=quiet, as_json=as_json))
+    finished = run_to_end(_watch(settings, agent, question, allowed, who, quiet=quiet, as_json=as_json))
     if not as_json:
         click.echo(readable(finished.output) if sys.stdout.isatty() else finished.output.encode(errors="replace"))
     return _EXIT_BY_STOP[finished.stop_reason]
@@ -192,7 +179,7 @@ async def _watch(
             raise
         finally:
             if as_json and view.state.started is not None:
-                _print_json(await _read_run(runtime, view.state.started.run_id))
+                print_json(await _read_run(runtime, view.state.started.run_id))
     assert view.state.finished is not None, "a stream that did not raise has ended"
     return view.state.finished
 
@@ -202,63 +189,52 @@ async def _read_run(runtime: Runtime, run_id: str) -> dict[str, Any]:
     return {"run": row, "events": events}
 
 
-def _print_json(value: Any) -> None:
-    click.echo(msgspec.json.encode(value))  # bytes: JSON is UTF-8, whatever the terminal is
-
-
 @commands.command()
 @click.option("--user", help="Only runs of this user.")
 @click.option("--session", help="Only runs of this session.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
-@_json_option
+@json_option
 @click.pass_context
 def runs(context: click.Context, /, *, user: str | None, session: str | None, limit: int, as_json: bool) -> None:
     """List runs, newest first."""
-    settings = _read_settings(context)
+    settings = read_settings(context)
 
-    async def read() -> Any:
-        async with _existing(settings) as runtime:
-            return await runtime.list_runs(user=user, session=session, limit=limit)
+    async def read() -> tuple[Sequence[RunRow], str]:
+        async with open_existing(settings) as runtime:
+            rows = await runtime.list_runs(user=user, session=session, limit=limit)
+            return rows, "" if rows else await explain_no_runs(runtime, user=user, session=session)
 
-    rows = _run(read())
+    rows, why = run_to_end(read())
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     elif rows:
         console = open_console()
         console.print(runs_table(rows, console))
     else:
-        click.echo('no such runs yet: surefoot run "..." makes one', err=True)
+        click.echo(why, err=True)
 
 
 @commands.command()
 @click.argument("run_id", metavar="RUN")
-@_json_option
+@json_option
 @click.pass_context
 def show(context: click.Context, /, *, run_id: str, as_json: bool) -> None:
     """Show a run step by step. RUN is an id, the beginning of one, or `last`."""
-    settings = _read_settings(context)
+    settings = read_settings(context)
 
     async def read() -> tuple[RunRow, list[JournalEvent]]:
-        async with _existing(settings) as runtime:
+        async with open_existing(settings) as runtime:
             rows = await runtime.list_runs(limit=1) if run_id == "last" else ()
             if run_id == "last" and not rows:
                 raise NotFound("there are no runs yet")
             return await runtime.read_run(rows[0].run_id if rows else run_id)
 
-    row, events = _run(read())
+    row, events = run_to_end(read())
     if as_json:
-        _print_json({"run": row, "events": events})
+        print_json({"run": row, "events": events})
     else:
         console = open_console()
         console.print(timeline(row, events, console))
-
-
-def _existing(settings: Settings) -> Runtime:
-    runtime = Runtime(settings=settings)  # refuses what is no path, without repeating it
-    path = Path(settings.store.path)
-    if not path.exists():
-        raise NotFound(f"{path}: there is no such database yet; `surefoot run` makes it, --store names another")
-    return runtime
 
 
 @commands.command()
@@ -286,13 +262,13 @@ def init(*, folder: Path, force: bool) -> None:
 
 @commands.command()
 @click.option("--all", "all_tasks", is_flag=True, help="Run all twelve tasks and score them.")
-@_json_option
+@json_option
 @click.pass_context
 def demo(context: click.Context, /, *, all_tasks: bool, as_json: bool) -> int:
     """See a real language model solve real tasks with tools, inside a budget. Needs no key."""
     from surefoot.demo.show import run_demo  # brings the tasks: only for this command
 
-    failed = _run(run_demo(_read_settings(context), all_tasks=all_tasks, as_json=as_json))
+    failed = run_to_end(run_demo(read_settings(context), all_tasks=all_tasks, as_json=as_json))
     return EXIT_STOPPED if failed else 0
 
 
@@ -336,11 +312,4 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    async def main() -> ResultT:
-        task = asyncio.current_task()
-        assert task is not None, "a coroutine runs in a task"
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # as Ctrl-C: settle, then end
-        return await work
-
-    return run_in_loop(main)
+commands.add_command(prices)

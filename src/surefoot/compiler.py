@@ -13,15 +13,16 @@ from msgspec.structs import replace
 from surefoot.agent import Agent
 from surefoot.answer import AnswerType
 from surefoot.budget.limits import Limits
-from surefoot.budget.prices import FREE_PROVIDERS, PriceList
+from surefoot.budget.prices import name_setting, open_prices
 from surefoot.budget.tokens import find_counter
 from surefoot.clock import Clock
-from surefoot.config import Provider, Secret, Settings
+from surefoot.config import Secret, Settings
 from surefoot.errors import PriceUnknown
 from surefoot.models.base import Model
 from surefoot.models.http import HttpClient
 from surefoot.models.registry import Models, make_model, split_model
 from surefoot.protocol import find_protocol
+from surefoot.providers import Provider
 from surefoot.run import Compiled
 from surefoot.types import UNLIMITED, Message
 
@@ -36,7 +37,7 @@ class Compiler:
         """Find models and prices by ``settings``; ``progress`` is told of weights that are fetched."""
         self._settings = settings
         self._progress = progress
-        self._prices = PriceList(settings.prices, clock.now, FREE_PROVIDERS | settings.free_providers())
+        self._prices = open_prices(settings, clock.now)
         self._compiled: dict[Agent[Any], Compiled] = {}
         self._http: HttpClient | None = None
         self._models = Models(settings, self._open_http)
@@ -48,7 +49,7 @@ class Compiler:
         """The agent, ready to run.
 
         Raises:
-            ConfigError: The model string, its key or the output type is wrong.
+            ConfigError: The model string or its key is wrong.
             NotFound: No such provider.
         """
         compiled = self._compiled.get(agent)
@@ -122,16 +123,18 @@ class Compiler:
         return self._http
 
 
-def check_price(compiled: Compiled, limits: Limits) -> None:
-    """Refuse a USD limit that cannot be kept.
+def check_price(compiled: Compiled, limits: Limits, limited: str = "") -> None:
+    """Refuse a USD limit that cannot be kept: that of the run, or of the account ``limited`` above it.
 
     Raises:
         PriceUnknown: There is a USD limit, and the model has no known price.
     """
-    if compiled.rates is None and limits.nano is not UNLIMITED:
-        name = compiled.model.profile.name
+    if compiled.rates is None and (limited or limits.nano is not UNLIMITED):
+        profile = compiled.model.profile
+        tier = f" at service tier {profile.service_tier!r}" if profile.service_tier else ""
+        of = f"limit of {limited} in US dollars" if limited else f"limit of {limits.nano}"
+        lift = "" if limited else ", or lift the limit with usd=UNLIMITED (--usd unlimited)"
         raise PriceUnknown(
-            f"no price is known for {compiled.model.profile.id!r}, so the limit of {limits.nano} cannot be kept: give "
-            f'its price in surefoot.toml, [prices] "{name}" = USD per million tokens, or lift the limit with '
-            "usd=UNLIMITED (--usd unlimited)"
+            f"no price is known for {profile.id!r}{tier}, so the {of} cannot be kept: give its price in surefoot.toml, "
+            f"{name_setting(profile.provider, profile.name, profile.service_tier)}{lift}"
         )

@@ -12,12 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from surefoot.errors import ConfigError
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 
 CONFIG_NAME: Final = "surefoot.toml"
-MAX_NUMBER: Final = 1_000_000_000
-"""As seconds these are 31 years; more would overflow a time stamp."""
-
-PriceTable = dict[str, float | int | str | dict[str, float | int | str]]
+MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
 
 
 class Secret:
@@ -37,30 +35,6 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(***)"
-
-
-class Provider(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A provider of models: ``[providers.NAME]``.
-
-    Attributes:
-        base_url: Root of its API, for example ``https://api.openai.com/v1``.
-        api_key_env: Environment variable that holds the key; "" for a provider that needs none.
-        wire: ``openai`` for ``/chat/completions``, ``anthropic`` for ``/v1/messages``.
-        protocol: How its models speak ReAct best.
-        max_output_tokens: Default of ``max_tokens`` for one reply.
-        trusts_usage: See `surefoot.models.base.ModelProfile.trusts_usage`.
-        needs_key: Refuse to call it without a key; otherwise the key is sent if it is set.
-        free: The endpoint costs nothing per token (your own machine): its price is zero, not unknown.
-    """
-
-    base_url: str
-    api_key_env: str = ""
-    wire: Literal["openai", "anthropic"] = "openai"
-    protocol: Literal["native", "json", "text"] = "native"
-    max_output_tokens: int = 1024
-    trusts_usage: bool = False
-    needs_key: bool = True
-    free: bool = False
 
 
 class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,10 +65,7 @@ class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     path: str = ""
-    url: str = (
-        "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/main/"
-        "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
-    )
+    url: str = "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/main/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
     cache: str = ""
     context_tokens: int = 8192
     threads: int = 0
@@ -115,15 +86,14 @@ class RetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_s: float = 20.0
 
 
-KNOWN_PROVIDERS: Final[dict[str, Provider]] = {
-    "openai": Provider("https://api.openai.com/v1", "OPENAI_API_KEY"),
-    "anthropic": Provider("https://api.anthropic.com", "ANTHROPIC_API_KEY", wire="anthropic"),
-    "deepseek": Provider("https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
-    "google": Provider("https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
-    "mistral": Provider("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
-    "openrouter": Provider("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
-    "ollama": Provider("http://127.0.0.1:11434/v1", protocol="json", free=True),
-}
+class Tenant(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[tenants.NAME]``: a customer.
+
+    Attributes:
+        timezone: Where the days and months of its budgets begin; "" takes that of the settings.
+    """
+
+    timezone: str = ""
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,9 +103,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         model: Model string for commands that are not given one.
         store: Where runs are journaled.
         providers: Providers by name; those given are added to, or replace, the known ones.
-        prices: USD per million tokens by model name; a number, or a table with ``input``, ``output``,
-            ``cache_read`` and ``cache_write``.
+        prices: Prices per million tokens by model name; see `surefoot.budget.prices.PriceList`.
+        currencies: US dollars for one unit of a currency that ``prices`` names.
         limits: Defaults for `surefoot.Limits`.
+        budgets: Limits of accounts above the runs: by account or pattern, then by period, then by amount.
+        tenants: What is known of customers, by name.
+        timezone: Where the days and months of budgets begin, an IANA name.
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
         local: The embedded model.
@@ -144,8 +117,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     model: str = "local:"
     store: StoreSettings = StoreSettings()
     providers: dict[str, Provider] = {}
-    prices: PriceTable = {}
+    prices: dict[str, Any] = {}
+    currencies: dict[str, float | int | str] = {}
     limits: dict[str, float | int | str] = {}
+    budgets: dict[str, dict[str, dict[str, float | int | str]]] = {}
+    tenants: dict[str, Tenant] = {}
+    timezone: str = "UTC"
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()
     local: LocalSettings = LocalSettings()
@@ -160,24 +137,20 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_settings(path: str | Path | None = None) -> Settings:
-    """Settings from a file and the environment.
-
-    Args:
-        path: The TOML file. None takes SUREFOOT_CONFIG, else ``surefoot.toml`` of the working folder if it is there.
+    """Settings from the environment and ``path``, else SUREFOOT_CONFIG, else ``surefoot.toml`` of the working folder.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or holds an unknown key or a wrong value; says which and where.
     """
     chosen = path or os.environ.get("SUREFOOT_CONFIG") or (CONFIG_NAME if Path(CONFIG_NAME).is_file() else None)
     table: dict[str, Any] = _read_toml(Path(chosen)) if chosen is not None else {}
-    for variable, keys in _OVERRIDES.items():
-        value = os.environ.get(variable)
-        if value:
-            _override(table, keys, value)
+    for variable, place in _OVERRIDES.items():
+        if value := os.environ.get(variable):
+            _override(table, place, value)
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{chosen or 'the environment'}: {error}") from None
+        raise ConfigError(f"{chosen or 'the environment'}: {_find_fault(table) or error}") from None
     _check_numbers(settings, str(chosen or "the environment"))
     return settings
 
@@ -188,10 +161,8 @@ def read_key(name: str, provider: Provider) -> Secret:
     Raises:
         ConfigError: The variable is not set or empty.
     """
-    if not provider.api_key_env:
-        return Secret("")
     key = os.environ.get(provider.api_key_env, "").strip()
-    if not key and provider.needs_key:
+    if not key and provider.api_key_env and provider.needs_key:
         raise ConfigError(f"no API key for provider {name!r}: set the environment variable {provider.api_key_env}")
     return Secret(key)
 
@@ -201,21 +172,19 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
-_OVERRIDES: Final[dict[str, tuple[str, ...]]] = {
-    "SUREFOOT_MODEL": ("model",),
-    "SUREFOOT_STORE": ("store", "path"),
-    "SUREFOOT_LOCAL_MODEL": ("local", "path"),
-    "SUREFOOT_CACHE": ("local", "cache"),
+_OVERRIDES: Final = {
+    "SUREFOOT_MODEL": "model",
+    "SUREFOOT_STORE": "store.path",
+    "SUREFOOT_LOCAL_MODEL": "local.path",
+    "SUREFOOT_CACHE": "local.cache",
 }
 
 
-def _override(table: dict[str, Any], keys: tuple[str, ...], value: str) -> None:
-    for key in keys[:-1]:
-        inner: object = table.setdefault(key, {})
-        if not isinstance(inner, dict):
-            return  # the conversion names the wrong type
-        table = cast("dict[str, Any]", inner)
-    table[keys[-1]] = value
+def _override(table: dict[str, Any], place: str, value: str) -> None:
+    outer, _, key = place.rpartition(".")
+    inner: object = table.setdefault(outer, {}) if outer else table
+    if isinstance(inner, dict):  # otherwise the conversion names the wrong type
+        cast("dict[str, Any]", inner)[key] = value
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -227,6 +196,21 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+
+
+def _find_fault(table: dict[str, Any]) -> str:
+    """What is wrong with a provider, with its name, which the conversion of all settings shows as ``[...]``."""
+    providers: Any = table.get("providers")
+    for name, provider in cast("dict[str, Any]", providers).items() if isinstance(providers, dict) else ():
+        try:
+            msgspec.convert(provider, Provider)
+        except msgspec.ValidationError as error:
+            fault, _, key = str(error).partition(" - at `$")
+            missing = fault.partition("missing required field `")[2].rstrip("`")
+            return (
+                f"providers.{name}.{missing} is missing" if missing else f"providers.{name}{key.rstrip('`')}: {fault}"
+            )
+    return ""
 
 
 def _check_numbers(settings: Settings, where: str) -> None:

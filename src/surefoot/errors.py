@@ -1,4 +1,4 @@
-"""Every error that Surefoot raises, in one tree.
+"""Every error that Surefoot raises, in one tree; cancellation is none of ours and passes through.
 
 ::
 
@@ -16,8 +16,6 @@
     ├── OutputInvalid          the final answer never matched ``Agent(output=...)``
     ├── StoreError             the database cannot be read or written
     └── RunLost                another worker owns this run now
-
-Cancellation is not an error of ours: ``asyncio.CancelledError`` passes through after the open hold is settled.
 """
 
 from __future__ import annotations
@@ -67,16 +65,19 @@ class BudgetExceeded(SurefootError):
     """A limit leaves no room for the next call.
 
     Attributes:
-        limit: Name of the limit: ``tokens``, ``usd``, ``steps``, ``model_calls``, ``tool_calls`` or ``seconds``.
+        limit: ``tokens``, ``usd``, ``steps``, ``model_calls``, ``tool_calls``, ``seconds`` or ``frozen``.
+        account: The account above the run whose limit it is, "" for its own; it has room again at ``resets_at``.
     """
 
     code = "budget"
     http_status = 402
     exit_code = 3
 
-    def __init__(self, message: str, *, limit: str) -> None:
+    def __init__(self, message: str, *, limit: str, account: str = "", resets_at: float | None = None) -> None:
         super().__init__(message)
         self.limit = limit
+        self.account = account
+        self.resets_at = resets_at
 
 
 class ModelError(SurefootError):

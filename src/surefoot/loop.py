@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from surefoot.budget.ledger import Shortage
+from surefoot.budget.holds import Shortage
+from surefoot.budget.posting import Refusal
 from surefoot.errors import BudgetExceeded, OutputInvalid, RunLost, StoreError, SurefootError
 from surefoot.journal.events import (
     BudgetWarning,
@@ -117,8 +118,10 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         call.open()
         purpose = await _hold_budget(run, call)
         while purpose is not None:
-            call.begin(purpose)
-            await run.write(must_wait=True)
+            refusal = await call.begin(purpose)
+            if refusal is not None:
+                purpose = _refit(run, call, purpose, refusal)
+                continue
             if run.live:
                 yield run.take_news()
                 async with aclosing(call.stream()) as texts:
@@ -155,6 +158,14 @@ async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None
     return None if run.final_only else await _hold_last(run, call, shortage)
 
 
+def _refit(run: Run, call: ModelCall, purpose: Purpose, refusal: Refusal) -> Purpose | None:
+    """After an account above the run has refused the call: try with less, or None where that is of no use."""
+    if call.shrink(refusal, final=purpose == "final"):
+        return purpose
+    _reach(run, Shortage(refusal.limit, refusal.message), refusal)
+    return None
+
+
 async def _hold_budget(run: Run, call: ModelCall) -> Purpose | None:
     """Reserve the next call. None: there is no room, not even for a last answer."""
     if run.cancelled:  # by one of its own tools, which cannot be interrupted
@@ -176,10 +187,23 @@ async def _hold_last(run: Run, call: ModelCall, shortage: Shortage) -> Purpose |
     return "final" if await call.hold(final=True) is None else None
 
 
-def _reach(run: Run, shortage: Shortage) -> None:
-    run.emit(LimitReached(at=run.desk.clock.now(), limit=shortage.limit, message=shortage.message))
+def _reach(run: Run, shortage: Shortage, refusal: Refusal | None = None) -> None:
+    account, period, resets_at = ("", "", None) if refusal is None else (
+        refusal.account, refusal.period, refusal.resets_at
+    )  # fmt: skip
+    run.emit(
+        LimitReached(
+            at=run.desk.clock.now(),
+            limit=shortage.limit,
+            message=shortage.message,
+            account=account,
+            period=period,
+            resets_at=resets_at,
+        )
+    )
     if run.account.limits.on_limit == "raise":
-        raise BudgetExceeded(f"run {run.run_id} stopped: {shortage.message}", limit=shortage.limit)
+        message = f"run {run.run_id} stopped: {shortage.message}"
+        raise BudgetExceeded(message, limit=shortage.limit, account=account, resets_at=resets_at)
 
 
 async def _take_reply(run: Run, call: ModelCall, reply: Reply) -> None:
@@ -255,7 +279,9 @@ def _digest(run: Run) -> str:
     state = run.state
     found = [f"- {message.text}" for message in state.messages if message.role == "tool" and not message.is_error]
     thoughts = [message.text for message in state.messages if message.role == "assistant" and message.text]
-    lines = [f"Stopped before an answer: the limit on {state.limit} was reached."]
+    shortage = state.shortage
+    why = f"the limit on {state.limit} was reached" if shortage is None or not shortage.account else shortage.message
+    lines = [f"Stopped before an answer: {why}."]
     if found:
         lines += ["Found so far:", *found]
     elif thoughts:

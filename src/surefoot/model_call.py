@@ -8,14 +8,17 @@ from typing import Final
 
 from msgspec.json import encode as encode_json
 
-from surefoot.budget.ledger import Charge, Fit, Hold, Shortage, is_plausible
+from surefoot.budget.holds import Charge, Fit, Hold, Shortage, is_plausible
+from surefoot.budget.ledger import MIN_FINAL_TOKENS, MIN_STEP_TOKENS
+from surefoot.budget.posting import Claim, Refusal, Settlement
 from surefoot.errors import ModelBroken, ModelError
-from surefoot.journal.events import ModelFailed, ModelReplied, ModelRequested, Purpose
+from surefoot.journal.events import BudgetOverrun, ModelFailed, ModelReplied, ModelRequested, Purpose
 from surefoot.models.base import Options, Prompt, Reply
 from surefoot.retry import delay_before_retry
 from surefoot.run import Run
 from surefoot.types import JsonSchema, Message, Usage
 
+_NO_HOLD: Final = Hold(0, 0, 0, 0)
 _TIMER_SLACK_S: Final = 0.01
 """A timer may fire this much before its time; a failure that near the deadline is the deadline's."""
 
@@ -47,7 +50,7 @@ class ModelCall:
         self._asked_at = 0.0
         self._options = Options()
         self._schema: JsonSchema | None = None
-        self._settled = 0
+        self._settled = _NO_HOLD
         self._usage: Usage | None = None
         self._charge = Charge(0, 0)
         self._is_sent = False
@@ -94,32 +97,58 @@ class ModelCall:
         self._show_messages()
         return self._run.account.room_for_text(self.bound())
 
-    def begin(self, purpose: Purpose) -> None:
-        """Write down that an attempt is made. Nothing may be sent before this is in the journal."""
+    async def begin(self, purpose: Purpose) -> Refusal | None:
+        """Write down that an attempt is made, if the accounts above the run have room for it; else nothing.
+
+        Nothing may be sent before this is in the journal.
+        """
         run, hold = self._run, self._hold
+        account, rates = run.account, run.account.rates
         assert hold is not None, "hold() came first"
-        self._attempt += 1
         self.reply = self._failure = None
         self._is_sent = False
-        if self._attempt == 1:
-            run.account.steps += 1
+        is_first = self._attempt == 0
+        prices = "" if rates is None else rates.digest
+        claim = Claim(run.payers, hold.number, hold.tokens, hold.nano, is_first, 1, run.tool_calls_untold, prices)
         if self._options.allow_tools is run.final_only or self._options.response_schema is not self._schema:
             self._options = Options(not run.final_only, self._schema)
-        run.emit(
-            ModelRequested(
-                at=run.desk.clock.now(),
-                step=run.account.steps,
-                hold=hold.number,
-                attempt=self._attempt,
-                model=run.compiled.model.profile.id,
-                purpose=purpose,
-                max_tokens=hold.max_tokens,
-                hold_tokens=hold.tokens,
-                hold_nano=hold.nano,
-            )
+        event = ModelRequested(
+            at=run.desk.clock.now(),
+            step=account.steps + is_first,
+            hold=hold.number,
+            attempt=self._attempt + 1,
+            model=run.compiled.model.profile.id,
+            purpose=purpose,
+            max_tokens=hold.max_tokens,
+            hold_tokens=hold.tokens,
+            hold_nano=hold.nano,
+            prices=prices,
         )
+        refusal = await run.claim((event,), claim)
+        if refusal is not None:
+            return refusal
+        run.tool_calls_untold = 0
+        self._attempt += 1
+        if is_first:
+            account.begin_step()
         self._size = self._prompt.size
         self._asked_at = run.desk.clock.monotonic()
+        return None
+
+    def shrink(self, refusal: Refusal, *, final: bool) -> bool:
+        """Lower the refused hold to what the accounts had room for; False, and it is gone, if that is too little."""
+        run, hold = self._run, self._hold
+        assert hold is not None, "it was refused"
+        self._hold = None
+        run.account.undo(hold)
+        bound = hold.tokens - hold.max_tokens
+        room = run.account.output_within(bound, refusal.room_tokens, refusal.room_nano)
+        least = MIN_FINAL_TOKENS if final else MIN_STEP_TOKENS
+        if refusal.limit not in {"tokens", "usd"} or not least <= room < hold.max_tokens:
+            return False
+        self._hold = run.account.reserve(bound, room)
+        self.fit = Fit(room, refusal.limit)
+        return True
 
     async def respond(self) -> None:
         """One attempt for a whole reply; `settle` tells how it ended."""
@@ -172,23 +201,25 @@ class ModelCall:
         usage = reply.usage
         if usage is not None and not is_plausible(usage):
             usage = None
-        self._charge = self._run.account.settle(hold, usage)
+        charge = self._run.account.settle(hold, usage, reply.service_tier)
+        self._charge = charge
+        self._run.settlement = Settlement(hold.number, charge.tokens, charge.nano, usage is not None)
         self._hold = None
         self._attempt = 0
-        self._settled, self._usage, self._untold = hold.number, usage, reply
+        self._settled, self._usage, self._untold = hold, usage, reply
         if usage is not None and self._run.compiled.model.profile.trusts_usage:
             self._measured = usage.input_tokens, self._size
 
     def tell_reply(self, *, joins: bool) -> None:
         """The event of the reply that was settled; ``joins`` as in `ModelReplied`."""
-        run, reply, charge = self._run, self._untold, self._charge
+        run, reply, charge, settled = self._run, self._untold, self._charge, self._settled
         assert reply is not None, "settle() came first"
         clock = run.desk.clock
         self._untold = None
         run.emit(
             ModelReplied(
                 at=clock.now(),
-                hold=self._settled,
+                hold=settled.number,
                 message=reply.message,
                 joins=joins,
                 usage=self._usage,
@@ -197,8 +228,12 @@ class ModelCall:
                 finish_reason=reply.finish_reason,
                 latency_ms=(clock.monotonic() - self._asked_at) * 1e3,
                 response_id=reply.response_id,
+                service_tier=reply.service_tier,
             )
         )
+        if charge.overrun:
+            tokens, nano = max(0, charge.tokens - settled.tokens), max(0, charge.nano - settled.nano)
+            run.emit(BudgetOverrun(at=clock.now(), hold=settled.number, tokens=tokens, nano=nano))
 
     async def recover(self) -> Shortage | None:
         """After a failed attempt: settle it, wait and hold again, or say what leaves no room for another attempt.
@@ -229,7 +264,9 @@ class ModelCall:
         """Settle an attempt that nobody waits for any more: in full, unless it was never sent or has its reply."""
         if self._hold is not None and self.reply is not None:
             self.settle()
-        if self._hold is not None:
+        if self._hold is not None and self._hold.number not in self._run.state.holds:
+            self._run.account.undo(self._hold)  # nobody was asked: it is in no journal
+        elif self._hold is not None:
             self._fail(code, message, sent=self._is_sent, delay=None)
         elif self._untold is not None:
             self.tell_reply(joins=False)
@@ -239,6 +276,7 @@ class ModelCall:
         assert hold is not None, "only an open hold can fail"
         self._hold = None
         charge = run.account.settle(hold, None) if sent else run.account.release(hold)
+        run.settlement = Settlement(hold.number, charge.tokens, charge.nano, known=not sent)
         clock = run.desk.clock
         run.emit(
             ModelFailed(
@@ -275,6 +313,7 @@ class ModelCall:
             return bound
         messages = self._run.state.messages[len(self._exact) : self._shown]
         new = [compiled.protocol.render(message) for message in messages]
+        self._run.write_behind()
         tools, counts = await asyncio.to_thread(compiled.counter.count, compiled.native_specs, new, self._schema)
         self._exact.extend(counts)
         exact = tools + sum(self._exact)

@@ -67,7 +67,7 @@ def describe_call(call: ToolCall) -> str:
     """A call as a person would write it: ``order_status(order_id="4711")``."""
     try:
         arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # half a surrogate pair, a flood of brackets
         return plain(f"{call.name} {call.arguments}")
     return plain(f"{call.name}({', '.join([f'{name}={bytes(value).decode()}' for name, value in arguments.items()])})")
 
@@ -82,13 +82,14 @@ class Narrator:
         self._late: list[Line] = []  # and what happened meanwhile
         self._calls = 0
         self._limited = False
+        self._waits_for_last_call = False
 
     def tell(self, event: JournalEvent) -> list[Line]:
         """The lines that ``event`` completes, in order."""
         match event:
             case ModelRequested():
                 self._asked[event.hold] = event
-                return self.rest()
+                return [*self.rest(), *self._tell_last_call("asked for a last answer, without tools")]
             case ModelReplied():
                 self._reply, self._said = replace(self._count(event), mark="·"), ""
                 return self._tell_message(event.message) if event.joins else []
@@ -104,7 +105,9 @@ class Narrator:
                 self._late.append(Line("!", text, "yellow", "yellow"))
                 return [] if self._reply is not None else self.rest()
             case RunFinished():
-                return self._tell_end(event)
+                told = self._tell_end(event)
+                nothing = "nothing fits any more, not even a last answer" if event.stop_reason == "budget" else ""
+                return [*told, *self._tell_last_call(nothing)]
             case _:
                 return [*self.rest(), *self._tell_other(event)]
 
@@ -149,6 +152,11 @@ class Narrator:
             return self.rest(event.error_code)
         return self.rest("the answer" if event.output and event.output == self._said else "")
 
+    def _tell_last_call(self, text: str) -> list[Line]:
+        """What became of the last answer that the model was to be asked for."""
+        waited, self._waits_for_last_call, self._limited = self._waits_for_last_call, False, False
+        return [Line("»", text, "yellow", "yellow")] if waited and text else []
+
     def _tell_other(self, event: JournalEvent) -> list[Line]:
         match event:
             case ToolFinished():
@@ -159,8 +167,10 @@ class Narrator:
             case LimitReached():
                 self._limited = True
                 return [Line("■", f"limit on {event.limit}: {plain(event.message)}", "yellow", "yellow")]
+            case Nudged() if self._limited:
+                self._waits_for_last_call = True  # there is none where nothing fits
+                return []
             case Nudged():
-                text = "asked for a last answer, without tools" if self._limited else plain(event.text)
-                return [Line("»", text, "yellow", "yellow")]
+                return [Line("»", plain(event.text), "yellow", "yellow")]
             case _:
                 return []

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Raw, Struct
-from msgspec.structs import replace
 
 from surefoot.answer import AnswerType
+from surefoot.budget.accounts import Payers, make_payers
 from surefoot.budget.ledger import Account
 from surefoot.budget.limits import Limits
-from surefoot.budget.posting import Refusal
+from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
 from surefoot.budget.rates import Rates
 from surefoot.budget.tokens import TokenCounter
 from surefoot.clock import Clock
 from surefoot.config import RetrySettings
-from surefoot.errors import ConfigError
-from surefoot.journal.events import JournalEvent, RunEvent, RunStarted
+from surefoot.errors import BudgetExceeded, ConfigError
+from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
 from surefoot.models.base import Model
 from surefoot.protocol.base import Protocol, Stage
-from surefoot.store.base import RunRow, Store
+from surefoot.run_context import RunContext
+from surefoot.run_row import make_last_row, make_row, mend
+from surefoot.store.base import Store
 from surefoot.threads import ToolThreads
-from surefoot.tools import RunContext, Toolbox
+from surefoot.tools import Toolbox
 from surefoot.types import Message, ToolSpec
 
-LISTED_CHARS: Final = 200
-"""How much of a question and an answer a run's row keeps for listings; the journal has them whole."""
 REPEAT_MESSAGES: Final = 16
 """Among how many of the last messages a call counts as repeated: eight steps of one call each."""
 _NONE: Final[frozenset[str]] = frozenset()
@@ -78,6 +79,7 @@ class Desk(Struct, frozen=True):
         threads: Where blocking tools run.
         timeout_s: Longest wait for one reply.
         durable: Whether a record is on disk before it is relied on.
+        begin_child: Runs an agent for a tool of a run, on that run's budget.
     """
 
     clock: Clock
@@ -85,10 +87,11 @@ class Desk(Struct, frozen=True):
     threads: ToolThreads
     timeout_s: float
     durable: bool
+    begin_child: Callable[[Run, Any, str, Limits | None], Awaitable[Any]]
 
 
 class Caller(Struct, frozen=True):
-    """Who runs the agent: the user, the conversation ("" for none), and what tools get as ``ctx.deps``.
+    """Who runs the agent: the user, the conversation, the customer ("" for none), and what tools get as ``ctx.deps``.
 
     Raises:
         ConfigError: A name is no text that can be stored.
@@ -96,12 +99,14 @@ class Caller(Struct, frozen=True):
 
     user: str = ""
     session: str = ""
+    tenant: str = ""
     deps: object = None
 
     def __post_init__(self) -> None:
         """Check the names: they tell people apart, so that nothing in them is replaced."""
         _check_name("user", self.user)
         _check_name("session", self.session)
+        _check_name("tenant", self.tenant)
 
 
 class Run:
@@ -113,6 +118,10 @@ class Run:
         caller: Whose it is.
         context: What its tools are told; each call has its own id and key in it.
         account: Its budget.
+        parent: The run whose tool began it, None for a run of its own.
+        payers: Who pays for it beside its own budget.
+        settlement: What the last hold cost, until it is posted with a record.
+        tool_calls_untold: Tool calls that the accounts have not been told of yet.
         state: Its state: its own events, folded.
         run_id: Its id.
         started: Monotonic seconds of its beginning.
@@ -130,22 +139,37 @@ class Run:
 
     __slots__ = (
         "_behind", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled", "context", "desk",
-        "final_only", "interrupted", "live", "news", "over", "repairs_left", "run_id", "started", "state", "task",
-        "value",
+        "final_only", "interrupted", "live", "news", "over", "parent", "payers", "repairs_left", "run_id", "settlement",
+        "started", "state", "task", "tool_calls_untold", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
+    account: Account
+    payers: Payers
 
     def __init__(
-        self, run_id: str, compiled: Compiled, desk: Desk, *, limits: Limits, store: Store, caller: Caller, live: bool
+        self,
+        run_id: str,
+        compiled: Compiled,
+        desk: Desk,
+        *,
+        limits: Limits,
+        store: Store,
+        caller: Caller,
+        live: bool,
+        parent: Run | None = None,
     ) -> None:
         self.run_id = run_id
+        self.parent = parent
+        self.payers = make_payers(caller.tenant, caller.user, caller.session) if parent is None else parent.payers
+        self.settlement: Settlement | None = None
+        self.tool_calls_untold = 0
         self.compiled = compiled
         self.desk = desk
         self.caller = caller
         self.live = live
         self.started = desk.clock.monotonic()
-        self.account = Account(limits, compiled.rates, self.started)
+        self.account = Account(limits, compiled.rates, self.started, None if parent is None else parent.account)
         self.context = RunContext(
             user=caller.user,
             session=caller.session,
@@ -155,6 +179,8 @@ class Run:
             deadline=self.account.deadline,
             deps=caller.deps,
             clock=desk.clock,
+            tenant=caller.tenant,
+            starter=partial(desk.begin_child, self),
         )
         self.state = RunState()
         self.final_only = self.cancelled = self.interrupted = False
@@ -198,9 +224,7 @@ class Run:
             StoreError: This or an earlier record could not be written.
             RunLost: Another worker has taken the run over.
         """
-        behind = self._behind
-        if behind is not None and behind.done():
-            behind.result()  # nobody waited for it, but nothing goes on after a record that was not written
+        self._check_behind()
         assert self._recorder.pending, "there is something to write"
         future = self._append()
         if must_wait and self.desk.durable:
@@ -208,25 +232,74 @@ class Run:
         else:
             self._behind = future
 
-    def _append(self) -> asyncio.Future[Refusal | None]:
+    async def claim(self, events: Sequence[JournalEvent], claim: Claim) -> Refusal | None:
+        """Append what is pending and ``events`` if every account above the run has room for ``claim``; else nothing.
+
+        Raises:
+            StoreError: This or an earlier record could not be written.
+            RunLost: Another worker has taken the run over.
+        """
+        self._check_behind()
+        recorder = self._recorder
+        recorder.pending += events
+        taken = recorder.pending
+        future = self._append(claim)
+        refusal: Refusal | None = None
+        try:
+            if self.desk.durable or self._store.accounts.book.limits_anything:
+                refusal = await future  # such a future cannot be cancelled, so that its outcome is known in any case
+            else:
+                self._behind = future
+        except asyncio.CancelledError:
+            refusal = future.result()
+            raise
+        finally:
+            if refusal is None:
+                self._apply(events)
+            else:
+                recorder.give_back(taken, drop=len(events))
+        return refusal
+
+    def limits_tool_calls(self) -> bool:
+        """Whether an account above some run limits tool calls: then they are claimed before they are made."""
+        return self._store.accounts.book.limits_tool_calls
+
+    def _apply(self, events: Sequence[JournalEvent]) -> None:
+        for event in events:
+            APPLY[type(event)](self.state, event)
+            if self.live:
+                self.news.append(event)
+
+    def _append(self, claim: Claim | None = None) -> asyncio.Future[Refusal | None]:
         first, record = self._recorder.take()
-        return self._store.append(self.run_id, first, record) if first else self._store.create(_make_row(self), record)
+        posting = self._take_posting(claim)
+        if first:
+            return self._store.append(self.run_id, first, record, posting)
+        return self._store.create(make_row(self.state), record, posting)
 
-    def write_soon(self) -> None:
-        """Append what is pending once the event loop turns, unless something else appends it before."""
-        asyncio.get_running_loop().call_soon(self._write_late)
+    def _take_posting(self, claim: Claim | None = None) -> Posting | None:
+        settlement, self.settlement = self.settlement, None
+        return None if settlement is None and claim is None else Posting(settlement, claim)
 
-    def _write_late(self) -> None:
-        if self._recorder.pending and self.state.finished is None:
+    def _check_behind(self) -> None:
+        behind = self._behind
+        if behind is not None and behind.done():
+            refusal = behind.result()  # nobody waited for it, but nothing goes on after a record that was not written
+            if refusal is not None:
+                raise BudgetExceeded(f"run {self.run_id} stopped: {refusal.message}", limit=refusal.limit)
+
+    def write_behind(self) -> None:
+        """Append what is pending, if anything is: before something that may take long. Nobody waits for the disk."""
+        if self._recorder.pending:
             self._behind = self._append()
 
     def write_end(self) -> asyncio.Future[Refusal | None]:
         """Append the last record and close the run in the store; fails as `write`."""
         if not self._recorder.taken:  # it ended before anything was written
             _, record = self._recorder.take(keep=1)
-            self._behind = self._store.create(_make_row(self), record)  # if it fails, so does what follows
+            self._behind = self._store.create(make_row(self.state), record)  # if it fails, so does what follows
         first, record = self._recorder.take()
-        return self._store.finish(_make_last_row(self), first, record)
+        return self._store.finish(make_last_row(self.state, self.account.rates), first, record, self._take_posting())
 
     @property
     def stage(self) -> Stage:
@@ -249,80 +322,6 @@ def find_repeated(messages: Sequence[Message]) -> frozenset[str]:
     return frozenset(repeated) if repeated else _NONE
 
 
-def begin_run(
-    compiled: Compiled,
-    desk: Desk,
-    *,
-    limits: Limits,
-    store: Store,
-    question: str,
-    history: tuple[Message, ...],
-    caller: Caller,
-    live: bool,
-) -> tuple[Run, RunStarted]:
-    """A run that has not happened yet, and the event that begins it."""
-    run_id = desk.clock.token("run")
-    system = () if compiled.system is None else (compiled.system,)
-    started = RunStarted(
-        at=desk.clock.now(),
-        run_id=run_id,
-        agent=compiled.name,
-        model=compiled.model.profile.id,
-        protocol=compiled.protocol.name,
-        user=caller.user,
-        session=caller.session,
-        messages=(*system, *history, Message.user(_read_question(question))),
-        limits=limits.to_table(),
-        tools=compiled.tools,
-        output_schema=compiled.answer.schema if compiled.answer else None,
-        prices=compiled.rates.source if compiled.rates else "",
-    )
-    run = Run(run_id, compiled, desk, limits=limits, store=store, caller=caller, live=live)
-    return run, started
-
-
 def _check_name(field: str, name: object) -> None:
-    if not isinstance(name, str) or _mend(name) != name:
+    if not isinstance(name, str) or mend(name) != name:
         raise ConfigError(f"{field}={name!r}: must be text that UTF-8 can carry")
-
-
-def _read_question(question: object) -> str:
-    if not isinstance(question, str):
-        raise ConfigError(f"the question must be text, not {type(question).__name__}")
-    return _mend(question)
-
-
-def _mend(text: str) -> str:
-    """``text`` without halves of surrogate pairs: a command line that is not UTF-8 has them, no database takes them."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _make_row(run: Run) -> RunRow:
-    """What listings show of a run from its beginning."""
-    started = run.state.started
-    assert started is not None, "RunStarted is the first event"
-    return RunRow(
-        run_id=run.run_id,
-        agent=started.agent,
-        model=started.model,
-        user=started.user,
-        session=started.session,
-        question=started.messages[-1].text[:LISTED_CHARS],
-        started_at=started.at,
-    )
-
-
-def _make_last_row(run: Run) -> RunRow:
-    """What listings show of a run that has ended."""
-    state, finished = run.state, run.state.finished
-    assert finished is not None, "RunFinished is the last event"
-    return replace(
-        _make_row(run),
-        status="finished",
-        finished_at=finished.at,
-        stop_reason=finished.stop_reason,
-        steps=state.steps,
-        tokens=state.tokens,
-        nano=state.nano,
-        output=_mend(finished.output[:LISTED_CHARS]),
-    )

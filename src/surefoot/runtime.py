@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
 
 from surefoot.agent import Agent, OutputT
+from surefoot.budget.accounts import read_rules, read_zone
 from surefoot.budget.limits import Limits, read_limits
 from surefoot.clock import Clock, SystemClock
-from surefoot.compiler import Compiler, check_price
+from surefoot.compiler import Compiler
 from surefoot.config import Settings, load_settings
 from surefoot.errors import ConfigError, NotFound
 from surefoot.event_loop import run_in_loop
-from surefoot.journal.events import JournalEvent, RunEvent, RunStarted, decode_record
-from surefoot.journal.fold import fold
+from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
 from surefoot.result import RunResult, make_result
-from surefoot.run import Caller, Desk, Run, begin_run
-from surefoot.sessions import SessionLocks, continue_from
-from surefoot.store.base import RunRow, Store
+from surefoot.run import Caller, Desk
+from surefoot.starter import Starter
+from surefoot.store.base import Accounts, RunRow, Store
 from surefoot.store.sqlite import SqliteStore
 from surefoot.threads import ToolThreads
-from surefoot.types import Message
 
 TOOL_THREADS: Final = 32
 """Blocking tools that run at once in one process."""
@@ -53,12 +53,11 @@ class Runtime:
         """
         self.settings = settings = load_settings() if settings is None else settings
         self._clock = clock or SystemClock()
-        self._limits = read_limits(settings.limits, "[limits]")
+        limits = read_limits(settings.limits, "[limits]")
         self._compiler = Compiler(settings, self._clock, progress)
         self._store = _make_store(settings.store.path if store is None else store, settings, self._clock)
-        self._sessions = SessionLocks()
-        self._live: dict[str, Run] = {}
-        self._desk: Desk | None = None
+        self._store.accounts.declare(read_rules(settings.budgets), _read_zones(settings))
+        self._starter = Starter(self._compiler, self._store, limits)
 
     async def __aenter__(self) -> Self:
         """Open the store.
@@ -67,24 +66,25 @@ class Runtime:
             StoreError: It cannot be opened.
         """
         await self._store.open()
-        self._desk = Desk(
+        self._starter.desk = Desk(
             clock=self._clock,
             retry=self.settings.retry,
             threads=ToolThreads(TOOL_THREADS),
             timeout_s=self.settings.model_timeout_s,
+            begin_child=self._starter.run_child,
             durable=self.settings.store.durability == "full",
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Cancel what still runs, write what is waiting, close everything."""
-        assert self._desk is not None, "entered before"
-        desk, self._desk = self._desk, None
+        desk, self._starter.desk = self._starter.desk, None
+        assert desk is not None, "entered before"
         async with AsyncExitStack() as stack:  # the last one closes first, and each whatever became of the others
             stack.push_async_callback(self._store.close)
             stack.push_async_callback(self._compiler.close)
             stack.callback(desk.threads.close)
-            await stop_runs(list(self._live.values()))
+            await stop_runs(list(self._starter.live.values()))
 
     async def run(
         self,
@@ -93,6 +93,7 @@ class Runtime:
         *,
         user: str = "",
         session: str = "",
+        tenant: str = "",
         deps: object = None,
         limits: Limits | None = None,
     ) -> RunResult[OutputT]:
@@ -102,7 +103,9 @@ class Runtime:
             agent: The agent.
             question: What the user asks.
             user: Whose run it is.
-            session: A conversation to continue or to begin, "" for none. One run of a session at a time; others wait.
+            session: A conversation to continue or to begin, "" for none. One run of a session at a time; others wait,
+                but inside a tool of a run of the same session, which would wait for itself, it is a `ConfigError`.
+            tenant: The customer that the user belongs to, "" for none; see docs/budgets.md.
             deps: Given to tools as ``ctx.deps``.
             limits: Instead of the agent's.
 
@@ -110,7 +113,8 @@ class Runtime:
             SurefootError: The run failed; nothing of it is lost, see ``surefoot show``.
             BudgetExceeded: A limit was reached and it says ``on_limit="raise"``.
         """
-        async with self._open_run(agent, question, Caller(user, session, deps), limits, live=False) as (run, started):
+        caller = Caller(user, session, tenant, deps)
+        async with self._starter.open_run(agent, question, caller, limits, live=False) as (run, started):
             async with aclosing(drive(run, started)) as batches:
                 async for _ in batches:
                     pass
@@ -123,6 +127,7 @@ class Runtime:
         *,
         user: str = "",
         session: str = "",
+        tenant: str = "",
         deps: object = None,
         limits: Limits | None = None,
     ) -> AsyncGenerator[RunEvent, None]:
@@ -130,7 +135,7 @@ class Runtime:
 
         Closing the generator early cancels the run. After a `ModelFailed` the text streamed in that attempt is void.
         """
-        opening = self._open_run(agent, question, Caller(user, session, deps), limits, live=True)
+        opening = self._starter.open_run(agent, question, Caller(user, session, tenant, deps), limits, live=True)
         async with opening as (run, started), aclosing(drive(run, started)) as batches:
             async for batch in batches:
                 for event in batch:
@@ -142,7 +147,7 @@ class Runtime:
         Returns:
             False if no such run is live here, or it has ended already.
         """
-        run = self._live.get(run_id)
+        run = self._starter.live.get(run_id)
         return run is not None and run.cancel()
 
     async def read_run(self, run_id: str) -> tuple[RunRow, list[JournalEvent]]:
@@ -154,60 +159,22 @@ class Runtime:
         row = await self._store.find_run(run_id)
         if row is None:
             raise NotFound(f"no run {run_id!r}; `surefoot runs` lists what there is")
-        return row, await self._events(row.run_id)
+        return row, await self._starter.read_events(row.run_id)
 
     async def list_runs(
-        self, *, user: str | None = None, session: str | None = None, limit: int = 50
+        self, *, tenant: str | None = None, user: str | None = None, session: str | None = None, limit: int = 50
     ) -> Sequence[RunRow]:
-        """Runs of the store, newest first."""
-        return await self._store.runs(user=user, session=session, limit=limit)
+        """Runs of the store, newest first; without those that a tool of another run began."""
+        return await self._store.runs(tenant=tenant, user=user, session=session, limit=limit)
 
-    async def _events(self, run_id: str) -> list[JournalEvent]:
-        return [event for record in await self._store.records(run_id) for event in decode_record(record)]
+    def scan_runs(self, *, since: float = 0.0, until: float | None = None) -> AsyncIterator[Sequence[RunRow]]:
+        """All runs of the store that began in that time (wall time, seconds), the oldest first, in pages."""
+        return self._store.scan_runs(since=since, until=until)
 
-    @asynccontextmanager
-    async def _open_run(
-        self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, *, live: bool
-    ) -> AsyncGenerator[tuple[Run, RunStarted], None]:
-        desk = self._desk
-        if desk is None:
-            raise ConfigError("the runtime is not open: use it inside `async with Runtime() as runtime:`")
-        limits = limits or agent.limits or self._limits
-        async with AsyncExitStack() as stack:
-            history: tuple[Message, ...] = ()
-            if caller.session:  # first of all: what is awaited before may change the order of arrival
-                await stack.enter_async_context(self._sessions.turn(caller.user, caller.session))
-                self._check_open(desk)
-                history = await self._history(caller.user, caller.session)
-            compiled = await self._compiler.compile(agent)
-            check_price(compiled, limits)
-            self._check_open(desk)
-            run, started = begin_run(
-                compiled,
-                desk,
-                limits=limits,
-                store=self._store,
-                question=question,
-                history=history,
-                caller=caller,
-                live=live,
-            )
-            self._live[run.run_id] = run
-            try:
-                yield run, started
-            finally:
-                del self._live[run.run_id]
-
-    def _check_open(self, desk: Desk) -> None:
-        if self._desk is not desk:
-            raise ConfigError("the runtime was closed before the run could begin")
-
-    async def _history(self, user: str, session: str) -> tuple[Message, ...]:
-        """What the session's last run left, whoever ran it and whether it ended well."""
-        for row in await self._store.runs(user=user, session=session, limit=5):
-            if row.status != "running":
-                return continue_from(fold(await self._events(row.run_id)).messages)
-        return ()
+    @property
+    def accounts(self) -> Accounts:
+        """Limits and balances of those who pay: tenants, users, sessions."""
+        return self._store.accounts
 
 
 def run_sync(
@@ -230,6 +197,14 @@ def run_sync(
             return await runtime.run(agent, question, user=user, session=session, deps=deps)
 
     return run_in_loop(run)
+
+
+def _read_zones(settings: Settings) -> dict[str, ZoneInfo]:
+    zones = {"": read_zone(settings.timezone, "timezone")}
+    for name, tenant in settings.tenants.items():
+        if tenant.timezone:
+            zones[name] = read_zone(tenant.timezone, f"tenants.{name}.timezone")
+    return zones
 
 
 def _make_store(store: str | Path | Store, settings: Settings, clock: Clock) -> Store:

@@ -17,12 +17,12 @@ class SessionLocks:
     """
 
     def __init__(self) -> None:
-        self._locks: dict[tuple[str, str], tuple[asyncio.Lock, list[None]]] = {}
+        self._locks: dict[tuple[str, str, str], tuple[asyncio.Lock, list[None]]] = {}
 
     @asynccontextmanager
-    async def turn(self, user: str, session: str) -> AsyncGenerator[None, None]:
+    async def turn(self, tenant: str, user: str, session: str) -> AsyncGenerator[None, None]:
         """Wait for this caller's turn in the session and keep it inside the block."""
-        key = (user, session)
+        key = (tenant, user, session)
         lock, waiting = self._locks.setdefault(key, (asyncio.Lock(), []))
         waiting.append(None)
         try:

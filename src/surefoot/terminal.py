@@ -29,11 +29,14 @@ from surefoot.journal.events import (
 )
 from surefoot.journal.fold import RunState
 from surefoot.narrator import Line, Narrator, duration, plain
+from surefoot.runtime import Runtime
 from surefoot.store.base import RunRow
 from surefoot.types import Money
 
-PIPE_COLUMNS: Final = 400
-"""Width where there is no terminal: one line of a pipe or a log is one row, whatever it holds."""
+PIPE_COLUMNS: Final = 100
+"""Width of rules and tables where there is no terminal: a log is read as it is. A paragraph of text stays one line."""
+LIST_COLUMNS: Final = 120
+"""Width of a list of runs there: in less, whole ids would leave no room for the questions."""
 TABLE_COLUMNS: Final = 110
 """Wider tables tear a row's text and its numbers apart."""
 BAR_CELLS: Final = 24
@@ -51,6 +54,7 @@ def open_console(*, stderr: bool = False, quiet: bool = False) -> Console:
     console = Console(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPE_COLUMNS
+        console.soft_wrap = True
     return console
 
 
@@ -258,13 +262,35 @@ def runs_table(rows: Sequence[RunRow], console: Console) -> Table:
     names = [name for name in cells[0] if name not in hidden]
     widths = {name: max(len(name), *[row[name].cell_len for row in cells]) for name in names}
     others = sum(widths.values()) - widths["question"] + len(names)
-    widths["question"] = max(len("question"), min(widths["question"], console.width - others))  # only this gives way
+    columns = console.width if console.is_terminal else LIST_COLUMNS
+    widths["question"] = max(len("question"), min(widths["question"], columns - others))  # only this gives way
+    if not console.is_terminal:
+        table.width = others + widths["question"]
     for name in names:
         justify: Literal["left", "right"] = "right" if name in _NUMBERS else "left"
         table.add_column(name, justify=justify, no_wrap=True, width=widths[name], overflow="ellipsis")
     for row in cells:
         table.add_row(*[row[name] for name in names])
     return table
+
+
+async def explain_no_runs(runtime: Runtime, **filters: str | None) -> str:
+    """Why a list of runs is empty: there is no run at all, or which of the filters fits none."""
+    if not await runtime.list_runs(limit=1):
+        return 'there are no runs yet: surefoot run "..." makes the first one'
+    given = {name: value for name, value in filters.items() if value is not None}
+    unmet = [
+        f"--{name} {plain(value, 64)!r}" for name, value in given.items() if not await _has_runs(runtime, name, value)
+    ]
+    return (
+        f"no run has {', and none has '.join(unmet)}"
+        if unmet
+        else f"no run has --{' and --'.join(given)} as given, both"
+    )
+
+
+async def _has_runs(runtime: Runtime, name: str, value: str) -> bool:
+    return bool(await runtime.list_runs(**{name: value}, limit=1))
 
 
 def _describe_row(row: RunRow, id_chars: int, *, narrow: bool) -> dict[str, Text]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Final
 
 from msgspec.json import encode as encode_json
 from msgspec.structs import replace
 
+from surefoot.budget.posting import Claim
 from surefoot.budget.tokens import byte_bound
+from surefoot.errors import ConfigError
 from surefoot.journal.events import ToolFinished, ToolIntended
-from surefoot.run import Run
+from surefoot.run import Caller, Run
 from surefoot.tools import Prepared
 from surefoot.types import SYSTEM_LABEL, ToolCall, ToolResult
 
@@ -21,11 +25,38 @@ _FRAMING_BYTES: Final = 200
 _MOST_BYTES: Final = 6
 """Of an ASCII character in JSON: a control character becomes ``\\u001f``."""
 
+_ENCLOSING: Final[ContextVar[tuple[str, ...]]] = ContextVar("surefoot_enclosing_runs", default=())
+"""Ids of the runs inside whose tools the code runs, in the tasks and threads that it begins as well."""
+
+
+def check_turn(caller: Caller, live: Mapping[str, Run]) -> None:
+    """Refuse a run that would wait for the end of a run which waits for it.
+
+    Args:
+        caller: Whose run is to begin, and in which session.
+        live: The runs that have not ended, by id.
+
+    Raises:
+        ConfigError: It is begun inside a tool of a run of its own session, or by a task or thread which that began.
+    """
+    for run_id in _ENCLOSING.get():
+        outer = live.get(run_id)
+        if outer is not None and _conversation(outer.caller) == _conversation(caller):
+            raise ConfigError(
+                f"session {caller.session!r}: run {run_id} holds it until this tool ends, and a run that the tool "
+                "begins in it would wait for that: give the inner run another session, or none"
+            )
+
+
+def _conversation(caller: Caller) -> tuple[str, str, str]:
+    return caller.tenant, caller.user, caller.session
+
 
 async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> None:
     """Run the calls and emit their results.
 
-    Every intent is in the journal before any tool starts, and on disk before one that writes.
+    Every intent is in the journal before any tool starts, and on disk before one that writes. A read that is done at
+    once shares a record with its result; if it takes longer, its intent is written meanwhile.
 
     Args:
         run: The run.
@@ -35,10 +66,9 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
     ready: list[Prepared | ToolResult] = []
     writes = False
     account, toolbox, now = run.account, run.compiled.toolbox, run.desk.clock.now()
+    intended: list[ToolIntended] = []
     for call in calls:
-        account.tool_calls += 1
-        if account.tool_calls > account.max_tool_calls:
-            account.tool_calls -= 1
+        if not account.begin_tool_call():
             ready.append(ToolResult("Not run: the budget of tool calls is used up.", SYSTEM_LABEL, is_error=True))
             continue
         prepared = toolbox.prepare(call)
@@ -46,11 +76,18 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
         if isinstance(prepared, Prepared):
             effect = prepared.tool.effect
             writes = writes or effect == "write"
-            run.emit(ToolIntended(at=now, call=call, effect=effect, idempotency_key=_key(run, call)))
-    if writes:
-        await run.write(must_wait=True)
+            intended.append(ToolIntended(at=now, call=call, effect=effect, idempotency_key=_key(run, call)))
+    if intended and run.limits_tool_calls():
+        refusal = await run.claim(intended, Claim(run.payers, 0, tool_calls=len(intended)))
+        if refusal is not None:
+            refused = ToolResult(f"Not run: {refusal.message}.", SYSTEM_LABEL, is_error=True)
+            ready = [refused if isinstance(one, Prepared) else one for one in ready]
     else:
-        run.write_soon()  # a read that is done at once is journaled together with its result
+        run.tool_calls_untold += len(intended)
+        for event in intended:
+            run.emit(event)
+        if writes:
+            await run.write(must_wait=True)
     share = room_bytes // len(calls) - _FRAMING_BYTES
     if len(calls) == 1:
         await _run_one(run, calls[0], ready[0], share)
@@ -80,7 +117,12 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         context = run.context
         if prepared.tool.takes_context:
             context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
-        result = await run.compiled.toolbox.run(prepared, context, run.desk.threads)
+        outer = _ENCLOSING.get()
+        _ENCLOSING.set((*outer, run.run_id))
+        try:
+            result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
+        finally:
+            _ENCLOSING.set(outer)
     else:
         result = prepared
     content, cut_bytes = result.content, result.cut_bytes

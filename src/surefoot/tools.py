@@ -14,9 +14,9 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from msgspec import Struct, structs
 
-from surefoot.clock import Clock, SystemClock
 from surefoot.errors import ConfigError, ToolError
 from surefoot.observation import LEAST_OUTPUT_BYTES, refuse, refuse_unknown, report, report_failure
+from surefoot.run_context import RunContext
 from surefoot.signature import Decode, read_signature
 from surefoot.threads import ToolThreads
 from surefoot.types import Label, ToolCall, ToolResult, ToolSpec
@@ -26,35 +26,6 @@ R = TypeVar("R")
 
 Effect = Literal["read", "write"]
 """``read`` changes nothing that anybody could notice; everything else is ``write``."""
-
-
-class RunContext(Struct, frozen=True, kw_only=True):
-    """What a tool may know of the run that calls it. A tool whose first parameter has this type gets it.
-
-    Attributes:
-        user: Whose run it is.
-        session: Its conversation, "" for none.
-        run_id: Id of the run.
-        call_id: Id of this call.
-        idempotency_key: The same when this very call is run again after a crash, and never for another call.
-        deadline: When the call must be done, in seconds of the clock's ``monotonic``: the earlier of the tool's timeout
-            and the end of the run.
-        deps: What was given to ``Runtime.run(deps=...)``.
-        clock: Where the run's time comes from.
-    """
-
-    user: str
-    session: str
-    run_id: str
-    call_id: str
-    idempotency_key: str
-    deadline: float
-    deps: Any = None
-    clock: Clock = SystemClock()
-
-    def remaining_s(self) -> float:
-        """Seconds until `deadline`; 0 when it has passed."""
-        return max(0.0, self.deadline - self.clock.monotonic())
 
 
 class Tool(Struct, Generic[P, R], frozen=True, eq=False):
@@ -241,7 +212,9 @@ class Toolbox:
         except ToolError as error:
             return refuse(f"{found.spec.name} was not called. {error}")
 
-    async def run(self, prepared: Prepared, context: RunContext, threads: ToolThreads) -> ToolResult:
+    async def run(
+        self, prepared: Prepared, context: RunContext, threads: ToolThreads, on_wait: Callable[[], None]
+    ) -> ToolResult:
         """Run a validated call until it is done, its tool's timeout is over, or ``context.deadline`` has come.
 
         An exception of the tool is a result: ``name failed: ValueError: ...``, or just the message of a `ToolError`.
@@ -251,6 +224,7 @@ class Toolbox:
             prepared: The call.
             context: Of this call.
             threads: Where blocking functions run.
+            on_wait: Called if the call is not done at once, before it is waited for.
         """
         tool = prepared.tool
         now = context.clock.monotonic()
@@ -266,8 +240,10 @@ class Toolbox:
                 except StopIteration as stop:  # a quick tool ends here and needs no timer, the dearest part of a call
                     value = stop.value
                 else:
+                    on_wait()
                     value = await _within(until, _resume(coroutine, pending))
             else:
+                on_wait()
                 work = partial(tool.function, *args, **prepared.arguments)
                 return await _run_blocking(tool, work, now, until, threads)
         except _TimedOut:

@@ -146,6 +146,9 @@ class Usage(Struct, frozen=True, gc=False, omit_defaults=True):
         cache_read_tokens: Part of ``input_tokens`` that the provider had cached.
         cache_write_tokens: Part of ``input_tokens`` that the provider wrote to its cache.
         reasoning_tokens: Part of ``output_tokens`` that is hidden reasoning.
+        cache_write_1h_tokens: Part of ``cache_write_tokens`` that was written for an hour.
+        audio_input_tokens: Part of ``input_tokens`` that is sound.
+        audio_output_tokens: Part of ``output_tokens`` that is sound.
     """
 
     input_tokens: int = 0
@@ -153,6 +156,9 @@ class Usage(Struct, frozen=True, gc=False, omit_defaults=True):
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -166,6 +172,9 @@ class Usage(Struct, frozen=True, gc=False, omit_defaults=True):
             self.cache_read_tokens + other.cache_read_tokens,
             self.cache_write_tokens + other.cache_write_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
+            self.audio_input_tokens + other.audio_input_tokens,
+            self.audio_output_tokens + other.audio_output_tokens,
         )
 
 

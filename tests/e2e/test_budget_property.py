@@ -22,12 +22,12 @@ import pytest
 from tests.unit.audit import Bench, check_result, open_bench
 
 from surefoot import UNLIMITED, Agent, Limits, tool
-from surefoot.config import Provider
 from surefoot.errors import ModelBroken, ModelOverloaded, ModelUnreachable, SurefootError
 from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import JournalEvent, ModelFailed, ModelReplied, ModelRequested, RunEvent, TextDelta
 from surefoot.journal.fold import RunState
 from surefoot.models.base import Model
+from surefoot.providers import Provider
 from surefoot.testing import (
     Bill,
     Charge,
@@ -270,7 +270,7 @@ class Caller:
             assert self.task is not None
             self.task.cancel()
         elif (run_id := self.find_run()) is not None:
-            run = self.bench.runtime._live.get(run_id)
+            run = self.bench.runtime._starter.live.get(run_id)
             if run is not None:
                 run.cancel()
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.agent import Agent
+from surefoot.budget.posting import Posting
+from surefoot.budget.rates import cost_as_served, dearest_rates, price_bound, read_rates
 from surefoot.budget.report import report_budget
 from surefoot.clock import Clock, SystemClock
 from surefoot.config import RetrySettings, Settings, StoreSettings
@@ -66,14 +68,14 @@ class WatchedStore:
         future.exception()  # as the port has it: it may be left unread
         return future
 
-    def create(self, row: RunRow, record: bytes) -> asyncio.Future[None]:
-        return self._write("create", row.run_id, lambda: self.inner.create(row, record))
+    def create(self, row: RunRow, record: bytes, posting: Posting | None = None) -> asyncio.Future[Any]:
+        return self._write("create", row.run_id, lambda: self.inner.create(row, record, posting))
 
-    def append(self, run_id: str, seq: int, record: bytes) -> asyncio.Future[None]:
-        return self._write("append", run_id, lambda: self.inner.append(run_id, seq, record))
+    def append(self, run_id: str, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Any]:
+        return self._write("append", run_id, lambda: self.inner.append(run_id, seq, record, posting))
 
-    def finish(self, row: RunRow, seq: int, record: bytes) -> asyncio.Future[None]:
-        return self._write("finish", row.run_id, lambda: self.inner.finish(row, seq, record))
+    def finish(self, row: RunRow, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Any]:
+        return self._write("finish", row.run_id, lambda: self.inner.finish(row, seq, record, posting))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -86,7 +88,7 @@ class Bench:
         self.runtime = runtime
         self.store = store
         self.events: list[RunEvent] = []  # of the newest stream
-        store.runs_of = lambda: runtime._live
+        store.runs_of = lambda: runtime._starter.live
 
     async def run(self, agent: Agent[Any], question: str = "Go.", **options: Any) -> RunResult[Any]:
         result = await self.runtime.run(agent, question, **options)
@@ -163,6 +165,7 @@ def check_journal(events: Sequence[JournalEvent]) -> RunState:
     _check_limits(started, events)
     _check_attempts(events)
     _check_tools(events)
+    _check_prices(started, events)
     warned = [event.limit for event in events if isinstance(event, BudgetWarning)]
     assert len(warned) == len(set(warned)), "a limit warns once"
     assert sum(isinstance(event, LimitReached) for event in events) <= 1
@@ -215,6 +218,27 @@ def _check_attempts(events: Iterable[JournalEvent]) -> None:
                 assert settled
             case _:
                 pass
+
+
+def _check_prices(started: RunStarted, events: Iterable[JournalEvent]) -> None:
+    """The journal alone says what every call was held for and charged, and why."""
+    rates = read_rates(started.rates)
+    assert started.prices == ("" if rates is None else rates.source)
+    reach = started.limits["tokens"]
+    holds: dict[int, ModelRequested] = {}
+    for event in events:
+        if isinstance(event, ModelRequested):
+            holds[event.hold] = event
+            assert event.prices == ("" if rates is None else rates.digest)
+            here, out = (0, 0) if rates is None else dearest_rates(rates, reach if isinstance(reach, int) else 1 << 62)
+            prompt = event.hold_tokens - event.max_tokens
+            assert event.hold_nano == price_bound(prompt, here, event.max_tokens, out)
+        elif isinstance(event, ModelReplied):
+            hold_nano = holds[event.hold].hold_nano
+            if event.usage is None:
+                assert event.nano == hold_nano
+            elif rates is not None:
+                assert event.nano == cost_as_served(rates, event.usage, event.service_tier, hold_nano)
 
 
 def _check_tools(events: Iterable[JournalEvent]) -> None:
@@ -273,8 +297,8 @@ async def open_bench(
     async with Runtime(store, settings=chosen, clock=clock) as runtime:
         bench = Bench(runtime, store)
         yield bench
-        assert runtime._live == {}
-        assert len(runtime._sessions) == 0
+        assert runtime._starter.live == {}
+        assert len(runtime._starter._sessions) == 0
         for run_id, run in store.live.items() if audit_again else ():
             if run.state.finished is not None and "finish" in store.writes[run_id] and fault is None:
                 await bench.audit(run_id)

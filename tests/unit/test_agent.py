@@ -50,6 +50,14 @@ def test_it_holds_what_it_was_told():
     assert repr(agent) == "Agent('openai:gpt-4.1', name='desk', tools=['look', 'plain'])"
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [(object, "object"), (complex, "complex"), (list[complex], "list"), ("Person", "'Person'")]
+)
+def test_an_output_type_that_no_schema_can_express_is_refused_at_once(kind, name):
+    with pytest.raises(ConfigError, match=rf"Agent\(output={name}\): .*; supported are str, int"):
+        Agent("openai:gpt-4.1", output=kind)
+
+
 def test_its_defaults():
     agent = Agent(ScriptedModel([say("x")], name="m"), output=str)
     assert (agent.limits, agent.output, agent.protocol, agent.repairs) == (None, None, "auto", 2)

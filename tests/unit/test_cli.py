@@ -13,6 +13,7 @@ import pytest
 from surefoot import __version__, cli
 from surefoot.journal.events import JournalEvent
 from surefoot.journal.fold import fold
+from surefoot.narrator import plain
 from surefoot.store.base import RunRow
 from surefoot.testing import FakeProvider, call, garbage, refuse, say, status
 
@@ -112,6 +113,70 @@ def complaint(done, code):
     lines = [line for line in done[2].splitlines() if line.startswith("surefoot: ")]
     assert len(lines) == 1
     return lines[0].removeprefix("surefoot: ")
+
+
+# --- prices
+
+
+def test_prices_shows_what_is_known_and_since_when(surefoot):
+    code, out, err = surefoot("prices", "gpt-4.1", "openai:o3", "anthropic:claude-sonnet-4-5", "ollama:qwen3:8b")
+    assert (code, err) == (0, "")
+    assert re.search(r"^openai:gpt-4\.1$", out, re.MULTILINE)
+    assert re.search(r"^input +2\.00 ", out, re.MULTILINE)
+    assert re.search(r"^cache_write_1h +6\.00 +12\.00 ", out, re.MULTILINE)
+    assert "standard, prompt > 200,000" in out
+    assert re.search(
+        r"genai-prices \S+ openai/gpt-4\.1 · since when is not known · digest [0-9a-f]{16}$", out, re.MULTILINE
+    )
+    assert "openai/o3 · since 2025-06-10 · digest" in out
+    assert "ollama · since when is not known" in out
+    assert "audio_input" not in out
+
+
+def test_prices_shows_those_of_the_settings(surefoot, folder):
+    assert surefoot("prices") == (
+        0,
+        "",
+        "the settings have no [prices]; name a model: surefoot prices openai:gpt-4.1\n",
+    )
+    with (folder / "surefoot.toml").open("a") as settings:
+        settings.write('service_tier = "flex"\ntier_factors = { flex = 0.5 }\n[currencies]\nCNY = "0.14"\n[prices]\n')
+        settings.write('mine = { input = 1, output = 2, currency = "CNY", audio_output = 10 }\n')
+        settings.write('"local2:big" = { since = 2026-01-01, input = 0.0005, output = 3 }\n')
+    code, out, err = surefoot("prices")
+    assert (code, err) == (0, "")
+    assert re.search(r"^mine$", out, re.MULTILINE)
+    assert re.search(r"^audio_output +1\.40 *$", out, re.MULTILINE)
+    assert "[prices] in CNY at 0.14 USD · since when is not known" in out
+    assert "since 2026-01-01" in out
+    assert "requests ask for flex" in out
+    assert re.search(r"^input +0\.0005 +0\.00025", out, re.MULTILINE)
+
+
+def test_an_unknown_price_is_a_line_with_the_setting_to_add(surefoot):
+    code, out, err = surefoot("prices", "gpt-99", "gpt-4.1")
+    assert code == 2
+    assert "openai:gpt-4.1" in out
+    told = 'surefoot: no price is known for openai:gpt-99; add to surefoot.toml: [prices] "gpt-99" = USD per million tokens\n'
+    assert err == told
+    code, out, err = surefoot("prices", "x:y", "--provider", "acme", "--json")
+    assert code == 2
+    assert json.loads(out) == [
+        {"model": "acme:x:y", "known": False, "setting": '[prices] "x:y" = USD per million tokens'}
+    ]
+
+
+def test_prices_as_json_are_the_snapshot_that_a_run_keeps(surefoot):
+    code, out, _ = surefoot("prices", "gpt-4.1", "--json")
+    assert code == 0
+    (shown,) = msgspec.json.decode(out, type=list[dict[str, msgspec.Raw]])
+    surefoot("run", "hello", "--quiet")
+    _, out, _ = surefoot("show", "last", "--json")
+    started, requested, *_ = msgspec.json.decode(
+        msgspec.json.encode(json.loads(out)["events"]), type=list[JournalEvent]
+    )
+    assert json.loads(bytes(started.rates)) == json.loads(bytes(shown["rates"]))
+    assert requested.prices == json.loads(bytes(shown["digest"]))
 
 
 # --- run
@@ -227,8 +292,34 @@ def test_runs_are_listed_and_filtered(surefoot):
     assert len(surefoot("runs", "--user", "ann", "--session", "s2")[1].splitlines()) == 2
     code, out, err = surefoot("runs", "--user", "nobody")
     assert (code, out) == (0, "")
-    assert "no such runs yet" in err
+    assert err == "no run has --user 'nobody'\n"
+    assert surefoot("runs", "--user", "ann", "--session", "s9")[2] == "no run has --session 's9'\n"
+    both = surefoot("runs", "--user", "nobody", "--session", "s9")
+    assert both == (0, "", "no run has --user 'nobody', and none has --session 's9'\n")
+    assert surefoot("runs", "--user", "ann", "--session", "s3")[2] == "no run has --user and --session as given, both\n"
     assert surefoot("runs", "--user", "nobody", "--json")[1] == "[]\n"
+
+
+def test_an_empty_store_says_how_the_first_run_is_made(surefoot, folder):
+    surefoot("run", "hi", "--quiet")
+    with sqlite3.connect(folder / "surefoot.db") as database:
+        database.execute("DELETE FROM runs")
+    for filters in ([], ["--user", "ann"]):
+        code, out, err = surefoot("runs", *filters)
+        assert (code, out, err) == (0, "", 'there are no runs yet: surefoot run "..." makes the first one\n')
+
+
+def test_what_is_piped_is_no_wider_than_a_log(surefoot):
+    question = "Where is order 4711? " + "word " * 50
+    shown = surefoot("run", question, "--agent", "desk:agent")[2].splitlines()
+    listed = surefoot("runs")[1].splitlines()
+    told = surefoot("show", "last")[1].splitlines()
+    asked = plain(question)
+    assert asked in [plain(line) for line in shown]
+    assert asked in [plain(line) for line in told]
+    assert max(len(line.rstrip()) for line in (*shown, *told) if plain(line) != asked) <= 100
+    assert 100 < len(listed[1].rstrip()) <= 120
+    assert listed[1].rstrip().endswith("…")
 
 
 def test_a_run_is_shown_step_by_step(surefoot):
@@ -408,7 +499,7 @@ def test_a_database_that_cannot_be_used(surefoot, folder):
         ("500", "the provider failed (HTTP 500): out of order"),
         ("429", "asks to come back later (HTTP 429): too many"),
         ("404", "not found (HTTP 404), check the model's name and base_url http://127.0.0.1"),
-        ("key", "check the API key of provider 'openai': the key [key] is wrong"),
+        ("key", "check the environment variable OPENAI_API_KEY: the key [key] is wrong"),
         ("garbage", "openai:gpt-4.1: "),
     ],
 )

@@ -8,9 +8,10 @@ import pytest
 from surefoot import Agent, Limits, tool
 from surefoot.clock import SystemClock
 from surefoot.compiler import MAX_COMPILED, Compiler, check_price
-from surefoot.config import LocalSettings, Provider, Settings
+from surefoot.config import LocalSettings, Settings
 from surefoot.errors import ConfigError, NotFound, PriceUnknown
 from surefoot.models.openai_chat import OpenAIChat
+from surefoot.providers import Provider
 from surefoot.testing import ScriptedModel, say
 from surefoot.types import UNLIMITED
 
@@ -111,11 +112,6 @@ async def test_a_model_that_cannot_be_had_is_named(compiler, monkeypatch, *, mod
     assert "\n" not in str(caught.value)
 
 
-async def test_an_output_type_that_has_no_schema_is_refused(compiler):
-    with pytest.raises(ConfigError, match=r"Agent\(output=object\)"):
-        await compiler.compile(Agent("fake:m", output=object))
-
-
 async def test_a_limit_that_cannot_be_kept_is_refused_with_the_setting_that_would_allow_it(compiler):
     compiled = await compiler.compile(Agent("fake:unheard-of-model"))
     with pytest.raises(PriceUnknown) as caught:
@@ -123,6 +119,18 @@ async def test_a_limit_that_cannot_be_kept_is_refused_with_the_setting_that_woul
     assert '[prices] "unheard-of-model" = USD per million tokens' in str(caught.value)
     assert "usd=UNLIMITED (--usd unlimited)" in str(caught.value)
     check_price(compiled, Limits(usd=UNLIMITED))
+
+
+async def test_a_service_tier_without_a_price_is_refused_with_its_setting():
+    served = Provider("http://127.0.0.1:9/v1", needs_key=False, service_tier="turbo")
+    compiler = Compiler(Settings(providers={"fake": served}, prices={"m": 1}), SystemClock(), None)
+    compiled = await compiler.compile(Agent("fake:m"))
+    assert compiled.model.profile.service_tier == "turbo"
+    with pytest.raises(PriceUnknown) as caught:
+        check_price(compiled, Limits())
+    assert "no price is known for 'fake:m' at service tier 'turbo'" in str(caught.value)
+    assert "[providers.fake.tier_factors] turbo = " in str(caught.value)
+    await compiler.close()
 
 
 @pytest.fixture
@@ -140,7 +148,7 @@ async def test_the_embedded_model_is_started_once_and_stopped(engine, tmp_path):
     first, second = await asyncio.gather(*[compiler.compile(agent) for agent in agents])
     assert first.model is second.model
     assert (first.model.profile.name, first.protocol.name) == ("tiny", "json")
-    assert first.rates.dearest_output == 0
+    assert first.rates.output == 0
     server = compiler._server
     assert server.base_url.startswith("http://127.0.0.1:")
     await compiler.close()

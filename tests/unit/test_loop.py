@@ -751,13 +751,13 @@ class Slow(SqliteStore):
         super().__init__(path, clock=SystemClock())
         self.asked, self.may_finish = asyncio.Event(), asyncio.Event()
 
-    def finish(self, row, seq, record):
+    def finish(self, row, seq, record, posting=None):
         self.asked.set()
-        return asyncio.ensure_future(self._finish(row, seq, record))
+        return asyncio.ensure_future(self._finish(row, seq, record, posting))
 
-    async def _finish(self, row, seq, record):
+    async def _finish(self, row, seq, record, posting):
         await self.may_finish.wait()
-        await super().finish(row, seq, record)
+        await super().finish(row, seq, record, posting)
 
 
 @pytest.mark.parametrize("model", [ScriptedModel([say("Hi.")]), ScriptedModel([status(401)])])
@@ -811,7 +811,7 @@ async def test_a_store_that_fails_at_the_end_of_a_cancelled_run_is_heard_of(tmp_
 class Hanging(SqliteStore):
     """A disk that never answers when a run ends."""
 
-    def finish(self, row, seq, record):
+    def finish(self, row, seq, record, posting=None):
         return asyncio.get_running_loop().create_future()
 
 

@@ -2,17 +2,20 @@
 
 import asyncio
 import socket
+from datetime import date
 from itertools import pairwise
 
 import pytest
 from msgspec.json import encode as encode_json
+from msgspec.structs import replace
 from tests.unit.audit import check_bill, open_bench
 
 from surefoot import UNLIMITED, Agent, Limits, tool
-from surefoot.budget.rates import Rates, cost
-from surefoot.config import Provider, RetrySettings
+from surefoot.budget.rates import Rates, cost, read_rates
+from surefoot.config import RetrySettings
 from surefoot.errors import ModelBroken, ModelError, ModelOverloaded, ModelRefused, ModelUnreachable
 from surefoot.journal.events import ModelFailed, ModelReplied, ModelRequested, TextDelta
+from surefoot.providers import Provider
 from surefoot.testing import (
     FakeProvider,
     Price,
@@ -121,6 +124,50 @@ async def test_an_overrun_is_booked_as_the_truth_and_ends_the_run(bench):
     assert (result.stop_reason, result.limit) == ("budget", "tokens")
     assert result.output.endswith("- page 1")
     check_bill(model.bill, [await bench.last()])
+
+
+class Served(ScriptedModel):
+    """A model whose provider says at which service tier it served the call."""
+
+    tier = ""
+
+    async def respond(self, *request):
+        return replace(await super().respond(*request), service_tier=self.tier)
+
+
+@pytest.mark.parametrize(("tier", "nano"), [("", 30_000), ("flex", 15_000), ("priority", 60_000), ("scale", None)])
+async def test_the_reported_service_tier_is_charged_and_journaled(tmp_path, tier, nano):
+    own = Provider("http://127.0.0.1:9/v1", needs_key=False, tier_factors={"flex": 0.5, "priority": "2"})
+    prices = {"model": {"input": 1, "output": 1}}
+    async with open_bench(tmp_path, prices=prices, providers={"scripted": own}) as bench:
+        model = Served([say("Hi.", usage=Usage(20, 10))])
+        model.tier = tier
+        await bench.run(Agent(model))
+        ((asked, ended),) = await attempts(bench)
+        assert (ended.service_tier, ended.nano) == (tier, asked.hold_nano if nano is None else nano)
+        _, (started, *_) = await bench.runtime.read_run(list(bench.store.live)[-1])
+        snapshot = read_rates(started.rates)
+        assert [service.service for service in snapshot.services] == ["flex", "priority"]
+        assert asked.prices == snapshot.digest
+
+
+async def test_a_tier_that_is_asked_for_is_sent_and_held_for_and_where_no_tier_is_told_the_dearer_is_charged(tmp_path):
+    async with FakeProvider([say("Hi.")], api_key="") as provider:
+        own = Provider(provider.base_url, needs_key=False, service_tier="priority", tier_factors={"priority": 3})
+        async with open_bench(tmp_path, prices={"m": 1}, providers={"fake": own}) as bench:
+            await bench.run(Agent("fake:m"))
+            ((asked, ended),) = await attempts(bench)
+            assert b'"service_tier":"priority"' in provider.requests[0].body
+            assert asked.hold_nano == 3_000 * asked.hold_tokens
+            assert ended.nano == 3_000 * ended.tokens
+
+
+async def test_the_prices_of_a_run_are_those_of_its_day(tmp_path):
+    dated = [{"input": 1, "output": 1}, {"since": date(2999, 1, 1), "input": 9, "output": 9}]
+    async with open_bench(tmp_path, prices={"model": dated}) as bench:
+        await bench.run(Agent(ScriptedModel([say("Hi.", usage=Usage(20, 10))])))
+        ((_, ended),) = await attempts(bench)
+        assert ended.nano == 30_000
 
 
 async def test_a_model_without_a_price_costs_none_where_usd_is_unlimited(tmp_path):
@@ -233,7 +280,7 @@ async def test_each_attempt_on_the_wire_has_a_hold_of_its_own(tmp_path):
         (reset(), ModelBroken, True, True),
         (reset(after_headers=True), ModelBroken, True, True),
         (garbage(), ModelBroken, True, True),
-        (garbage(html=True), ModelBroken, True, True),
+        (garbage(html=True), ModelRefused, False, False),
         (say("x", cut_after=0), ModelBroken, True, True),
     ],
 )

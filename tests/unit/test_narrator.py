@@ -139,6 +139,32 @@ def test_a_limit_and_its_last_answer():
     ]
 
 
+def test_a_last_answer_that_nothing_is_left_for_is_not_told_as_asked_for():
+    reached = LimitReached(at=1, limit="tokens", message="900 of 1,000 are used")
+    nudged = Nudged(at=1, text="The budget of this run is at its end.")
+    told = "  ■ limit on tokens: 900 of 1,000 are used"
+    end = RunFinished(at=3, stop_reason="budget", output="Stopped before an answer.", limit="tokens")
+    assert texts(reached, nudged, end) == [told, "  » nothing fits any more, not even a last answer"]
+    assert texts(reached, nudged, RunFinished(at=3, stop_reason="cancelled")) == [told]
+    assert texts(reached, nudged) == [told]
+
+
+def test_what_is_to_be_mended_after_a_limit_is_told_as_it_is():
+    lines = texts(
+        LimitReached(at=1, limit="tool_calls", message="all are used"),
+        asked(1),
+        replied(Message.assistant("yes")),
+        Nudged(at=1, text="The answer does not fit."),
+        asked(2, 2),
+    )
+    assert lines == ["  ■ limit on tool_calls: all are used", "1 · yes", "  » The answer does not fit."]
+
+
+def test_arguments_that_cannot_be_read_are_shown_as_they_are():
+    for arguments in ("{oops", '{"a":' + "[" * 100_000, '{"a": "\ud800"}'):
+        assert describe_call(ToolCall("c1", "f", arguments)).startswith(plain(f"f {arguments}", 12)[:11])
+
+
 def test_an_answer_that_no_model_wrote_does_not_pass_for_one():
     end = RunFinished(at=3, stop_reason="budget", output="Stopped before an answer.")
     assert texts(asked(), replied(Message.assistant("I think")), end) == ["1 · I think"]

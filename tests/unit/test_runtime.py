@@ -13,7 +13,7 @@ from tests.unit.audit import open_bench
 
 from surefoot import UNLIMITED, Agent, Limits, RunContext, Runtime, tool
 from surefoot.clock import SystemClock
-from surefoot.config import Provider, Settings, StoreSettings
+from surefoot.config import Settings, StoreSettings
 from surefoot.errors import (
     BudgetExceeded,
     ConfigError,
@@ -24,6 +24,7 @@ from surefoot.errors import (
 )
 from surefoot.journal.events import ModelRequested, RunFinished, RunStarted, TextDelta
 from surefoot.journal.fold import fold
+from surefoot.providers import Provider
 from surefoot.runtime import run_sync
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import FakeProvider, ScriptedModel, call, calls, hang, say, status
@@ -340,7 +341,7 @@ async def test_runs_that_still_run_at_the_end_are_cancelled_and_written(tmp_path
         queued = [asyncio.create_task(runtime.run(Agent(waiting.model), "Go.", session="s")) for _ in range(2)]
         await asyncio.gather(waiting.asked.wait(), streaming.asked.wait())
         async with asyncio.timeout(20):
-            while len(runtime._live) < 4:  # noqa: ASYNC110 - nothing tells that a run waits
+            while len(runtime._starter.live) < 4:  # noqa: ASYNC110 - nothing tells that a run waits
                 await asyncio.sleep(0.001)
     assert (await run).stop_reason == "cancelled"
     assert (await queued[0]).stop_reason == "cancelled"
@@ -377,7 +378,7 @@ async def test_everything_is_closed_whatever_fails(tmp_path):
     class Failing(SqliteStore):
         closed = False
 
-        def finish(self, row, seq, record):
+        def finish(self, row, seq, record, posting=None):
             future = asyncio.get_running_loop().create_future()
             future.set_exception(StoreError("full"))
             return future
@@ -455,6 +456,78 @@ async def test_runs_of_one_session_never_interleave(bench):
     runs = [await bench.runtime.read_run(result.run_id) for result in results]
     for (_, earlier), (_, later) in pairwise(runs):
         assert earlier[-1].at <= later[0].at
+
+
+def make_nested(bench, session, way):
+    """A tool that runs an agent in the same session, in one of the ways in which a tool may do that."""
+    inner = Agent(ScriptedModel(lambda messages, step: say("inner answer")))
+
+    async def ask() -> str:
+        return (await bench.runtime.run(inner, "inner", user="u", session=session)).output
+
+    @tool(timeout_s=2)
+    async def nested() -> str:
+        """Ask another agent."""
+        if way == "task":
+            return await asyncio.create_task(ask())
+        if way == "other session":
+            middle = Agent(ScriptedModel([call("within"), say("middle answer")]), tools=[tool(ask, name="within")])
+            result = await bench.runtime.run(middle, "middle", user="u", session="t")
+            return next(message.text for message in result.messages if message.role == "tool")
+        return await ask()
+
+    @tool(timeout_s=2)
+    def blocking() -> str:
+        """Ask another agent from a thread."""
+        return asyncio.run_coroutine_threadsafe(ask(), loop).result()
+
+    loop = asyncio.get_running_loop()
+    return blocking if way == "thread" else nested
+
+
+def only_result(result):
+    (text,) = [message.text for message in result.messages if message.role == "tool"]
+    return text
+
+
+@pytest.mark.parametrize("way", ["at once", "task", "thread", "other session"])
+async def test_a_run_inside_a_tool_of_its_own_session_is_refused_at_once(bench, way):
+    nested = make_nested(bench, "s", way)
+    agent = Agent(ScriptedModel([call(nested.spec.name), say("done")]), tools=[nested])
+    result = await bench.runtime.run(agent, "outer", user="u", session="s")
+    assert "ConfigError: session 's': run run_" in only_result(result)
+    assert "give the inner run another session, or none" in only_result(result)
+    assert result.output == "done"
+    later = await bench.runtime.run(Agent(ScriptedModel([say("ok")])), "q", user="u", session="s")
+    assert later.output == "ok"
+
+
+@pytest.mark.parametrize("way", ["at once", "task", "thread"])
+@pytest.mark.parametrize("session", ["", "other"])
+async def test_a_run_inside_a_tool_may_have_another_session(bench, way, session):
+    nested = make_nested(bench, session, way)
+    agent = Agent(ScriptedModel([call(nested.spec.name), say("done")]), tools=[nested])
+    result = await bench.runtime.run(agent, "outer", user="u", session="s")
+    assert only_result(result) == "inner answer"
+
+
+async def test_a_task_that_outlives_the_tool_of_a_session_may_run_in_it_afterwards(bench):
+    over, left = asyncio.Event(), []
+
+    async def work():
+        await over.wait()
+        return await bench.runtime.run(Agent(ScriptedModel([say("late")])), "q1", user="u", session="s")
+
+    @tool
+    async def begin() -> str:
+        """Begin something."""
+        left.append(asyncio.create_task(work()))
+        return "begun"
+
+    agent = Agent(ScriptedModel([call("begin"), say("done")]), tools=[begin])
+    await bench.runtime.run(agent, "q0", user="u", session="s")
+    over.set()
+    assert (await left[0]).output == "late"
 
 
 async def test_a_waiting_run_that_is_cancelled_leaves_the_queue(bench):

@@ -8,7 +8,7 @@ async def test_turns_of_one_session_come_in_order_and_never_overlap():
     locks, log = SessionLocks(), []
 
     async def turn(number):
-        async with locks.turn("u", "s"):
+        async with locks.turn("t", "u", "s"):
             log.append(("in", number))
             await asyncio.sleep(0)
             log.append(("out", number))
@@ -20,14 +20,14 @@ async def test_turns_of_one_session_come_in_order_and_never_overlap():
 
 async def test_other_sessions_do_not_wait_and_leave_nothing_behind():
     locks = SessionLocks()
-    async with locks.turn("u", "a"), locks.turn("u", "b"), locks.turn("v", "a"):
-        assert len(locks) == 3
+    async with locks.turn("t", "u", "a"), locks.turn("t", "u", "b"), locks.turn("t", "v", "a"), locks.turn("w", "u", "a"):
+        assert len(locks) == 4
     assert len(locks) == 0
 
 
 async def test_a_cancelled_waiter_leaves_the_session_usable():
     locks = SessionLocks()
-    async with locks.turn("u", "s"):
+    async with locks.turn("t", "u", "s"):
         waiter = asyncio.create_task(_enter(locks))
         await asyncio.sleep(0)
         waiter.cancel()
@@ -39,7 +39,7 @@ async def test_a_cancelled_waiter_leaves_the_session_usable():
 
 
 async def _enter(locks):
-    async with locks.turn("u", "s"):
+    async with locks.turn("t", "u", "s"):
         pass
 
 

@@ -21,6 +21,7 @@ from surefoot.journal.events import (
 from surefoot.journal.fold import fold
 from surefoot.store.base import RunRow
 from surefoot.terminal import (
+    LIST_COLUMNS,
     PIPE_COLUMNS,
     RunView,
     bar,
@@ -87,8 +88,9 @@ EVENTS = [
 
 def screen(width=100, *, terminal=True):
     return Console(
-        file=io.StringIO(), width=width, force_terminal=terminal, color_system=None, highlight=False, markup=False
-    )
+        file=io.StringIO(), width=width, force_terminal=terminal, color_system=None, highlight=False, markup=False,
+        soft_wrap=not terminal,
+    )  # fmt: skip
 
 
 def printed(console, thing):
@@ -244,7 +246,9 @@ def test_a_list_of_runs():
     assert lines[1][3:] == ["final", "3", "1,234", "$0.00091", "2.5", "s", "Where", "is", "it?"]
     assert lines[2][3:] == ["ann", "running", "Where", "is", "it?"]
     assert lines[3][3] == "lost"
-    assert len(lines[3][-1]) == 200
+    lines = console.file.getvalue().splitlines()
+    assert max(len(line.rstrip()) for line in lines) == LIST_COLUMNS - 1  # and a space
+    assert lines[3].rstrip().endswith("qqqqqqqqqqqqqqqqqqqq…")
 
 
 @pytest.mark.parametrize("width", [60, 89, 90, 140])

@@ -7,8 +7,8 @@ import pytest
 from tests.unit.audit import open_bench
 
 from surefoot import UNLIMITED, Agent, Limits, RunContext, ToolError, tool
-from surefoot.config import Provider
 from surefoot.journal.events import ModelRequested, ToolFinished, ToolIntended
+from surefoot.providers import Provider
 from surefoot.testing import FakeProvider, ScriptedModel, call, call_raw, calls, say
 from surefoot.tool_calls import LEAST_RESULT_BYTES, cut_text
 from surefoot.types import ToolCall

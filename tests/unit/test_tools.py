@@ -36,13 +36,17 @@ def threads():
     pool.close()
 
 
+def do_nothing():
+    """Nothing is to be written while a tool is waited for."""
+
+
 @pytest.fixture
 def run(threads):
     async def run(made, arguments="{}", *, deadline=math.inf, deps=None):
         toolbox = Toolbox([made])
         prepared = toolbox.prepare(ToolCall("c1", toolbox.specs[0].name, arguments))
         assert isinstance(prepared, Prepared), prepared
-        return await toolbox.run(prepared, make_context(deadline=deadline, deps=deps), threads)
+        return await toolbox.run(prepared, make_context(deadline=deadline, deps=deps), threads, do_nothing)
 
     return run
 
@@ -244,7 +248,7 @@ def test_on_uvloop_too(threads):
 
     async def main():
         toolbox = Toolbox([wait])
-        return await toolbox.run(toolbox.prepare(ToolCall("c1", "wait", "")), make_context(), threads)
+        return await toolbox.run(toolbox.prepare(ToolCall("c1", "wait", "")), make_context(), threads, do_nothing)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(main()) == said("done", "wait")
@@ -312,7 +316,7 @@ async def test_the_deadline_of_a_call_is_the_earlier_of_tool_and_run(threads, de
 
     toolbox = Toolbox([left])
     context = make_context(deadline=deadline_s, clock=FrozenClock(1000.0))
-    result = await toolbox.run(toolbox.prepare(ToolCall("c1", "left", "")), context, threads)
+    result = await toolbox.run(toolbox.prepare(ToolCall("c1", "left", "")), context, threads, do_nothing)
     assert result == said(str(left_s), "left")
 
 
@@ -344,7 +348,7 @@ async def test_a_tool_is_stopped_at_the_end_of_the_run(threads):
 
     toolbox, now = Toolbox([sleep]), asyncio.get_running_loop().time()
     context = make_context(deadline=now + SOON_S, clock=FrozenClock(now))
-    result = await toolbox.run(toolbox.prepare(ToolCall("c1", "sleep", "")), context, threads)
+    result = await toolbox.run(toolbox.prepare(ToolCall("c1", "sleep", "")), context, threads, do_nothing)
     assert result == refused("sleep timed out after 0.02 s, the end of this run.")
 
 
@@ -537,7 +541,7 @@ async def test_a_thousand_blocking_calls_at_once():
 
     async def call(number):
         prepared = toolbox.prepare(ToolCall(str(number), "double", f'{{"number": {number}}}'))
-        return await toolbox.run(prepared, make_context(), threads)
+        return await toolbox.run(prepared, make_context(), threads, do_nothing)
 
     results = await asyncio.gather(*[call(number) for number in range(1000)])
     assert [result.content for result in results] == [str(2 * number) for number in range(1000)]

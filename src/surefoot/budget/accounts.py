@@ -12,8 +12,9 @@ from typing import Final, Literal, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
-from surefoot.budget.limits import INFINITE
+from surefoot.budget.limits import INFINITE, Limits, tighten
 from surefoot.errors import ConfigError
 from surefoot.types import UNLIMITED, Money, Unlimited
 
@@ -205,6 +206,19 @@ def read_zone(name: str, where: str) -> ZoneInfo:
         raise ConfigError(f"{where}: unknown time zone {name!r:.60}; write for example Asia/Ho_Chi_Minh") from None
 
 
+def read_rules(budgets: Mapping[str, Mapping[str, Mapping[str, object]]]) -> list[Rule]:
+    """The rules of ``[budgets]``.
+
+    Raises:
+        ConfigError: One of them is wrong; names its key.
+    """
+    return [
+        read_rule(account, period, table, f'budgets."{account}".{period}')
+        for account, periods in budgets.items()
+        for period, table in periods.items()
+    ]
+
+
 class RuleBook:
     """What is limited: the rules of the settings, and those that were set in the store.
 
@@ -247,6 +261,21 @@ class RuleBook:
     def zone(self, tenant: str) -> ZoneInfo:
         """In whose time zone the days and months of a tenant's accounts begin."""
         return self._zones.get(tenant) or self._zones.get("") or ZoneInfo(UTC_NAME)
+
+    def limit_run(self, limits: Limits, payers: Payers) -> Limits:
+        """The limits of a run: its own, and what the accounts above it allow to each run."""
+        for account in payers.chain:
+            for period, amounts in self.limits_of(account):
+                if period == "run":
+                    limits = tighten(limits, astuple(amounts))
+        return limits
+
+    def limits_usd(self, payers: Payers) -> str:
+        """An account with a limit in US dollars, "" if there is none."""
+        for account in payers.chain:
+            if any(amounts.nano < INFINITE for _, amounts in self.limits_of(account)):
+                return account
+        return ""
 
     def accounts(self) -> list[str]:
         """Accounts and patterns that have rules, sorted."""

@@ -2,6 +2,8 @@
 
 At every instant ``spent + reserved <= limit + overrun`` for tokens and for nano-dollars; ``overrun`` stays 0 while the
 provider honours ``max_tokens`` and its prompt count stays within the bound.
+
+The account of a run that another run began stands below that run's: whatever it uses is used of both, and of all above.
 """
 
 from __future__ import annotations
@@ -10,12 +12,11 @@ import math
 from functools import lru_cache
 from typing import Final
 
-from msgspec import Struct
-
+from surefoot.budget.holds import Charge, Fit, Hold, Shortage, Warned
 from surefoot.budget.limits import INFINITE, LIMITED, Limits
-from surefoot.budget.rates import Rates, cost
+from surefoot.budget.rates import Rates, cost, cost_as_served, dearest_rates, price_bound
 from surefoot.errors import BudgetExceeded
-from surefoot.types import UNLIMITED, Money, Usage
+from surefoot.types import Money, Usage
 
 MIN_STEP_TOKENS: Final = 64
 """Fewest output tokens worth an ordinary step: about one tool call."""
@@ -27,72 +28,7 @@ NUDGE_TOKENS: Final = 320
 """Input tokens kept for the message that asks for the last answer: the bytes of its text and framing."""
 FINAL_TIME_SHARE: Final = 0.15
 """Share of ``seconds`` kept for the last answer: no ordinary step begins within it."""
-MAX_CALL_TOKENS: Final = 1 << 32
-"""A power of two far above what any call can use: sums of what is below fit the 64 bits of a database column."""
 _MILLION: Final = 1_000_000
-
-
-class Hold(Struct, frozen=True, gc=False):
-    """What one wire attempt may cost at most.
-
-    Attributes:
-        number: Number of the hold within the run, from 1.
-        max_tokens: What the provider is told not to exceed.
-        tokens: Input bound plus ``max_tokens``.
-        nano: Worst case in nano-dollars.
-    """
-
-    number: int
-    max_tokens: int
-    tokens: int
-    nano: int
-
-
-class Shortage(Struct, frozen=True):
-    """Why a hold does not fit.
-
-    Attributes:
-        limit: Name of the limit.
-        message: One line for a person.
-    """
-
-    limit: str
-    message: str
-
-
-class Fit(Struct, frozen=True, gc=False):
-    """Output tokens that fit, and the limit that lowered them, "" if none did."""
-
-    max_tokens: int
-    limit: str = ""
-
-
-class Charge(Struct, frozen=True, gc=False):
-    """What a call cost in the end.
-
-    Attributes:
-        tokens: Tokens charged.
-        nano: Nano-dollars charged.
-        overrun: Whether the provider charged more than the hold.
-    """
-
-    tokens: int
-    nano: int
-    overrun: bool = False
-
-
-class Warned(Struct, frozen=True):
-    """A limit that passed ``warn_at``: its name, what is used and the limit itself (nano-dollars for ``usd``)."""
-
-    limit: str
-    used: float
-    of: float
-
-
-def is_plausible(usage: Usage) -> bool:
-    """Whether a provider can have meant these counts; below zero, or beyond `MAX_CALL_TOKENS`, they are none."""
-    kinds = usage.input_tokens | usage.output_tokens | usage.cache_read_tokens | usage.cache_write_tokens
-    return 0 <= kinds < MAX_CALL_TOKENS  # negative if one of them is
 
 
 @lru_cache(maxsize=256)
@@ -102,9 +38,10 @@ def _find_marks(limits: Limits) -> tuple[float, ...]:
 
 
 class Account:
-    """The account of one run. One task uses it; every method is immediate.
+    """The account of one run. Tasks of one event loop use it; every method is immediate.
 
     Attributes:
+        parent: The account of the run that began this one, None for a run of its own.
         spent_tokens: Tokens charged.
         spent_nano: Nano-dollars charged.
         steps: Steps begun.
@@ -114,32 +51,37 @@ class Account:
     """
 
     __slots__ = (
-        "_amounts", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano",
+        "_amounts", "_kept", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano",
         "_reserved_tokens", "_soft_deadline", "_started", "deadline", "input_rate", "limits", "max_tool_calls",
-        "model_calls", "output_rate", "overrun_nano", "overrun_tokens", "rates", "spent_nano", "spent_tokens",
-        "steps", "tool_calls",
+        "model_calls", "output_rate", "overrun_nano", "overrun_tokens", "parent", "rates", "spent_nano",
+        "spent_tokens", "steps", "tool_calls",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, rates: Rates | None, started: float) -> None:
+    def __init__(self, limits: Limits, rates: Rates | None, started: float, parent: Account | None = None) -> None:
         """Open an account.
 
         Args:
             limits: The limits.
             rates: Price of the model, None when it is unknown (the caller has made sure that there is no USD limit).
             started: Monotonic seconds at which the run began.
+            parent: The account of the run that began this one.
         """
+        self.parent = parent
+        self._kept = 0, 0  # tokens and nano-dollars that the runs below leave untouched, for the last answer
         self.limits = limits
         self.rates = rates
-        if rates is not None and rates.tiers and limits.tokens is not UNLIMITED:
-            rates = rates.within(limits.tokens)  # no prompt of this run can reach a dearer tier
-        self.input_rate, self.output_rate = (rates.dearest_input, rates.dearest_output) if rates else (0, 0)
         self._amounts = limits.amounts()
         most = limits.ceilings()
         self._max_tokens, self._max_nano, self._max_steps, self._max_calls, self.max_tool_calls = most
+        # no prompt of this run can reach a dearer tier than its limit on tokens does
+        self.input_rate, self.output_rate = dearest_rates(rates, self._max_tokens) if rates else (0, 0)
         seconds = self._amounts.get("seconds", INFINITE)
         self._started = started
         self.deadline = started + seconds
         self._soft_deadline = started + seconds * (1 - FINAL_TIME_SHARE)
+        if parent is not None and parent.soft_deadline < self.deadline:
+            self.deadline = parent.soft_deadline
+            self._soft_deadline = min(self._soft_deadline, parent.soft_deadline)
         self.spent_tokens = self.spent_nano = self.overrun_tokens = self.overrun_nano = 0
         self._reserved_tokens = self._reserved_nano = 0
         self.steps = self.model_calls = self.tool_calls = 0
@@ -151,6 +93,8 @@ class Account:
         With ``on_limit="finish"`` the last step and the last model call are kept for the answer, and so is the last
         part of the time; with ``on_limit="raise"`` nothing is kept.
         """
+        if self.parent is not None and (shortage := self.parent.last_step(now)) is not None:
+            return shortage
         limits = self.limits
         kept = limits.on_limit == "finish"
         if self.steps >= self._max_steps - kept:
@@ -161,6 +105,19 @@ class Account:
         if self.model_calls >= self._max_calls - kept or now >= (self._soft_deadline if kept else self.deadline):
             return self._call_shortage(now, kept=kept)
         return None
+
+    def begin_step(self) -> None:
+        """Count a step, here and in all accounts above."""
+        self.steps += 1
+        if self.parent is not None:
+            self.parent.begin_step()
+
+    def begin_tool_call(self) -> bool:
+        """Count a tool call, here and in all accounts above; False, and nothing is counted, if one has none left."""
+        if self.tool_calls >= self.max_tool_calls or (self.parent is not None and not self.parent.begin_tool_call()):
+            return False
+        self.tool_calls += 1
+        return True
 
     def tool_shortage(self, count: int) -> Shortage | None:
         """Whether so many more tool calls are more than ``on_limit="raise"`` allows; otherwise the rest is refused."""
@@ -191,6 +148,13 @@ class Account:
             room -= again + FINAL_TOKENS
             # each of the two holds rounds up by itself, hence the extra nano-dollar
             room_nano -= again * self.input_rate + FINAL_TOKENS * self.output_rate + _MILLION
+        if self.parent is not None:
+            shortage = self.parent.call_shortage(now)
+            if shortage is not None:
+                return shortage
+            left, left_nano = self.parent.left_below()
+            room = min(room, left - input_bound)
+            room_nano = min(room_nano, left_nano * _MILLION - input_bound * self.input_rate)
         if room >= want and room_nano >= want * self.output_rate:
             return Fit(want)
         least = min(want, MIN_FINAL_TOKENS if final else MIN_STEP_TOKENS)
@@ -207,19 +171,55 @@ class Account:
             BudgetExceeded: It does not fit; nothing is reserved.
         """
         tokens = input_bound + max_tokens
-        nano = -(-(input_bound * self.input_rate + max_tokens * self.output_rate) // _MILLION)
+        nano = price_bound(input_bound, self.input_rate, max_tokens, self.output_rate)
         reserved_tokens, reserved_nano = self._reserved_tokens + tokens, self._reserved_nano + nano
         if self.spent_tokens + reserved_tokens > self._max_tokens:
             raise BudgetExceeded(f"{tokens} tokens do not fit what is left", limit="tokens")
         if self.spent_nano + reserved_nano > self._max_nano:
             raise BudgetExceeded(f"{Money(nano)} does not fit what is left", limit="usd")
+        if self.parent is not None:
+            self.parent.take(tokens, nano)
         self.model_calls += 1
         self._reserved_tokens, self._reserved_nano = reserved_tokens, reserved_nano
         return Hold(self.model_calls, max_tokens, tokens, nano)
 
+    def take(self, tokens: int, nano: int) -> None:
+        """Reserve what a run below reserves.
+
+        Raises:
+            BudgetExceeded: It does not fit; nothing is reserved, here or above.
+        """
+        if self.spent_tokens + self._reserved_tokens + tokens > self._max_tokens:
+            raise BudgetExceeded(f"{tokens} tokens do not fit what is left of the run above", limit="tokens")
+        if self.spent_nano + self._reserved_nano + nano > self._max_nano:
+            raise BudgetExceeded(f"{Money(nano)} does not fit what is left of the run above", limit="usd")
+        if self.parent is not None:
+            self.parent.take(tokens, nano)
+        self.model_calls += 1
+        self._reserved_tokens += tokens
+        self._reserved_nano += nano
+
+    def undo(self, hold: Hold) -> None:
+        """A hold that was refused elsewhere was never taken."""
+        self._reserved_tokens -= hold.tokens
+        self._reserved_nano -= hold.nano
+        self.model_calls -= 1
+        if self.parent is not None:
+            self.parent.undo(hold)
+
+    def output_within(self, input_bound: int, tokens: int, nano: int) -> int:
+        """Output tokens of a call that may use so many tokens and nano-dollars; negative if the prompt does not fit."""
+        left = nano * _MILLION - input_bound * self.input_rate
+        priced = left // self.output_rate if self.output_rate else tokens if left >= 0 else -1
+        return min(tokens - input_bound, priced)
+
     def room_for_text(self, input_bound: int) -> int:
         """Bytes of text that may join a prompt of ``input_bound`` tokens so that a last answer still fits."""
         input_bound += NUDGE_TOKENS
+        self._kept = (
+            input_bound + FINAL_TOKENS,
+            price_bound(input_bound, self.input_rate, FINAL_TOKENS, self.output_rate),
+        )
         room = self._max_tokens - self.spent_tokens - self._reserved_tokens - input_bound - FINAL_TOKENS
         if self.input_rate:
             nano = (self._max_nano - self.spent_nano - self._reserved_nano) * _MILLION
@@ -227,29 +227,43 @@ class Account:
             room = min(room, nano // self.input_rate)
         return room
 
-    def settle(self, hold: Hold, usage: Usage | None) -> Charge:
-        """Replace a hold by what the provider reported; the full hold where it reported nothing."""
-        self._reserved_tokens -= hold.tokens
-        self._reserved_nano -= hold.nano
+    def settle(self, hold: Hold, usage: Usage | None, service: str = "") -> Charge:
+        """Replace a hold by what the provider reported; the full hold where it reported nothing.
+
+        ``service`` is the service tier that the reply names: its prices are what the provider bills.
+        """
         if usage is None:
             charge = Charge(hold.tokens, hold.nano)
         else:
             tokens = usage.input_tokens + usage.output_tokens
-            nano = cost(self.rates, usage) if self.rates else 0
-            overrun = tokens > hold.tokens or nano > hold.nano
-            if overrun:
-                self.overrun_tokens += max(0, tokens - hold.tokens)
-                self.overrun_nano += max(0, nano - hold.nano)
-            charge = Charge(tokens, nano, overrun)
+            rates = self.rates
+            if rates is None:
+                nano = 0
+            elif service == "default" or not (service or rates.asked):
+                nano = cost(rates, usage)
+            else:
+                nano = cost_as_served(rates, usage, service, hold.nano)
+            charge = Charge(tokens, nano, tokens > hold.tokens or nano > hold.nano)
+        self.book(hold, charge)
+        return charge
+
+    def book(self, hold: Hold, charge: Charge) -> None:
+        """Replace a hold by what it cost, here and in all accounts above."""
+        self._reserved_tokens -= hold.tokens
+        self._reserved_nano -= hold.nano
         self.spent_tokens += charge.tokens
         self.spent_nano += charge.nano
-        return charge
+        if charge.overrun:
+            self.overrun_tokens += max(0, charge.tokens - hold.tokens)
+            self.overrun_nano += max(0, charge.nano - hold.nano)
+        if self.parent is not None:
+            self.parent.book(hold, charge)
 
     def release(self, hold: Hold) -> Charge:
         """Give a hold back: nothing can have been billed."""
-        self._reserved_tokens -= hold.tokens
-        self._reserved_nano -= hold.nano
-        return Charge(0, 0)
+        charge = Charge(0, 0)
+        self.book(hold, charge)
+        return charge
 
     def warnings(self, now: float) -> list[Warned]:
         """The limits that passed ``warn_at`` since the last call; each is told once."""
@@ -273,6 +287,11 @@ class Account:
         return {name: self._used(name, now) / of for name, of in self._amounts.items()}
 
     @property
+    def soft_deadline(self) -> float:
+        """Monotonic seconds from which on only a last answer may begin."""
+        return self._soft_deadline if self.limits.on_limit == "finish" else self.deadline
+
+    @property
     def reserved(self) -> tuple[int, int]:
         """Tokens and nano-dollars held for calls in flight."""
         return self._reserved_tokens, self._reserved_nano
@@ -288,6 +307,23 @@ class Account:
             case _:
                 count: int = getattr(self, name)
                 return count
+
+    def call_shortage(self, now: float) -> Shortage | None:
+        """What keeps the runs below from another model call, here or above; None if nothing does."""
+        kept = self.limits.on_limit == "finish"
+        if self.model_calls >= self._max_calls - kept or now >= self.soft_deadline:
+            return self._call_shortage(now, kept=kept)
+        return None if self.parent is None else self.parent.call_shortage(now)
+
+    def left_below(self) -> tuple[int, int]:
+        """Tokens and nano-dollars that the runs below may still use."""
+        kept_tokens, kept_nano = self._kept
+        tokens = self._max_tokens - self.spent_tokens - self._reserved_tokens - kept_tokens
+        nano = self._max_nano - self.spent_nano - self._reserved_nano - kept_nano
+        if self.parent is None:
+            return tokens, nano
+        above_tokens, above_nano = self.parent.left_below()
+        return min(tokens, above_tokens), min(nano, above_nano)
 
     def _call_shortage(self, now: float, *, kept: bool) -> Shortage:
         limits = self.limits
@@ -309,6 +345,6 @@ class Account:
             fit = "does not fit" if final else "do not fit"
             return Shortage("tokens", f"{left} of {limits.tokens} tokens are left; {what} {fit}")
         left = Money(self._max_nano - self.spent_nano - self._reserved_nano)
-        worst = Money(-(-(input_bound * self.input_rate + least * self.output_rate) // _MILLION))
+        worst = Money(price_bound(input_bound, self.input_rate, least, self.output_rate))
         after = "" if final else ", and a last answer is kept"
         return Shortage("usd", f"{left} of {limits.nano} is left; the next call may cost {worst}{after}")

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from msgspec import Struct
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from surefoot.errors import ConfigError
 from surefoot.types import UNLIMITED, Money, Unlimited
@@ -97,6 +97,24 @@ def _find_ceilings(limits: Limits) -> tuple[int, int, int, int, int]:
     counts = (limits.tokens, limits.nano, limits.steps, limits.model_calls, limits.tool_calls)
     tokens, nano, steps, model_calls, tool_calls = [INFINITE if of is UNLIMITED else int(of) for of in counts]
     return tokens, nano, steps, model_calls, tool_calls
+
+
+@lru_cache(maxsize=256)
+def tighten(limits: Limits, ceilings: tuple[int, int, int, int, int]) -> Limits:
+    """The limits, none above what stands in ``ceilings`` (in the order of `Limits.ceilings`)."""
+    tokens, nano, steps, model_calls, tool_calls = map(min, limits.ceilings(), ceilings)
+    return replace(
+        limits,
+        tokens=_lift(tokens),
+        usd=UNLIMITED if nano >= INFINITE else Money(nano),
+        steps=_lift(steps),
+        model_calls=_lift(model_calls),
+        tool_calls=_lift(tool_calls),
+    )
+
+
+def _lift(ceiling: int) -> int | Unlimited:
+    return UNLIMITED if ceiling >= INFINITE else ceiling
 
 
 def read_limits(table: dict[str, float | int | str], where: str) -> Limits:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from surefoot.agent import Agent
 from surefoot.budget.limits import Limits
-from surefoot.budget.prices import FREE_PROVIDERS, PriceList
+from surefoot.budget.prices import open_prices
 from surefoot.budget.rates import Rates, cost
 from surefoot.clock import SystemClock
 from surefoot.config import Settings
@@ -207,7 +207,7 @@ class _Stage:
 
 async def _find_price(settings: Settings, now: Callable[[], float]) -> _Price:
     """The price of the model itself, or of another one where it has none or costs nothing."""
-    prices = PriceList(settings.prices, now, FREE_PROVIDERS | settings.free_providers())
+    prices = open_prices(settings, now)
     own = await prices.find(*split_model(settings.model))
     if own is not None and own.output:
         return _Price(settings.model, own)

@@ -103,7 +103,7 @@ def _find_calls(messages: Sequence[Message]) -> list[_Made]:
         if call is not None and not message.is_error:
             try:
                 made.append(_Made(call.name, _decode_arguments(call.arguments)))
-            except msgspec.DecodeError:  # no tool took these, whatever the messages say
+            except (msgspec.DecodeError, UnicodeError, RecursionError):  # no tool took these, whatever the messages say
                 continue
     return made
 

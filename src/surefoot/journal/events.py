@@ -42,11 +42,14 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
         protocol: How the model speaks ReAct: ``native``, ``json`` or ``text``.
         user: Whose run it is.
         session: Conversation that it belongs to, "" for none.
+        tenant: The customer that the user belongs to, "" for none.
+        parent: Id of the run whose tool began this one, "" for none.
         messages: The conversation so far: system message, earlier turns, the question last.
         limits: The limits as they were given, ``"unlimited"`` where there is none; USD in nano-dollars.
         tools: What the model was told of its tools: a JSON array of `ToolSpec`, encoded once for all runs.
         output_schema: JSON Schema of the structured answer, or None.
         prices: Where the price came from, "" when it is unknown.
+        rates: The prices themselves: a JSON object of `surefoot.budget.rates.Rates`, encoded once; null when unknown.
     """
 
     version: int = JOURNAL_VERSION
@@ -56,11 +59,14 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
     protocol: str
     user: str = ""
     session: str = ""
+    tenant: str = ""
+    parent: str = ""
     messages: tuple[Message, ...]
     limits: dict[str, int | float | str]
     tools: Raw = Raw(b"[]")
     output_schema: JsonSchema | None = None
     prices: str = ""
+    rates: Raw = Raw(b"null")
 
 
 class ModelRequested(Event, frozen=True, tag="model_requested", kw_only=True):
@@ -75,6 +81,7 @@ class ModelRequested(Event, frozen=True, tag="model_requested", kw_only=True):
         max_tokens: What the provider is told not to exceed.
         hold_tokens: Input bound plus ``max_tokens``.
         hold_nano: The worst case in nano-dollars, 0 when the price is unknown.
+        prices: Digest of the prices that the hold was computed with (those of `RunStarted`), "" when they are unknown.
     """
 
     step: int
@@ -85,6 +92,7 @@ class ModelRequested(Event, frozen=True, tag="model_requested", kw_only=True):
     max_tokens: int
     hold_tokens: int
     hold_nano: int = 0
+    prices: str = ""
 
 
 class ModelReplied(Event, frozen=True, tag="model_replied", kw_only=True):
@@ -100,6 +108,7 @@ class ModelReplied(Event, frozen=True, tag="model_replied", kw_only=True):
         finish_reason: ``stop``, ``tool_calls``, ``length``, ``content_filter`` or ``refusal``.
         latency_ms: From the request to the end of the reply, milliseconds.
         response_id: The provider's id of the reply, "" when it gave none.
+        service_tier: Service tier at which the provider says that it served the call, "" when it says none.
     """
 
     hold: int
@@ -111,6 +120,7 @@ class ModelReplied(Event, frozen=True, tag="model_replied", kw_only=True):
     finish_reason: str
     latency_ms: float
     response_id: str = ""
+    service_tier: str = ""
 
 
 class ModelFailed(Event, frozen=True, tag="model_failed", kw_only=True):
@@ -207,12 +217,34 @@ class LimitReached(Event, frozen=True, tag="limit_reached", kw_only=True):
     """A limit leaves no room for another ordinary step; the last answer comes from the reserve.
 
     Attributes:
-        limit: Name of the limit.
+        limit: Name of the limit; ``frozen`` for an account that waits for a person.
         message: One line for a person.
+        account: The account above the run whose limit it is, "" for the run's own.
+        period: For how long that account's limit counts.
+        resets_at: Wall time, seconds, at which that account's next window begins; None if it never does.
     """
 
     limit: str
     message: str
+    account: str = ""
+    period: str = ""
+    resets_at: float | None = None
+
+
+class BudgetOverrun(Event, frozen=True, tag="budget_overrun", kw_only=True):
+    """Alarm: a provider charged more than it was told not to exceed. The truth is booked.
+
+    The nearest limited account above the run is frozen until ``surefoot budget acknowledge``.
+
+    Attributes:
+        hold: The hold that was exceeded.
+        tokens: Tokens beyond it.
+        nano: Nano-dollars beyond it.
+    """
+
+    hold: int
+    tokens: int
+    nano: int
 
 
 class RunFinished(Event, frozen=True, tag="run_finished", kw_only=True):
@@ -250,6 +282,7 @@ JournalEvent = (
     | Nudged
     | BudgetWarning
     | LimitReached
+    | BudgetOverrun
     | RunFinished
 )
 """What a journal holds."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 from surefoot.errors import StoreError
 from surefoot.journal.events import (
+    BudgetOverrun,
     BudgetWarning,
     LimitReached,
     ModelFailed,
@@ -20,6 +21,7 @@ from surefoot.journal.events import (
     ToolFinished,
     ToolIntended,
 )
+from surefoot.journal.tally import ModelTally, ToolTally, sum_usage
 from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall, Usage
 
 LAST_CALL: Final = Label("system", trusted=True, source="budget")
@@ -32,7 +34,8 @@ class RunState:
     Attributes:
         started: The first event, None before it.
         messages: The conversation: system message first, then in order, tool results in the order of their calls.
-        usage: Tokens by kind, of the calls whose usage is known.
+        models: What was used of each model, by model string.
+        tools: What was used of each tool, by name.
         tokens: Tokens charged.
         nano: Nano-dollars charged.
         holds: Open holds by number: their events. After a crash these calls have an unknown outcome.
@@ -42,27 +45,35 @@ class RunState:
         intended: Tool calls begun and not finished, by call id: after a crash their outcome is unknown.
         results: How many tool results are in the conversation.
         limit: The limit that was reached, "" if none.
+        shortage: The event that said so, None if none did.
         finished: The last event, None while the run goes on.
         HANDLERS: What each class of event does to the state.
     """
 
     __slots__ = (
-        "_answers", "_open", "finished", "holds", "intended", "limit", "messages", "model_calls", "nano",
-        "results", "started", "steps", "tokens", "tool_calls", "usage",
+        "_answers", "_open", "finished", "holds", "intended", "limit", "messages", "model_calls", "models", "nano",
+        "results", "shortage", "started", "steps", "tokens", "tool_calls", "tools",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.started: RunStarted | None = None
         self.messages: list[Message] = []
-        self.usage = Usage()
+        self.models: dict[str, ModelTally] = {}
+        self.tools: dict[str, ToolTally] = {}
         self.tokens = self.nano = 0
         self.holds: dict[int, ModelRequested] = {}
         self.steps = self.model_calls = self.tool_calls = self.results = 0
         self.intended: dict[str, ToolIntended] = {}
         self.limit = ""
+        self.shortage: LimitReached | None = None
         self.finished: RunFinished | None = None
         self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, Message] = {}
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens by kind, of the calls whose usage is known."""
+        return sum_usage(self.models)
 
     def apply(self, event: RunEvent) -> None:
         """Take one event in; `TextDelta` is never journaled and must not come here."""
@@ -78,16 +89,19 @@ class RunState:
         self.steps = event.step
 
     def _model_replied(self, event: ModelReplied) -> None:
-        del self.holds[event.hold]
-        if event.usage is not None:
-            self.usage += event.usage
-        self.tokens += event.tokens
-        self.nano += event.nano
+        self._charge(event)
         if event.joins:
             self._join(event.message)
 
     def _model_failed(self, event: ModelFailed) -> None:
-        del self.holds[event.hold]
+        self._charge(event)
+
+    def _charge(self, event: ModelReplied | ModelFailed) -> None:
+        model = self.holds.pop(event.hold).model
+        tally = self.models.get(model)
+        if tally is None:
+            self.models[model] = tally = ModelTally()
+        tally.add(event)
         self.tokens += event.tokens
         self.nano += event.nano
 
@@ -109,6 +123,12 @@ class RunState:
         self.intended.pop(event.call_id, None)
         self.tool_calls += 1
         self.results += 1
+        tally = self.tools.get(event.name)
+        if tally is None:
+            self.tools[event.name] = tally = ToolTally()
+        tally.calls += 1
+        tally.errors += event.is_error
+        tally.latency_ms += event.latency_ms
         answer = Message("tool", (Part(event.content, event.label),), (), event.call_id, event.is_error)
         if len(self._open) == 1:
             self.messages.append(answer)
@@ -124,8 +144,11 @@ class RunState:
     def _budget_warning(self, event: BudgetWarning) -> None:
         """A warning changes nothing."""
 
+    def _budget_overrun(self, event: BudgetOverrun) -> None:
+        """What was charged is in the reply's event already."""
+
     def _limit_reached(self, event: LimitReached) -> None:
-        self.limit = event.limit
+        self.limit, self.shortage = event.limit, event
 
     def _run_finished(self, event: RunFinished) -> None:
         self.finished = event
@@ -140,6 +163,7 @@ class RunState:
         ToolFinished: _tool_finished,
         Nudged: _nudged,
         BudgetWarning: _budget_warning,
+        BudgetOverrun: _budget_overrun,
         LimitReached: _limit_reached,
         RunFinished: _run_finished,
     }

@@ -19,6 +19,11 @@ class Recorder:
         self.pending: list[JournalEvent] = []
         self.taken = 0
 
+    def give_back(self, events: list[JournalEvent], *, drop: int) -> None:
+        """The last record was not written: its events are pending again, but for the last ``drop``."""
+        self.pending = events[: len(events) - drop] + self.pending
+        self.taken -= len(events)
+
     def take(self, *, keep: int = 0) -> tuple[int, bytes]:
         """The next record and the number of its first event; the last ``keep`` events wait for the one after it."""
         pending, first = self.pending, self.taken

@@ -85,7 +85,7 @@ class Anthropic(WireModel[bytes]):
         cache: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        peer, parts = build_peer(profile, base_url, api_key, key_setting)
+        peer, parts = build_peer(profile, base_url, api_key, key_setting, headers)
         path = parts.path.rstrip("/").removesuffix("/messages").removesuffix("/v1") + _PATH
         own = {"content-type": "application/json", "anthropic-version": API_VERSION}
         if api_key:

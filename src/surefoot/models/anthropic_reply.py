@@ -46,11 +46,17 @@ class _Block(Struct):
     signature: str = ""
 
 
+class _CacheCreation(Struct):
+    ephemeral_1h_input_tokens: int | None = None
+
+
 class _Usage(Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
+    cache_creation: _CacheCreation | None = None
+    service_tier: str | None = None
 
 
 class _Whole(Struct):
@@ -135,7 +141,8 @@ def read_reply(body: bytes, peer: Peer) -> Reply:
     calls = tuple([ToolCall(one.id, one.name, bytes(one.input).decode()) for one in content if one.type == "tool_use"])
     usage = None if whole.usage is None else _read_usage(whole.usage)
     reason = _FINISH.get(whole.stop_reason or "", "stop")
-    return Reply(Message.assistant(text, calls, blocks), usage, reason, whole.id)
+    tier = "" if whole.usage is None else whole.usage.service_tier or ""
+    return Reply(Message.assistant(text, calls, blocks), usage, reason, whole.id, tier)
 
 
 class _PartialBlock(Struct):
@@ -191,7 +198,9 @@ class MessagesAssembly:
         if any(one.type not in _PLAIN_BLOCKS for one in blocks):
             kept = (b"[%b]" % b",".join([_write_block(one) for one in blocks])).decode()
         reason = _FINISH.get(self._finish or "", "stop")
-        return Reply(Message.assistant(text, calls, kept), self._sum_usage(), reason, self._id)
+        tiers = [usage.service_tier for usage in (self._usage, self._start_usage) if usage and usage.service_tier]
+        tier = tiers[0] if tiers else ""
+        return Reply(Message.assistant(text, calls, kept), self._sum_usage(), reason, self._id, tier)
 
     def _begin(self, index: int, start: Raw) -> str:
         try:
@@ -232,6 +241,7 @@ class MessagesAssembly:
                 end.cache_read_input_tokens
                 if end.cache_read_input_tokens is not None
                 else first.cache_read_input_tokens,
+                end.cache_creation or first.cache_creation,
             )
         )
 
@@ -303,6 +313,8 @@ def _read_usage(usage: _Usage) -> Usage | None:
     """Tokens in our inclusive convention, None where the provider's figures are missing or cannot be right."""
     fresh, output = usage.input_tokens, usage.output_tokens
     written, read = usage.cache_creation_input_tokens or 0, usage.cache_read_input_tokens or 0
-    if fresh is None or output is None or min(fresh, output, written, read) < 0:
+    kept = usage.cache_creation
+    written_1h = 0 if kept is None else kept.ephemeral_1h_input_tokens or 0
+    if fresh is None or output is None or min(fresh, output, written, read, written_1h) < 0 or written_1h > written:
         return None
-    return Usage(fresh + written + read, output, read, written)
+    return Usage(fresh + written + read, output, read, written, 0, written_1h)

@@ -23,6 +23,7 @@ class ModelProfile(Struct, frozen=True):
         max_output_tokens: Default of ``max_tokens`` for one reply.
         trusts_usage: The provider counts exactly and honestly, so that its count of the prompt so far bounds the
             part of the next prompt that repeats it. Otherwise prompts are bounded by their bytes or an exact tokenizer.
+        service_tier: Service tier that requests ask for, "" for none.
     """
 
     id: str
@@ -31,6 +32,7 @@ class ModelProfile(Struct, frozen=True):
     protocol: Literal["native", "json", "text"] = "native"
     max_output_tokens: int = 1024
     trusts_usage: bool = False
+    service_tier: str = ""
 
 
 class Reply(Struct, frozen=True, gc=False):
@@ -41,12 +43,14 @@ class Reply(Struct, frozen=True, gc=False):
         usage: None when the provider sent none.
         finish_reason: Why the model stopped.
         response_id: The provider's id, "" if none.
+        service_tier: Service tier at which the provider says that it served the call, "" if it says none.
     """
 
     message: Message
     usage: Usage | None
     finish_reason: FinishReason
     response_id: str = ""
+    service_tier: str = ""
 
 
 class Options(Struct, frozen=True, gc=False):

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pyreqwest.client import Client
     from pyreqwest.exceptions import DetailedPyreqwestError
     from pyreqwest.http import HeaderMap, Url
-    from pyreqwest.request import RequestBuilder, StreamRequest
-    from pyreqwest.response import Response, ResponseBodyReader
+    from pyreqwest.request import StreamRequest
+    from pyreqwest.response import Response
 
 CONNECT_TIMEOUT_S: Final = 10.0
 IDLE_TIMEOUT_S: Final = 4.0
@@ -44,15 +44,36 @@ class Endpoint:
 
     Attributes:
         peer: For messages.
+        url: The full URL.
     """
 
-    __slots__ = ("client", "headers", "peer", "url")
+    __slots__ = ("_carry", "_client", "_copy", "_headers", "_templates", "peer", "url")
 
     def __init__(self, client: Client, url: Url, headers: HeaderMap, peer: Peer) -> None:
-        self.client = client
-        self.url = url
-        self.headers = headers
+        from pyreqwest.request import RequestBody, StreamRequest
+
         self.peer = peer
+        self._client = client
+        self.url = url
+        self._headers = headers
+        self._copy = StreamRequest.from_request_and_body
+        self._carry = RequestBody.from_bytes
+        self._templates: dict[bool, tuple[float, StreamRequest]] = {}
+
+    def build(self, body: bytes, timeout_s: float, *, piecewise: bool) -> StreamRequest:
+        """A request; with ``piecewise`` its answer is handed out as it comes.
+
+        Nearly all requests have the same timeout: a copy of the last one with another body takes 7,000 instructions
+        less than a new one.
+        """
+        template = self._templates.get(piecewise)
+        if template is None or template[0] != timeout_s:
+            timeout = timedelta(seconds=max(timeout_s, _MIN_TIMEOUT_S))
+            builder = self._client.post(self.url).headers(self._headers).timeout(timeout)
+            if piecewise:  # without this the library hands nothing out before 64 KiB have gathered
+                builder = builder.streamed_read_buffer_limit(0)
+            self._templates[piecewise] = template = timeout_s, builder.build_streamed()
+        return self._copy(template[1], self._carry(body))
 
 
 def check_base_url(base_url: str, setting: str) -> SplitResult:
@@ -132,15 +153,23 @@ class HttpClient:
             ModelBroken: The outcome is unknown.
         """
         try:
-            async with _build(endpoint, body, timeout_s).build_streamed() as response:
-                length = response.get_header("content-length")
-                if length is not None and int(length) <= MAX_BODY_BYTES:
-                    data = (await response.bytes()).to_bytes()
-                else:
-                    data = await _read_capped(response.body_reader, endpoint.peer)
-                return response.status, response.get_header, data
+            request = endpoint.build(body, timeout_s, piecewise=False)
+            response = await request.__aenter__()
+            try:
+                data = await response.body_reader.read(MAX_BODY_BYTES + 1)
+            except BaseException:
+                await request.__aexit__(None, None, None)
+                raise
         except _failures() as error:
             raise _translate(error, endpoint.peer, timeout_s) from None
+        if data is None:
+            return response.status, response.get_header, b""
+        if len(data) > MAX_BODY_BYTES:
+            await request.__aexit__(None, None, None)
+            raise _build_overflow(endpoint.peer)
+        # The whole body was read, and with its last byte the connection is free: to leave the request, too, would
+        # only take 5,000 instructions more.
+        return response.status, response.get_header, data.to_bytes()
 
     async def open(self, endpoint: Endpoint, body: bytes, timeout_s: float) -> HttpStream:
         """One request and an answer whose body is read as it comes; the caller closes it.
@@ -154,8 +183,7 @@ class HttpClient:
             ModelUnreachable: Nothing was sent.
             ModelBroken: The outcome is unknown.
         """
-        # Without the limit the library hands nothing out before 64 KiB have gathered.
-        request = _build(endpoint, body, timeout_s).streamed_read_buffer_limit(0).build_streamed()
+        request = endpoint.build(body, timeout_s, piecewise=True)
         try:
             response = await request.__aenter__()
         except _failures() as error:
@@ -269,22 +297,6 @@ async def download(url: str, *, connect_timeout_s: float, read_timeout_s: float)
                 yield chunk.to_bytes()
     except _failures() as error:
         raise _translate(error, peer, read_timeout_s) from None
-
-
-def _build(endpoint: Endpoint, body: bytes, timeout_s: float) -> RequestBuilder:
-    timeout = timedelta(seconds=max(timeout_s, _MIN_TIMEOUT_S))
-    return endpoint.client.post(endpoint.url).headers(endpoint.headers).body_bytes(body).timeout(timeout)
-
-
-async def _read_capped(reader: ResponseBodyReader, peer: Peer) -> bytes:
-    chunks: list[bytes] = []
-    total = 0
-    while (chunk := await reader.read_chunk()) is not None:
-        total += len(chunk)
-        if total > MAX_BODY_BYTES:
-            raise _build_overflow(peer)
-        chunks.append(chunk.to_bytes())
-    return b"".join(chunks)
 
 
 def _build_overflow(peer: Peer) -> ModelBroken:

@@ -60,7 +60,7 @@ class OpenAIChat(WireModel["_Head"]):
         max_tokens_field: Literal["", "max_tokens", "max_completion_tokens"] = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        peer, parts = build_peer(profile, base_url, api_key, key_setting)
+        peer, parts = build_peer(profile, base_url, api_key, key_setting, headers)
         path = parts.path.rstrip("/").removesuffix(_PATH) + _PATH
         own = {"content-type": "application/json"}
         if api_key:
@@ -79,6 +79,8 @@ class OpenAIChat(WireModel["_Head"]):
 
     def _build_head(self, tools: tuple[ToolSpec, ...], temperature: float | None) -> _Head:
         fields = [b'{"model":%b' % encode_json(self.profile.name)]
+        if self.profile.service_tier:
+            fields.append(b'"service_tier":%b' % encode_json(self.profile.service_tier))
         if temperature is not None:
             fields.append(b'"temperature":%b' % encode_json(temperature))
         growth = 0

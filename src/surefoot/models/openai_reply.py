@@ -58,10 +58,13 @@ class _Choice(Struct, gc=False):
 
 class _PromptDetails(Struct, gc=False):
     cached_tokens: int | None = None
+    audio_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class _CompletionDetails(Struct, gc=False):
     reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
 
 
 class _Usage(Struct, gc=False):
@@ -71,12 +74,14 @@ class _Usage(Struct, gc=False):
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None
+    service_tier: str | None = None
 
 
 class _Wire(Struct, gc=False):
     id: str | None = None
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
+    service_tier: str | None = None
     error: Any = None
 
 
@@ -121,8 +126,8 @@ class ChatAssembly:
     """See `surefoot.models.wire.Assembly`."""
 
     __slots__ = (
-        "_calls", "_finish", "_id", "_peer", "_places", "_refusal", "_template", "_templates_made",
-        "_text", "_usage", "is_done",
+        "_calls", "_finish", "_id", "_peer", "_places", "_refusal", "_service_tier", "_template",
+        "_templates_made", "_text", "_usage", "is_done",
     )  # fmt: skip
 
     def __init__(self, peer: Peer) -> None:
@@ -137,6 +142,7 @@ class ChatAssembly:
         self._template: Template | None = None
         self._templates_made = 0  # since one was of use
         self._id: str | None = None
+        self._service_tier: str | None = None
 
     def take(self, payload: bytes) -> str:
         """See `Assembly.take`."""
@@ -161,6 +167,8 @@ class ChatAssembly:
             self._learn(payload, wire)
         else:
             self._id = wire.id
+            if wire.service_tier is not None:
+                self._service_tier = wire.service_tier
             if wire.usage is not None:  # one from before the end would count too little
                 self._usage = wire.usage
         return text
@@ -200,7 +208,7 @@ class ChatAssembly:
             raise ModelBroken(f"{self._peer.model}: the stream from {self._peer.address} was cut", status=200)
         calls = tuple([ToolCall(call.id, call.name, "".join(call.arguments)) for call in self._calls])
         refusal = "".join(self._refusal)
-        whole = _Wire(self._id, None, self._usage)
+        whole = _Wire(self._id, None, self._usage, self._service_tier)
         return _build_reply("".join(self._text), refusal, calls, self._finish, whole, self._peer)
 
     def _add(self, delta: _Call) -> None:
@@ -258,7 +266,7 @@ def _read_loosely(body: bytes, peer: Peer) -> _Wire:
         loose = _decode_loosely(body)
     except UNREADABLE:
         raise build_reply_error(b"", peer) from None
-    return _Wire(None, loose.choices, None, loose.error)
+    return _Wire(None, loose.choices, None, None, loose.error)
 
 
 def _build_reply(  # noqa: PLR0917 - on the path of every step, where keywords cost
@@ -273,7 +281,10 @@ def _build_reply(  # noqa: PLR0917 - on the path of every step, where keywords c
         reason = "tool_calls"
     message = Message("assistant", (Part(text, ASSISTANT_LABEL),) if text else (), calls)
     usage = wire.usage
-    return Reply(message, None if usage is None else _read_usage(usage), reason, wire.id or "")
+    if usage is None:
+        return Reply(message, None, reason, wire.id or "", wire.service_tier or "")
+    tier = wire.service_tier or usage.service_tier or ""  # OpenRouter tells it beside the counts
+    return Reply(message, _read_usage(usage), reason, wire.id or "", tier)
 
 
 def _read_call(call: _Call) -> ToolCall:
@@ -299,7 +310,7 @@ def _read_usage(usage: _Usage) -> Usage | None:
     """Tokens in our convention, None where the provider's figures cannot be right.
 
     Some providers leave hidden reasoning out of ``completion_tokens`` but not out of ``total_tokens``; the larger of
-    the two is what they bill.
+    the two is what they bill. Counts of the cache, of sound and of reasoning are parts of the two.
     """
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if prompt < 0 or completion < 0:
@@ -307,8 +318,18 @@ def _read_usage(usage: _Usage) -> Usage | None:
     if usage.total_tokens - prompt > completion:  # noqa: PLR1730 - max() is a call, on the path of every step
         completion = usage.total_tokens - prompt
     details, spent = usage.prompt_tokens_details, usage.completion_tokens_details
-    cached = (usage.prompt_cache_hit_tokens if details is None else details.cached_tokens) or 0
-    reasoning = 0 if spent is None else spent.reasoning_tokens or 0
-    if 0 <= cached <= prompt and 0 <= reasoning <= completion:
-        return Usage(prompt, completion, cached, 0, reasoning)
-    return None
+    cached = usage.prompt_cache_hit_tokens or 0
+    written = heard = reasoning = spoken = 0
+    if details is not None:
+        cached = details.cached_tokens or cached
+        written, heard = details.cache_write_tokens or 0, details.audio_tokens or 0
+    if spent is not None:
+        reasoning, spoken = spent.reasoning_tokens or 0, spent.audio_tokens or 0
+    if (
+        (cached | written | heard | reasoning | spoken) < 0  # if one of them is
+        or cached + written > prompt
+        or heard > prompt
+        or reasoning + spoken > completion
+    ):
+        return None
+    return Usage(prompt, completion, cached, written, reasoning, 0, heard, spoken)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from surefoot.config import KNOWN_PROVIDERS, Provider, Secret, Settings, read_key
+from surefoot.config import Secret, Settings, read_key
 from surefoot.errors import ConfigError, NotFound
 from surefoot.models.base import Model, ModelProfile
 from surefoot.models.http import HttpClient
 from surefoot.models.openai_chat import OpenAIChat
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 
 MAX_MODELS: Final = 256
 """Models kept; the one made longest ago makes room."""
@@ -74,9 +75,15 @@ def make_model(
         protocol=provider.protocol,
         max_output_tokens=provider.max_output_tokens,
         trusts_usage=provider.trusts_usage,
+        service_tier=provider.service_tier,
+    )
+    setting = (
+        f"the environment variable {provider.api_key_env}"
+        if provider.api_key_env
+        else (f"api_key_env of [providers.{provider_name}] to the environment variable that holds one")
     )
     if provider.wire == "anthropic":
         from surefoot.models.anthropic import Anthropic  # most runs need one wire only
 
-        return Anthropic(profile, provider.base_url, key.reveal(), http)
-    return OpenAIChat(profile, provider.base_url, key.reveal(), http)
+        return Anthropic(profile, provider.base_url, key.reveal(), http, key_setting=setting)
+    return OpenAIChat(profile, provider.base_url, key.reveal(), http, key_setting=setting)

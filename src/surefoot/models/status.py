@@ -3,7 +3,7 @@
 ====================  ==================  ========================================================================
 status                error               why
 ====================  ==================  ========================================================================
-401, 403              `ModelRefused`      the key, or what it may do
+401, 403              `ModelRefused`      the key, or what it may do, or that none was sent
 404                   `ModelRefused`      no such model, or the base_url is wrong
 429 without credit    `ModelRefused`      ``insufficient_quota`` and its like do not go away by waiting
 other 3xx, 4xx        `ModelRefused`      the same request fails again; redirects are not followed
@@ -26,6 +26,7 @@ import msgspec
 from msgspec import Struct
 
 from surefoot.errors import ModelBroken, ModelError, ModelOverloaded, ModelRefused
+from surefoot.models.mask import mask
 
 HeaderLookup = Callable[[str], str | None]
 """Value of a response header by its lower-case name, None if it is not there."""
@@ -40,7 +41,7 @@ _OVERLOADED: Final = frozenset({409, 425, 429, 503, 529})
 _UNPAID: Final = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}
 )
-_MIN_SECRET_CHARS: Final = 6  # shorter ones ("none", "x") are placeholders, and would blot out ordinary words
+_MAX_READ_BYTES: Final = 64 << 10  # of an answer that is no JSON; far beyond what is shown, so no key is cut in sight
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _RESET_HEADERS: Final = ("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")
@@ -69,19 +70,19 @@ class Peer(Struct, frozen=True):
         model: The model string.
         address: Base URL without user, password and query.
         key_setting: What a person has to check when the key is refused.
-        secrets: Texts that no message may hold.
+        secrets: Texts that no message may hold, in no spelling.
+        has_key: Whether a key is sent.
     """
 
     model: str
     address: str
     key_setting: str
     secrets: tuple[str, ...] = ()
+    has_key: bool = True
 
     def clean(self, text: str) -> str:
         """``text`` on one line, without secrets and control characters, and not too long."""
-        for secret in self.secrets:
-            if len(secret) >= _MIN_SECRET_CHARS:
-                text = text.replace(secret, "[key]")
+        text = mask(text, self.secrets)
         if not text.isprintable():
             text = "".join([char if char.isprintable() else " " for char in text])
         text = " ".join(text.split())
@@ -120,6 +121,24 @@ def build_reply_error(body: bytes, peer: Peer) -> ModelBroken:
     return ModelBroken(f"{peer.model}: the provider's reply is broken: {said}", status=200)
 
 
+def build_page_error(content_type: str, url: str, peer: Peer) -> ModelRefused:
+    """The error for a page of status 200: what answers is a web site or a proxy's login, no model has run.
+
+    Args:
+        content_type: What the answer says of itself.
+        url: Where it came from, fit for messages.
+        peer: Who was to answer.
+    """
+    kind = peer.clean(content_type.partition(";")[0])
+    advice = "check base_url, and whether a proxy wants a login"
+    return ModelRefused(f"{peer.model}: {url} answers with a page ({kind}) and not as an API; {advice}", status=200)
+
+
+def is_page(content_type: str) -> bool:
+    """Whether that is for a browser."""
+    return content_type.lower().startswith(("text/html", "application/xhtml"))
+
+
 def read_retry_after_s(header: HeaderLookup) -> float | None:
     """Seconds that the provider asks to wait, None if it does not say.
 
@@ -142,6 +161,8 @@ def read_retry_after_s(header: HeaderLookup) -> float | None:
 
 
 def _say_refusal(status: int, header: HeaderLookup, peer: Peer) -> str:
+    if status in {401, 403} and not peer.has_key:
+        return f"{peer.model}: the provider wants a key and none was sent (HTTP {status}), set {peer.key_setting}"
     if status in {401, 403}:
         return f"{peer.model}: the provider refuses the key (HTTP {status}), check {peer.key_setting}"
     if status == 404:
@@ -160,7 +181,7 @@ def _read_explanation(body: bytes) -> tuple[str, set[str]]:
     try:
         answer = _answers.decode(body)
     except UNREADABLE:
-        text = body[: 4 * MAX_MESSAGE_CHARS].decode("utf-8", "replace")
+        text = body[:_MAX_READ_BYTES].decode("utf-8", "replace")
         return ("" if text.lstrip().startswith("<") else text), set()  # a gateway's HTML page explains nothing
     if isinstance(answer, list):
         answer = answer[0] if answer else _Answer()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, unquote
 
 import msgspec
 from msgspec import Struct
 
+from surefoot.errors import ModelBroken
 from surefoot.models.base import ModelProfile, Options, Prompt, Reply
 from surefoot.models.http import HttpClient, HttpStream, check_base_url, find_address
+from surefoot.models.mask import find_header_secrets, find_query_secrets
 from surefoot.models.sse import EventOverflow, SseParser
-from surefoot.models.status import Peer, build_reply_error, build_status_error
+from surefoot.models.status import Peer, build_page_error, build_reply_error, build_status_error, is_page
 from surefoot.types import Message, Part, ToolCall, ToolSpec
 
 FRAMING_TOKENS: Final = 64
@@ -91,6 +93,7 @@ class WireModel(Generic[Head]):
         self._read_reply = wire.read_reply
         self._assemble = wire.assemble
         self._http = http
+        self._address = find_address(url)
         self._endpoint = http.prepare(url, headers, peer)
         self._heads: dict[tuple[int, float | None], tuple[tuple[ToolSpec, ...], Head]] = {}
 
@@ -101,7 +104,13 @@ class WireModel(Generic[Head]):
         )
         if status != 200:
             raise build_status_error(status, header, body, self._peer)
-        return self._read_reply(body, self._peer)
+        try:
+            return self._read_reply(body, self._peer)
+        except ModelBroken:
+            content_type = header("content-type") or ""
+            if is_page(content_type):
+                raise build_page_error(content_type, self._address, self._peer) from None
+            raise
 
     async def stream(
         self, prompt: Prompt, max_tokens: int, options: Options, timeout_s: float
@@ -154,21 +163,28 @@ class WireModel(Generic[Head]):
         """The reply of a server that does not stream although it was asked to, None from one that does."""
         if http.status != 200:
             raise build_status_error(http.status, http.header, await http.read_all(), self._peer)
-        if (http.header("content-type") or "").startswith("application/json"):
+        content_type = http.header("content-type") or ""
+        if is_page(content_type):
+            raise build_page_error(content_type, self._address, self._peer)
+        if content_type.startswith("application/json"):
             return self._read_reply(await http.read_all(), self._peer)
         return None
 
 
-def build_peer(profile: ModelProfile, base_url: str, api_key: str, key_setting: str) -> tuple[Peer, SplitResult]:
-    """Whom messages name, and the parts of the base URL.
+def build_peer(
+    profile: ModelProfile, base_url: str, api_key: str, key_setting: str, headers: Mapping[str, str] | None
+) -> tuple[Peer, SplitResult]:
+    """Whom messages name, and the parts of the base URL; ``headers`` are those of the caller's own.
 
     Raises:
         ConfigError: The base URL is malformed.
     """
     parts = check_base_url(base_url, profile.id)
     setting = key_setting or f"the API key of provider {profile.provider!r}"
-    secrets = tuple([text for text in (api_key, parts.password, parts.query) if text])
-    return Peer(profile.id, find_address(parts), setting, secrets), parts
+    others = [*find_query_secrets(parts.query), *find_header_secrets(headers or {})]
+    password = parts.password or ""
+    secrets = tuple([text for text in (api_key, password, unquote(password), *others) if text])
+    return Peer(profile.id, find_address(parts), setting, secrets, has_key=bool(secrets)), parts
 
 
 def count_growth(text: str) -> int:

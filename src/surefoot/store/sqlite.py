@@ -38,7 +38,7 @@ class SqliteStore:
     appends fails with the same error, whether anybody awaited the first or not. Its lease is given up, so that any
     worker may take it over. Other runs write again as soon as the database can be written.
 
-    Cancelling an append's future does not take the append back.
+    Cancelling an append's future does not take the append back; one with a claim cannot be cancelled.
     """
 
     def __init__(
@@ -186,8 +186,11 @@ class SqliteStore:
     # Writing, on the event loop:
 
     def _add(self, run: int, seq: int, record: bytes, posting: Posting | None) -> asyncio.Future[Refusal | None]:
-        future: asyncio.Future[Refusal | None] = self._loop.create_future()
         group = self._group
+        if posting is None or posting.claim is None:
+            future: asyncio.Future[Refusal | None] = self._loop.create_future()
+        else:
+            future = _Decision(loop=self._loop)
         if posting is not None:
             group.postings[len(group.futures)] = posting
         group.futures.append(future)
@@ -286,6 +289,14 @@ class SqliteStore:
             self._hand_over()
         await self._reader.close()
         await self._writer.close()
+
+
+class _Decision(asyncio.Future[Refusal | None]):
+    """Whether a claim was admitted: whoever is cancelled while he waits must still learn it, so it comes first."""
+
+    def cancel(self, msg: object = None) -> bool:
+        """Never: a task that is cancelled goes on waiting, and gets its cancellation with the decision."""
+        return False
 
 
 def _set_error(future: asyncio.Future[Refusal | None], error: SurefootError) -> None:

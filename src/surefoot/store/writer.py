@@ -20,6 +20,7 @@ from surefoot.errors import StoreError
 from surefoot.store.commits import Commits
 from surefoot.store.database import explaining
 from surefoot.store.group import Failures, Group
+from surefoot.store.handover import Handover, Work
 from surefoot.store.ledger import Ledger
 from surefoot.store.statements import FIND_EXPIRED, RENEW_LEASES
 
@@ -27,10 +28,6 @@ RENEWALS: Final = 3
 """Renewals within the time of a lease."""
 
 _log = logging.getLogger(__name__)
-
-
-Work = Callable[[], Any]
-Handed = Group | tuple[Work, "asyncio.Future[Any]"]
 
 
 class Writer:
@@ -73,7 +70,7 @@ class Writer:
         self._declared = declared
         self._lease_s = lease_s
         self._loop = asyncio.get_running_loop()
-        self._handed: queue.SimpleQueue[Handed] = queue.SimpleQueue()
+        self._handed = Handover(deliver)
         # From here on for the thread alone:
         self._renew_at = 0.0
         self._stopped = False
@@ -152,6 +149,17 @@ class Writer:
 
     def _main(self, opened: asyncio.Future[None]) -> None:
         try:
+            self._serve(opened)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, nobody may wait for this thread any more
+            _log.critical("%s: the thread that writes has died", self._path, exc_info=True)
+            why = f"{self._path}: nothing more can be written, the writer has died ({type(error).__name__}: {error})"
+            self._post(_settle, opened, None, StoreError(why))
+            self._post(self._handed.shut, why)
+            with contextlib.suppress(AttributeError, sqlite3.Error):  # there may be none yet
+                self._connection.close()
+
+    def _serve(self, opened: asyncio.Future[None]) -> None:
+        try:
             self._open()
         except Exception as error:  # noqa: BLE001 - whoever opens the store gets it
             self._post(_settle, opened, None, error)
@@ -173,7 +181,7 @@ class Writer:
                 self._post(self._deliver, item, self._commits.write(item))
             elif item is not None:
                 self._do(*item)
-            del item  # or an idle thread would keep the last group alive
+            item = self._handed.taken = None  # or an idle thread would keep the last group alive
 
     def _post(self, callback: Callable[..., object], *arguments: object) -> None:
         try:  # not suppress(): it costs 3,000 instructions
@@ -223,9 +231,7 @@ class Writer:
 
 
 def _settle(future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(outcome)
-    else:
+    if error is not None and not future.done():
         future.set_exception(error)
+    elif not future.done():
+        future.set_result(outcome)

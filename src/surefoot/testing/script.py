@@ -203,9 +203,12 @@ def reset(*, after_headers: bool = False, delay_s: float = 0.0, billed: bool = T
     return Fault(kind=kind, delay_s=delay_s, billed=billed)
 
 
-def garbage(*, html: bool = False, billed: bool = True) -> Fault:
-    """Status 200 and a body that is no reply: broken JSON (in a stream: a broken event), or a page of HTML."""
-    return Fault(kind="html" if html else "garbage", billed=billed)
+def garbage(*, html: bool = False, billed: bool | None = None) -> Fault:
+    """Status 200 and a body that is no reply: broken JSON (in a stream: a broken event), or a page of HTML.
+
+    Broken JSON is billed unless told otherwise; a page is not, for no model stands behind it.
+    """
+    return Fault(kind="html" if html else "garbage", billed=not html if billed is None else billed)
 
 
 def is_billed(step: Fault | Failure) -> bool:

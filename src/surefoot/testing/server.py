@@ -28,7 +28,7 @@ from surefoot.types import UNLIMITED, Unlimited
 REPORT_PATH: Final = "/fake"
 """``GET`` it for the bill and the statistics as JSON: for a provider that runs in a process of its own."""
 
-_WIRES: Final[tuple[tuple[str, Wire], ...]] = (("/chat/completions", OpenAiWire()), ("/messages", AnthropicWire()))
+_WIRES: Final[dict[str, Wire]] = {"/v1/chat/completions": OpenAiWire(), "/v1/messages": AnthropicWire()}
 
 
 class FakeProvider:
@@ -36,7 +36,8 @@ class FakeProvider:
 
     ``async with`` serves on the running event loop, `start_in_thread` on a thread of its own, and
     ``python -m surefoot.testing.provider`` in a process of its own. It is as strict as a real one: a request without
-    key, with a tool message that answers no call, or without ``max_tokens`` is refused in the provider's own form.
+    key, with a tool message that answers no call, or without ``max_tokens`` is refused in the provider's own form, and
+    any path but ``/v1/chat/completions`` and ``/v1/messages`` answers 404: a wrong ``base_url`` does not go unnoticed.
 
     A script is a list of replies and faults, taken in the order in which requests come; a `Brain` or a `Mix`; or a
     function of the request, which may be async. An exception in such a function answers 500 and is raised again at
@@ -224,7 +225,9 @@ class FakeProvider:
         stats.in_flight += 1
         stats.max_in_flight = max(stats.max_in_flight, stats.in_flight)
         path = request.path.partition("?")[0]
-        wire = next((wire for ending, wire in _WIRES if path.endswith(ending)), None)
+        if "://" in path:  # a client that takes this for its proxy sends the whole URL
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        wire = _WIRES.get(path)
         if path == REPORT_PATH and request.method == "GET":
             connection.respond(write_json(200, self.report()))
         elif wire is None:

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from msgspec.structs import replace
 
-from surefoot.budget.ledger import FINAL_TOKENS, NUDGE_TOKENS, Account, Fit, Shortage
+from surefoot.budget.holds import Fit, Shortage, is_plausible
+from surefoot.budget.ledger import FINAL_TOKENS, NUDGE_TOKENS, Account
 from surefoot.budget.limits import Limits
 from surefoot.budget.rates import Rates, cost
 from surefoot.budget.report import report_budget
@@ -237,3 +239,64 @@ def test_the_report_adds_up():
     assert report.remaining_pct == 79.5
     assert report.seconds == 6.0
     assert report_budget(account(None, usd=UNLIMITED), Usage(), 0.0, 0.0).cost is None
+
+
+# ---------------------------------------------------------------------------------------------------- service tiers
+
+
+def served(asked=""):
+    half = Rates(
+        input=10**9, output=4 * 10**9, cache_read=0, cache_write=0, cache_write_1h=0, source="t", service="flex"
+    )
+    double = replace(half, input=4 * 10**9, output=16 * 10**9, service="priority")
+    return replace(RATES, services=(half, double), asked=asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reported", "nano"),
+    [
+        ("", "", 280_000),
+        ("", "default", 280_000),
+        ("", "flex", 140_000),
+        ("flex", "flex", 140_000),
+        ("flex", "default", 280_000),
+        ("flex", "", 280_000),
+        ("flex", "scale", 650_000),
+        ("priority", "priority", 560_000),
+        ("priority", "default", 280_000),
+        ("priority", "", 560_000),
+    ],
+)
+def test_a_call_is_settled_at_the_tier_that_the_reply_names(asked, reported, nano):
+    book = account(served(asked))
+    hold = book.reserve(100, 50)
+    assert hold.nano == {"": 650_000, "flex": 650_000, "priority": 1_200_000}[asked]
+    charge = book.settle(hold, Usage(100, 10), reported)
+    assert (charge.nano, charge.tokens, charge.overrun) == (nano, 110, False)
+    assert (book.spent_nano, book.reserved) == (nano, (0, 0))
+
+
+def test_a_dearer_tier_that_nobody_asked_for_is_booked_as_the_truth():
+    book = account(served())
+    charge = book.settle(book.reserve(100, 50), Usage(100, 50), "priority")
+    assert (charge.nano, charge.overrun, book.overrun_nano) == (1_200_000, True, 550_000)
+
+
+def test_without_a_price_a_tier_costs_nothing_known():
+    book = account(None, usd=UNLIMITED)
+    assert book.settle(book.reserve(100, 50), Usage(100, 10), "priority").nano == 0
+
+
+def test_a_run_that_cannot_reach_a_tier_is_not_held_for_it():
+    far = replace(RATES, input=10**11, above=5_000)
+    tiered = replace(RATES, tiers=(far,))
+    assert account(tiered, tokens=5_000).input_rate == account().input_rate
+    assert account(tiered, tokens=5_001).input_rate == 10**11
+    assert account(tiered, tokens=UNLIMITED, usd=UNLIMITED).input_rate == 10**11
+
+
+@pytest.mark.parametrize("field", Usage.__struct_fields__)
+@pytest.mark.parametrize("count", [-1, 1 << 32, 1 << 70])
+def test_a_count_that_nobody_can_mean_is_none(field, count):
+    assert is_plausible(Usage(5, 5))
+    assert not is_plausible(Usage(**{field: count}))

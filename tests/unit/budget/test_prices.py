@@ -3,22 +3,22 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import tomllib
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import pytest
 from genai_prices.data import providers
 from genai_prices.types import ModelPrice, TieredPrices, TimeOfDateConstraint
 from genai_prices.types import Usage as TheirUsage
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from surefoot.budget import prices as prices_module
+from surefoot.budget import quotes
 from surefoot.budget.prices import PriceList
-from surefoot.budget.rates import Rates, cost, worst_case
-from surefoot.errors import ConfigError
+from surefoot.budget.rates import cost, cost_as_served, dearest_rates, price_bound
 from surefoot.types import Usage
 
 TODAY = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -29,90 +29,9 @@ def price_list(overrides=None, moment=TODAY):
     return PriceList(overrides or {}, moment.timestamp)
 
 
-def rates(**given):
-    return Rates(**{"cache_read": 5, "cache_write": 7, "cache_write_1h": 9, "source": "test", **given})
-
-
-# ------------------------------------------------------------------------------------------------------------ cost
-
-
-def test_cost_counts_each_kind_once_and_rounds_up():
-    prices = rates(input=2_000_000, output=8_000_000, cache_read=500_000, cache_write=2_500_000)
-    usage = Usage(
-        input_tokens=1000, output_tokens=10, cache_read_tokens=300, cache_write_tokens=200, reasoning_tokens=9
-    )
-    assert cost(prices, usage) == 500 * 2 + 300 // 2 + 200 * 2.5 + 10 * 8
-    assert cost(prices, Usage(cache_read_tokens=1, input_tokens=1)) == 1
-    assert cost(prices, Usage()) == 0
-
-
-def test_cost_of_gpt_4_1_in_nano_dollars():
-    prices = price_list().resolve("openai", "gpt-4.1")
-    assert prices is not None
-    assert cost(prices, Usage(input_tokens=1_000_000, output_tokens=1_000_000)) == 10_000_000_000
-    assert cost(prices, Usage(input_tokens=1_000_000, cache_read_tokens=1_000_000)) == 500_000_000
-
-
-def test_a_usage_with_more_cached_than_prompt_is_never_a_rebate():
-    prices = rates(input=1_000_000, output=0, cache_read=1_000_000)
-    assert cost(prices, Usage(input_tokens=10, cache_read_tokens=25)) == 25
-
-
-def test_a_tier_is_a_cliff_for_the_whole_call():
-    prices = rates(input=1_000_000, output=2_000_000, tiers=(rates(input=3_000_000, output=4_000_000, above=100),))
-    assert cost(prices, Usage(input_tokens=100, output_tokens=10)) == 120
-    assert cost(prices, Usage(input_tokens=101, output_tokens=10)) == 343
-
-
-# ------------------------------------------------------------------------------------------------------ worst case
-
-rate = st.integers(0, 10**12)
-
-
-@st.composite
-def any_rates(draw):
-    def draw_flat(above=0, tiers=()):
-        kinds = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
-        return Rates(**{kind: draw(rate) for kind in kinds}, source="", above=above, tiers=tiers)
-
-    starts = sorted(draw(st.sets(st.integers(1, 500_000), max_size=3)))
-    return draw_flat(tiers=tuple(draw_flat(above) for above in starts))
-
-
-@st.composite
-def usage_within(draw, input_tokens, output_tokens):
-    prompt = draw(st.integers(0, input_tokens))
-    read = draw(st.integers(0, prompt))
-    written = draw(st.integers(0, prompt - read))
-    reply = draw(st.integers(0, output_tokens))
-    return Usage(prompt, reply, read, written, draw(st.integers(0, reply)))
-
-
-@given(any_rates(), st.integers(0, 1_000_000), st.integers(0, 100_000), st.data())
-def test_no_usage_within_the_bounds_costs_more_than_the_worst_case(prices, input_tokens, output_tokens, data):
-    usage = data.draw(usage_within(input_tokens, output_tokens))
-    assert cost(prices, usage) <= worst_case(prices, input_tokens, output_tokens)
-
-
-@given(any_rates(), st.integers(0, 1_000_000), st.integers(0, 1_000_000))
-def test_within_drops_only_tiers_out_of_reach(prices, input_tokens, bound):
-    near = prices.within(bound)
-    assert near.at(min(input_tokens, bound)).input == prices.at(min(input_tokens, bound)).input
-    assert all(tier.above < bound for tier in near.tiers)
-    assert near.dearest_input <= prices.dearest_input
-    assert near.dearest_output <= prices.dearest_output
-
-
-def test_the_worst_case_takes_the_dearest_kind_and_the_dearest_tier_in_reach():
-    prices = rates(
-        input=1_000_000,
-        output=2_000_000,
-        cache_write_1h=5_000_000,
-        tiers=(rates(input=9_000_000, output=0, above=100),),
-    )
-    assert worst_case(prices, 100, 10) == 100 * 5 + 10 * 2
-    assert worst_case(prices, 101, 10) == 101 * 9 + 10 * 2
-    assert worst_case(rates(input=1, output=0, cache_read=0, cache_write=0, cache_write_1h=0), 1, 0) == 1
+def bound(prices, input_tokens, output_tokens):
+    rate, out = dearest_rates(prices, input_tokens)
+    return price_bound(input_tokens, rate, output_tokens, out)
 
 
 # ---------------------------------------------------------------------------------- the whole table of genai-prices
@@ -132,6 +51,7 @@ MODELS = [
 ]
 
 
+@cache
 def priced_models():
     prices = price_list()
     found = [(provider, model, prices.resolve(provider.id, model)) for provider, model in MODELS]
@@ -177,12 +97,61 @@ def test_every_model_costs_what_genai_prices_says():
                 assert ours - exact < slack, (provider.id, model, usage)
 
 
-def test_no_model_of_the_table_can_cost_more_than_its_worst_case():
-    for provider, model, prices in priced_models():
-        for usage in USAGES:
-            for input_tokens in (usage.input_tokens, usage.input_tokens + 1, 3 * usage.input_tokens):
-                bound = worst_case(prices, input_tokens, usage.output_tokens)
-                assert cost(prices, usage) <= bound, (provider.id, model, usage)
+@st.composite
+def usage_within(draw, input_tokens, output_tokens):
+    """A usage of text: Surefoot sends nothing else. A reply may be of any kind."""
+    prompt = draw(st.integers(0, input_tokens))
+    read = draw(st.integers(0, prompt))
+    written = draw(st.integers(0, prompt - read))
+    reply = draw(st.integers(0, output_tokens))
+    spoken = draw(st.integers(0, reply))
+    return Usage(
+        prompt,
+        reply,
+        read,
+        written,
+        draw(st.integers(0, reply - spoken)),
+        draw(st.integers(0, written)),
+        audio_output_tokens=spoken,
+    )
+
+
+@pytest.fixture(scope="module")
+def table():
+    return [(f"{provider.id}:{model}", known) for provider, model, known in priced_models()]
+
+
+@pytest.fixture(scope="module")
+def served_table():
+    prices = price_list(moment=datetime(2026, 11, 15, tzinfo=UTC))
+    varied = {(provider.id, model.id) for provider in providers for model in provider.models if model.price_variants}
+    found = [(":".join(name), prices.resolve(*name)) for name in sorted(varied)]
+    served = [(name, known) for name, known in found if known is not None and known.services]
+    assert len(served) > 90
+    return served
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([1_000, 128_000, 200_001, 1_000_000]), st.integers(1, 65_536), st.data())
+def test_settled_is_at_most_the_hold_over_the_whole_price_table(table, input_tokens, output_tokens, data):
+    usages = [data.draw(usage_within(input_tokens, output_tokens)) for _ in range(3)]
+    for name, prices in table:
+        hold = bound(prices, input_tokens, output_tokens)
+        assert all(cost(prices, usage) <= hold for usage in usages), name
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from([1_000, 200_001, 1_000_000]), st.integers(1, 65_536), st.data())
+def test_settled_is_at_most_the_hold_at_every_service_tier_that_can_be_asked_for(
+    served_table, input_tokens, output_tokens, data
+):
+    usage = data.draw(usage_within(input_tokens, output_tokens))
+    for name, prices in served_table:
+        for service in prices.services:
+            asked = replace(prices, asked=service.service)
+            hold = bound(asked, input_tokens, output_tokens)
+            for served in (service.service, "", "default", "unheard-of"):
+                assert cost_as_served(asked, usage, served, hold) <= hold, (name, served)
 
 
 def test_a_model_is_unknown_only_for_a_reason():
@@ -223,8 +192,8 @@ def test_a_claude_has_dearer_cache_writes_and_a_tier():
     assert (prices.input, prices.cache_read, prices.cache_write) == (3 * 10**9, 3 * 10**8, 375 * 10**7)
     assert prices.cache_write_1h == 6 * 10**9
     assert [tier.above for tier in prices.tiers] == [200_000]
-    assert prices.within(200_000).dearest_input == 6 * 10**9
-    assert prices.dearest_input == 12 * 10**9
+    assert dearest_rates(prices, 200_000) == (6 * 10**9, 15 * 10**9)
+    assert dearest_rates(prices, 200_001) == (12 * 10**9, 225 * 10**8)
 
 
 @pytest.mark.parametrize(
@@ -267,8 +236,8 @@ def test_a_name_that_its_maker_claims_and_all_sell_alike_is_known_anywhere(provi
 
 def test_a_fee_for_each_request_is_more_than_tokens_can_bound():
     tokens = {"input_mtok": Decimal(1), "output_mtok": Decimal(2)}
-    assert prices_module._token_prices(ModelPrice(**tokens), "m") == tokens
-    assert prices_module._token_prices(ModelPrice(**tokens, requests_kcount=Decimal(5)), "m") is None
+    assert quotes._token_prices(ModelPrice(**tokens), "m") == tokens
+    assert quotes._token_prices(ModelPrice(**tokens, requests_kcount=Decimal(5)), "m") is None
 
 
 def test_models_of_another_maker_are_found_where_their_seller_has_them():
@@ -304,9 +273,9 @@ def test_free_providers_cost_nothing_and_name_themselves():
     prices = PriceList({}, TODAY.timestamp, free={"ollama", "local"})
     for provider in ("ollama", "local"):
         known = prices.resolve(provider, "gpt-4.1")
-        assert (known.dearest_input, known.dearest_output, known.source) == (0, 0, provider)
-    assert price_list().resolve("scripted", "x").dearest_input == 0
-    assert price_list().resolve("openrouter", "openai/gpt-oss-20b:free").dearest_output == 0
+        assert (dearest_rates(known, 10**6), known.source) == ((0, 0), provider)
+    assert dearest_rates(price_list().resolve("scripted", "x"), 1) == (0, 0)
+    assert price_list().resolve("openrouter", "openai/gpt-oss-20b:free").output == 0
 
 
 def test_what_is_remembered_is_bounded():
@@ -345,85 +314,3 @@ assert prices.resolve("openai", "gpt-4.1").input
 assert "genai_prices" in sys.modules
 """
     subprocess.run([sys.executable, "-c", story], check=True, timeout=60)
-
-
-# ----------------------------------------------------------------------------------------------- prices of the user
-
-
-def test_a_number_is_the_price_of_input_and_output():
-    known = price_list({"gpt-4.1": 8.00}).resolve("openai", "gpt-4.1")
-    assert {known.input, known.output, known.cache_read, known.cache_write, known.cache_write_1h} == {8 * 10**9}
-    assert known.source == "[prices]"
-
-
-@pytest.mark.parametrize("cached", ["cache_read", "cached_input"])
-def test_a_table_prices_each_kind(cached):
-    table = {"input": "3", "output": 15, cached: 0.3, "cache_write": Decimal("3.75")}
-    known = price_list({"Mine": table}).resolve("acme", "mine")
-    assert (known.input, known.output, known.cache_read, known.cache_write) == (
-        3 * 10**9,
-        15 * 10**9,
-        3 * 10**8,
-        375 * 10**7,
-    )
-    assert known.cache_write_1h == known.cache_write
-
-
-def test_a_fraction_of_a_nano_dollar_is_rounded_up():
-    assert price_list({"m": "0.0000000001"}).resolve("acme", "m").input == 1
-    assert price_list({"m": 0}).resolve("acme", "m").input == 0
-    assert price_list({"m": 0.1}).resolve("acme", "m").input == 10**8
-
-
-def test_the_price_at_one_provider_goes_before_the_price_anywhere():
-    prices = price_list({"acme:gpt-4.1": 1, "gpt-4.1": 2, "local:tiny": 3})
-    assert prices.resolve("acme", "gpt-4.1").input == 10**9
-    assert prices.resolve("openai", "gpt-4.1").input == 2 * 10**9
-    assert prices.resolve("local", "tiny").input == 3 * 10**9
-
-
-def test_the_prices_of_the_article():
-    prices = price_list(tomllib.loads(ARTICLE.read_text())["prices"])
-    usd = {
-        ("openai", "gpt-4.1"): "8.00",
-        ("anthropic", "claude-sonnet-4-5"): "15.00",
-        ("deepseek", "deepseek-chat"): "0.42",
-        ("google", "gemini-2.5-flash"): "2.50",
-    }
-    for (provider, model), price in usd.items():
-        known = prices.resolve(provider, model)
-        assert known.input == known.output == int(Decimal(price) * 10**9)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "told"),
-    [
-        ({"m": float("nan")}, r'prices\."m" = NaN: must be US dollars per million tokens'),
-        ({"m": float("inf")}, r'prices\."m" = Inf'),
-        ({"m": -1}, r'prices\."m" = -1'),
-        ({"m": "-0.01"}, r"prices\.\"m\" = '-0\.01'"),
-        ({"m": "eight"}, r"prices\.\"m\" = 'eight'"),
-        ({"m": True}, r'prices\."m" = True'),
-        ({"m": None}, r'prices\."m" = None'),
-        ({"m": [1, 2]}, r'prices\."m" = \[1, 2\]'),
-        ({"m": 2_000_000}, r'prices\."m" = 2000000: .* from 0 to 1000000'),
-        ({"m": 10**4000}, r'prices\."m" = 1000000000'),
-        ({"m": "1e999999999999"}, r"prices\.\"m\" = '1e9999"),
-        ({"m": {"input": 1, "output": "NaN"}}, r'prices\."m"\.output = '),
-        (
-            {"m": {"input": 1, "output": 1, "cached": 1}},
-            r"prices\.\"m\": unknown key 'cached'; known are input, output",
-        ),
-        (
-            {"m": {"input": 1, "output": 1, "cached_input": 1, "cache_read": 1}},
-            r'prices\."m": cache_read is given twice',
-        ),
-        ({"m": {"input": 1}}, r'prices\."m": output is missing'),
-        ({"m": {}}, r'prices\."m": input is missing'),
-        ({" ": 1}, r'prices\." ": the name of a model is empty'),
-        (tomllib.loads("gpt-4.1 = 8.00"), r"prices\.\"gpt-4\": unknown key '1'; .* needs quotes"),
-    ],
-)
-def test_a_bad_price_is_named(overrides, told):
-    with pytest.raises(ConfigError, match=told):
-        price_list(overrides)

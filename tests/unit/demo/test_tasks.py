@@ -169,6 +169,15 @@ def test_a_call_that_failed_does_not_count():
     assert judge(task, made("pay", "not JSON"), "") != []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    ["", "null", "[]", '{"to": "Ann"', '{"to": "Ann", "note": "\ud800"}', '{"to": "Ann", "note": ' + "[" * 100_000],
+)
+def test_a_call_whose_arguments_cannot_be_read_does_not_count(arguments):
+    task = Task("t", "?", (calculate,), calls=(Call("pay", {"to": "Ann"}),))
+    assert judge(task, made("pay", arguments), "") == ["no call of pay with to='Ann'"]
+
+
 def test_what_must_happen_once_must_not_happen_twice():
     task = Task("t", "?", (calculate,), calls=(Call("pay", once=True),))
     assert judge(task, made("pay", "{}"), "") == []

@@ -203,7 +203,7 @@ def content_of(body):
 
 GOLDEN = {
     "anthropic_answer": Reply(
-        Message.assistant("The order is confirmed."), Usage(2012, 9, 1800, 200), "stop", "msg_01A"
+        Message.assistant("The order is confirmed."), Usage(2012, 9, 1800, 200), "stop", "msg_01A", "standard"
     ),
     "anthropic_thinking_tools": Reply(Message.assistant("I add.", CALLS), Usage(400, 120), "tool_calls", "msg_01B"),
     "anthropic_refusal": Reply(Message.assistant(""), Usage(30, 0), "refusal", "msg_01C"),

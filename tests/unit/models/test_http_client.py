@@ -135,10 +135,12 @@ async def test_a_stream_has_one_timeout_for_all_of_it(http):
 async def test_a_page_of_html_is_no_reply(http, raw, write_answer):
     page = b"<!doctype html><title>Welcome to nginx</title>"
     async with raw(write_answer(page, content_type="text/html")) as server:
-        with pytest.raises(ModelBroken, match=r"reply is broken: it cannot be read$"):
-            await ask(http, server.url)
-        with pytest.raises(ModelBroken, match=r"the stream from .* was cut$"):
-            await ask(http, server.url, streamed=True)
+        said = rf"^fake:m: {server.url}/chat/completions answers with a page \(text/html\) and not as an API; check base_url"
+        for streamed in (False, True):
+            with pytest.raises(ModelRefused, match=said) as caught:
+                await ask(http, server.url, streamed=streamed)
+            assert (caught.value.sent, caught.value.retryable) == (False, False)
+        assert len(server.requests) == 2
     async with raw(write_answer(page, "502 Bad Gateway", content_type="text/html")) as server:
         with pytest.raises(ModelBroken, match=r"the provider failed \(HTTP 502\)$"):
             await ask(http, server.url)

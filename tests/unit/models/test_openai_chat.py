@@ -205,12 +205,12 @@ def test_size_bounds_the_bytes_of_the_text_however_it_is_normalised(texts, descr
 # --- what comes back, whole
 
 
-def expect(text, tool_calls, reason, usage, response_id):
-    return Reply(Message.assistant(text, tool_calls), usage, reason, response_id)
+def expect(text, tool_calls, reason, usage, response_id, *tier):
+    return Reply(Message.assistant(text, tool_calls), usage, reason, response_id, *tier)
 
 
 GOLDEN = {
-    "openai_answer": expect("The order is confirmed: 4711 → “ready”.", (), "stop", Usage(1206, 12, 1024), "chatcmpl-A1"),
+    "openai_answer": expect("The order is confirmed: 4711 → “ready”.", (), "stop", Usage(1206, 12, 1024), "chatcmpl-A1", "default"),
     "openai_tool_calls": expect(
         "Both at once.",
         (ToolCall("call_a", "add", '{"a": 1, "b": 2}'), ToolCall("call_b", "search_orders", '{"customer_id":"C-20031"}')),
@@ -317,7 +317,7 @@ async def test_a_reply_that_cannot_be_used_counts_as_sent(http, raw, write_answe
 
 
 STREAMS = {
-    "openai_answer.sse": expect('The sum is "3 €"\n\\.', (), "stop", Usage(19, 8, 16), "chatcmpl-S1"),
+    "openai_answer.sse": expect('The sum is "3 €"\n\\.', (), "stop", Usage(19, 8, 16), "chatcmpl-S1", "default"),
     "openai_tool_calls.sse": expect(
         "",
         (ToolCall("call_a", "add", '{"a": 1, "b": 2} '), ToolCall("call_b", "search_orders", "{}")),
@@ -512,7 +512,7 @@ async def test_a_run_with_tools_whole_and_streamed(http, chunk_bytes):
         (reset(), ModelBroken),
         (reset(after_headers=True), ModelBroken),
         (garbage(), ModelBroken),
-        (garbage(html=True), ModelBroken),
+        (garbage(html=True), ModelRefused),
         (say("cut in the middle", cut_after=1), ModelBroken),
         (say("cut in the middle", cut_after=1, cut="error"), ModelBroken),
     ],
@@ -534,6 +534,28 @@ async def test_a_wrong_key_is_refused(http):
     async with FakeProvider(["never"], api_key="another-key") as provider:
         model = make(http, provider.base_url, key_setting="OPENAI_API_KEY")
         with pytest.raises(ModelRefused, match="check OPENAI_API_KEY"):
+            await model.respond(ask(model), 100, PLAIN, 5.0)
+
+
+async def test_a_key_that_was_never_sent_is_asked_for_by_its_setting(http):
+    async with FakeProvider(["never"] * 3, api_key="another-key") as provider:
+        model = make(http, provider.base_url, key="", key_setting="OPENAI_API_KEY")
+        said = r"the provider wants a key and none was sent \(HTTP 401\), set OPENAI_API_KEY"
+        with pytest.raises(ModelRefused, match=said):
+            await model.respond(ask(model), 100, PLAIN, 5.0)
+        with pytest.raises(ModelRefused, match=said):
+            await collect(model, ask(model))
+        own = make(http, provider.base_url, key="", headers={"authorization": "Bearer a-wrong-key"})
+        with pytest.raises(ModelRefused, match="refuses the key"):
+            await own.respond(ask(own), 100, PLAIN, 5.0)
+
+
+@pytest.mark.parametrize("echo", ["Bearer own-secret-value", "own-secret-value", "query-secret-value"])
+async def test_keys_in_headers_and_queries_are_masked_too(http, raw, write_answer, echo):
+    async with raw(write_answer(f'{{"error":"no {echo}!"}}'.encode(), "400 Bad Request")) as server:
+        url = f"{server.url}?version=1&api_key=query-secret-value"
+        model = make(http, url, key="", headers={"authorization": "Bearer own-secret-value", "x-app": "shop"})
+        with pytest.raises(ModelRefused, match=r": no \[key\]!$"):
             await model.respond(ask(model), 100, PLAIN, 5.0)
 
 

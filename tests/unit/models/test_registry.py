@@ -2,12 +2,13 @@
 
 import pytest
 
-from surefoot.config import KNOWN_PROVIDERS, Provider, Settings
+from surefoot.config import Settings
 from surefoot.errors import ConfigError, ModelRefused, NotFound
 from surefoot.models.anthropic import Anthropic
 from surefoot.models.base import ModelProfile, Options
 from surefoot.models.openai_chat import OpenAIChat
 from surefoot.models.registry import MAX_MODELS, Models, split_model
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.testing import FakeProvider, status
 from surefoot.types import Message
 
@@ -50,6 +51,37 @@ def test_an_unknown_provider_is_an_error_that_names_the_known_ones(build):
 def test_a_missing_name_is_an_error(build):
     with pytest.raises(ConfigError, match="model 'mine:': the name after the colon is missing"):
         build(mine=OWN).find("mine:")
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting"),
+    [
+        ("SHOP_KEY", "set the environment variable SHOP_KEY"),
+        ("", "set api_key_env of [providers.mine] to the environment variable that holds one"),
+    ],
+)
+@pytest.mark.parametrize("wire", ["openai", "anthropic"])
+async def test_a_provider_that_wants_a_key_after_all(build, monkeypatch, wire, variable, setting):
+    monkeypatch.delenv("SHOP_KEY", raising=False)
+    async with FakeProvider(["never"], api_key="sk-any") as provider:
+        own = Provider(provider.base_url, variable, wire=wire, needs_key=False)
+        model = build(mine=own).find("mine:m")
+        prompt = model.open((), None)
+        prompt.append(Message.user("hi"))
+        with pytest.raises(ModelRefused) as caught:
+            await model.respond(prompt, 10, Options(), 5.0)
+        assert f"wants a key and none was sent (HTTP 401), {setting}: " in str(caught.value)
+
+
+async def test_a_wrong_key_is_looked_for_where_it_was_set(build, monkeypatch):
+    monkeypatch.setenv("SHOP_KEY", "sk-wrong-0123456789")
+    async with FakeProvider(["never"], api_key="sk-any") as provider:
+        model = build(mine=Provider(provider.base_url, "SHOP_KEY")).find("mine:m")
+        prompt = model.open((), None)
+        prompt.append(Message.user("hi"))
+        with pytest.raises(ModelRefused, match="check the environment variable SHOP_KEY") as caught:
+            await model.respond(prompt, 10, Options(), 5.0)
+        assert "sk-wrong" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", [None, "", "  "])

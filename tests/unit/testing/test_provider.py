@@ -18,7 +18,10 @@ from tests.unit.testing.wire_client import (
 )
 
 from surefoot.clock import SystemClock
-from surefoot.errors import ConfigError
+from surefoot.errors import ConfigError, ModelRefused
+from surefoot.models.base import ModelProfile, Options
+from surefoot.models.http import HttpClient
+from surefoot.models.openai_chat import OpenAIChat
 from surefoot.testing import (
     Answer,
     Brain,
@@ -35,7 +38,7 @@ from surefoot.testing import (
     say,
     status,
 )
-from surefoot.types import Usage
+from surefoot.types import Message, Usage
 
 
 class Hands(SystemClock):
@@ -68,8 +71,20 @@ async def test_an_empty_key_lets_everybody_in():
 
 async def test_only_the_calls_are_there():
     async with FakeProvider() as provider:
-        missing = await post(provider, ask(), path="/embeddings")
-        assert (missing.status, missing.json["error"]["type"]) == (404, "invalid_request_error")
+        for path in ("/embeddings", "/v1/chat/completions", "/api/messages", "/chat/completions/"):
+            missing = await post(provider, ask(), path=path)
+            assert (missing.status, missing.json["error"]["type"]) == (404, "invalid_request_error")
+        for base_url in (f"{provider.base_url}/v2", provider.base_url.removesuffix("/v1")):
+            http = HttpClient()
+            model = OpenAIChat(ModelProfile("fake:m", "fake", "m"), base_url, provider.api_key, http)
+            prompt = model.open((), None)
+            prompt.append(Message.user("hi"))
+            with pytest.raises(
+                ModelRefused, match=rf"not found \(HTTP 404\), check .* base_url {base_url}: nothing is at"
+            ):
+                await model.respond(prompt, 10, Options(), 5.0)
+            await http.close()
+        assert provider.bill.tokens == 0
         async with connect(provider) as socket:
             await socket.send(b"GET /v1/chat/completions?x=1 HTTP/1.1\r\n\r\n")
             got = await socket.receive()
@@ -314,7 +329,7 @@ async def test_any_status_is_answered_in_the_providers_form(fault, code):
 
 
 @pytest.mark.parametrize(
-    "fault", [status(500), status(503, billed=True), hang(), reset(), garbage(), garbage(html=True)]
+    "fault", [status(500), status(503, billed=True), hang(), reset(), garbage(), garbage(html=True, billed=True)]
 )
 async def test_a_billed_fault_costs_the_worst(fault):
     async with FakeProvider([fault], prices=Price("1", "2"), input_multiplier=4) as provider:
@@ -379,6 +394,7 @@ async def test_bodies_that_are_no_reply():
     for got in (broken, broken_stream):
         with pytest.raises(json.JSONDecodeError):
             json.loads(got.body.removeprefix(b"data: "))
+    assert [charge.reason for charge in provider.bill.charges] == ["garbage", "garbage"]  # a page costs nothing
     assert page.headers["content-type"] == "text/html"
     assert page.body.startswith(b"<!doctype html>")
 

@@ -1,0 +1,70 @@
+"""What the commands share: settings, the options that several have, and how they run and print."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from msgspec.structs import replace
+
+from surefoot.config import Settings, StoreSettings, load_settings
+from surefoot.errors import NotFound
+from surefoot.event_loop import run_in_loop
+from surefoot.runtime import Runtime
+
+ResultT = TypeVar("ResultT")
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+def read_settings(context: click.Context) -> Settings:
+    """The settings that ``--config`` and ``--store`` name.
+
+    Raises:
+        ConfigError: They are wrong.
+    """
+    config, store = context.obj
+    settings = load_settings(config)
+    if store is not None:
+        kept = settings.store
+        settings = replace(settings, store=StoreSettings(str(store), kept.durability, kept.lease_s))
+    return settings
+
+
+def json_option(command: CommandT) -> CommandT:
+    """The option ``--json``, given to the command as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs instead.")(command)
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on stdout."""
+    click.echo(msgspec.json.encode(value))  # bytes: JSON is UTF-8, whatever the terminal is
+
+
+def open_existing(settings: Settings) -> Runtime:
+    """A runtime over a database that is there already.
+
+    Raises:
+        NotFound: There is none.
+    """
+    runtime = Runtime(settings=settings)  # refuses what is no path, without repeating it
+    path = Path(settings.store.path)
+    if not path.exists():
+        raise NotFound(f"{path}: there is no such database yet; `surefoot run` makes it, --store names another")
+    return runtime
+
+
+def run_to_end(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """What ``work`` returns, run in an event loop of its own; SIGTERM cancels it as Ctrl-C does."""
+
+    async def main() -> ResultT:
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # as Ctrl-C: settle, then end
+        return await work
+
+    return run_in_loop(main)

@@ -1,0 +1,188 @@
+"""Everything between a question and the first event of its run: whose turn, which history, what limits, what price."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from typing import Any, Final
+
+from msgspec import Raw
+
+from surefoot.agent import Agent, OutputT
+from surefoot.budget.accounts import make_payers
+from surefoot.budget.limits import Limits
+from surefoot.compiler import Compiler, check_price
+from surefoot.errors import ConfigError, ToolError
+from surefoot.journal.events import JournalEvent, RunStarted, decode_record
+from surefoot.journal.fold import fold
+from surefoot.loop import drive
+from surefoot.result import RunResult, make_result
+from surefoot.run import Caller, Compiled, Desk, Run
+from surefoot.run_row import mend
+from surefoot.sessions import SessionLocks, continue_from
+from surefoot.store.base import Store
+from surefoot.tool_calls import check_turn
+from surefoot.types import Message
+
+MAX_DEPTH: Final = 5
+"""How deep runs may begin runs: deeper is a loop of agents that call each other."""
+_UNPRICED: Final = Raw(b"null")
+
+
+class Starter:
+    """Opens the runs of one runtime.
+
+    Attributes:
+        desk: What the runtime lends to every run, None while it is closed.
+        live: Its runs on their way, by id.
+    """
+
+    def __init__(self, compiler: Compiler, store: Store, limits: Limits) -> None:
+        """``limits`` are for agents without limits of their own."""
+        self.desk: Desk | None = None
+        self.live: dict[str, Run] = {}
+        self._compiler = compiler
+        self._store = store
+        self._limits = limits
+        self._sessions = SessionLocks()
+
+    async def read_events(self, run_id: str) -> list[JournalEvent]:
+        """The journal of a run."""
+        return [event for record in await self._store.records(run_id) for event in decode_record(record)]
+
+    @asynccontextmanager
+    async def open_run(
+        self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, *, live: bool
+    ) -> AsyncGenerator[tuple[Run, RunStarted], None]:
+        """A run that has not happened yet, and the event that begins it; it is live inside the block.
+
+        Raises:
+            SurefootError: It cannot begin; nothing of it was written.
+        """
+        desk = self.desk
+        if desk is None:
+            raise ConfigError("the runtime is not open: use it inside `async with Runtime() as runtime:`")
+        limits = limits or agent.limits or self._limits
+        async with AsyncExitStack() as stack:
+            history: tuple[Message, ...] = ()
+            if caller.session:  # first of all: what is awaited before may change the order of arrival
+                check_turn(caller, self.live)
+                await stack.enter_async_context(self._sessions.turn(caller.tenant, caller.user, caller.session))
+                self._check_open(desk)
+                history = await self._history(caller)
+            compiled = await self._compiler.compile(agent)
+            payers = make_payers(caller.tenant, caller.user, caller.session)
+            book = self._store.accounts.book
+            limits = book.limit_run(limits, payers)
+            check_price(compiled, limits)
+            check_price(compiled, limits, book.limits_usd(payers))
+            self._check_open(desk)
+            run, started = begin_run(
+                compiled,
+                desk,
+                limits=limits,
+                store=self._store,
+                question=question,
+                history=history,
+                caller=caller,
+                live=live,
+            )
+            with self._living(run):
+                yield run, started
+
+    @contextmanager
+    def _living(self, run: Run) -> Generator[None]:
+        self.live[run.run_id] = run
+        try:
+            yield
+        finally:
+            del self.live[run.run_id]
+
+    async def run_child(
+        self, parent: Run, agent: Agent[OutputT], question: str, limits: Limits | None
+    ) -> RunResult[OutputT]:
+        """See `RunContext.run_agent`."""
+        desk = self.desk
+        if desk is None or parent.state.finished is not None:
+            raise ConfigError("run_agent: the run that this context belongs to has ended")
+        above: Run | None = parent
+        depth = 0
+        while above is not None:
+            above, depth = above.parent, depth + 1
+        if depth > MAX_DEPTH:
+            raise ToolError(f"agents may run agents {MAX_DEPTH} deep, and this one is there")
+        limits = limits or agent.limits or self._limits
+        compiled = await self._compiler.compile(agent)
+        check_price(compiled, limits)
+        check_price(compiled, parent.account.limits)
+        check_price(compiled, limits, self._store.accounts.book.limits_usd(parent.payers))
+        run, started = begin_run(
+            compiled,
+            desk,
+            limits=limits,
+            store=self._store,
+            question=question,
+            history=(),
+            caller=parent.caller,
+            live=False,
+            parent=parent,
+        )
+        with self._living(run):
+            async with aclosing(drive(run, started)) as batches:
+                async for _ in batches:
+                    pass
+            return make_result(run)
+
+    def _check_open(self, desk: Desk) -> None:
+        if self.desk is not desk:
+            raise ConfigError("the runtime was closed before the run could begin")
+
+    async def _history(self, caller: Caller) -> tuple[Message, ...]:
+        """What the session's last run left, whoever ran it and whether it ended well."""
+        owner = caller.tenant, caller.user, caller.session
+        for row in await self._store.runs(tenant=owner[0], user=owner[1], session=owner[2], limit=5):
+            if row.status != "running":
+                return continue_from(fold(await self.read_events(row.run_id)).messages)
+        return ()
+
+
+def begin_run(
+    compiled: Compiled,
+    desk: Desk,
+    *,
+    limits: Limits,
+    store: Store,
+    question: str,
+    history: tuple[Message, ...],
+    caller: Caller,
+    live: bool,
+    parent: Run | None = None,
+) -> tuple[Run, RunStarted]:
+    """A run that has not happened yet, and the event that begins it."""
+    run_id = desk.clock.token("run")
+    system = () if compiled.system is None else (compiled.system,)
+    started = RunStarted(
+        at=desk.clock.now(),
+        run_id=run_id,
+        agent=compiled.name,
+        model=compiled.model.profile.id,
+        protocol=compiled.protocol.name,
+        user=caller.user,
+        session=caller.session,
+        tenant=caller.tenant,
+        parent="" if parent is None else parent.run_id,
+        messages=(*system, *history, Message.user(_read_question(question))),
+        limits=limits.to_table(),
+        tools=compiled.tools,
+        output_schema=compiled.answer.schema if compiled.answer else None,
+        prices=compiled.rates.source if compiled.rates else "",
+        rates=compiled.rates.snapshot if compiled.rates else _UNPRICED,
+    )
+    run = Run(run_id, compiled, desk, limits=limits, store=store, caller=caller, live=live, parent=parent)
+    return run, started
+
+
+def _read_question(question: object) -> str:
+    if not isinstance(question, str):
+        raise ConfigError(f"the question must be text, not {type(question).__name__}")
+    return mend(question)
