@@ -20,7 +20,12 @@ async def test_turns_of_one_session_come_in_order_and_never_overlap():
 
 async def test_other_sessions_do_not_wait_and_leave_nothing_behind():
     locks = SessionLocks()
-    async with locks.turn("t", "u", "a"), locks.turn("t", "u", "b"), locks.turn("t", "v", "a"), locks.turn("w", "u", "a"):
+    async with (
+        locks.turn("t", "u", "a"),
+        locks.turn("t", "u", "b"),
+        locks.turn("t", "v", "a"),
+        locks.turn("w", "u", "a"),
+    ):
         assert len(locks) == 4
     assert len(locks) == 0
 

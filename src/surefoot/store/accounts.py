@@ -149,8 +149,8 @@ class SqliteAccounts:
     # In the thread that writes:
 
     def _change_rule(self, rule: Rule, limits: Mapping[str, int | None], by: str, books: Books) -> dict[str, int]:
-        cursor, _ = books
-        where = rule.account, rule.period
+        cursor, ledger = books
+        where, book = (rule.account, rule.period), ledger.book
         row = cursor.execute(_FIND_RULE, where).fetchone()
         before = {} if row is None else _read_limits(row[0])
         merged = {**before, **limits}
@@ -160,6 +160,7 @@ class SqliteAccounts:
         else:
             cursor.execute("DELETE FROM rules WHERE account = ? AND period = ?", where)
         self._note(books, where, (to_table(before) or None, to_table(after) or None), by)
+        ledger.catch_up(rule, book)
         return after
 
     def _change_zone(self, tenant: str, zone: str, by: str, books: Books) -> None:

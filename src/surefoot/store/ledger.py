@@ -196,6 +196,11 @@ class Ledger:
         self.flush()
         return len(lost)
 
+    def catch_up(self, rule: Rule, before: RuleBook) -> None:
+        """Limits were changed from ``before``: see `Windows.catch_up`."""
+        self._windows.catch_up(rule, self._clock.now(), before, self.book)
+        self.flush()
+
     def refund(self, run_id: str, number: int, tokens: int, nano: int) -> Held | None:
         """Replace the full charge of an unknown hold by what it cost; None if there is no such hold (any more)."""
         row = self._cursor.execute(_FIND_UNKNOWN, (run_id, number)).fetchone()

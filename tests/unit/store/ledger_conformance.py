@@ -745,6 +745,32 @@ class LedgerConformance:
         await limit(store, "tenant:bob", "day", tokens=11)
         assert await other.claim(1, tokens=1) is None
 
+    @pytest.mark.parametrize("account", ["user:acme/u1", "user:acme/*", "user:*"])
+    async def test_a_limit_that_comes_back_counts_what_was_spent_without_it(self, database: Database, account: str):
+        store = await database.worker()
+        await limit(store, account, tokens=100)
+        run, live, other = [
+            await Caller(database, store, f"run_{at}", payers).begin()
+            for at, payers in enumerate((ACME, ACME, make_payers("acme", "u2", "")))
+        ]
+        for caller in (run, other):
+            assert await caller.claim(1, tokens=10) is None
+            await caller.settle(1, 10)
+        assert await live.claim(1, tokens=20) is None
+        await limit(store, account, tokens=None)
+        assert await run.claim(2, tokens=70) is None
+        await run.settle(2, 65)
+        await run.finish(tokens=75, steps=4, model_calls=3, tool_calls=2, nano=1)
+        await limit(store, account, tokens=99)
+        found = await books(store)
+        assert (found.spent, found.reserved_tokens) == (Amounts(75, 1, 4, 3, 2), 20)
+        assert refused(await live.claim(2, tokens=5)).left == 4
+        await limit(store, account, tokens=50, steps=1)
+        assert (await books(store)).spent.tokens == 75
+        await live.settle(1, 20)
+        assert refused(await live.claim(2, tokens=1)).left == 0
+        assert await other.claim(2, tokens=40 if "*" in account else 1_000) is None
+
     async def test_changes_are_remembered(self, database: Database):
         store, other = await database.worker(), await database.worker()
         await store.accounts.change_rule("user:*", "day", {"usd": 5, "tokens": INFINITE}, by="ann")

@@ -141,13 +141,25 @@ class LedgerModel:
                     start, end = self.bounds(account, period)
                     key = account, period, start
                     if key not in self.windows:
-                        self.windows[key] = ModelWindow(end, limits)
-                        for run in self.runs:
-                            if run.is_finished and account in run.payers.chain and run.begun >= start:
-                                self.windows[key].spent += run.spent
+                        self.windows[key] = ModelWindow(end, limits, self.spent_before(key))
                     self.windows[key].limits = limits
                     found.append(key)
         return found
+
+    def spent_before(self, key: Key) -> Counter[str]:
+        """By runs that are finished: what those in flight have spent without a limit nobody knows."""
+        spent: Counter[str] = Counter()
+        for run in self.runs:
+            if run.is_finished and key[0] in run.payers.chain and run.begun >= key[2]:
+                spent += run.spent
+        return spent
+
+    def change_rule(self, account: str, period: str, after: dict[str, int]) -> None:
+        unlimited = [key for key in self.windows if not self.limits_of(*key[:2])]
+        self.rules[account, period] = after
+        for key in unlimited:
+            if self.limits_of(*key[:2]) and key[2] <= self.clock.now() < self.windows[key].ends:
+                self.windows[key].spent |= self.spent_before(key)
 
     def reserved(self, key: Key, name: str) -> int:
         return sum(getattr(hold, name) for hold in self.holds if hold.state == "open" and key in hold.windows)
@@ -378,7 +390,7 @@ class LedgerMachine(RuleBasedStateMachine):
         actor = self.awake(worker)
         merged = {**self.model.rules.get((account, period), {}), **changes}
         after = {name: limit for name, limit in merged.items() if limit is not None}
-        self.model.rules[account, period] = after
+        self.model.change_rule(account, period, after)
         accounts = actor.store.accounts
         assert self.wait_for(accounts.change_rule(account, cast("Period", period), changes)) == after
         self.check(actor)

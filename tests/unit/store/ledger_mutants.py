@@ -188,8 +188,14 @@ MUTANTS = [
     Mutant(
         "a limit that is set in mid-window begins at nothing",
         WINDOWS,
-        "tokens, nano, steps, calls, tool_calls = row.fetchone()",
-        "tokens, nano, steps, calls, tool_calls = 0 * len(row.fetchone()), 0, 0, 0, 0",
+        "tokens, nano, steps, calls, tool_calls = self._spent_before(account, bounds[0])",
+        "tokens = nano = steps = calls = tool_calls = 0",
+    ),
+    Mutant(
+        "a limit that comes back does not know what was spent without it",
+        WINDOWS,
+        "if has and not had:",
+        "if had and not has:",
     ),
     Mutant(
         "a slow worker's evidence is booked as if nobody had charged its hold",
