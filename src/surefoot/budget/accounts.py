@@ -91,23 +91,34 @@ def split_account(account: str) -> Payers:
     Raises:
         ConfigError: Not the name of an account, or of a pattern of accounts.
     """
-    kind, colon, rest = account.partition(":")
-    parts = rest.split("/") if colon else []
+    kind, parts = _split(account)
     if not (_fits(kind, parts) and len(account) <= MAX_NAME_CHARS and account.isprintable()):
         raise ConfigError(
             f"{account[:100]!r} names no account: write global, tenant:ACME, user:U1, user:ACME/U1, session:U1/S1 or "
-            "session:ACME/U1/S1; with * as the last part all of them, for example user:* or user:ACME/*"
+            "session:ACME/U1/S1; with * as the last part all of them, for example user:* or user:ACME/*; a /, % or * "
+            "that belongs to a name is written %2F, %25, %2A"
         )
+    return Payers(*name_parts(account), (account,))
+
+
+def name_parts(account: str) -> tuple[str, str, str]:
+    """Tenant, user and session of an account that `make_payers` has named, whatever text is in the names."""
+    kind, parts = _split(account)
     names = [_unquote(part) for part in parts]
     if kind != "tenant" and len(names) < _PARTS[kind][1]:
         names.insert(0, "")
     tenant, user, session = [*names, "", "", ""][:3]
-    return Payers(tenant, user, session, (account,))
+    return tenant, user, session
 
 
 def is_pattern(account: str) -> bool:
     """Whether it names many accounts."""
     return account.endswith(_WILD)
+
+
+def _split(account: str) -> tuple[str, list[str]]:
+    kind, colon, rest = account.partition(":")
+    return kind, rest.split("/") if colon else []
 
 
 def _fits(kind: str, parts: list[str]) -> bool:
@@ -117,7 +128,8 @@ def _fits(kind: str, parts: list[str]) -> bool:
     if kind == "session" and len(parts) > 1 and not parts[-2]:  # it may have no user
         parts = [*parts[:-2], parts[-1]]
         least, most = least - 1, most - 1
-    return least <= len(parts) <= most and all(parts) and _WILD not in "".join(parts)
+    # A name in another spelling than `quote` has would be the limit of nobody.
+    return least <= len(parts) <= most and all(parts) and all(quote(_unquote(part)) == part for part in parts)
 
 
 def _unquote(name: str) -> str:

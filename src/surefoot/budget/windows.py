@@ -28,8 +28,14 @@ def find_window(period: WindowPeriod, now: float, zone: ZoneInfo) -> tuple[int, 
         return _find_hour(math.floor(now), zone)
     here = datetime.fromtimestamp(now, zone)
     first = datetime(here.year, here.month, here.day if period == "day" else 1)  # noqa: DTZ001 - by _instant
-    after = first + timedelta(days=1) if period == "day" else (first + timedelta(days=32)).replace(day=1)
+    after = _following(first, period)
+    if now >= _instant(after, zone):  # the clocks were put back across midnight: the day that had begun goes on
+        first, after = after, _following(after, period)
     return _instant(first, zone), _instant(after, zone)
+
+
+def _following(first: datetime, period: WindowPeriod) -> datetime:
+    return first + timedelta(days=1) if period == "day" else (first + timedelta(days=32)).replace(day=1)
 
 
 def _instant(midnight: datetime, zone: ZoneInfo) -> int:

@@ -10,7 +10,17 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from surefoot.budget.accounts import AMOUNTS, Amounts, Period, Rule, RuleBook, make_payers, split_account, to_table
+from surefoot.budget.accounts import (
+    AMOUNTS,
+    Amounts,
+    Period,
+    Rule,
+    RuleBook,
+    make_payers,
+    name_parts,
+    split_account,
+    to_table,
+)
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import Balance, RuleChange, UnknownHold
 from surefoot.budget.windows import FOREVER
@@ -99,7 +109,8 @@ class SqliteAccounts:
 
     async def balances(self, accounts: Sequence[str] | None = None) -> list[Balance]:
         """See `Accounts.balances`."""
-        now, book = self._clock.now(), self.book
+        book = await self._do(lambda books: books[1].book)  # as it is now, whoever changed it
+        now = self._clock.now()
         if accounts is None:
             rows = await self._reader.read(f"{_BALANCES} ORDER BY window", now, now)
         else:
@@ -138,8 +149,8 @@ class SqliteAccounts:
     # In the thread that writes:
 
     def _change_rule(self, rule: Rule, limits: Mapping[str, int | None], by: str, books: Books) -> dict[str, int]:
-        cursor, _ = books
-        where = rule.account, rule.period
+        cursor, ledger = books
+        where, book = (rule.account, rule.period), ledger.book
         row = cursor.execute(_FIND_RULE, where).fetchone()
         before = {} if row is None else _read_limits(row[0])
         merged = {**before, **limits}
@@ -149,6 +160,7 @@ class SqliteAccounts:
         else:
             cursor.execute("DELETE FROM rules WHERE account = ? AND period = ?", where)
         self._note(books, where, (to_table(before) or None, to_table(after) or None), by)
+        ledger.catch_up(rule, book)
         return after
 
     def _change_zone(self, tenant: str, zone: str, by: str, books: Books) -> None:
@@ -205,7 +217,7 @@ def _make_balance(row: tuple[Any, ...], book: RuleBook) -> Balance | None:
         period=period,
         starts_at=float(starts_at),
         ends_at=float("inf") if ends_at >= FOREVER else float(ends_at),
-        zone=book.zone(split_account(account).tenant).key,
+        zone=book.zone(name_parts(account)[0]).key,
         limits=limits or Amounts(*[INFINITE] * len(AMOUNTS)),
         spent=Amounts(*figures[:5]),
         reserved_tokens=figures[5],

@@ -195,6 +195,7 @@ class Commits:
                 if error is not None:
                     failures.append(self._fail_one(group, position, error))
             self.cursor.execute("COMMIT")
+            self.ledger.keep()
         except Exception as error:  # noqa: BLE001 - as in _write
             return self._fail(group, error)
         return failures
@@ -214,7 +215,7 @@ class Commits:
             self.ledger.undo()
             return self._judge(error, record[0], record[1])
         self.cursor.execute("RELEASE one")
-        self.ledger.keep()
+        self.ledger.keep_one()
         return None
 
     def _judge(self, error: Exception, run: int, seq: int) -> SurefootError:

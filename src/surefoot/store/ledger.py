@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 
-from surefoot.budget.accounts import AMOUNTS, Amounts, Rule, RuleBook
+from surefoot.budget.accounts import AMOUNTS, Amounts, Rule, RuleBook, name_parts
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
 from surefoot.clock import Clock
@@ -29,12 +29,17 @@ _INSERT_HOLDS: Final = """
 _DELETE_HOLDS: Final = "WITH new AS (:rows) DELETE FROM holds WHERE hold IN (SELECT column1 FROM new)"
 _MARK_HOLDS: Final = "WITH new AS (:rows) UPDATE holds SET unknown = 1 WHERE hold IN (SELECT column1 FROM new)"
 _FIND_LOST: Final = """
-    SELECT hold, tokens, nano, windows FROM holds LEFT JOIN leases USING (run)
+    SELECT hold, holds.tokens, holds.nano, windows, coalesce(finished_at > 0, 0)
+    FROM holds LEFT JOIN leases USING (run) LEFT JOIN runs USING (run)
     WHERE unknown = 0 AND coalesce(expires_at, 0) <= ?
 """
 _FIND_UNKNOWN: Final = """
     SELECT hold, holds.tokens, holds.nano, windows, account FROM holds JOIN runs USING (run)
     WHERE unknown = 1 AND run_id = ? AND number = ?
+"""
+_FREEZE: Final = """
+    INSERT INTO freezes VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens, nano = nano + excluded.nano
 """
 _read_names = msgspec.json.Decoder(dict[str, int]).decode
 
@@ -117,6 +122,14 @@ class Ledger:
         self.book = RuleBook(self._declared, stored, {**self._declared_zones, **zones})
         self.frozen = {account for (account,) in execute("SELECT account FROM freezes")}
         self._windows.forget()
+        if (
+            self._open
+        ):  # a hold of ours that was charged as lost may have been refunded since: there is nothing to settle
+            found = execute("SELECT hold FROM holds WHERE hold BETWEEN ? AND ?", (self._first_hold, self._last_hold))
+            kept = {hold for (hold,) in found}
+            for key, held in [item for item in self._open.items() if item[1].hold not in kept]:
+                del self._open[key]
+                self._undo.append((key, held))
 
     def post(self, run: int, posting: Posting) -> Refusal | None:
         """Book a posting of a run; the settlement counts even if the claim is refused."""
@@ -135,6 +148,10 @@ class Ledger:
             self._mark_holds.execute(cursor, self._unknown)
         self._windows.flush()
         self._new, self._closed, self._unknown = [], [], []
+
+    def keep_one(self) -> None:
+        """An operation by itself is done; the transaction is not committed yet."""
+        self._undo.clear()
 
     def keep(self) -> None:
         """The transaction is committed."""
@@ -165,9 +182,11 @@ class Ledger:
     def charge_lost(self) -> int:
         """Charge in full the open holds of runs whose worker is gone; how many there were."""
         rows = self._cursor.execute(_FIND_LOST, (self._clock.now(),)).fetchall()
-        ours = {held.hold for held in self._open.values()}
-        lost = [row for row in rows if row[0] not in ours]
-        for hold, tokens, nano, windows in lost:
+        ours = {held.hold: key for key, held in self._open.items()}
+        lost = [row for row in rows if row[0] not in ours or row[4]]
+        for hold, tokens, nano, windows, _ in lost:
+            if hold in ours:  # its run has ended without it
+                self._undo.append((ours[hold], self._open.pop(ours[hold])))
             for window in map(self._windows.change, _numbers(windows)):
                 window.reserved_tokens -= tokens
                 window.reserved_nano -= nano
@@ -176,6 +195,11 @@ class Ledger:
             self._unknown.append(hold)
         self.flush()
         return len(lost)
+
+    def catch_up(self, rule: Rule, before: RuleBook) -> None:
+        """Limits were changed from ``before``: see `Windows.catch_up`."""
+        self._windows.catch_up(rule, self._clock.now(), before, self.book)
+        self.flush()
 
     def refund(self, run_id: str, number: int, tokens: int, nano: int) -> Held | None:
         """Replace the full charge of an unknown hold by what it cost; None if there is no such hold (any more)."""
@@ -240,19 +264,20 @@ class Ledger:
         if held is None:  # nothing was booked, or it is settled
             return
         self._undo.append((key, held))
+        tokens, nano = (settlement.tokens, settlement.nano) if settlement.known else (held.tokens, held.nano)
         if held.hold in self._charged:
             if settlement.known:
-                self._correct(held, settlement.tokens, settlement.nano)
+                self._correct(held, tokens, nano)
             return
-        if settlement.tokens > held.tokens or settlement.nano > held.nano:
-            self._book_excess(held, settlement.tokens, settlement.nano)
+        if tokens > held.tokens or nano > held.nano:
+            self._book_excess(held, tokens, nano)
         change = self._windows.change
         for number in held.windows:
             window = change(number)
             window.reserved_tokens -= held.tokens
             window.reserved_nano -= held.nano
-            window.spent_tokens += settlement.tokens
-            window.spent_nano += settlement.nano
+            window.spent_tokens += tokens
+            window.spent_nano += nano
         (self._closed if settlement.known else self._unknown).append(held.hold)
 
     def _correct(self, held: Held, tokens: int, nano: int) -> None:
@@ -271,7 +296,7 @@ class Ledger:
             window.overrun_tokens += more_tokens
             window.overrun_nano += more_nano
         values = (held.account, self._clock.now(), more_tokens, more_nano)
-        self._cursor.execute("INSERT INTO freezes VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", values)
+        self._cursor.execute(_FREEZE, values)
         self._cursor.execute("UPDATE counter SET rules = rules + 1")
         self._revision = self._cursor.execute("SELECT rules FROM counter").fetchone()[0]
         self.frozen.add(held.account)
@@ -279,7 +304,6 @@ class Ledger:
     def _refuse(self, claim: Claim, windows: tuple[Window, ...]) -> Refusal:
         room_tokens = min([w.limits.tokens - w.spent_tokens - w.reserved_tokens for w in windows], default=INFINITE)
         room_nano = min([w.limits.nano - w.spent_nano - w.reserved_nano for w in windows], default=INFINITE)
-        zone = self.book.zone(claim.payers.tenant).key
         needed = Amounts(claim.tokens, claim.nano, claim.steps, claim.model_calls, claim.tool_calls).named()
         for account in claim.payers.chain:
             if account in self.frozen:
@@ -293,6 +317,7 @@ class Ledger:
                         resets_at = None if window.period == "total" else float(window.ends_at)
                         left = max(0, limits[name] - used[name])
                         room = max(0, room_tokens), max(0, room_nano)
+                        zone = self.book.zone(name_parts(account)[0]).key
                         return Refusal(
                             account, window.period, name, limits[name], left, needed[name], resets_at, zone, *room
                         )

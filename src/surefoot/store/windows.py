@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
-from surefoot.budget.accounts import Amounts, Payers, Period, RuleBook, split_account
+from surefoot.budget.accounts import Amounts, Payers, Period, Rule, RuleBook, is_pattern, name_parts
 from surefoot.budget.windows import FOREVER, find_window
 from surefoot.store.statements import ManyRows
 
@@ -67,6 +68,18 @@ class Window:
         self.steps, cap_steps, self.model_calls, cap_model_calls, self.tool_calls, cap_tool_calls = values[8:]
         self.caps = Amounts(cap_tokens, cap_nano, cap_steps, cap_model_calls, cap_tool_calls)
 
+    def spent(self) -> Amounts:
+        """What was charged."""
+        return Amounts(self.spent_tokens, self.spent_nano, self.steps, self.model_calls, self.tool_calls)
+
+    def count(self, spent: Amounts) -> None:
+        """Raise what was charged; the caps give way, for it is spent already."""
+        self.spent_tokens, self.spent_nano = spent.tokens, spent.nano
+        self.steps, self.model_calls, self.tool_calls = spent.steps, spent.model_calls, spent.tool_calls
+        tokens, nano = spent.tokens + self.reserved_tokens, spent.nano + self.reserved_nano
+        used = tokens, nano, spent.steps, spent.model_calls, spent.tool_calls
+        self.caps = Amounts(*map(max, astuple(self.caps), used))
+
     def values(self) -> tuple[int, ...]:
         """Its columns, in the order of ``_COLUMNS``."""
         caps = self.caps
@@ -93,6 +106,13 @@ class Path(Struct, frozen=True):
     numbers: tuple[int, ...]
 
 
+_CURRENT: Final = """
+    SELECT window, account FROM windows
+    WHERE account BETWEEN ? AND ? AND period = ? AND starts_at <= ? AND ends_at > ?
+"""
+_LAST_CHARACTER: Final = "\U0010ffff"
+
+
 class Windows:
     """The windows in use. Every method needs an open transaction.
 
@@ -117,8 +137,8 @@ class Windows:
             self.forget()
         begin, end = 0, FOREVER
         windows: list[Window] = []
-        zone = book.zone(payers.tenant)
         for account in payers.chain:
+            zone = book.zone(name_parts(account)[0])  # all tenants share the days of ``global``
             for period, limits in book.limits_of(account):
                 if period != "run":
                     bounds = find_window(period, now, zone)
@@ -134,6 +154,18 @@ class Windows:
         window = self._windows.get(number) or self._load(number)
         self.dirty[number] = window
         return window
+
+    def catch_up(self, rule: Rule, now: float, before: RuleBook, book: RuleBook) -> None:
+        """Count what finished runs have spent while a window was without a limit, where ``rule`` gives it one again."""
+        pattern = is_pattern(rule.account)
+        first = rule.account.removesuffix("*") if pattern else rule.account
+        last = first + _LAST_CHARACTER if pattern else first
+        for number, account in self._cursor.execute(_CURRENT, (first, last, rule.period, now, now)).fetchall():
+            had, has = [any(period == rule.period for period, _ in of.limits_of(account)) for of in (before, book)]
+            if has and not had:
+                window = self.change(number)
+                spent = self._spent_before(account, window.starts_at)
+                window.count(Amounts(*map(max, spent, astuple(window.spent()))))
 
     def flush(self) -> None:
         """Write what was changed."""
@@ -159,11 +191,7 @@ class Windows:
 
     def _begin(self, account: str, period: Period, bounds: Bounds, limits: Amounts) -> Window:
         """A new window, with what finished runs have spent in it before anybody set a limit."""
-        of = split_account(account)
-        kind = account.partition(":")[0]
-        names = {"tenant": (of.tenant,), "user": (of.tenant, of.user), "session": (of.tenant, of.user, of.session)}
-        row = self._cursor.execute(_SPENT_BEFORE + _OF_ACCOUNT[kind], (bounds[0], *names.get(kind, ())))
-        tokens, nano, steps, calls, tool_calls = row.fetchone()
+        tokens, nano, steps, calls, tool_calls = self._spent_before(account, bounds[0])
         values = (
             tokens, 0, 0, max(limits.tokens, tokens), nano, 0, 0, max(limits.nano, nano), steps,
             max(limits.steps, steps), calls, max(limits.model_calls, calls), tool_calls,
@@ -173,6 +201,13 @@ class Windows:
         number = cast("int", self._cursor.lastrowid)
         self._windows[number] = window = Window(number, account, period, bounds, values)
         return window
+
+    def _spent_before(self, account: str, start: int) -> tuple[int, ...]:
+        """What finished runs of an account have spent since ``start``, in the order of `AMOUNTS`."""
+        which = _OF_ACCOUNT[account.partition(":")[0]]
+        names = name_parts(account)[: which.count("?")]
+        spent: tuple[int, ...] = self._cursor.execute(_SPENT_BEFORE + which, (start, *names)).fetchone()
+        return spent
 
     def _load(self, number: int) -> Window:
         account, period, starts_at, ends_at, *values = self._cursor.execute(_LOAD, (number,)).fetchone()

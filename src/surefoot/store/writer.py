@@ -133,6 +133,7 @@ class Writer:
             if found is None:
                 return 0
             run: int = found[0]
+            self.ledger.charge_lost()  # its open holds, before it lives again
             commits.cursor.execute("REPLACE INTO leases VALUES (?, ?, ?)", (run, self.worker, now + self._lease_s))
         if run in commits.given_up:
             commits.given_up.remove(run)

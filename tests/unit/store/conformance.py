@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule
 
+from surefoot.budget.accounts import Rule
 from surefoot.clock import Clock, SystemClock
 from surefoot.errors import NotFound, RunLost, StoreError
 from surefoot.store.base import RunRow, Store
@@ -43,9 +45,10 @@ class Database:
         self._open = AsyncExitStack()
         self.clock = HandClock()
 
-    async def worker(self) -> Store:
-        """A new worker; closed at the end of the test."""
+    async def worker(self, rules: Sequence[Rule] = (), zones: Mapping[str, ZoneInfo] | None = None) -> Store:
+        """A new worker, with limits of its settings; closed at the end of the test."""
         store = self._make_store(self.clock, LEASE_S)
+        store.accounts.declare(rules, zones or {})
         await store.open()
         self._open.push_async_callback(store.close)
         return store
@@ -173,6 +176,42 @@ class StoreConformance:
         assert await ages(limit=2) == [4, 3]
         assert await ages(limit=2, before=3.0) == [2, 1]
         assert await ages(user="u1", before=3.0) == [2, 0]
+
+    async def test_listings_of_a_tenant_leave_out_what_another_run_began(self, database: Database):
+        store = await database.worker()
+        for number, tenant in enumerate(["acme", "bob", "", "acme", "acme"]):
+            parent = "run_0" if number == 3 else ""
+            begun = row(f"run_{number}", tenant=tenant, user="u1", parent=parent, started_at=float(number))
+            await store.create(begun, b"0")
+            assert await store.find_run(f"run_{number}") == begun
+        for wanted, expected in (
+            ({}, [4, 2, 1, 0]),
+            ({"tenant": "acme"}, [4, 0]),
+            ({"tenant": "", "user": "u1"}, [2]),
+            ({"tenant": "nobody"}, []),
+        ):
+            assert [found.started_at for found in await store.runs(**wanted)] == expected
+
+    async def test_a_scan_finds_every_run_in_pages(self, database: Database):
+        store = await database.worker()
+        count = 2_100  # more than a page; many began at the same time
+        rows = [
+            row(f"run_{number}", parent="run_0" if number % 3 else "", started_at=number // 500)
+            for number in range(count)
+        ]
+        await asyncio.gather(*[store.create(begun, b"0") for begun in reversed(rows)])
+        end = finished("run_7", parent="run_0", started_at=0.0, tokens=5, model_calls=2, tool_calls=3, usage='{"m":{}}')
+        await store.finish(end, 1, b"1")
+
+        async def scan(**bounds: float) -> list[RunRow]:
+            return [found async for page in store.scan_runs(**bounds) for found in page]
+
+        found = await scan()
+        assert [found.started_at for found in found] == sorted(begun.started_at for begun in rows)
+        assert {found.run_id: found for found in found} == {begun.run_id: begun for begun in rows} | {"run_7": end}
+        assert len(await scan(since=1.0, until=3.0)) == 1_000
+        assert {found.started_at for found in await scan(since=4.0)} == {4.0}
+        assert await scan(since=5.0) == await scan(until=0.0) == []
 
     async def test_a_run_whose_lease_ran_out_is_lost_until_somebody_takes_it_over(self, database: Database):
         first, second = await database.worker(), await database.worker()

@@ -2,4 +2,5 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("tests.unit.store.conformance")
+for module in ("conformance", "ledger_conformance", "ledger_machine"):
+    pytest.register_assert_rewrite(f"tests.unit.store.{module}")
