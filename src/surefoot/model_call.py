@@ -70,7 +70,7 @@ class ModelCall:
         if self._schema is not None and not compiled.model.profile.trusts_usage:
             bound += len(encode_json(self._schema))  # some providers show the model the schema, and bill it
         fit = account.fit(bound, compiled.max_tokens, final=final, now=clock.monotonic())
-        if fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
+        if fit.limit and fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
             bound = await self._count_exactly(bound)
             fit = account.fit(bound, compiled.max_tokens, final=final, now=clock.monotonic())
         if isinstance(fit, Shortage):

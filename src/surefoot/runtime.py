@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -27,6 +27,7 @@ from surefoot.types import Message
 
 TOOL_THREADS: Final = 32
 """Blocking tools that run at once in one process."""
+_NO_TURN: Final = nullcontext()
 
 
 class Runtime:
@@ -110,11 +111,15 @@ class Runtime:
             SurefootError: The run failed; nothing of it is lost, see ``surefoot show``.
             BudgetExceeded: A limit was reached and it says ``on_limit="raise"``.
         """
-        async with self._open_run(agent, question, Caller(user, session, deps), limits, live=False) as (run, started):
-            async with aclosing(drive(run, started)) as batches:
-                async for _ in batches:
+        caller = Caller(user, session, deps)
+        async with self._take_turn(caller):
+            run, started = await self._open_run(agent, question, caller, limits, live=False)
+            try:
+                async for _ in drive(run, started):
                     pass
-            return make_result(run)
+                return make_result(run)
+            finally:
+                del self._live[run.run_id]
 
     async def stream(
         self,
@@ -130,11 +135,16 @@ class Runtime:
 
         Closing the generator early cancels the run. After a `ModelFailed` the text streamed in that attempt is void.
         """
-        opening = self._open_run(agent, question, Caller(user, session, deps), limits, live=True)
-        async with opening as (run, started), aclosing(drive(run, started)) as batches:
-            async for batch in batches:
-                for event in batch:
-                    yield event
+        caller = Caller(user, session, deps)
+        async with self._take_turn(caller):
+            run, started = await self._open_run(agent, question, caller, limits, live=True)
+            try:
+                async with aclosing(drive(run, started)) as batches:
+                    async for batch in batches:
+                        for event in batch:
+                            yield event
+            finally:
+                del self._live[run.run_id]
 
     async def cancel(self, run_id: str) -> bool:
         """Stop a run of this process: ``run`` returns with ``stop_reason="cancelled"``, a stream ends with it.
@@ -165,42 +175,39 @@ class Runtime:
     async def _events(self, run_id: str) -> list[JournalEvent]:
         return [event for record in await self._store.records(run_id) for event in decode_record(record)]
 
-    @asynccontextmanager
+    def _take_turn(self, caller: Caller) -> AbstractAsyncContextManager[None]:
+        """Entered first of all: what is awaited before may change the order of arrival."""
+        if self._desk is None:
+            raise ConfigError("the runtime is not open: use it inside `async with Runtime() as runtime:`")
+        return self._sessions.turn(caller.user, caller.session) if caller.session else _NO_TURN
+
     async def _open_run(
         self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, *, live: bool
-    ) -> AsyncGenerator[tuple[Run, RunStarted], None]:
-        desk = self._desk
-        if desk is None:
-            raise ConfigError("the runtime is not open: use it inside `async with Runtime() as runtime:`")
+    ) -> tuple[Run, RunStarted]:
+        """A run that stands in `_live`: whoever opened it takes it out again."""
+        desk = self._check_open(self._desk)
         limits = limits or agent.limits or self._limits
-        async with AsyncExitStack() as stack:
-            history: tuple[Message, ...] = ()
-            if caller.session:  # first of all: what is awaited before may change the order of arrival
-                await stack.enter_async_context(self._sessions.turn(caller.user, caller.session))
-                self._check_open(desk)
-                history = await self._history(caller.user, caller.session)
-            compiled = await self._compiler.compile(agent)
-            check_price(compiled, limits)
-            self._check_open(desk)
-            run, started = begin_run(
-                compiled,
-                desk,
-                limits=limits,
-                store=self._store,
-                question=question,
-                history=history,
-                caller=caller,
-                live=live,
-            )
-            self._live[run.run_id] = run
-            try:
-                yield run, started
-            finally:
-                del self._live[run.run_id]
+        history = await self._history(caller.user, caller.session) if caller.session else ()
+        compiled = await self._compiler.compile(agent)
+        check_price(compiled, limits)
+        self._check_open(desk)
+        run, started = begin_run(
+            compiled,
+            desk,
+            limits=limits,
+            store=self._store,
+            question=question,
+            history=history,
+            caller=caller,
+            live=live,
+        )
+        self._live[run.run_id] = run
+        return run, started
 
-    def _check_open(self, desk: Desk) -> None:
-        if self._desk is not desk:
+    def _check_open(self, desk: Desk | None) -> Desk:
+        if desk is None or self._desk is not desk:
             raise ConfigError("the runtime was closed before the run could begin")
+        return desk
 
     async def _history(self, user: str, session: str) -> tuple[Message, ...]:
         """What the session's last run left, whoever ran it and whether it ended well."""
