@@ -118,7 +118,9 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         purpose = await _hold_budget(run, call)
         while purpose is not None:
             call.begin(purpose)
-            await run.write(must_wait=True)
+            written = run.write()
+            if written is not None:
+                await written
             if run.live:
                 yield run.take_news()
                 async with aclosing(call.stream()) as texts:

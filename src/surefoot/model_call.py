@@ -218,7 +218,7 @@ class ModelCall:
                 self._attempt = 0
                 return Shortage("seconds", f"the {run.account.limits.seconds} s are over")
             raise error
-        await run.write(must_wait=False)
+        run.write_behind()
         await asyncio.sleep(delay)
         shortage = await self.hold(final=run.final_only or run.account.limits.on_limit == "raise")
         if shortage is not None:

@@ -27,6 +27,9 @@ from surefoot.types import Message
 
 TOOL_THREADS: Final = 32
 """Blocking tools that run at once in one process."""
+GATHER_S: Final = 0.002
+GATHER_RELAXED_S: Final = 0.02
+"""How long records gather for one commit where each step waits for it, and where only the end of a run does."""
 _NO_TURN: Final = nullcontext()
 
 
@@ -244,4 +247,5 @@ def _make_store(store: str | Path | Store, settings: Settings, clock: Clock) -> 
         return store
     if "://" in str(store):
         raise ConfigError(f"store {str(store).partition('://')[0]}://…: only a SQLite file is supported, give its path")
-    return SqliteStore(Path(store), clock=clock, lease_s=settings.store.lease_s)
+    gather_s = GATHER_S if settings.store.durability == "full" else GATHER_RELAXED_S
+    return SqliteStore(Path(store), clock=clock, lease_s=settings.store.lease_s, gather_s=gather_s)

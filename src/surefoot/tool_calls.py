@@ -49,7 +49,9 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             writes = writes or effect == "write"
             run.emit(ToolIntended(at=now, call=call, effect=effect, idempotency_key=_key(run, call)))
     if writes:
-        await run.write(must_wait=True)
+        written = run.write()
+        if written is not None:
+            await written
     share = room_bytes // len(calls) - _FRAMING_BYTES
     if len(calls) == 1:
         await _run_one(run, calls[0], ready[0], share)

@@ -21,7 +21,7 @@ from surefoot.store.statements import (
     CHUNK_ROWS,
     DELETE_LEASES,
     FIND_EXPIRED,
-    FINISH_RUNS,
+    FINISH_RUN,
     INSERT_LEASES,
     INSERT_RECORDS,
     INSERT_RUNS,
@@ -30,6 +30,7 @@ from surefoot.store.statements import (
     RUN_WIDTH,
     ManyRows,
     RunAt,
+    end_values,
     run_values,
 )
 
@@ -89,7 +90,6 @@ class Writer:
         self._insert_runs = ManyRows(RUN_WIDTH, INSERT_RUNS)
         self._insert_leases = ManyRows(1, INSERT_LEASES)
         self._insert_records = ManyRows(RECORD_WIDTH, INSERT_RECORDS)
-        self._finish_runs = ManyRows(RUN_WIDTH, FINISH_RUNS)
         self._delete_leases = ManyRows(1, DELETE_LEASES)
         # From here on for the thread alone:
         self._renew_at = 0.0
@@ -293,7 +293,7 @@ class Writer:
             self._insert_leases.execute(cursor, [run for run, _ in created], self.worker, expires_at)
         self._insert_records.execute(cursor, records, self.worker, size=size)
         if finished:
-            self._finish_runs.execute(cursor, [value for run in finished for value in run_values(run)])
+            cursor.executemany(FINISH_RUN, map(end_values, finished))
             self._delete_leases.execute(cursor, [run for run, _ in finished], self.worker)
 
     def _write_singly(self, group: Group) -> Failures:
