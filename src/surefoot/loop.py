@@ -290,8 +290,13 @@ async def _write_end(run: Run) -> None:
     """Write the last record; whoever is cancelled meanwhile still leaves a journal that is closed."""
     ending = run.write_end()
     # asyncio.shield(), which does the same for any awaitable, takes twice the instructions.
-    woken = asyncio.get_running_loop().create_future()
-    ending.add_done_callback(lambda _: woken.done() or woken.set_result(None))
+    woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(_: object) -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    ending.add_done_callback(wake)
     try:
         await woken
         ending.result()

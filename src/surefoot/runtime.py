@@ -21,15 +21,12 @@ from surefoot.result import RunResult, make_result
 from surefoot.run import Caller, Desk, Run, begin_run
 from surefoot.sessions import SessionLocks, continue_from
 from surefoot.store.base import RunRow, Store
-from surefoot.store.sqlite import SqliteStore
+from surefoot.store.sqlite import GATHER_RELAXED_S, GATHER_S, SqliteStore
 from surefoot.threads import ToolThreads
 from surefoot.types import Message
 
 TOOL_THREADS: Final = 32
 """Blocking tools that run at once in one process."""
-GATHER_S: Final = 0.002
-GATHER_RELAXED_S: Final = 0.02
-"""How long records gather for one commit where each step waits for it, and where only the end of a run does."""
 _NO_TURN: Final = nullcontext()
 
 
