@@ -53,9 +53,9 @@ class Account:
 
     __slots__ = (
         "_amounts", "_holds", "_kept", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens",
-        "_reserved_nano", "_reserved_tokens", "_soft_deadline", "_started", "deadline", "input_rate", "limits", "max_tool_calls",
-        "model_calls", "output_rate", "overrun_nano", "overrun_tokens", "parent", "rates", "spent_nano",
-        "spent_tokens", "steps", "tool_calls",
+        "_reserved_nano", "_reserved_tokens", "_soft_deadline", "_started", "deadline", "input_rate", "limits",
+        "max_tool_calls", "model_calls", "output_rate", "overrun_nano", "overrun_tokens", "parent", "rates",
+        "spent_nano", "spent_tokens", "steps", "tool_calls",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, rates: Rates | None, started: float, parent: Account | None = None) -> None:
