@@ -217,20 +217,20 @@ class Run:
                 self.task.cancel()
         return True
 
-    async def write(self, *, must_wait: bool) -> None:
-        """Append what is pending; with ``must_wait``, until it is on disk.
+    def write(self) -> asyncio.Future[Refusal | None] | None:
+        """Append what is pending; what to await before it is relied on, None where the disk is not waited for.
 
         Raises:
-            StoreError: This or an earlier record could not be written.
-            RunLost: Another worker has taken the run over.
+            StoreError: An earlier record could not be written; the future fails if this one cannot.
+            RunLost: Another worker has taken the run over; so does the future.
         """
         self._check_behind()
         assert self._recorder.pending, "there is something to write"
         future = self._append()
-        if must_wait and self.desk.durable:
-            await future
-        else:
-            self._behind = future
+        if self.desk.durable:
+            return future
+        self._behind = future
+        return None
 
     async def claim(self, events: Sequence[JournalEvent], claim: Claim) -> Refusal | None:
         """Append what is pending and ``events`` if every account above the run has room for ``claim``; else nothing.

@@ -22,7 +22,7 @@ from surefoot.result import RunResult, make_result
 from surefoot.run import Caller, Desk
 from surefoot.starter import Starter
 from surefoot.store.base import Accounts, RunRow, Store
-from surefoot.store.sqlite import SqliteStore
+from surefoot.store.sqlite import GATHER_RELAXED_S, GATHER_S, SqliteStore
 from surefoot.threads import ToolThreads
 
 TOOL_THREADS: Final = 32
@@ -114,11 +114,15 @@ class Runtime:
             BudgetExceeded: A limit was reached and it says ``on_limit="raise"``.
         """
         caller = Caller(user, session, tenant, deps)
-        async with self._starter.open_run(agent, question, caller, limits, live=False) as (run, started):
-            async with aclosing(drive(run, started)) as batches:
-                async for _ in batches:
+        starter = self._starter
+        async with starter.take_turn(caller):
+            run, started = await starter.open_run(agent, question, caller, limits, live=False)
+            try:
+                async for _ in drive(run, started):
                     pass
-            return make_result(run)
+                return make_result(run)
+            finally:
+                starter.close_run(run)
 
     async def stream(
         self,
@@ -135,11 +139,17 @@ class Runtime:
 
         Closing the generator early cancels the run. After a `ModelFailed` the text streamed in that attempt is void.
         """
-        opening = self._starter.open_run(agent, question, Caller(user, session, tenant, deps), limits, live=True)
-        async with opening as (run, started), aclosing(drive(run, started)) as batches:
-            async for batch in batches:
-                for event in batch:
-                    yield event
+        caller = Caller(user, session, tenant, deps)
+        starter = self._starter
+        async with starter.take_turn(caller):
+            run, started = await starter.open_run(agent, question, caller, limits, live=True)
+            try:
+                async with aclosing(drive(run, started)) as batches:
+                    async for batch in batches:
+                        for event in batch:
+                            yield event
+            finally:
+                starter.close_run(run)
 
     async def cancel(self, run_id: str) -> bool:
         """Stop a run of this process: ``run`` returns with ``stop_reason="cancelled"``, a stream ends with it.
@@ -212,4 +222,5 @@ def _make_store(store: str | Path | Store, settings: Settings, clock: Clock) -> 
         return store
     if "://" in str(store):
         raise ConfigError(f"store {str(store).partition('://')[0]}://…: only a SQLite file is supported, give its path")
-    return SqliteStore(Path(store), clock=clock, lease_s=settings.store.lease_s)
+    gather_s = GATHER_S if settings.store.durability == "full" else GATHER_RELAXED_S
+    return SqliteStore(Path(store), clock=clock, lease_s=settings.store.lease_s, gather_s=gather_s)

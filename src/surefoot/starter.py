@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Any, Final
 
 from msgspec import Raw
 
 from surefoot.agent import Agent, OutputT
-from surefoot.budget.accounts import make_payers
+from surefoot.budget.accounts import Payers, make_payers
 from surefoot.budget.limits import Limits
 from surefoot.compiler import Compiler, check_price
 from surefoot.errors import ConfigError, ToolError
@@ -26,6 +25,7 @@ from surefoot.types import Message
 
 MAX_DEPTH: Final = 5
 """How deep runs may begin runs: deeper is a loop of agents that call each other."""
+_NO_TURN: Final = nullcontext()
 _UNPRICED: Final = Raw(b"null")
 
 
@@ -50,53 +50,53 @@ class Starter:
         """The journal of a run."""
         return [event for record in await self._store.records(run_id) for event in decode_record(record)]
 
-    @asynccontextmanager
+    def take_turn(self, caller: Caller) -> AbstractAsyncContextManager[None]:
+        """A turn in the session, entered first of all: what is awaited before may change the order of arrival.
+
+        Raises:
+            ConfigError: The runtime is not open, or the run would wait for itself.
+        """
+        if self.desk is None:
+            raise ConfigError("the runtime is not open: use it inside `async with Runtime() as runtime:`")
+        if not caller.session:
+            return _NO_TURN
+        check_turn(caller, self.live)
+        return self._sessions.turn(caller.tenant, caller.user, caller.session)
+
     async def open_run(
         self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, *, live: bool
-    ) -> AsyncGenerator[tuple[Run, RunStarted], None]:
-        """A run that has not happened yet, and the event that begins it; it is live inside the block.
+    ) -> tuple[Run, RunStarted]:
+        """A run that has not happened yet, and the event that begins it; whoever opened it closes it.
 
         Raises:
             SurefootError: It cannot begin; nothing of it was written.
         """
-        desk = self.desk
-        if desk is None:
-            raise ConfigError("the runtime is not open: use it inside `async with Runtime() as runtime:`")
+        desk = self._check_open(self.desk)
         limits = limits or agent.limits or self._limits
-        async with AsyncExitStack() as stack:
-            history: tuple[Message, ...] = ()
-            if caller.session:  # first of all: what is awaited before may change the order of arrival
-                check_turn(caller, self.live)
-                await stack.enter_async_context(self._sessions.turn(caller.tenant, caller.user, caller.session))
-                self._check_open(desk)
-                history = await self._history(caller)
-            compiled = await self._compiler.compile(agent)
-            payers = make_payers(caller.tenant, caller.user, caller.session)
-            book = self._store.accounts.book
-            limits = book.limit_run(limits, payers)
-            check_price(compiled, limits)
-            check_price(compiled, limits, book.limits_usd(payers))
-            self._check_open(desk)
-            run, started = begin_run(
-                compiled,
-                desk,
-                limits=limits,
-                store=self._store,
-                question=question,
-                history=history,
-                caller=caller,
-                live=live,
-            )
-            with self._living(run):
-                yield run, started
+        history = await self._history(caller) if caller.session else ()
+        compiled = await self._compiler.compile(agent)
+        payers = make_payers(caller.tenant, caller.user, caller.session)
+        limits = self._check_limits(compiled, limits, payers)
+        self._check_open(desk)
+        return self._begin(compiled, desk, limits=limits, question=question, history=history, caller=caller, live=live)
 
-    @contextmanager
-    def _living(self, run: Run) -> Generator[None]:
+    def close_run(self, run: Run) -> None:
+        """It is over."""
+        del self.live[run.run_id]
+
+    def _begin(self, compiled: Compiled, desk: Desk, **rest: Any) -> tuple[Run, RunStarted]:
+        run, started = begin_run(compiled, desk, store=self._store, **rest)
         self.live[run.run_id] = run
-        try:
-            yield
-        finally:
-            del self.live[run.run_id]
+        return run, started
+
+    def _check_limits(self, compiled: Compiled, limits: Limits, payers: Payers) -> Limits:
+        """What the accounts above allow to each run; the price must be known where dollars are limited."""
+        book = self._store.accounts.book
+        if book.limits_anything:
+            limits = book.limit_run(limits, payers)
+            check_price(compiled, limits, book.limits_usd(payers))
+        check_price(compiled, limits)
+        return limits
 
     async def run_child(
         self, parent: Run, agent: Agent[OutputT], question: str, limits: Limits | None
@@ -111,31 +111,32 @@ class Starter:
             above, depth = above.parent, depth + 1
         if depth > MAX_DEPTH:
             raise ToolError(f"agents may run agents {MAX_DEPTH} deep, and this one is there")
-        limits = limits or agent.limits or self._limits
         compiled = await self._compiler.compile(agent)
-        check_price(compiled, limits)
         check_price(compiled, parent.account.limits)
-        check_price(compiled, limits, self._store.accounts.book.limits_usd(parent.payers))
-        run, started = begin_run(
+        limits = self._check_limits(compiled, limits or agent.limits or self._limits, parent.payers)
+        self._check_open(desk)
+        run, started = self._begin(
             compiled,
             desk,
             limits=limits,
-            store=self._store,
             question=question,
             history=(),
             caller=parent.caller,
             live=False,
             parent=parent,
         )
-        with self._living(run):
+        try:
             async with aclosing(drive(run, started)) as batches:
                 async for _ in batches:
                     pass
             return make_result(run)
+        finally:
+            self.close_run(run)
 
-    def _check_open(self, desk: Desk) -> None:
-        if self.desk is not desk:
+    def _check_open(self, desk: Desk | None) -> Desk:
+        if desk is None or self.desk is not desk:
             raise ConfigError("the runtime was closed before the run could begin")
+        return desk
 
     async def _history(self, caller: Caller) -> tuple[Message, ...]:
         """What the session's last run left, whoever ran it and whether it ended well."""

@@ -224,7 +224,7 @@ class Toolbox:
             prepared: The call.
             context: Of this call.
             threads: Where blocking functions run.
-            on_wait: Called if the call is not done at once, before it is waited for.
+            on_wait: Called before a call that is not done at once is waited for.
         """
         tool = prepared.tool
         now = context.clock.monotonic()
@@ -233,19 +233,18 @@ class Toolbox:
             return refuse(f"{tool.spec.name} was not called: the time of this run is over.")
         args = (structs.replace(context, deadline=until),) if tool.takes_context else ()
         try:
-            if tool.is_async:
-                coroutine = cast("Coroutine[Any, Any, Any]", tool.function(*args, **prepared.arguments))
-                try:
-                    pending = coroutine.send(None)
-                except StopIteration as stop:  # a quick tool ends here and needs no timer, the dearest part of a call
-                    value = stop.value
-                else:
-                    on_wait()
-                    value = await _within(until, _resume(coroutine, pending))
-            else:
+            if not tool.is_async:
                 on_wait()
                 work = partial(tool.function, *args, **prepared.arguments)
                 return await _run_blocking(tool, work, now, until, threads)
+            coroutine = cast("Coroutine[Any, Any, Any]", tool.function(*args, **prepared.arguments))
+            try:
+                pending = coroutine.send(None)
+            except StopIteration as stop:  # a quick tool ends here and needs no timer, the dearest part of a call
+                value = stop.value
+            else:
+                on_wait()
+                value = await _within(until, _resume(coroutine, pending))
         except _TimedOut:
             return refuse(_explain_timeout(tool, until - now, at_end=until == context.deadline))
         except (asyncio.CancelledError, Exception, SystemExit) as error:  # whatever a tool raises, the model reads
@@ -253,9 +252,6 @@ class Toolbox:
                 raise
             return report_failure(error, tool.label, tool.max_output_bytes)
         return report(value, tool.label, tool.max_output_bytes)
-
-
-# --- a call on its way ------------------------------------------------------------------------------------------------
 
 
 class _TimedOut(Exception):

@@ -18,7 +18,7 @@ INFINITE: Final = 1 << 62
 LIMITED: Final = ("tokens", "usd", "steps", "model_calls", "tool_calls", "seconds")
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class Limits(Struct, frozen=True, kw_only=True, cache_hash=True):
     """Hard limits of one run. No default is infinite; write `UNLIMITED` to lift one.
 
     Attributes:

@@ -112,7 +112,9 @@ def cost(rates: Rates, usage: Usage) -> int:
         rates = rates.at(usage.input_tokens)
     read, written = usage.cache_read_tokens, usage.cache_write_tokens
     # Never below zero: a provider that counts its cache outside the prompt must not earn a rebate.
-    fresh = max(0, usage.input_tokens - read - written)
+    fresh = usage.input_tokens - read - written
+    if fresh < 0:  # noqa: PLR1730 - max() is a call, on the path of every step
+        fresh = 0
     total = (
         fresh * rates.input + read * rates.cache_read + written * rates.cache_write + usage.output_tokens * rates.output
     )

@@ -59,8 +59,6 @@ class NativeTools:
 
     def _mend(self, calls: tuple[ToolCall, ...], step: int) -> tuple[ToolCall, ...]:
         """The calls with ids that tell them apart, and names that the provider takes back in the next request."""
-        if len(calls) == 1 and calls[0].id and calls[0].name in self._names:
-            return calls
         if len(calls) == 1 and calls[0].id and calls[0].name in self._names:  # nearly always
             return calls
         ids = {call.id for call in calls}

@@ -19,7 +19,7 @@ from surefoot.store.statements import (
     CHUNK_BYTES,
     CHUNK_ROWS,
     DELETE_LEASES,
-    FINISH_RUNS,
+    FINISH_RUN,
     INSERT_LEASES,
     INSERT_RECORDS,
     INSERT_RUNS,
@@ -27,6 +27,7 @@ from surefoot.store.statements import (
     RUN_WIDTH,
     ManyRows,
     RunAt,
+    end_values,
     run_values,
 )
 
@@ -79,7 +80,6 @@ class Commits:
         self._insert_runs = ManyRows(RUN_WIDTH, INSERT_RUNS)
         self._insert_leases = ManyRows(1, INSERT_LEASES)
         self._insert_records = ManyRows(RECORD_WIDTH, INSERT_RECORDS)
-        self._finish_runs = ManyRows(RUN_WIDTH, FINISH_RUNS)
         self.delete_leases = ManyRows(1, DELETE_LEASES)
         with explaining(path):
             number = "UPDATE counter SET workers = workers + 1 RETURNING workers"
@@ -180,7 +180,7 @@ class Commits:
         if records:
             self._insert_records.execute(cursor, records, self.worker, size=size)
         if finished:
-            self._finish_runs.execute(cursor, [value for run in finished for value in run_values(run)])
+            cursor.executemany(FINISH_RUN, map(end_values, finished))
             self.delete_leases.execute(cursor, [run for run, _ in finished], self.worker)
 
     def _write_singly(self, group: Group) -> Failures:

@@ -24,6 +24,10 @@ from surefoot.store.statements import RECORD_WIDTH
 from surefoot.store.writer import Writer
 from surefoot.types import UNLIMITED, Unlimited
 
+GATHER_S: Final = 0.002
+GATHER_RELAXED_S: Final = 0.02
+"""How long records gather for one commit where each step waits for it, and where only the end of a run does."""
+
 RECORD_OVERHEAD_BYTES: Final = 512
 """What a waiting record counts beyond its length, for its future and its list entries: it bounds their number, too."""
 
@@ -47,7 +51,7 @@ class SqliteStore:
         *,
         clock: Clock,
         lease_s: float = 15.0,
-        gather_s: float = 0.002,
+        gather_s: float = GATHER_S,
         busy_s: float = 10.0,
         max_waiting_bytes: int = 256 << 20,
         max_bytes: int | Unlimited = UNLIMITED,

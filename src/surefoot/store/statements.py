@@ -69,14 +69,10 @@ INSERT_RECORDS: Final = """
     SELECT (SELECT leases.run FROM leases WHERE leases.run = new.run AND leases.worker = ?), seq, body
     FROM new WHERE run <> 0
 """
-FINISH_RUNS: Final = (
-    INSERT_RUNS
-    + """
-    ON CONFLICT (run) DO UPDATE SET finished_at = excluded.finished_at, stop_reason = excluded.stop_reason,
-        steps = excluded.steps, tokens = excluded.tokens, nano = excluded.nano, output = excluded.output,
-        model_calls = excluded.model_calls, tool_calls = excluded.tool_calls, usage = excluded.usage
+FINISH_RUN: Final = """
+    UPDATE runs SET finished_at = ?, stop_reason = ?, steps = ?, tokens = ?, nano = ?, output = ?, model_calls = ?,
+        tool_calls = ?, usage = ? WHERE run = ?
 """
-)
 DELETE_LEASES: Final = "WITH new (run) AS (:rows) DELETE FROM leases WHERE run IN (SELECT run FROM new) AND worker = ?"
 RENEW_LEASES: Final = "UPDATE leases SET expires_at = ? WHERE worker = ?"
 FIND_EXPIRED: Final = """
@@ -86,12 +82,21 @@ FIND_EXPIRED: Final = """
 
 
 def run_values(at: RunAt) -> tuple[int | float | str, ...]:
-    """The row of `INSERT_RUNS` and `FINISH_RUNS`."""
+    """The row of `INSERT_RUNS`."""
     run, new = at
     return (
         run, new.run_id, new.agent, new.model, new.user, new.session, new.question, new.started_at,
         new.finished_at, new.stop_reason, new.steps, new.tokens, new.nano, new.output,
         new.tenant, new.parent, new.model_calls, new.tool_calls, new.usage,
+    )  # fmt: skip
+
+
+def end_values(at: RunAt) -> tuple[int | float | str, ...]:
+    """The values of `FINISH_RUN`."""
+    run, end = at
+    return (
+        end.finished_at, end.stop_reason, end.steps, end.tokens, end.nano, end.output, end.model_calls,
+        end.tool_calls, end.usage, run,
     )  # fmt: skip
 
 
