@@ -42,7 +42,7 @@ def make_result(run: Run) -> RunResult[Any]:
     """The result of a run that has ended."""
     finished = run.state.finished
     assert finished is not None, "a run that did not raise has ended"
-    budget = report_budget(run.account, run.state.usage, run.desk.clock.monotonic(), run.started)
+    budget = report_budget(run.account, run.state.usage, run.desk.clock.monotonic(), run.started, run.state.rungs)
     return RunResult(
         output=finished.output if run.compiled.answer is None else run.value,
         text=finished.output,

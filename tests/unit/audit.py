@@ -29,9 +29,9 @@ from surefoot.journal.events import (
     Thought,
     ToolFinished,
     ToolIntended,
-    decode_record,
 )
 from surefoot.journal.fold import RunState, fold
+from surefoot.journal.records import decode_record
 from surefoot.result import RunResult
 from surefoot.run import Run
 from surefoot.runtime import Runtime

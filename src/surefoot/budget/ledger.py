@@ -9,10 +9,18 @@ The account of a run that another run began stands below that run's: whatever it
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Final
 
-from surefoot.budget.holds import Charge, Fit, Hold, Shortage, Warned
+from surefoot.budget.holds import (
+    Charge,
+    Fit,
+    Hold,
+    Shortage,
+    Warned,
+    tell_call_shortage,
+    tell_token_shortage,
+    tell_usd_shortage,
+)
 from surefoot.budget.limits import INFINITE, LIMITED, Limits
 from surefoot.budget.rates import Rates, cost, cost_as_served, dearest_rates, price_bound
 from surefoot.errors import BudgetExceeded
@@ -29,12 +37,6 @@ NUDGE_TOKENS: Final = 320
 FINAL_TIME_SHARE: Final = 0.15
 """Share of ``seconds`` kept for the last answer: no ordinary step begins within it."""
 _MILLION: Final = 1_000_000
-
-
-@lru_cache(maxsize=256)
-def _find_marks(limits: Limits) -> tuple[float, ...]:
-    """What is told as a warning when it is used, in the order of `LIMITED`; infinite where there is no limit."""
-    return tuple([limits.amounts().get(name, math.inf) * limits.warn_at for name in LIMITED])
 
 
 class Account:
@@ -69,12 +71,10 @@ class Account:
         self.parent = parent
         self._kept = 0, 0  # tokens and nano-dollars that the runs below leave untouched, for the last answer
         self.limits = limits
-        self.rates = rates
         self._amounts = limits.amounts()
         most = limits.ceilings()
         self._max_tokens, self._max_nano, self._max_steps, self._max_calls, self.max_tool_calls = most
-        # no prompt of this run can reach a dearer tier than its limit on tokens does
-        self.input_rate, self.output_rate = dearest_rates(rates, self._max_tokens) if rates else (0, 0)
+        self.set_rates(rates)
         seconds = self._amounts.get("seconds", INFINITE)
         self._started = started
         self.deadline = started + seconds
@@ -85,7 +85,13 @@ class Account:
         self.spent_tokens = self.spent_nano = self.overrun_tokens = self.overrun_nano = 0
         self._reserved_tokens = self._reserved_nano = 0
         self.steps = self.model_calls = self.tool_calls = 0
-        self._marks = _find_marks(limits)
+        self._marks = limits.marks()
+
+    def set_rates(self, rates: Rates | None) -> None:
+        """The next call goes to a model of this price. Nothing may be reserved."""
+        self.rates = rates
+        # no prompt of this run can reach a dearer tier than its limit on tokens does
+        self.input_rate, self.output_rate = dearest_rates(rates, self._max_tokens) if rates else (0, 0)
 
     def last_step(self, now: float) -> Shortage | None:
         """Which limit makes the next step the last one, None if none does.
@@ -103,7 +109,7 @@ class Account:
         if kept and self.tool_calls >= self.max_tool_calls:
             return Shortage("tool_calls", f"all {limits.tool_calls} tool calls are used")
         if self.model_calls >= self._max_calls - kept or now >= (self._soft_deadline if kept else self.deadline):
-            return self._call_shortage(now, kept=kept)
+            return tell_call_shortage(limits, self.model_calls, self.deadline - now, kept=kept)
         return None
 
     def begin_step(self) -> None:
@@ -138,9 +144,9 @@ class Account:
             final: The call may use what is kept for the last answer.
             now: Monotonic seconds.
         """
-        kept = not final
+        kept, limits = not final, self.limits
         if self.model_calls >= self._max_calls - kept or now >= (self._soft_deadline if kept else self.deadline):
-            return self._call_shortage(now, kept=kept)
+            return tell_call_shortage(limits, self.model_calls, self.deadline - now, kept=kept)
         room = self._max_tokens - self.spent_tokens - self._reserved_tokens - input_bound
         room_nano = (self._max_nano - self.spent_nano - self._reserved_nano) * _MILLION - input_bound * self.input_rate
         if not final:
@@ -161,7 +167,11 @@ class Account:
         dear = room_nano // self.output_rate if self.output_rate else (room if room_nano >= 0 else -1)
         fits = min(room, dear)
         if fits < least:
-            return self._shortage(input_bound, least, by_tokens=room < least, final=final)
+            left, left_nano = self._left()
+            if room < least:
+                return tell_token_shortage(limits, left, input_bound, final=final)
+            worst = price_bound(input_bound, self.input_rate, least, self.output_rate)
+            return tell_usd_shortage(limits, left_nano, worst, final=final)
         return Fit(fits, "tokens" if room <= dear else "usd")
 
     def reserve(self, input_bound: int, max_tokens: int) -> Hold:
@@ -312,41 +322,23 @@ class Account:
 
     def call_shortage(self, now: float) -> Shortage | None:
         """What keeps the runs below from another model call, here or above; None if nothing does."""
-        kept = self.limits.on_limit == "finish"
+        limits = self.limits
+        kept = limits.on_limit == "finish"
         if self.model_calls >= self._max_calls - kept or now >= self.soft_deadline:
-            return self._call_shortage(now, kept=kept)
+            return tell_call_shortage(limits, self.model_calls, self.deadline - now, kept=kept)
         return None if self.parent is None else self.parent.call_shortage(now)
 
     def left_below(self) -> tuple[int, int]:
         """Tokens and nano-dollars that the runs below may still use."""
+        tokens, nano = self._left()
         kept_tokens, kept_nano = self._kept
-        tokens = self._max_tokens - self.spent_tokens - self._reserved_tokens - kept_tokens
-        nano = self._max_nano - self.spent_nano - self._reserved_nano - kept_nano
+        return tokens - kept_tokens, nano - kept_nano
+
+    def _left(self) -> tuple[int, int]:
+        """Tokens and nano-dollars that this run may still use, whatever its own limits say."""
+        tokens = self._max_tokens - self.spent_tokens - self._reserved_tokens
+        nano = self._max_nano - self.spent_nano - self._reserved_nano
         if self.parent is None:
             return tokens, nano
         above_tokens, above_nano = self.parent.left_below()
         return min(tokens, above_tokens), min(nano, above_nano)
-
-    def _call_shortage(self, now: float, *, kept: bool) -> Shortage:
-        limits = self.limits
-        if self.model_calls >= self._max_calls - kept:
-            used = self.model_calls >= self._max_calls
-            last = f"model call {self.model_calls + 1} of {limits.model_calls} is kept for the answer"
-            return Shortage("model_calls", f"all {limits.model_calls} model calls are used" if used else last)
-        left = self.deadline - now
-        text = f"{left:.1f} of {limits.seconds} s are left" if left > 0 else f"the {limits.seconds} s are over"
-        return Shortage("seconds", text)
-
-    def _shortage(self, input_bound: int, least: int, *, by_tokens: bool, final: bool) -> Shortage:
-        limits = self.limits
-        if by_tokens:
-            left = self._max_tokens - self.spent_tokens - self._reserved_tokens
-            what = (
-                f"a prompt of up to {input_bound}" if final else f"two prompts of up to {input_bound}, the last kept,"
-            )
-            fit = "does not fit" if final else "do not fit"
-            return Shortage("tokens", f"{left} of {limits.tokens} tokens are left; {what} {fit}")
-        left = Money(self._max_nano - self.spent_nano - self._reserved_nano)
-        worst = Money(price_bound(input_bound, self.input_rate, least, self.output_rate))
-        after = "" if final else ", and a last answer is kept"
-        return Shortage("usd", f"{left} of {limits.nano} is left; the next call may cost {worst}{after}")

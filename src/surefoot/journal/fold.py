@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Final
+
+from msgspec.structs import replace
 
 from surefoot.errors import StoreError
 from surefoot.journal.events import (
     BudgetOverrun,
     BudgetWarning,
+    ContextSummarised,
     LimitReached,
     ModelFailed,
     ModelReplied,
     ModelRequested,
+    ModelSwitched,
     Nudged,
     RunEvent,
     RunFinished,
+    RungTaken,
     RunStarted,
     Thought,
     ToolFinished,
@@ -26,6 +31,12 @@ from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall, Usage
 
 LAST_CALL: Final = Label("system", trusted=True, source="budget")
 """Of the message that asks for the last answer: it holds for its own run, not for the next one of the session."""
+
+
+TRIMMED: Final = " […cut to save budget]"
+SUMMARY: Final = Label("assistant", source="summary")
+"""Of a summary: whatever it says came from a model that had read it all, so nothing in it is to be trusted."""
+SUMMARY_HEAD: Final = "What was done and found so far, summed up:\n"
 
 
 class RunState:
@@ -46,13 +57,14 @@ class RunState:
         results: How many tool results are in the conversation.
         limit: The limit that was reached, "" if none.
         shortage: The event that said so, None if none did.
+        rungs: Rungs of the ladder that were taken, in order.
         finished: The last event, None while the run goes on.
         HANDLERS: What each class of event does to the state.
     """
 
     __slots__ = (
         "_answers", "_open", "finished", "holds", "intended", "limit", "messages", "model_calls", "models", "nano",
-        "results", "shortage", "started", "steps", "tokens", "tool_calls", "tools",
+        "results", "rungs", "shortage", "started", "steps", "tokens", "tool_calls", "tools",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -66,6 +78,7 @@ class RunState:
         self.intended: dict[str, ToolIntended] = {}
         self.limit = ""
         self.shortage: LimitReached | None = None
+        self.rungs: list[str] = []
         self.finished: RunFinished | None = None
         self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, Message] = {}
@@ -147,6 +160,22 @@ class RunState:
     def _budget_overrun(self, event: BudgetOverrun) -> None:
         """What was charged is in the reply's event already."""
 
+    def _rung_taken(self, event: RungTaken) -> None:
+        self.rungs.append(event.rung)
+        if event.keep_bytes:
+            self.messages[:] = trim_results(self.messages, event.keep_bytes)
+
+    def _context_summarised(self, event: ContextSummarised) -> None:
+        assert self.started is not None, "a run begins before it sums up"
+        system = [message for message in self.messages[:1] if message.role == "system"]
+        summary = Message.user(f"{SUMMARY_HEAD}{event.text}", SUMMARY)
+        self.messages[:] = [*system, self.started.messages[-1], summary]
+        self._open = ()
+
+    def _model_switched(self, event: ModelSwitched) -> None:
+        rest = self.messages[1:] if self.messages[0].role == "system" else self.messages
+        self.messages[:] = rest if event.system is None else [event.system, *rest]
+
     def _limit_reached(self, event: LimitReached) -> None:
         self.limit, self.shortage = event.limit, event
 
@@ -165,11 +194,38 @@ class RunState:
         BudgetWarning: _budget_warning,
         BudgetOverrun: _budget_overrun,
         LimitReached: _limit_reached,
+        RungTaken: _rung_taken,
+        ContextSummarised: _context_summarised,
+        ModelSwitched: _model_switched,
         RunFinished: _run_finished,
     }
 
 
 APPLY: Final = RunState.HANDLERS
+
+
+def trim_results(messages: Sequence[Message], keep_bytes: int) -> list[Message]:
+    """The messages with the tool results of all steps but the last cut to ``keep_bytes`` of UTF-8 and a note.
+
+    Every call keeps its result, and every text its label.
+    """
+    last = max([place for place, message in enumerate(messages) if message.tool_calls], default=len(messages))
+    return [
+        replace(message, parts=_cut_parts(message.parts, keep_bytes))
+        if place < last and message.role == "tool"
+        else message
+        for place, message in enumerate(messages)
+    ]
+
+
+def _cut_parts(parts: tuple[Part, ...], keep_bytes: int) -> tuple[Part, ...]:
+    kept: list[Part] = []
+    for part in parts:
+        data = part.text.encode("utf-8", "replace")
+        if len(data) > keep_bytes + len(TRIMMED):
+            part = Part(data[:keep_bytes].decode(errors="ignore") + TRIMMED, part.label)  # noqa: PLW2901 - the cut one
+        kept.append(part)
+    return tuple(kept)
 
 
 def fold(events: Iterable[RunEvent]) -> RunState:
