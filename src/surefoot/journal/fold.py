@@ -34,6 +34,7 @@ LAST_CALL: Final = Label("system", trusted=True, source="budget")
 
 
 TRIMMED: Final = " […cut to save budget]"
+_NOTE_BYTES: Final = len(TRIMMED.encode())
 SUMMARY: Final = Label("assistant", source="summary")
 """Of a summary: whatever it says came from a model that had read it all, so nothing in it is to be trusted."""
 SUMMARY_HEAD: Final = "What was done and found so far, summed up:\n"
@@ -222,7 +223,7 @@ def _cut_parts(parts: tuple[Part, ...], keep_bytes: int) -> tuple[Part, ...]:
     kept: list[Part] = []
     for part in parts:
         data = part.text.encode("utf-8", "replace")
-        if len(data) > keep_bytes + len(TRIMMED):
+        if len(data) > keep_bytes + _NOTE_BYTES:
             part = Part(data[:keep_bytes].decode(errors="ignore") + TRIMMED, part.label)  # noqa: PLW2901 - the cut one
         kept.append(part)
     return tuple(kept)
