@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, Literal, cast
@@ -138,7 +138,7 @@ def _lift(ceiling: int) -> int | Unlimited:
     return UNLIMITED if ceiling >= INFINITE else ceiling
 
 
-def read_limits(table: dict[str, float | int | str], where: str) -> Limits:
+def read_limits(table: Mapping[str, object], where: str) -> Limits:
     """Limits from a table of a settings file; the text ``"unlimited"`` lifts a limit.
 
     Raises:
