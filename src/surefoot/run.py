@@ -19,7 +19,7 @@ from surefoot.budget.rates import Rates
 from surefoot.budget.tokens import TokenCounter
 from surefoot.clock import Clock
 from surefoot.config import RetrySettings
-from surefoot.errors import BudgetExceeded, ConfigError
+from surefoot.errors import ConfigError
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
@@ -258,10 +258,12 @@ class Run:
         recorder = self._recorder
         recorder.pending += events
         taken = recorder.pending
-        future = self._append(claim)
+        # Whoever does not wait claims nothing: nobody would heed a refusal, and the record would be missing.
+        waits = self.desk.durable or self._store.accounts.book.limits_anything
+        future = self._append(claim if waits else None)
         refusal: Refusal | None = None
         try:
-            if self.desk.durable or self._store.accounts.book.limits_anything:
+            if waits:
                 refusal = await future  # such a future cannot be cancelled, so that its outcome is known in any case
             else:
                 self._behind = future
@@ -299,9 +301,7 @@ class Run:
     def _check_behind(self) -> None:
         behind = self._behind
         if behind is not None and behind.done():
-            refusal = behind.result()  # nobody waited for it, but nothing goes on after a record that was not written
-            if refusal is not None:
-                raise BudgetExceeded(f"run {self.run_id} stopped: {refusal.message}", limit=refusal.limit)
+            behind.result()  # nobody waited for it, but nothing goes on after a record that was not written
 
     def write_behind(self) -> None:
         """Append what is pending, if anything is: before something that may take long. Nobody waits for the disk."""
@@ -321,7 +321,7 @@ class Run:
         """Where the run stands."""
         state = self.state
         repeated = _NONE if self.compiled.protocol.native_tools else find_repeated(state.messages)
-        return Stage(self.account.steps, self.final_only, state.results > 0, repeated)
+        return Stage(self.state.steps, self.final_only, state.results > 0, repeated)
 
 
 def find_repeated(messages: Sequence[Message]) -> frozenset[str]:

@@ -142,7 +142,10 @@ class Starter:
         if depth > MAX_DEPTH:
             raise ToolError(f"agents may run agents {MAX_DEPTH} deep, and this one is there")
         compiled = await self._compiler.compile(agent)
-        check_price(compiled, parent.account.limits)
+        above = parent
+        while above is not None:
+            check_price(compiled, above.account.limits)
+            above = above.parent
         limits = self._check_limits(compiled, limits or agent.limits or self._limits, parent.payers)
         rungs = await self._compile_rungs(agent, limits, parent.payers) if limits.ladder else {}
         self._check_open(desk)

@@ -6,8 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from surefoot.budget.limits import Limits
-from surefoot.types import UNLIMITED, Money, Usage
+from surefoot.types import Usage
 
 MAX_CALL_TOKENS: Final = 1 << 32
 """A power of two far above what any call can use: sums of what is below fit the 64 bits of a database column."""
@@ -75,25 +74,3 @@ def is_plausible(usage: Usage) -> bool:
     kinds = usage.input_tokens | usage.output_tokens | usage.cache_read_tokens | usage.cache_write_tokens
     kinds |= usage.reasoning_tokens | usage.cache_write_1h_tokens | usage.audio_input_tokens | usage.audio_output_tokens
     return 0 <= kinds < MAX_CALL_TOKENS  # negative if one of them is
-
-
-def tell_call_shortage(limits: Limits, model_calls: int, left_s: float, *, kept: bool) -> Shortage:
-    """No model call is left, or no time; with ``kept`` one of each is for the last answer alone."""
-    if limits.model_calls is not UNLIMITED and model_calls >= limits.model_calls - kept:
-        used = model_calls >= limits.model_calls
-        last = f"model call {model_calls + 1} of {limits.model_calls} is kept for the answer"
-        return Shortage("model_calls", f"all {limits.model_calls} model calls are used" if used else last)
-    text = f"{left_s:.1f} of {limits.seconds} s are left" if left_s > 0 else f"the {limits.seconds} s are over"
-    return Shortage("seconds", text)
-
-
-def tell_token_shortage(limits: Limits, left: int, input_bound: int, *, final: bool) -> Shortage:
-    """Too few tokens are left for the next call, and unless it is the ``final`` one for a last answer after it."""
-    what = f"a prompt of up to {input_bound}" if final else f"two prompts of up to {input_bound}, the last kept,"
-    return Shortage("tokens", f"{left} of {limits.tokens} tokens are left; {what} {'does' if final else 'do'} not fit")
-
-
-def tell_usd_shortage(limits: Limits, left: int, worst: int, *, final: bool) -> Shortage:
-    """Too few nano-dollars are left for the next call, likewise."""
-    after = "" if final else ", and a last answer is kept"
-    return Shortage("usd", f"{Money(left)} of {limits.nano} is left; the next call may cost {Money(worst)}{after}")

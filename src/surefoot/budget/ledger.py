@@ -11,18 +11,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from surefoot.budget.holds import (
-    Charge,
-    Fit,
-    Hold,
-    Shortage,
-    Warned,
-    tell_call_shortage,
-    tell_token_shortage,
-    tell_usd_shortage,
-)
+from surefoot.budget.holds import Charge, Fit, Hold, Shortage, Warned
 from surefoot.budget.limits import INFINITE, LIMITED, Limits
 from surefoot.budget.rates import Rates, cost, cost_as_served, dearest_rates, price_bound
+from surefoot.budget.shortages import lack_above, lack_calls, lack_money, lack_steps, lack_time, lack_tokens
 from surefoot.errors import BudgetExceeded
 from surefoot.types import Money, Usage
 
@@ -53,10 +45,10 @@ class Account:
     """
 
     __slots__ = (
-        "_amounts", "_kept", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano",
-        "_reserved_tokens", "_soft_deadline", "_started", "deadline", "input_rate", "limits", "max_tool_calls",
-        "model_calls", "output_rate", "overrun_nano", "overrun_tokens", "parent", "rates", "spent_nano",
-        "spent_tokens", "steps", "tool_calls",
+        "_amounts", "_holds", "_kept", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens",
+        "_reserved_nano", "_reserved_tokens", "_soft_deadline", "_started", "deadline", "input_rate", "limits",
+        "max_tool_calls", "model_calls", "output_rate", "overrun_nano", "overrun_tokens", "parent", "rates",
+        "spent_nano", "spent_tokens", "steps", "tool_calls",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, rates: Rates | None, started: float, parent: Account | None = None) -> None:
@@ -85,6 +77,7 @@ class Account:
         self.spent_tokens = self.spent_nano = self.overrun_tokens = self.overrun_nano = 0
         self._reserved_tokens = self._reserved_nano = 0
         self.steps = self.model_calls = self.tool_calls = 0
+        self._holds = 0  # of this run alone, and never one twice
         self._marks = limits.marks()
 
     def set_rates(self, rates: Rates | None) -> None:
@@ -104,12 +97,11 @@ class Account:
         limits = self.limits
         kept = limits.on_limit == "finish"
         if self.steps >= self._max_steps - kept:
-            last = f"step {self.steps + 1} of {limits.steps} is kept for the answer"
-            return Shortage("steps", last if kept else f"all {limits.steps} steps are used")
+            return lack_steps(limits, self.steps, kept=kept)
         if kept and self.tool_calls >= self.max_tool_calls:
             return Shortage("tool_calls", f"all {limits.tool_calls} tool calls are used")
         if self.model_calls >= self._max_calls - kept or now >= (self._soft_deadline if kept else self.deadline):
-            return tell_call_shortage(limits, self.model_calls, self.deadline - now, kept=kept)
+            return self._call_shortage(now, kept=kept)
         return None
 
     def begin_step(self) -> None:
@@ -132,7 +124,7 @@ class Account:
         text = f"{self.tool_calls} of {self.limits.tool_calls} tool calls are used, and the model asks for {count}"
         return Shortage("tool_calls", text)
 
-    def fit(self, input_bound: int, want: int, *, final: bool, now: float) -> Fit | Shortage:
+    def fit(self, input_bound: int, want: int, *, final: bool, now: float, begins_step: bool = False) -> Fit | Shortage:
         """How many output tokens fit a call, ``want`` at most. Reserves nothing.
 
         An ordinary step leaves room for a last answer: a model call, `FINAL_TIME_SHARE` of the time, the same prompt
@@ -143,10 +135,13 @@ class Account:
             want: Output tokens wished for.
             final: The call may use what is kept for the last answer.
             now: Monotonic seconds.
+            begins_step: The call is the first attempt of a step.
         """
-        kept, limits = not final, self.limits
+        kept = not final
+        if begins_step and self.steps >= self._max_steps - kept:  # runs below may have begun some since `last_step`
+            return lack_steps(self.limits, self.steps, kept=kept)
         if self.model_calls >= self._max_calls - kept or now >= (self._soft_deadline if kept else self.deadline):
-            return tell_call_shortage(limits, self.model_calls, self.deadline - now, kept=kept)
+            return self._call_shortage(now, kept=kept)
         room = self._max_tokens - self.spent_tokens - self._reserved_tokens - input_bound
         room_nano = (self._max_nano - self.spent_nano - self._reserved_nano) * _MILLION - input_bound * self.input_rate
         if not final:
@@ -155,7 +150,7 @@ class Account:
             # each of the two holds rounds up by itself, hence the extra nano-dollar
             room_nano -= again * self.input_rate + FINAL_TOKENS * self.output_rate + _MILLION
         if self.parent is not None:
-            shortage = self.parent.call_shortage(now)
+            shortage = self.parent.call_shortage(now, begins_step=begins_step)
             if shortage is not None:
                 return shortage
             left, left_nano = self.parent.left_below()
@@ -167,11 +162,7 @@ class Account:
         dear = room_nano // self.output_rate if self.output_rate else (room if room_nano >= 0 else -1)
         fits = min(room, dear)
         if fits < least:
-            left, left_nano = self._left()
-            if room < least:
-                return tell_token_shortage(limits, left, input_bound, final=final)
-            worst = price_bound(input_bound, self.input_rate, least, self.output_rate)
-            return tell_usd_shortage(limits, left_nano, worst, final=final)
+            return self._shortage(input_bound, least, by_tokens=room < least, final=final)
         return Fit(fits, "tokens" if room <= dear else "usd")
 
     def reserve(self, input_bound: int, max_tokens: int) -> Hold:
@@ -190,8 +181,9 @@ class Account:
         if self.parent is not None:
             self.parent.take(tokens, nano)
         self.model_calls += 1
+        self._holds += 1
         self._reserved_tokens, self._reserved_nano = reserved_tokens, reserved_nano
-        return Hold(self.model_calls, max_tokens, tokens, nano)
+        return Hold(self._holds, max_tokens, tokens, nano)
 
     def take(self, tokens: int, nano: int) -> None:
         """Reserve what a run below reserves.
@@ -209,13 +201,20 @@ class Account:
         self._reserved_tokens += tokens
         self._reserved_nano += nano
 
-    def undo(self, hold: Hold) -> None:
-        """A hold that was refused elsewhere was never taken."""
+    def undo(self, hold: Hold, *, begins_step: bool) -> None:
+        """A hold that was refused elsewhere was never taken, nor was its step begun."""
+        if hold.number == self._holds:
+            self._holds -= 1
+        self.give_back(hold, begins_step)
+
+    def give_back(self, hold: Hold, steps: int) -> None:
+        """Take back a hold, a model call and so many steps, here and in all accounts above."""
+        self.steps -= steps
         self._reserved_tokens -= hold.tokens
         self._reserved_nano -= hold.nano
         self.model_calls -= 1
         if self.parent is not None:
-            self.parent.undo(hold)
+            self.parent.give_back(hold, steps)
 
     def output_within(self, input_bound: int, tokens: int, nano: int) -> int:
         """Output tokens of a call that may use so many tokens and nano-dollars; negative if the prompt does not fit."""
@@ -237,7 +236,21 @@ class Account:
             dear = nano // self.input_rate
             if dear < room:  # noqa: PLR1730 - min() takes 800 instructions
                 room = dear
+        if self.parent is not None:
+            room = min(room, self._text_within(*self.parent.left_below()) - self._kept[0])
         return room
+
+    def keep_text(self, tokens: int) -> None:
+        """Runs below leave so much more input alone: results that join the prompt of the last answer."""
+        kept, kept_nano = self._kept
+        self._kept = kept + tokens, kept_nano + price_bound(tokens, self.input_rate, 0, 0)
+
+    def room_above_kept(self) -> int:
+        """Tokens of input that nobody has kept or used yet, here or above; may be negative."""
+        return self._text_within(*self.left_below())
+
+    def _text_within(self, tokens: int, nano: int) -> int:
+        return min(tokens, nano * _MILLION // self.input_rate) if self.input_rate else tokens
 
     def settle(self, hold: Hold, usage: Usage | None, service: str = "") -> Charge:
         """Replace a hold by what the provider reported; the full hold where it reported nothing.
@@ -320,13 +333,14 @@ class Account:
             "seconds": now - self._started,
         }
 
-    def call_shortage(self, now: float) -> Shortage | None:
+    def call_shortage(self, now: float, *, begins_step: bool) -> Shortage | None:
         """What keeps the runs below from another model call, here or above; None if nothing does."""
-        limits = self.limits
-        kept = limits.on_limit == "finish"
+        kept = self.limits.on_limit == "finish"
+        if begins_step and self.steps >= self._max_steps - kept:
+            return lack_steps(self.limits, self.steps, kept=kept)
         if self.model_calls >= self._max_calls - kept or now >= self.soft_deadline:
-            return tell_call_shortage(limits, self.model_calls, self.deadline - now, kept=kept)
-        return None if self.parent is None else self.parent.call_shortage(now)
+            return self._call_shortage(now, kept=kept)
+        return None if self.parent is None else self.parent.call_shortage(now, begins_step=begins_step)
 
     def left_below(self) -> tuple[int, int]:
         """Tokens and nano-dollars that the runs below may still use."""
@@ -342,3 +356,20 @@ class Account:
             return tokens, nano
         above_tokens, above_nano = self.parent.left_below()
         return min(tokens, above_tokens), min(nano, above_nano)
+
+    def _call_shortage(self, now: float, *, kept: bool) -> Shortage:
+        if self.model_calls >= self._max_calls - kept:
+            return lack_calls(self.limits, self.model_calls, is_last=self.model_calls < self._max_calls)
+        return lack_time(self.limits, self.deadline - now)
+
+    def _shortage(self, input_bound: int, least: int, *, by_tokens: bool, final: bool) -> Shortage:
+        left = self._max_tokens - self.spent_tokens - self._reserved_tokens
+        left_nano = self._max_nano - self.spent_nano - self._reserved_nano
+        worst = price_bound(input_bound, self.input_rate, least, self.output_rate)
+        if self.parent is not None:
+            above, above_nano = self.parent.left_below()
+            if (above < left) if by_tokens else (above_nano < left_nano):
+                return lack_above(above, above_nano, input_bound, by_tokens=by_tokens)
+        if by_tokens:
+            return lack_tokens(self.limits, left, input_bound, final=final)
+        return lack_money(self.limits, Money(left_nano), Money(worst), final=final)

@@ -214,7 +214,8 @@ class LimitReached(Event, frozen=True, tag="limit_reached", kw_only=True):
     """A limit leaves no room for another ordinary step; the last answer comes from the reserve.
 
     Attributes:
-        limit: Name of the limit; ``frozen`` for an account that waits for a person.
+        limit: Name of the limit; ``frozen`` for an account that waits for a person, ``price`` for one that limits US
+            dollars where no price is known.
         message: One line for a person.
         account: The account above the run whose limit it is, "" for the run's own.
         period: For how long that account's limit counts.

@@ -505,7 +505,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return worker
 
     def claim_of(self, run: ModelRun, number: int, amounts: dict[str, int]) -> Claim:
-        return Claim(run.payers, number, *[amounts[name] for name in AMOUNTS])
+        return Claim(run.payers, number, *[amounts[name] for name in AMOUNTS], prices="p1")
 
     def compare(self, refusal: Refusal | None, expected: tuple[Any, ...] | None) -> None:
         assert (refusal is None) == (expected is None), (refusal, expected)
