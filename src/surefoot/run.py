@@ -256,17 +256,18 @@ class Run:
         """
         self._check_behind()
         recorder = self._recorder
+        if not self.desk.durable and not self._store.accounts.book.limits_anything:
+            # Nobody waits for the disk, so that nobody would heed a refusal; and there is no limit to refuse for.
+            self._apply(events)
+            recorder.pending += events
+            self._behind = self._append()
+            return None
         recorder.pending += events
         taken = recorder.pending
-        # Whoever does not wait claims nothing: nobody would heed a refusal, and the record would be missing.
-        waits = self.desk.durable or self._store.accounts.book.limits_anything
-        future = self._append(claim if waits else None)
+        future = self._append(claim)
         refusal: Refusal | None = None
         try:
-            if waits:
-                refusal = await future  # such a future cannot be cancelled, so that its outcome is known in any case
-            else:
-                self._behind = future
+            refusal = await future  # such a future cannot be cancelled, so that its outcome is known in any case
         except asyncio.CancelledError:
             refusal = future.result()
             raise

@@ -26,7 +26,7 @@ from surefoot.journal.events import (
     ToolFinished,
     ToolIntended,
 )
-from surefoot.journal.tally import ModelTally, ToolTally, sum_usage
+from surefoot.journal.tally import ModelTally, ToolTally, sum_usage, tally_models, tally_tools
 from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall, Usage
 
 LAST_CALL: Final = Label("system", trusted=True, source="budget")
@@ -46,8 +46,6 @@ class RunState:
     Attributes:
         started: The first event, None before it.
         messages: The conversation: system message first, then in order, tool results in the order of their calls.
-        models: What was used of each model, by model string.
-        tools: What was used of each tool, by name.
         tokens: Tokens charged.
         nano: Nano-dollars charged.
         holds: Open holds by number: their events. After a crash these calls have an unknown outcome.
@@ -64,15 +62,15 @@ class RunState:
     """
 
     __slots__ = (
-        "_answers", "_open", "finished", "holds", "intended", "limit", "messages", "model_calls", "models", "nano",
-        "results", "rungs", "shortage", "started", "steps", "tokens", "tool_calls", "tools",
+        "_answers", "_called", "_charges", "_open", "finished", "holds", "intended", "limit", "messages",
+        "model_calls", "nano", "results", "rungs", "shortage", "started", "steps", "tokens", "tool_calls",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.started: RunStarted | None = None
         self.messages: list[Message] = []
-        self.models: dict[str, ModelTally] = {}
-        self.tools: dict[str, ToolTally] = {}
+        self._charges: list[tuple[str, ModelReplied | ModelFailed]] = []
+        self._called: list[tuple[str, bool, float]] = []
         self.tokens = self.nano = 0
         self.holds: dict[int, ModelRequested] = {}
         self.steps = self.model_calls = self.tool_calls = self.results = 0
@@ -87,7 +85,17 @@ class RunState:
     @property
     def usage(self) -> Usage:
         """Tokens by kind, of the calls whose usage is known."""
-        return sum_usage(self.models)
+        return sum_usage([event.usage for _, event in self._charges if isinstance(event, ModelReplied) and event.usage])
+
+    @property
+    def models(self) -> dict[str, ModelTally]:
+        """What was used of each model, by model string."""
+        return tally_models(self._charges)
+
+    @property
+    def tools(self) -> dict[str, ToolTally]:
+        """What was used of each tool, by name."""
+        return tally_tools(self._called)
 
     def apply(self, event: RunEvent) -> None:
         """Take one event in; `TextDelta` is never journaled and must not come here."""
@@ -111,11 +119,7 @@ class RunState:
         self._charge(event)
 
     def _charge(self, event: ModelReplied | ModelFailed) -> None:
-        model = self.holds.pop(event.hold).model
-        tally = self.models.get(model)
-        if tally is None:
-            self.models[model] = tally = ModelTally()
-        tally.add(event)
+        self._charges.append((self.holds.pop(event.hold).model, event))
         self.tokens += event.tokens
         self.nano += event.nano
 
@@ -137,12 +141,7 @@ class RunState:
         self.intended.pop(event.call_id, None)
         self.tool_calls += 1
         self.results += 1
-        tally = self.tools.get(event.name)
-        if tally is None:
-            self.tools[event.name] = tally = ToolTally()
-        tally.calls += 1
-        tally.errors += event.is_error
-        tally.latency_ms += event.latency_ms
+        self._called.append((event.name, event.is_error, event.latency_ms))
         answer = Message("tool", (Part(event.content, event.label),), (), event.call_id, event.is_error)
         if len(self._open) == 1:
             self.messages.append(answer)
