@@ -26,7 +26,7 @@ from surefoot.journal.events import (
     ToolFinished,
     ToolIntended,
 )
-from surefoot.journal.tally import ModelTally, ToolTally, sum_usage, tally_models, tally_tools
+from surefoot.journal.tally import Charged, ModelTally, ToolTally, sum_usage, tally_models, tally_tools
 from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall, Usage
 
 LAST_CALL: Final = Label("system", trusted=True, source="budget")
@@ -69,7 +69,7 @@ class RunState:
     def __init__(self) -> None:
         self.started: RunStarted | None = None
         self.messages: list[Message] = []
-        self._charges: list[tuple[str, ModelReplied | ModelFailed]] = []
+        self._charges: list[Charged] = []
         self._called: list[tuple[str, bool, float]] = []
         self.tokens = self.nano = 0
         self.holds: dict[int, ModelRequested] = {}
@@ -85,7 +85,7 @@ class RunState:
     @property
     def usage(self) -> Usage:
         """Tokens by kind, of the calls whose usage is known."""
-        return sum_usage([event.usage for _, event in self._charges if isinstance(event, ModelReplied) and event.usage])
+        return sum_usage([usage for *_, usage in self._charges if usage is not None])
 
     @property
     def models(self) -> dict[str, ModelTally]:
@@ -111,15 +111,16 @@ class RunState:
         self.steps = event.step
 
     def _model_replied(self, event: ModelReplied) -> None:
-        self._charge(event)
+        self._charge(event, event.usage, False)
         if event.joins:
             self._join(event.message)
 
     def _model_failed(self, event: ModelFailed) -> None:
-        self._charge(event)
+        self._charge(event, None, True)
 
-    def _charge(self, event: ModelReplied | ModelFailed) -> None:
-        self._charges.append((self.holds.pop(event.hold).model, event))
+    def _charge(self, event: ModelReplied | ModelFailed, usage: Usage | None, failed: bool) -> None:  # noqa: FBT001 - see Charged
+        model = self.holds.pop(event.hold).model
+        self._charges.append((model, failed, event.tokens, event.nano, event.latency_ms, usage))
         self.tokens += event.tokens
         self.nano += event.nano
 

@@ -10,7 +10,6 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from surefoot.errors import StoreError
-from surefoot.journal.events import ModelFailed, ModelReplied
 from surefoot.types import Usage
 
 
@@ -62,27 +61,26 @@ class Tally(Struct, frozen=True, omit_defaults=True):
     prices: str = ""
 
 
+Charged = tuple[str, bool, int, int, float, "Usage | None"]
+"""One settled attempt: model string, whether it failed, tokens, nano-dollars, milliseconds, usage if known."""
+
+
 def sum_usage(usages: Sequence[Usage]) -> Usage:
     """Tokens by kind of all calls together."""
     return Usage(*map(sum, zip(*map(astuple, usages), strict=True))) if usages else Usage()
 
 
-def tally_models(charges: Iterable[tuple[str, ModelReplied | ModelFailed]]) -> dict[str, ModelTally]:
-    """What was used of each model: its model string with each attempt that was settled."""
-    by_model: dict[str, list[ModelReplied | ModelFailed]] = {}
-    for model, event in charges:
-        by_model.setdefault(model, []).append(event)
-    return {
-        model: ModelTally(
-            calls=len(events),
-            failed=sum([isinstance(event, ModelFailed) for event in events]),
-            tokens=sum([event.tokens for event in events]),
-            nano=sum([event.nano for event in events]),
-            latency_ms=sum([event.latency_ms for event in events]),
-            usage=sum_usage([event.usage for event in events if isinstance(event, ModelReplied) and event.usage]),
-        )
-        for model, events in by_model.items()
-    }
+def tally_models(charges: Iterable[Charged]) -> dict[str, ModelTally]:
+    """What was used of each model."""
+    by_model: dict[str, list[Charged]] = {}
+    for charged in charges:
+        by_model.setdefault(charged[0], []).append(charged)
+    tallies: dict[str, ModelTally] = {}
+    for model, rows in by_model.items():
+        _, failed, tokens, nano, latency_ms, usages = zip(*rows, strict=True)
+        usage = sum_usage([usage for usage in usages if usage is not None])
+        tallies[model] = ModelTally(len(rows), sum(failed), sum(tokens), sum(nano), sum(latency_ms), usage)
+    return tallies
 
 
 def tally_tools(called: Iterable[tuple[str, bool, float]]) -> dict[str, ToolTally]:
