@@ -63,20 +63,32 @@ class ModelCall:
         compiled = self._run.compiled
         self._prompt = compiled.model.open(compiled.native_specs, compiled.temperature)
 
-    async def hold(self, *, final: bool) -> Shortage | None:
-        """Reserve the worst case of the next attempt, or say what leaves no room."""
-        compiled, account, clock = self._run.compiled, self._run.account, self._run.desk.clock
+    def reopen(self) -> None:
+        """Begin the prompt anew: what was shown of the conversation has changed."""
+        self.open()
+        self._shown = 0
+        self._exact = []
+        self._measured = 0, 0
+        self._schema = None
+
+    async def hold(self, *, final: bool, want: int | None = None) -> Shortage | None:
+        """Reserve the worst case of the next attempt, or say what leaves no room; ``want`` output tokens at most."""
+        run = self._run
+        compiled, account, clock = run.compiled, run.account, run.desk.clock
         self._show_messages()
         bound = self.bound()
-        if not compiled.protocol.native_tools:
+        want = compiled.max_tokens if want is None else want
+        if run.sums_up:
+            self._schema = None  # a summary is plain text, whatever the protocol
+        elif not compiled.protocol.native_tools:
             self._schema = compiled.protocol.response_schema(self._run.stage)
         if self._schema is not None and not compiled.model.profile.trusts_usage:
             bound += len(encode_json(self._schema))  # some providers show the model the schema, and bill it
         first = self._attempt == 0
-        fit = account.fit(bound, compiled.max_tokens, final=final, now=clock.monotonic(), begins_step=first)
+        fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
             bound = await self._count_exactly(bound)
-            fit = account.fit(bound, compiled.max_tokens, final=final, now=clock.monotonic(), begins_step=first)
+            fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if isinstance(fit, Shortage):
             return fit
         self.fit = fit
@@ -111,8 +123,9 @@ class ModelCall:
         is_first = self._attempt == 0
         prices = "" if rates is None else rates.digest
         claim = Claim(run.payers, hold.number, hold.tokens, hold.nano, is_first, 1, run.tool_calls_untold, prices)
-        if self._options.allow_tools is run.final_only or self._options.response_schema is not self._schema:
-            self._options = Options(not run.final_only, self._schema)
+        no_tools = run.final_only or run.sums_up
+        if self._options.allow_tools is no_tools or self._options.response_schema is not self._schema:
+            self._options = Options(not no_tools, self._schema)
         event = ModelRequested(
             at=run.desk.clock.now(),
             step=run.state.steps + is_first,

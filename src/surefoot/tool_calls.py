@@ -15,6 +15,7 @@ from surefoot.budget.tokens import byte_bound
 from surefoot.errors import ConfigError
 from surefoot.journal.events import ToolFinished, ToolIntended
 from surefoot.run import Caller, Run
+from surefoot.run_context import RunContext
 from surefoot.tools import Prepared
 from surefoot.types import SYSTEM_LABEL, ToolCall, ToolResult
 
@@ -137,12 +138,10 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         context = run.context
         if prepared.tool.takes_context:
             context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
-        outer = _ENCLOSING.get()
-        _ENCLOSING.set((*outer, run.run_id))
-        try:
+        if run.caller.session:
+            result = await _run_enclosed(run, prepared, context)
+        else:  # nobody can wait for it
             result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
-        finally:
-            _ENCLOSING.set(outer)
     else:
         result = prepared
     content, cut_bytes = result.content, result.cut_bytes
@@ -165,6 +164,16 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             latency_ms=(clock.monotonic() - began) * 1e3,
         )
     )
+
+
+async def _run_enclosed(run: Run, prepared: Prepared, context: RunContext) -> ToolResult:
+    """Run a call so that `check_turn` knows of what begins in it."""
+    outer = _ENCLOSING.get()
+    _ENCLOSING.set((*outer, run.run_id))
+    try:
+        return await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
+    finally:
+        _ENCLOSING.set(outer)
 
 
 def _count(text: str) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 from surefoot.agent import Agent
 from surefoot.budget.posting import Posting
 from surefoot.budget.rates import cost_as_served, dearest_rates, price_bound, read_rates
-from surefoot.budget.report import report_budget
 from surefoot.clock import Clock, SystemClock
 from surefoot.config import RetrySettings, Settings, StoreSettings
 from surefoot.errors import SurefootError
@@ -22,6 +21,7 @@ from surefoot.journal.events import (
     ModelFailed,
     ModelReplied,
     ModelRequested,
+    ModelSwitched,
     RunEvent,
     RunFinished,
     RunStarted,
@@ -29,9 +29,9 @@ from surefoot.journal.events import (
     Thought,
     ToolFinished,
     ToolIntended,
-    decode_record,
 )
 from surefoot.journal.fold import RunState, fold
+from surefoot.journal.records import decode_record
 from surefoot.result import RunResult
 from surefoot.run import Run
 from surefoot.runtime import Runtime
@@ -237,7 +237,10 @@ def _check_prices(started: RunStarted, events: Iterable[JournalEvent]) -> None:
     reach = started.limits["tokens"]
     holds: dict[int, ModelRequested] = {}
     for event in events:
-        if isinstance(event, ModelRequested):
+        if isinstance(event, ModelSwitched):
+            rates = read_rates(event.rates)
+            assert event.prices == ("" if rates is None else rates.source)
+        elif isinstance(event, ModelRequested):
             holds[event.hold] = event
             assert event.prices == ("" if rates is None else rates.digest)
             here, out = (0, 0) if rates is None else dearest_rates(rates, reach if isinstance(reach, int) else 1 << 62)
@@ -317,7 +320,3 @@ async def open_bench(
 
 async def read_journal(store: Store, run_id: str) -> list[JournalEvent]:
     return [event for record in await store.records(run_id) for event in decode_record(record)]
-
-
-def report_of(run: Run) -> Any:
-    return report_budget(run.account, run.desk.clock.monotonic(), run.started)

@@ -9,7 +9,6 @@ The account of a run that another run began stands below that run's: whatever it
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Final
 
 from surefoot.budget.holds import Charge, Fit, Hold, Shortage, Warned
@@ -30,12 +29,6 @@ NUDGE_TOKENS: Final = 320
 FINAL_TIME_SHARE: Final = 0.15
 """Share of ``seconds`` kept for the last answer: no ordinary step begins within it."""
 _MILLION: Final = 1_000_000
-
-
-@lru_cache(maxsize=256)
-def _find_marks(limits: Limits) -> tuple[float, ...]:
-    """What is told as a warning when it is used, in the order of `LIMITED`; infinite where there is no limit."""
-    return tuple([limits.amounts().get(name, math.inf) * limits.warn_at for name in LIMITED])
 
 
 class Account:
@@ -70,12 +63,10 @@ class Account:
         self.parent = parent
         self._kept = 0, 0  # tokens and nano-dollars that the runs below leave untouched, for the last answer
         self.limits = limits
-        self.rates = rates
         self._amounts = limits.amounts()
         most = limits.ceilings()
         self._max_tokens, self._max_nano, self._max_steps, self._max_calls, self.max_tool_calls = most
-        # no prompt of this run can reach a dearer tier than its limit on tokens does
-        self.input_rate, self.output_rate = dearest_rates(rates, self._max_tokens) if rates else (0, 0)
+        self.set_rates(rates)
         seconds = self._amounts.get("seconds", INFINITE)
         self._started = started
         self.deadline = started + seconds
@@ -87,7 +78,13 @@ class Account:
         self._reserved_tokens = self._reserved_nano = 0
         self.steps = self.model_calls = self.tool_calls = 0
         self._holds = 0  # of this run alone, and never one twice
-        self._marks = _find_marks(limits)
+        self._marks = limits.marks()
+
+    def set_rates(self, rates: Rates | None) -> None:
+        """The next call goes to a model of this price. Nothing may be reserved."""
+        self.rates = rates
+        # no prompt of this run can reach a dearer tier than its limit on tokens does
+        self.input_rate, self.output_rate = dearest_rates(rates, self._max_tokens) if rates else (0, 0)
 
     def last_step(self, now: float) -> Shortage | None:
         """Which limit makes the next step the last one, None if none does.
@@ -347,9 +344,14 @@ class Account:
 
     def left_below(self) -> tuple[int, int]:
         """Tokens and nano-dollars that the runs below may still use."""
+        tokens, nano = self._left()
         kept_tokens, kept_nano = self._kept
-        tokens = self._max_tokens - self.spent_tokens - self._reserved_tokens - kept_tokens
-        nano = self._max_nano - self.spent_nano - self._reserved_nano - kept_nano
+        return tokens - kept_tokens, nano - kept_nano
+
+    def _left(self) -> tuple[int, int]:
+        """Tokens and nano-dollars that this run may still use, whatever its own limits say."""
+        tokens = self._max_tokens - self.spent_tokens - self._reserved_tokens
+        nano = self._max_nano - self.spent_nano - self._reserved_nano
         if self.parent is None:
             return tokens, nano
         above_tokens, above_nano = self.parent.left_below()

@@ -180,7 +180,7 @@ class Ledger:
             del self._open[key]
 
     def charge_lost(self) -> int:
-        """Charge in full the open holds of runs whose worker is gone; how many there were."""
+        """Charge in full the open holds of runs whose worker is gone or that have ended; how many there were."""
         rows = self._cursor.execute(_FIND_LOST, (self._clock.now(),)).fetchall()
         ours = {held.hold: key for key, held in self._open.items()}
         lost = [row for row in rows if row[0] not in ours or row[4]]
