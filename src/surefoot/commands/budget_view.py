@@ -36,6 +36,7 @@ from surefoot.types import Money, Unlimited
 Stored = Mapping[str, Mapping[str, Mapping[str, int | str]]]
 """What was set: by account or pattern, then by period, then by amount."""
 ACCOUNT_CHARS: Final = 40
+_PER: Final = {"run": "each run", "hour": "an hour", "day": "a day", "month": "a month", "total": "in all"}
 WIDE_BAR_CELLS: Final = 24
 NARROW_BAR_CELLS: Final = 12
 _UNLIMITED: Final = Unlimited.UNLIMITED.value
@@ -50,7 +51,8 @@ class LimitLine(Struct, frozen=True, kw_only=True):
         of: The limit, USD in nano-dollars; None where a wider limit is lifted.
         pattern: The account or pattern that it stands on.
         origin: ``set`` for `surefoot budget set` or the library, ``settings`` for surefoot.toml.
-        used: What was charged; None where nothing is counted: for each run, and for a pattern.
+        used: What was charged. None where nothing is counted: for each run, for a pattern, and in a window without a
+            call under this limit so far, for its first call counts what was spent before.
         reserved: What is held for calls in flight.
         overrun: What providers charged beyond their holds.
         resets_at: Wall time, seconds, at which a new window begins; None if it never does.
@@ -123,11 +125,13 @@ def view_account(
 
 
 def _count(line: LimitLine, balance: Balance | None, zone: ZoneInfo, now: float) -> LimitLine:
-    """The line with what is used of it."""
+    """The line with what is used of it, if a call was counted in this window."""
     assert line.period != "run", "it has no window"
     end = find_window(line.period, now, zone)[1] if balance is None else balance.ends_at
-    used, reserved, overrun = (0, 0, 0) if balance is None else _used(balance, line.limit)
     resets_at = None if end >= FOREVER else float(end)
+    if balance is None:
+        return replace(line, resets_at=resets_at)
+    used, reserved, overrun = _used(balance, line.limit)
     return replace(line, used=used, reserved=reserved, overrun=overrun, resets_at=resets_at)
 
 
@@ -176,6 +180,8 @@ def _say_used(line: LimitLine) -> Text:
 
 
 def _notes(line: LimitLine, view: AccountView) -> Iterable[str]:
+    if line.used is None and line.resets_at is not None:
+        yield "no call yet"
     if line.resets_at is not None:
         yield f"resets {_say_when(line.resets_at, ZoneInfo(view.zone))}"
     if line.overrun:
@@ -185,10 +191,15 @@ def _notes(line: LimitLine, view: AccountView) -> Iterable[str]:
 
 
 def _say_limit(name: str, of: int | None, period: str) -> str:
-    per = {"total": "in all", "run": "each run"}.get(period, f"a {period}")
-    if of is None:
-        return f"{_UNLIMITED} {name.replace('_', ' ')} {per}"
-    return f"{shown(name, of)}{'' if name == 'usd' else ' ' + name.replace('_', ' ')} {per}"
+    """``$500.00 a month``, ``5,000 steps each run``."""
+    what = _say_value(name, _UNLIMITED if of is None else of)
+    return f"{what}{_unit(name, what)} {_PER[period]}"
+
+
+def _unit(name: str, value: str) -> str:
+    if name == "usd":
+        return " USD" if value == _UNLIMITED else ""
+    return f" {name.replace('_', ' ')}"
 
 
 def _say_when(at: float, zone: ZoneInfo) -> str:
@@ -301,14 +312,13 @@ def _say_change(change: RuleChange) -> str:
 
 def _say_step(name: str, before: int | str | None, after: int | str | None, period: str) -> str:
     was = "" if before is None else f", was {_say_value(name, before)}"
-    per = {"total": "in all", "run": "each run"}.get(period, f"a {period}")
-    what = name.replace("_", " ")
-    return f"{what} {per}: {'taken back' if after is None else _say_value(name, after)}{was}"
+    what = "USD" if name == "usd" else name.replace("_", " ")
+    return f"{what} {_PER[period]}: {'taken back' if after is None else _say_value(name, after)}{was}"
 
 
 def _say_amounts(amounts: Mapping[str, int | str]) -> str:
-    told = [f"{_say_value(name, value)}{'' if name == 'usd' else ' ' + name}" for name, value in amounts.items()]
-    return ", ".join(told)
+    values = {name: _say_value(name, value) for name, value in amounts.items()}
+    return ", ".join([f"{value}{_unit(name, value)}" for name, value in values.items()])
 
 
 def _say_value(name: str, value: int | str) -> str:

@@ -235,7 +235,7 @@ def _tell_reached(made: Forecast, now: float) -> list[str]:
     lines: list[str] = []
     for one in made.reached:
         limit = f"global: {shown(one.limit, one.of)}{'' if one.limit == 'usd' else ' ' + one.limit.replace('_', ' ')}"
-        per = "in all" if one.period == "total" else f"a {one.period}"
+        per = {"total": "in all", "hour": "an hour"}.get(one.period, f"a {one.period}")
         length = DAYS[one.period]
         if math.isinf(one.after_days):
             lines.append(f"{limit} {per} is not reached: a request uses none of it")

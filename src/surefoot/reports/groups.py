@@ -113,11 +113,12 @@ class Report:
             add up to it. Runs do not by model and by tool, where a run counts in each group that it used.
     """
 
-    def __init__(self, by: Grouping, zone: ZoneInfo) -> None:
-        """``zone`` is where days begin."""
+    def __init__(self, by: Grouping, zone: ZoneInfo, *, max_groups: int = MAX_GROUPS) -> None:
+        """``zone`` is where days begin; beyond ``max_groups`` groups the rest is summed in one."""
         self.by: Grouping = by
         self.total = Sums()
         self._zone = zone
+        self._max_groups = max_groups
         self._groups: dict[Key, Sums] = {}
 
     def add(self, row: RunRow) -> None:
@@ -176,7 +177,7 @@ class Report:
     def _find(self, key: Key) -> Sums:
         sums = self._groups.get(key)
         if sums is None:
-            if len(self._groups) >= MAX_GROUPS:
+            if len(self._groups) >= self._max_groups:
                 key = (FURTHER,)
             sums = self._groups.setdefault(key, Sums())
         return sums
