@@ -274,7 +274,7 @@ def unknown(context: click.Context, /, *, limit: int, as_json: bool) -> None:
 def refund(context: click.Context, /, *, run_id: str, hold: int, tokens: int, usd: str, as_json: bool) -> None:
     """Replace the full charge of an `unknown` HOLD of RUN by what the provider's bill says; once."""
     settings = read_settings(context)
-    nano = Money.usd(usd)
+    nano = int(Money.usd(usd))
     if nano < 0:
         raise ConfigError(f"--usd {plain(usd, 40)!r}: must be zero or more")
 
@@ -287,9 +287,9 @@ def refund(context: click.Context, /, *, run_id: str, hold: int, tokens: int, us
 
     corrected = run_to_end(_within(open_existing(settings), change))
     if as_json:
-        print_json({"run_id": corrected, "hold": hold, "tokens": tokens, "nano": int(nano)})
+        print_json({"run_id": corrected, "hold": hold, "tokens": tokens, "nano": nano})
     else:
-        click.echo(f"hold {hold} of {corrected} is charged {tokens:,} tokens and {nano} now")
+        click.echo(f"hold {hold} of {corrected} is charged {tokens:,} tokens and {Money(nano)} now")
 
 
 async def _within(runtime: Runtime, work: Callable[[Runtime], Awaitable[ResultT]]) -> ResultT:

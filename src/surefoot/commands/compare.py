@@ -195,7 +195,7 @@ def _left_out(priced: Comparison) -> list[str]:
     reasons = {
         "whose usage is not known in full": priced.unknown,
         "without an end": priced.unended,
-        "that were charged no tokens": priced.empty,
+        "without a charged token": priced.empty,
     }
     return [f"{count:,} {_requests(count)} {reason}" for reason, count in reasons.items() if count]
 

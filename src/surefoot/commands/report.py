@@ -159,7 +159,7 @@ def _notes(made: Report) -> list[str]:
         notes.append(
             f"{short(unknown)} tokens were charged in full, their kind unknown: they cost, but are not in in/out"
         )
-    if made.by in {"model", "tool"}:
+    if made.by in {"model", "tool"} and made.groups(1):
         notes.append(f"a run counts on each line whose {made.by} it used")
     return notes
 

@@ -2,13 +2,13 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.reports.rows import model, row
 
 from surefoot.budget.rates import Rates, cost, flat_rates
 from surefoot.journal.tally import ModelTally
 from surefoot.reports.comparison import Comparison, reprice
 from surefoot.reports.requests import Requests
 from surefoot.types import Usage
-from tests.unit.reports.rows import model, row
 
 DEAR = flat_rates({"input": 15_000_000_000, "output": 15_000_000_000}, source="test")
 CHEAP = flat_rates({"input": 3_000_000_000, "output": 3_000_000_000}, source="test")
@@ -44,7 +44,9 @@ def test_its_own_prices_give_what_was_charged(price, calls):
 
 def test_long_prompts_are_judged_by_the_average_of_the_calls():
     long = flat_rates({"input": 2_000_000, "output": 0}, source="test", above=1_000)
-    tiered = Rates(input=1_000_000, output=0, cache_read=1_000_000, cache_write=0, cache_write_1h=0, source="test", tiers=(long,))
+    tiered = Rates(
+        input=1_000_000, output=0, cache_read=1_000_000, cache_write=0, cache_write_1h=0, source="test", tiers=(long,)
+    )
     assert reprice(tiered, model(3_000, 0, calls=3)) == 3_000
     assert reprice(tiered, model(3_003, 0, calls=3)) == 6_006
     assert reprice(tiered, model(3_000, 0, calls=4, failed=1)) == 3_000
@@ -69,7 +71,9 @@ def test_a_request_is_priced_with_all_its_runs_or_not_at_all():
 def test_what_is_left_out_is_counted():
     live = row("a", status="running", finished_at=0.0)
     refused = row("b", models={"m:a": model(0, 0, failed=1)})
-    comparison = compared({"dear": DEAR}, live, refused, row("c", models={}), row("d", models={"m:a": model(unknown=1)}))
+    comparison = compared(
+        {"dear": DEAR}, live, refused, row("c", models={}), row("d", models={"m:a": model(unknown=1)})
+    )
     assert (comparison.requests, comparison.unended, comparison.empty, comparison.unknown) == (0, 1, 2, 1)
     assert comparison.offers()[0].saving == 0.0
     assert compared({}).offers() == []

@@ -5,11 +5,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.reports.rows import NOON, model, row
 
 from surefoot.errors import StoreError
 from surefoot.reports.groups import FURTHER, GROUPINGS, Report, Sums
 from surefoot.types import Usage
-from tests.unit.reports.rows import NOON, model, row
 
 UTC = ZoneInfo("UTC")
 names = st.sampled_from(["", "a", "b", "c/d"])
@@ -123,7 +123,9 @@ def test_shares_are_of_what_there_is(by, nano, tokens, measure):
 
 
 def test_tools_have_calls_errors_and_latency():
-    report = made("tool", row(tools={"look": (3, 1, 30.0)}), row(tools={"look": (1, 0, 10.0), "buy": (1, 1, 0.0)}), row())
+    report = made(
+        "tool", row(tools={"look": (3, 1, 30.0)}), row(tools={"look": (1, 0, 10.0), "buy": (1, 1, 0.0)}), row()
+    )
     assert [(line.key[0], line.sums.runs, line.sums.calls, line.sums.errors, line.sums.latency_ms) for line in report.groups()] == [
         ("look", 2, 4, 1, 40.0), ("buy", 1, 1, 1, 0.0),
     ]  # fmt: skip

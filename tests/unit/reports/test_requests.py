@@ -2,9 +2,9 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.reports.rows import NOON, model, row
 
 from surefoot.reports.requests import Requests
-from tests.unit.reports.rows import NOON, model, row
 
 
 def gather(*rows):
