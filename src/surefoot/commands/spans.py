@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final, Self
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,7 @@ from surefoot.store.base import RunRow
 PATIENCE_S: Final = 1.0
 """A scan that takes longer shows how far it is."""
 _AGO: Final = re.compile(r"(\d{1,6})([hdw])")
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _UNIT_S: Final = {"h": 3_600, "d": 86_400, "w": 7 * 86_400}
 _NOON: Final = 12
 
@@ -76,13 +77,10 @@ def _read_instant(option: str, text: str, zone: ZoneInfo, now: float, *, end: bo
     if ago is not None:
         return now - int(ago[1]) * _UNIT_S[ago[2]]
     try:
-        day = date.fromisoformat(text.strip())
-        noon = datetime(day.year, day.month, day.day, _NOON, tzinfo=zone)  # there is one on every day of every zone
-        return float(find_window("day", noon.timestamp(), zone)[end])
-    except (ValueError, OverflowError):
-        pass  # it may have a time of day
-    try:
         instant = datetime.fromisoformat(text.strip())
+        if _DAY.fullmatch(text.strip()):  # there is a noon on every day of every zone
+            noon = instant.replace(hour=_NOON, tzinfo=zone).timestamp()
+            return float(find_window("day", noon, zone)[end])
         return (instant if instant.tzinfo is not None else instant.replace(tzinfo=zone)).timestamp()
     except (ValueError, OverflowError):
         told = "write 7d, 24h, 2w, 2026-11-01 or 2026-11-01T12:00"

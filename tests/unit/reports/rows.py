@@ -7,7 +7,7 @@ from surefoot.types import Usage
 NOON = 1_795_435_200.0  # 2026-11-23 12:00 UTC
 
 
-def model(tokens_in=80, tokens_out=20, nano=0, calls=1, failed=0, unknown=0, cached=0):
+def model(tokens_in=80, tokens_out=20, nano=0, *, calls=1, failed=0, unknown=0, cached=0):
     usage = Usage(tokens_in, tokens_out, cached)
     return ModelTally(calls, failed, tokens_in + tokens_out + unknown, nano, 10.0 * calls, usage)
 

@@ -18,9 +18,9 @@ tallies = st.builds(
     st.integers(0, 10**9),
     st.integers(0, 10**9),
     st.integers(0, 10**15),
-    st.integers(1, 9),
-    st.integers(0, 1),
-    st.integers(0, 10**6),
+    calls=st.integers(1, 9),
+    failed=st.integers(0, 1),
+    unknown=st.integers(0, 10**6),
 )
 rows = st.builds(
     row,
