@@ -119,7 +119,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     providers: dict[str, Provider] = {}
     prices: dict[str, Any] = {}
     currencies: dict[str, float | int | str] = {}
-    limits: dict[str, float | int | str] = {}
+    limits: dict[str, float | int | str | list[str]] = {}
     budgets: dict[str, dict[str, dict[str, float | int | str]]] = {}
     tenants: dict[str, Tenant] = {}
     timezone: str = "UTC"

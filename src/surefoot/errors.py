@@ -65,7 +65,7 @@ class BudgetExceeded(SurefootError):
     """A limit leaves no room for the next call.
 
     Attributes:
-        limit: ``tokens``, ``usd``, ``steps``, ``model_calls``, ``tool_calls``, ``seconds`` or ``frozen``.
+        limit: ``tokens``, ``usd``, ``steps``, ``model_calls``, ``tool_calls``, ``seconds``, ``frozen`` or ``price``.
         account: The account above the run whose limit it is, "" for its own; it has room again at ``resets_at``.
     """
 

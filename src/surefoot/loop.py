@@ -8,12 +8,10 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from surefoot.budget.holds import Shortage
 from surefoot.budget.posting import Refusal
 from surefoot.errors import BudgetExceeded, OutputInvalid, RunLost, StoreError, SurefootError
 from surefoot.journal.events import (
     BudgetWarning,
-    LimitReached,
     Nudged,
     Purpose,
     RunEvent,
@@ -22,8 +20,10 @@ from surefoot.journal.events import (
     TextDelta,
     Thought,
 )
+from surefoot.ladder import take_summary
 from surefoot.model_call import ModelCall
 from surefoot.models.base import Reply
+from surefoot.next_call import hold_budget, hold_last, reach, refit
 from surefoot.protocol.base import Turn
 from surefoot.run import Run
 from surefoot.tool_calls import cut_text, run_tools
@@ -34,10 +34,6 @@ FINISH_TIMEOUT_S: Final = 5.0
 DIGEST_BYTES: Final = 2_000
 """Bytes of findings in an answer that no model wrote."""
 _BLOCKED: Final = ("content_filter", "refusal")
-FINAL_NUDGE: Final = (
-    "The budget of this run is at its end ({why}). Call no more tools. Give your final answer now from what is known "
-    "so far, and say what is missing."
-)
 
 _log = logging.getLogger(__name__)
 
@@ -116,11 +112,11 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         run.emit(started)
         run.abandon = call.abandon
         call.open()
-        purpose = await _hold_budget(run, call)
+        purpose = await hold_budget(run, call)
         while purpose is not None:
             refusal = await call.begin(purpose)
             if refusal is not None:
-                purpose = _refit(run, call, purpose, refusal)
+                purpose = refit(run, call, purpose, refusal)
                 continue
             if run.live:
                 yield run.take_news()
@@ -151,63 +147,18 @@ async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None
     """Take the reply or the failure in, and reserve the call that follows. None: the run is at its end."""
     if call.reply is not None:
         await _take_reply(run, call, call.reply)
-        return await _hold_budget(run, call) if run.state.finished is None else None
+        return await hold_budget(run, call) if run.state.finished is None else None
     shortage = await call.recover()
     if shortage is None:
         return purpose
-    return None if run.final_only else await _hold_last(run, call, shortage)
-
-
-def _refit(run: Run, call: ModelCall, purpose: Purpose, refusal: Refusal) -> Purpose | None:
-    """After an account above the run has refused the call: try with less, or None where that is of no use."""
-    if call.shrink(refusal, final=purpose == "final"):
-        return purpose
-    _reach(run, Shortage(refusal.limit, refusal.message), refusal)
-    return None
-
-
-async def _hold_budget(run: Run, call: ModelCall) -> Purpose | None:
-    """Reserve the next call. None: there is no room, not even for a last answer."""
-    if run.cancelled:  # by one of its own tools, which cannot be interrupted
-        raise asyncio.CancelledError
-    account = run.account
-    shortage = account.last_step(run.desk.clock.monotonic())
-    if shortage is None:
-        shortage = await call.hold(final=account.limits.on_limit == "raise")
-    if shortage is None:
-        return "repair" if run.repairs_left < run.compiled.repairs else "step"
-    return await _hold_last(run, call, shortage)
-
-
-async def _hold_last(run: Run, call: ModelCall, shortage: Shortage) -> Purpose | None:
-    """Tell the model to answer now, and reserve the call from what is kept for it. None: not even that fits."""
-    _reach(run, shortage)
-    run.emit(Nudged(at=run.desk.clock.now(), text=FINAL_NUDGE.format(why=shortage.message)))
-    run.final_only = True
-    return "final" if await call.hold(final=True) is None else None
-
-
-def _reach(run: Run, shortage: Shortage, refusal: Refusal | None = None) -> None:
-    account, period, resets_at = ("", "", None) if refusal is None else (
-        refusal.account, refusal.period, refusal.resets_at
-    )  # fmt: skip
-    run.emit(
-        LimitReached(
-            at=run.desk.clock.now(),
-            limit=shortage.limit,
-            message=shortage.message,
-            account=account,
-            period=period,
-            resets_at=resets_at,
-        )
-    )
-    if run.account.limits.on_limit == "raise":
-        message = f"run {run.run_id} stopped: {shortage.message}"
-        raise BudgetExceeded(message, limit=shortage.limit, account=account, resets_at=resets_at)
+    return None if run.final_only else await hold_last(run, call, shortage)
 
 
 async def _take_reply(run: Run, call: ModelCall, reply: Reply) -> None:
     """Settle, read, and do what the reply says: act, answer, or hear what was wrong with it."""
+    if run.sums_up:
+        take_summary(run, call, reply)
+        return
     call.settle()
     turn = run.compiled.protocol.parse(reply.message, run.stage)
     message = _canonical(turn, reply.message)
@@ -224,7 +175,7 @@ async def _take_reply(run: Run, call: ModelCall, reply: Reply) -> None:
     elif turn.calls:
         shortage = run.account.tool_shortage(len(turn.calls))
         if shortage is not None:
-            _reach(run, shortage)
+            reach(run, shortage)
         await run_tools(run, turn.calls, call.room_bytes())
 
 

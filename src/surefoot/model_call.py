@@ -63,23 +63,36 @@ class ModelCall:
         compiled = self._run.compiled
         self._prompt = compiled.model.open(compiled.native_specs, compiled.temperature)
 
-    async def hold(self, *, final: bool) -> Shortage | None:
-        """Reserve the worst case of the next attempt, or say what leaves no room."""
-        compiled, account, clock = self._run.compiled, self._run.account, self._run.desk.clock
+    def reopen(self) -> None:
+        """Begin the prompt anew: what was shown of the conversation has changed."""
+        self.open()
+        self._shown = 0
+        self._exact = []
+        self._measured = 0, 0
+        self._schema = None
+
+    async def hold(self, *, final: bool, want: int | None = None) -> Shortage | None:
+        """Reserve the worst case of the next attempt, or say what leaves no room; ``want`` output tokens at most."""
+        run = self._run
+        compiled, account, clock = run.compiled, run.account, run.desk.clock
         self._show_messages()
         bound = self.bound()
-        if not compiled.protocol.native_tools:
+        want = compiled.max_tokens if want is None else want
+        if run.sums_up:
+            self._schema = None  # a summary is plain text, whatever the protocol
+        elif not compiled.protocol.native_tools:
             self._schema = compiled.protocol.response_schema(self._run.stage)
         if self._schema is not None and not compiled.model.profile.trusts_usage:
             bound += len(encode_json(self._schema))  # some providers show the model the schema, and bill it
-        fit = account.fit(bound, compiled.max_tokens, final=final, now=clock.monotonic())
+        first = self._attempt == 0
+        fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
             bound = await self._count_exactly(bound)
-            fit = account.fit(bound, compiled.max_tokens, final=final, now=clock.monotonic())
+            fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if isinstance(fit, Shortage):
             return fit
         self.fit = fit
-        self._hold = account.reserve(bound, fit.max_tokens)
+        self._reserve(bound, fit.max_tokens)
         return None
 
     def bound(self) -> int:
@@ -103,18 +116,19 @@ class ModelCall:
         Nothing may be sent before this is in the journal.
         """
         run, hold = self._run, self._hold
-        account, rates = run.account, run.account.rates
+        rates = run.account.rates
         assert hold is not None, "hold() came first"
         self.reply = self._failure = None
         self._is_sent = False
         is_first = self._attempt == 0
         prices = "" if rates is None else rates.digest
         claim = Claim(run.payers, hold.number, hold.tokens, hold.nano, is_first, 1, run.tool_calls_untold, prices)
-        if self._options.allow_tools is run.final_only or self._options.response_schema is not self._schema:
-            self._options = Options(not run.final_only, self._schema)
+        no_tools = run.final_only or run.sums_up
+        if self._options.allow_tools is no_tools or self._options.response_schema is not self._schema:
+            self._options = Options(not no_tools, self._schema)
         event = ModelRequested(
             at=run.desk.clock.now(),
-            step=account.steps + is_first,
+            step=run.state.steps + is_first,
             hold=hold.number,
             attempt=self._attempt + 1,
             model=run.compiled.model.profile.id,
@@ -124,29 +138,26 @@ class ModelCall:
             hold_nano=hold.nano,
             prices=prices,
         )
+        self._asked_at = run.desk.clock.monotonic()
         refusal = await run.claim((event,), claim)
         if refusal is not None:
             return refusal
         run.tool_calls_untold = 0
         self._attempt += 1
-        if is_first:
-            account.begin_step()
         self._size = self._prompt.size
-        self._asked_at = run.desk.clock.monotonic()
         return None
 
     def shrink(self, refusal: Refusal, *, final: bool) -> bool:
         """Lower the refused hold to what the accounts had room for; False, and it is gone, if that is too little."""
         run, hold = self._run, self._hold
         assert hold is not None, "it was refused"
-        self._hold = None
-        run.account.undo(hold)
+        self._undo(hold)
         bound = hold.tokens - hold.max_tokens
         room = run.account.output_within(bound, refusal.room_tokens, refusal.room_nano)
         least = MIN_FINAL_TOKENS if final else MIN_STEP_TOKENS
         if refusal.limit not in {"tokens", "usd"} or not least <= room < hold.max_tokens:
             return False
-        self._hold = run.account.reserve(bound, room)
+        self._reserve(bound, room)
         self.fit = Fit(room, refusal.limit)
         return True
 
@@ -265,11 +276,22 @@ class ModelCall:
         if self._hold is not None and self.reply is not None:
             self.settle()
         if self._hold is not None and self._hold.number not in self._run.state.holds:
-            self._run.account.undo(self._hold)  # nobody was asked: it is in no journal
+            self._undo(self._hold)  # nobody was asked: it is in no journal
         elif self._hold is not None:
             self._fail(code, message, sent=self._is_sent, delay=None)
         elif self._untold is not None:
             self.tell_reply(joins=False)
+
+    def _reserve(self, bound: int, max_tokens: int) -> None:
+        """The step counts from here on: between its check and its count no other run may take it."""
+        account = self._run.account
+        self._hold = account.reserve(bound, max_tokens)
+        if self._attempt == 0:
+            account.begin_step()
+
+    def _undo(self, hold: Hold) -> None:
+        self._hold = None
+        self._run.account.undo(hold, begins_step=self._attempt == 0)
 
     def _fail(self, code: str, message: str, *, sent: bool, delay: float | None) -> None:
         run, hold = self._run, self._hold

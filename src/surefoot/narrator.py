@@ -9,20 +9,29 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from surefoot.journal.events import (
+    BudgetOverrun,
     BudgetWarning,
+    ContextSummarised,
     JournalEvent,
     LimitReached,
     ModelFailed,
     ModelReplied,
     ModelRequested,
+    ModelSwitched,
     Nudged,
     RunFinished,
+    RungTaken,
     Thought,
     ToolFinished,
 )
 from surefoot.types import Message, Money, ToolCall
 
 LINE_CHARS: Final = 300
+_RUNGS: Final = {
+    "trim": "older results are cut",
+    "summarise": "the conversation is summed up",
+    "finish": "time to answer",
+}
 
 
 class Line(Struct, frozen=True):
@@ -173,4 +182,20 @@ class Narrator:
             case Nudged():
                 return [Line("»", plain(event.text), "yellow", "yellow")]
             case _:
-                return []
+                return _tell_money(event)
+
+
+def _tell_money(event: JournalEvent) -> list[Line]:
+    match event:
+        case RungTaken():
+            text = f"{event.used:.0%} of the limit on {event.limit} is used: {_RUNGS.get(event.rung, event.rung)}"
+            return [Line("▾", text, "yellow", "yellow")]
+        case ContextSummarised():
+            return [Line("≡", plain(event.text), "yellow", "italic")]
+        case ModelSwitched():
+            return [Line("⇄", f"goes on with {plain(event.model)}", "yellow", "yellow")]
+        case BudgetOverrun():
+            text = f"the provider charged {event.tokens:,} tokens ({Money(event.nano)}) more than was held"
+            return [Line("‼", text, "bold red", "red")]
+        case _:
+            return []

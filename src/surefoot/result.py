@@ -42,13 +42,14 @@ def make_result(run: Run) -> RunResult[Any]:
     """The result of a run that has ended."""
     finished = run.state.finished
     assert finished is not None, "a run that did not raise has ended"
-    budget = report_budget(run.account, run.state.usage, run.desk.clock.monotonic(), run.started)
+    usage = run.state.usage
+    budget = report_budget(run.account, usage, run.desk.clock.monotonic(), run.started, run.state.rungs)
     return RunResult(
         output=finished.output if run.compiled.answer is None else run.value,
         text=finished.output,
         stop_reason=finished.stop_reason,
         limit=finished.limit,
-        usage=run.state.usage,
+        usage=usage,
         cost=budget.cost,
         budget=budget,
         messages=tuple(run.state.messages),

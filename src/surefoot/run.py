@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec import Raw, Struct
@@ -18,7 +19,7 @@ from surefoot.budget.rates import Rates
 from surefoot.budget.tokens import TokenCounter
 from surefoot.clock import Clock
 from surefoot.config import RetrySettings
-from surefoot.errors import BudgetExceeded, ConfigError
+from surefoot.errors import ConfigError
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
@@ -68,6 +69,16 @@ class Compiled(Struct, frozen=True):
     max_tokens: int
     temperature: float | None
     system: Message | None
+
+
+class Rung(Struct, frozen=True):
+    """A model further down the ladder: the agent compiled for it, and its prices as JSON for the journal."""
+
+    compiled: Compiled
+    rates: Raw
+
+
+_NO_RUNGS: Final[Mapping[str, Rung]] = MappingProxyType({})
 
 
 class Desk(Struct, frozen=True):
@@ -126,6 +137,8 @@ class Run:
         run_id: Its id.
         started: Monotonic seconds of its beginning.
         live: Whether text is wanted while it streams.
+        rungs: Models of the rungs of its ladder, by rung.
+        sums_up: The next call is a summary of the conversation.
         final_only: The budget is at its end: only an answer is of use now.
         repairs_left: How often the answer may still be mended.
         value: The structured answer.
@@ -139,8 +152,8 @@ class Run:
 
     __slots__ = (
         "_behind", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled", "context", "desk",
-        "final_only", "interrupted", "live", "news", "over", "parent", "payers", "repairs_left", "run_id", "settlement",
-        "started", "state", "task", "tool_calls_untold", "value",
+        "final_only", "interrupted", "live", "news", "over", "parent", "payers", "repairs_left", "run_id", "rungs",
+        "settlement", "started", "state", "sums_up", "task", "tool_calls_untold", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
@@ -158,6 +171,7 @@ class Run:
         caller: Caller,
         live: bool,
         parent: Run | None = None,
+        rungs: Mapping[str, Rung] = _NO_RUNGS,
     ) -> None:
         self.run_id = run_id
         self.parent = parent
@@ -183,7 +197,8 @@ class Run:
             starter=partial(desk.begin_child, self),
         )
         self.state = RunState()
-        self.final_only = self.cancelled = self.interrupted = False
+        self.rungs = rungs
+        self.final_only = self.cancelled = self.interrupted = self.sums_up = False
         self.repairs_left = compiled.repairs
         self.value: Any = None
         self.news: list[RunEvent] = []
@@ -241,15 +256,18 @@ class Run:
         """
         self._check_behind()
         recorder = self._recorder
+        if not self.desk.durable and not self._store.accounts.book.limits_anything:
+            # Nobody waits for the disk, so that nobody would heed a refusal; and there is no limit to refuse for.
+            self._apply(events)
+            recorder.pending += events
+            self._behind = self._append()
+            return None
         recorder.pending += events
         taken = recorder.pending
         future = self._append(claim)
         refusal: Refusal | None = None
         try:
-            if self.desk.durable or self._store.accounts.book.limits_anything:
-                refusal = await future  # such a future cannot be cancelled, so that its outcome is known in any case
-            else:
-                self._behind = future
+            refusal = await future  # such a future cannot be cancelled, so that its outcome is known in any case
         except asyncio.CancelledError:
             refusal = future.result()
             raise
@@ -284,9 +302,7 @@ class Run:
     def _check_behind(self) -> None:
         behind = self._behind
         if behind is not None and behind.done():
-            refusal = behind.result()  # nobody waited for it, but nothing goes on after a record that was not written
-            if refusal is not None:
-                raise BudgetExceeded(f"run {self.run_id} stopped: {refusal.message}", limit=refusal.limit)
+            behind.result()  # nobody waited for it, but nothing goes on after a record that was not written
 
     def write_behind(self) -> None:
         """Append what is pending, if anything is: before something that may take long. Nobody waits for the disk."""
@@ -306,7 +322,7 @@ class Run:
         """Where the run stands."""
         state = self.state
         repeated = _NONE if self.compiled.protocol.native_tools else find_repeated(state.messages)
-        return Stage(self.account.steps, self.final_only, state.results > 0, repeated)
+        return Stage(self.state.steps, self.final_only, state.results > 0, repeated)
 
 
 def find_repeated(messages: Sequence[Message]) -> frozenset[str]:

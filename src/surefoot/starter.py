@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Any, Final
 
@@ -9,14 +10,15 @@ from msgspec import Raw
 
 from surefoot.agent import Agent, OutputT
 from surefoot.budget.accounts import Payers, make_payers
-from surefoot.budget.limits import Limits
+from surefoot.budget.limits import MODEL_RUNG, Limits
 from surefoot.compiler import Compiler, check_price
 from surefoot.errors import ConfigError, ToolError
-from surefoot.journal.events import JournalEvent, RunStarted, decode_record
+from surefoot.journal.events import JournalEvent, RunStarted
 from surefoot.journal.fold import fold
+from surefoot.journal.records import decode_record
 from surefoot.loop import drive
 from surefoot.result import RunResult, make_result
-from surefoot.run import Caller, Compiled, Desk, Run
+from surefoot.run import Caller, Compiled, Desk, Run, Rung
 from surefoot.run_row import mend
 from surefoot.sessions import SessionLocks, continue_from
 from surefoot.store.base import Store
@@ -25,6 +27,8 @@ from surefoot.types import Message
 
 MAX_DEPTH: Final = 5
 """How deep runs may begin runs: deeper is a loop of agents that call each other."""
+MAX_RUNGS: Final = 256
+"""Agents on models of their ladders that are remembered; of others it is asked again."""
 _NO_TURN: Final = nullcontext()
 _UNPRICED: Final = Raw(b"null")
 
@@ -45,6 +49,7 @@ class Starter:
         self._store = store
         self._limits = limits
         self._sessions = SessionLocks()
+        self._rungs: dict[tuple[Agent[Any], str], Agent[Any]] = {}
 
     async def read_events(self, run_id: str) -> list[JournalEvent]:
         """The journal of a run."""
@@ -78,7 +83,32 @@ class Starter:
         payers = make_payers(caller.tenant, caller.user, caller.session)
         limits = self._check_limits(compiled, limits, payers)
         self._check_open(desk)
-        return self._begin(compiled, desk, limits=limits, question=question, history=history, caller=caller, live=live)
+        rungs = await self._compile_rungs(agent, limits, payers) if limits.ladder else {}
+        return self._begin(
+            compiled,
+            desk,
+            limits=limits,
+            question=question,
+            history=history,
+            caller=caller,
+            live=live,
+            rungs=rungs,
+        )
+
+    async def _compile_rungs(self, agent: Agent[Any], limits: Limits, payers: Payers) -> dict[str, Rung]:
+        """The agent on each model of its ladder: a wrong name, key or price is refused before the run begins."""
+        rungs: dict[str, Rung] = {}
+        for rung in limits.ladder:
+            if rung.startswith(MODEL_RUNG):
+                key = agent, rung
+                if key not in self._rungs:
+                    if len(self._rungs) >= MAX_RUNGS:
+                        del self._rungs[next(iter(self._rungs))]
+                    self._rungs[key] = agent.replace(model=rung.removeprefix(MODEL_RUNG), protocol="auto")
+                compiled = await self._compiler.compile(self._rungs[key])
+                self._check_limits(compiled, limits, payers)
+                rungs[rung] = Rung(compiled, compiled.rates.snapshot if compiled.rates else _UNPRICED)
+        return rungs
 
     def close_run(self, run: Run) -> None:
         """It is over."""
@@ -112,8 +142,12 @@ class Starter:
         if depth > MAX_DEPTH:
             raise ToolError(f"agents may run agents {MAX_DEPTH} deep, and this one is there")
         compiled = await self._compiler.compile(agent)
-        check_price(compiled, parent.account.limits)
+        above = parent
+        while above is not None:
+            check_price(compiled, above.account.limits)
+            above = above.parent
         limits = self._check_limits(compiled, limits or agent.limits or self._limits, parent.payers)
+        rungs = await self._compile_rungs(agent, limits, parent.payers) if limits.ladder else {}
         self._check_open(desk)
         run, started = self._begin(
             compiled,
@@ -124,6 +158,7 @@ class Starter:
             caller=parent.caller,
             live=False,
             parent=parent,
+            rungs=rungs,
         )
         try:
             async with aclosing(drive(run, started)) as batches:
@@ -157,6 +192,7 @@ def begin_run(
     history: tuple[Message, ...],
     caller: Caller,
     live: bool,
+    rungs: Mapping[str, Rung],
     parent: Run | None = None,
 ) -> tuple[Run, RunStarted]:
     """A run that has not happened yet, and the event that begins it."""
@@ -179,7 +215,7 @@ def begin_run(
         prices=compiled.rates.source if compiled.rates else "",
         rates=compiled.rates.snapshot if compiled.rates else _UNPRICED,
     )
-    run = Run(run_id, compiled, desk, limits=limits, store=store, caller=caller, live=live, parent=parent)
+    run = Run(run_id, compiled, desk, limits=limits, store=store, caller=caller, live=live, parent=parent, rungs=rungs)
     return run, started
 
 

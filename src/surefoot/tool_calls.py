@@ -15,11 +15,14 @@ from surefoot.budget.tokens import byte_bound
 from surefoot.errors import ConfigError
 from surefoot.journal.events import ToolFinished, ToolIntended
 from surefoot.run import Caller, Run
+from surefoot.run_context import RunContext
 from surefoot.tools import Prepared
 from surefoot.types import SYSTEM_LABEL, ToolCall, ToolResult
 
 LEAST_RESULT_BYTES: Final = 200
 """A result is not cut below this to save budget: less would tell the model nothing."""
+KEPT_RESULT_BYTES: Final = 2_000
+"""Of the result of each call: what a run that another call begins meanwhile cannot use up."""
 _FRAMING_BYTES: Final = 200
 """What stands around a result in a prompt beside the id of its call: role, name of the tool, a note on what was cut."""
 _MOST_BYTES: Final = 6
@@ -91,12 +94,14 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             if written is not None:
                 await written
     share = room_bytes // len(calls) - _FRAMING_BYTES
+    kept = _keep_results(run, calls, share, ready)
     if len(calls) == 1:
-        await _run_one(run, calls[0], ready[0], share)
+        await _run_one(run, calls[0], ready[0], share, kept)
         return
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_run_one(run, call, prepared, share)) for call, prepared in zip(calls, ready, strict=True)
+            group.create_task(_run_one(run, call, prepared, share, kept))
+            for call, prepared in zip(calls, ready, strict=True)
         ]
     for call, task in zip(calls, tasks, strict=True):
         if task.cancelled():  # a tool that cancels its own task; every call needs its answer
@@ -108,10 +113,22 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
 
 
 def _key(run: Run, call: ToolCall) -> str:
-    return f"{run.run_id}:{run.account.steps}:{call.id}"
+    return f"{run.run_id}:{run.state.steps}:{call.id}"
 
 
-async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, share: int) -> None:
+def _keep_results(run: Run, calls: tuple[ToolCall, ...], share: int, ready: list[Prepared | ToolResult]) -> int | None:
+    """Bytes of each result for which runs that these tools begin must leave room; None if they can begin none."""
+    for one in ready:
+        if isinstance(one, Prepared) and one.tool.takes_context:
+            break
+    else:
+        return None
+    kept = max(LEAST_RESULT_BYTES, min(share, KEPT_RESULT_BYTES))
+    run.account.keep_text(sum([kept + _FRAMING_BYTES + len(call.id) for call in calls]))
+    return kept
+
+
+async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, share: int, kept: int | None) -> None:
     room = share - len(call.id)
     if room < LEAST_RESULT_BYTES:  # noqa: PLR1730 - max() takes 800 instructions
         room = LEAST_RESULT_BYTES
@@ -121,18 +138,20 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         context = run.context
         if prepared.tool.takes_context:
             context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
-        outer = _ENCLOSING.get()
-        _ENCLOSING.set((*outer, run.run_id))
-        try:
+        if run.caller.session:
+            result = await _run_enclosed(run, prepared, context)
+        else:  # nobody can wait for it
             result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
-        finally:
-            _ENCLOSING.set(outer)
     else:
         result = prepared
     content, cut_bytes = result.content, result.cut_bytes
+    if kept is not None:
+        room = min(room, kept + max(0, run.account.room_above_kept()))
     if not (content.isascii() and len(content) * _MOST_BYTES <= room) and _count(content) > room:
         content, more = _cut_result(content, room)
         cut_bytes += more
+    if kept is not None:
+        run.account.keep_text(max(0, _count(content) - kept))
     run.emit(
         ToolFinished(
             at=clock.now(),
@@ -145,6 +164,16 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             latency_ms=(clock.monotonic() - began) * 1e3,
         )
     )
+
+
+async def _run_enclosed(run: Run, prepared: Prepared, context: RunContext) -> ToolResult:
+    """Run a call so that `check_turn` knows of what begins in it."""
+    outer = _ENCLOSING.get()
+    _ENCLOSING.set((*outer, run.run_id))
+    try:
+        return await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
+    finally:
+        _ENCLOSING.set(outer)
 
 
 def _count(text: str) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 from surefoot.agent import Agent
 from surefoot.budget.posting import Posting
 from surefoot.budget.rates import cost_as_served, dearest_rates, price_bound, read_rates
-from surefoot.budget.report import report_budget
 from surefoot.clock import Clock, SystemClock
 from surefoot.config import RetrySettings, Settings, StoreSettings
 from surefoot.errors import SurefootError
@@ -22,6 +21,7 @@ from surefoot.journal.events import (
     ModelFailed,
     ModelReplied,
     ModelRequested,
+    ModelSwitched,
     RunEvent,
     RunFinished,
     RunStarted,
@@ -29,9 +29,9 @@ from surefoot.journal.events import (
     Thought,
     ToolFinished,
     ToolIntended,
-    decode_record,
 )
 from surefoot.journal.fold import RunState, fold
+from surefoot.journal.records import decode_record
 from surefoot.result import RunResult
 from surefoot.run import Run
 from surefoot.runtime import Runtime
@@ -92,7 +92,8 @@ class Bench:
 
     async def run(self, agent: Agent[Any], question: str = "Go.", **options: Any) -> RunResult[Any]:
         result = await self.runtime.run(agent, question, **options)
-        check_result(result, await self.audit(result.run_id))
+        below = any(one.parent is self.store.live[result.run_id] for one in self.store.live.values())
+        check_result(result, await self.audit(result.run_id), below=below)
         return result
 
     async def stream(self, agent: Agent[Any], question: str = "Go.", **options: Any) -> list[RunEvent]:
@@ -144,10 +145,17 @@ class Bench:
             assert getattr(live.state, slot) == getattr(state, slot), f"{slot}: alive {live.state}, folded {state}"
         account = live.account
         assert account.reserved == (0, 0)
-        assert (account.spent_tokens, account.spent_nano) == (state.tokens, state.nano)
-        assert (account.steps, account.model_calls) == (state.steps, state.model_calls)
+        below = [one.account for one in self.store.live.values() if one.parent is live]
+        charged = (
+            state.tokens + sum(one.spent_tokens for one in below),
+            state.nano + sum(one.spent_nano for one in below),
+        )
+        assert (account.spent_tokens, account.spent_nano) == charged
+        assert account.steps == state.steps + sum(one.steps for one in below)
+        assert account.model_calls == state.model_calls + sum(one.model_calls for one in below)
         refused = sum(isinstance(e, ToolFinished) and e.content.startswith("Not run: the budget") for e in events)
-        assert account.tool_calls == state.tool_calls + len(state.intended) - refused
+        tool_calls = state.tool_calls + len(state.intended) - refused
+        assert account.tool_calls == tool_calls + sum(one.tool_calls for one in below)
         finished = state.finished
         assert finished is not None, "the run has ended"
         assert (row.status, row.stop_reason, row.finished_at) == ("finished", finished.stop_reason, finished.at)
@@ -168,7 +176,9 @@ def check_journal(events: Sequence[JournalEvent]) -> RunState:
     _check_prices(started, events)
     warned = [event.limit for event in events if isinstance(event, BudgetWarning)]
     assert len(warned) == len(set(warned)), "a limit warns once"
-    assert sum(isinstance(event, LimitReached) for event in events) <= 1
+    reached = [event for event in events if isinstance(event, LimitReached)]
+    assert sum(event.account == "" for event in reached) <= 1
+    assert sum(event.account != "" for event in reached) <= 1, "an account may refuse the last answer, too"
     state = fold(events)
     assert state.holds == {}, "every hold is settled"
     assert finished.limit in {"", state.limit, "tokens", "usd"}  # the last two: they cut the answer itself
@@ -227,7 +237,10 @@ def _check_prices(started: RunStarted, events: Iterable[JournalEvent]) -> None:
     reach = started.limits["tokens"]
     holds: dict[int, ModelRequested] = {}
     for event in events:
-        if isinstance(event, ModelRequested):
+        if isinstance(event, ModelSwitched):
+            rates = read_rates(event.rates)
+            assert event.prices == ("" if rates is None else rates.source)
+        elif isinstance(event, ModelRequested):
             holds[event.hold] = event
             assert event.prices == ("" if rates is None else rates.digest)
             here, out = (0, 0) if rates is None else dearest_rates(rates, reach if isinstance(reach, int) else 1 << 62)
@@ -258,16 +271,17 @@ def _check_tools(events: Iterable[JournalEvent]) -> None:
     assert len(finished) == len(set(finished))
 
 
-def check_result(result: RunResult[Any], state: RunState) -> None:
-    """What a caller is told is what the journal says."""
+def check_result(result: RunResult[Any], state: RunState, *, below: bool = False) -> None:
+    """What a caller is told is what the journal says; with runs ``below`` it, its report counts theirs as well."""
     finished = state.finished
     assert finished is not None
     assert (result.text, result.stop_reason, result.limit) == (finished.output, finished.stop_reason, finished.limit)
     assert result.messages == tuple(state.messages)
     assert result.usage == result.budget.usage == state.usage
-    assert result.cost in {None, state.nano}
     budget = result.budget
-    assert (budget.tokens, budget.steps, budget.model_calls) == (state.tokens, state.steps, state.model_calls)
+    if not below:
+        assert result.cost in {None, state.nano}
+        assert (budget.tokens, budget.steps, budget.model_calls) == (state.tokens, state.steps, state.model_calls)
 
 
 def check_bill(bill: Bill, states: Iterable[RunState]) -> None:
@@ -306,7 +320,3 @@ async def open_bench(
 
 async def read_journal(store: Store, run_id: str) -> list[JournalEvent]:
     return [event for record in await store.records(run_id) for event in decode_record(record)]
-
-
-def report_of(run: Run) -> Any:
-    return report_budget(run.account, run.desk.clock.monotonic(), run.started)

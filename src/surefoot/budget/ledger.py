@@ -9,12 +9,12 @@ The account of a run that another run began stands below that run's: whatever it
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Final
 
 from surefoot.budget.holds import Charge, Fit, Hold, Shortage, Warned
 from surefoot.budget.limits import INFINITE, LIMITED, Limits
 from surefoot.budget.rates import Rates, cost, cost_as_served, dearest_rates, price_bound
+from surefoot.budget.shortages import lack_above, lack_calls, lack_money, lack_steps, lack_time, lack_tokens
 from surefoot.errors import BudgetExceeded
 from surefoot.types import Money, Usage
 
@@ -31,12 +31,6 @@ FINAL_TIME_SHARE: Final = 0.15
 _MILLION: Final = 1_000_000
 
 
-@lru_cache(maxsize=256)
-def _find_marks(limits: Limits) -> tuple[float, ...]:
-    """What is told as a warning when it is used, in the order of `LIMITED`; infinite where there is no limit."""
-    return tuple([limits.amounts().get(name, math.inf) * limits.warn_at for name in LIMITED])
-
-
 class Account:
     """The account of one run. Tasks of one event loop use it; every method is immediate.
 
@@ -51,10 +45,10 @@ class Account:
     """
 
     __slots__ = (
-        "_amounts", "_kept", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano",
-        "_reserved_tokens", "_soft_deadline", "_started", "deadline", "input_rate", "limits", "max_tool_calls",
-        "model_calls", "output_rate", "overrun_nano", "overrun_tokens", "parent", "rates", "spent_nano",
-        "spent_tokens", "steps", "tool_calls",
+        "_amounts", "_holds", "_kept", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens",
+        "_reserved_nano", "_reserved_tokens", "_soft_deadline", "_started", "deadline", "input_rate", "limits",
+        "max_tool_calls", "model_calls", "output_rate", "overrun_nano", "overrun_tokens", "parent", "rates",
+        "spent_nano", "spent_tokens", "steps", "tool_calls",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, rates: Rates | None, started: float, parent: Account | None = None) -> None:
@@ -69,12 +63,10 @@ class Account:
         self.parent = parent
         self._kept = 0, 0  # tokens and nano-dollars that the runs below leave untouched, for the last answer
         self.limits = limits
-        self.rates = rates
         self._amounts = limits.amounts()
         most = limits.ceilings()
         self._max_tokens, self._max_nano, self._max_steps, self._max_calls, self.max_tool_calls = most
-        # no prompt of this run can reach a dearer tier than its limit on tokens does
-        self.input_rate, self.output_rate = dearest_rates(rates, self._max_tokens) if rates else (0, 0)
+        self.set_rates(rates)
         seconds = self._amounts.get("seconds", INFINITE)
         self._started = started
         self.deadline = started + seconds
@@ -85,7 +77,14 @@ class Account:
         self.spent_tokens = self.spent_nano = self.overrun_tokens = self.overrun_nano = 0
         self._reserved_tokens = self._reserved_nano = 0
         self.steps = self.model_calls = self.tool_calls = 0
-        self._marks = _find_marks(limits)
+        self._holds = 0  # of this run alone, and never one twice
+        self._marks = limits.marks()
+
+    def set_rates(self, rates: Rates | None) -> None:
+        """The next call goes to a model of this price. Nothing may be reserved."""
+        self.rates = rates
+        # no prompt of this run can reach a dearer tier than its limit on tokens does
+        self.input_rate, self.output_rate = dearest_rates(rates, self._max_tokens) if rates else (0, 0)
 
     def last_step(self, now: float) -> Shortage | None:
         """Which limit makes the next step the last one, None if none does.
@@ -98,8 +97,7 @@ class Account:
         limits = self.limits
         kept = limits.on_limit == "finish"
         if self.steps >= self._max_steps - kept:
-            last = f"step {self.steps + 1} of {limits.steps} is kept for the answer"
-            return Shortage("steps", last if kept else f"all {limits.steps} steps are used")
+            return lack_steps(limits, self.steps, kept=kept)
         if kept and self.tool_calls >= self.max_tool_calls:
             return Shortage("tool_calls", f"all {limits.tool_calls} tool calls are used")
         if self.model_calls >= self._max_calls - kept or now >= (self._soft_deadline if kept else self.deadline):
@@ -126,7 +124,7 @@ class Account:
         text = f"{self.tool_calls} of {self.limits.tool_calls} tool calls are used, and the model asks for {count}"
         return Shortage("tool_calls", text)
 
-    def fit(self, input_bound: int, want: int, *, final: bool, now: float) -> Fit | Shortage:
+    def fit(self, input_bound: int, want: int, *, final: bool, now: float, begins_step: bool = False) -> Fit | Shortage:
         """How many output tokens fit a call, ``want`` at most. Reserves nothing.
 
         An ordinary step leaves room for a last answer: a model call, `FINAL_TIME_SHARE` of the time, the same prompt
@@ -137,8 +135,11 @@ class Account:
             want: Output tokens wished for.
             final: The call may use what is kept for the last answer.
             now: Monotonic seconds.
+            begins_step: The call is the first attempt of a step.
         """
         kept = not final
+        if begins_step and self.steps >= self._max_steps - kept:  # runs below may have begun some since `last_step`
+            return lack_steps(self.limits, self.steps, kept=kept)
         if self.model_calls >= self._max_calls - kept or now >= (self._soft_deadline if kept else self.deadline):
             return self._call_shortage(now, kept=kept)
         room = self._max_tokens - self.spent_tokens - self._reserved_tokens - input_bound
@@ -149,7 +150,7 @@ class Account:
             # each of the two holds rounds up by itself, hence the extra nano-dollar
             room_nano -= again * self.input_rate + FINAL_TOKENS * self.output_rate + _MILLION
         if self.parent is not None:
-            shortage = self.parent.call_shortage(now)
+            shortage = self.parent.call_shortage(now, begins_step=begins_step)
             if shortage is not None:
                 return shortage
             left, left_nano = self.parent.left_below()
@@ -180,8 +181,9 @@ class Account:
         if self.parent is not None:
             self.parent.take(tokens, nano)
         self.model_calls += 1
+        self._holds += 1
         self._reserved_tokens, self._reserved_nano = reserved_tokens, reserved_nano
-        return Hold(self.model_calls, max_tokens, tokens, nano)
+        return Hold(self._holds, max_tokens, tokens, nano)
 
     def take(self, tokens: int, nano: int) -> None:
         """Reserve what a run below reserves.
@@ -199,13 +201,20 @@ class Account:
         self._reserved_tokens += tokens
         self._reserved_nano += nano
 
-    def undo(self, hold: Hold) -> None:
-        """A hold that was refused elsewhere was never taken."""
+    def undo(self, hold: Hold, *, begins_step: bool) -> None:
+        """A hold that was refused elsewhere was never taken, nor was its step begun."""
+        if hold.number == self._holds:
+            self._holds -= 1
+        self.give_back(hold, begins_step)
+
+    def give_back(self, hold: Hold, steps: int) -> None:
+        """Take back a hold, a model call and so many steps, here and in all accounts above."""
+        self.steps -= steps
         self._reserved_tokens -= hold.tokens
         self._reserved_nano -= hold.nano
         self.model_calls -= 1
         if self.parent is not None:
-            self.parent.undo(hold)
+            self.parent.give_back(hold, steps)
 
     def output_within(self, input_bound: int, tokens: int, nano: int) -> int:
         """Output tokens of a call that may use so many tokens and nano-dollars; negative if the prompt does not fit."""
@@ -227,7 +236,21 @@ class Account:
             dear = nano // self.input_rate
             if dear < room:  # noqa: PLR1730 - min() takes 800 instructions
                 room = dear
+        if self.parent is not None:
+            room = min(room, self._text_within(*self.parent.left_below()) - self._kept[0])
         return room
+
+    def keep_text(self, tokens: int) -> None:
+        """Runs below leave so much more input alone: results that join the prompt of the last answer."""
+        kept, kept_nano = self._kept
+        self._kept = kept + tokens, kept_nano + price_bound(tokens, self.input_rate, 0, 0)
+
+    def room_above_kept(self) -> int:
+        """Tokens of input that nobody has kept or used yet, here or above; may be negative."""
+        return self._text_within(*self.left_below())
+
+    def _text_within(self, tokens: int, nano: int) -> int:
+        return min(tokens, nano * _MILLION // self.input_rate) if self.input_rate else tokens
 
     def settle(self, hold: Hold, usage: Usage | None, service: str = "") -> Charge:
         """Replace a hold by what the provider reported; the full hold where it reported nothing.
@@ -310,43 +333,43 @@ class Account:
             "seconds": now - self._started,
         }
 
-    def call_shortage(self, now: float) -> Shortage | None:
+    def call_shortage(self, now: float, *, begins_step: bool) -> Shortage | None:
         """What keeps the runs below from another model call, here or above; None if nothing does."""
         kept = self.limits.on_limit == "finish"
+        if begins_step and self.steps >= self._max_steps - kept:
+            return lack_steps(self.limits, self.steps, kept=kept)
         if self.model_calls >= self._max_calls - kept or now >= self.soft_deadline:
             return self._call_shortage(now, kept=kept)
-        return None if self.parent is None else self.parent.call_shortage(now)
+        return None if self.parent is None else self.parent.call_shortage(now, begins_step=begins_step)
 
     def left_below(self) -> tuple[int, int]:
         """Tokens and nano-dollars that the runs below may still use."""
+        tokens, nano = self._left()
         kept_tokens, kept_nano = self._kept
-        tokens = self._max_tokens - self.spent_tokens - self._reserved_tokens - kept_tokens
-        nano = self._max_nano - self.spent_nano - self._reserved_nano - kept_nano
+        return tokens - kept_tokens, nano - kept_nano
+
+    def _left(self) -> tuple[int, int]:
+        """Tokens and nano-dollars that this run may still use, whatever its own limits say."""
+        tokens = self._max_tokens - self.spent_tokens - self._reserved_tokens
+        nano = self._max_nano - self.spent_nano - self._reserved_nano
         if self.parent is None:
             return tokens, nano
         above_tokens, above_nano = self.parent.left_below()
         return min(tokens, above_tokens), min(nano, above_nano)
 
     def _call_shortage(self, now: float, *, kept: bool) -> Shortage:
-        limits = self.limits
         if self.model_calls >= self._max_calls - kept:
-            used = self.model_calls >= self._max_calls
-            last = f"model call {self.model_calls + 1} of {limits.model_calls} is kept for the answer"
-            return Shortage("model_calls", f"all {limits.model_calls} model calls are used" if used else last)
-        left = self.deadline - now
-        text = f"{left:.1f} of {limits.seconds} s are left" if left > 0 else f"the {limits.seconds} s are over"
-        return Shortage("seconds", text)
+            return lack_calls(self.limits, self.model_calls, is_last=self.model_calls < self._max_calls)
+        return lack_time(self.limits, self.deadline - now)
 
     def _shortage(self, input_bound: int, least: int, *, by_tokens: bool, final: bool) -> Shortage:
-        limits = self.limits
+        left = self._max_tokens - self.spent_tokens - self._reserved_tokens
+        left_nano = self._max_nano - self.spent_nano - self._reserved_nano
+        worst = price_bound(input_bound, self.input_rate, least, self.output_rate)
+        if self.parent is not None:
+            above, above_nano = self.parent.left_below()
+            if (above < left) if by_tokens else (above_nano < left_nano):
+                return lack_above(above, above_nano, input_bound, by_tokens=by_tokens)
         if by_tokens:
-            left = self._max_tokens - self.spent_tokens - self._reserved_tokens
-            what = (
-                f"a prompt of up to {input_bound}" if final else f"two prompts of up to {input_bound}, the last kept,"
-            )
-            fit = "does not fit" if final else "do not fit"
-            return Shortage("tokens", f"{left} of {limits.tokens} tokens are left; {what} {fit}")
-        left = Money(self._max_nano - self.spent_nano - self._reserved_nano)
-        worst = Money(price_bound(input_bound, self.input_rate, least, self.output_rate))
-        after = "" if final else ", and a last answer is kept"
-        return Shortage("usd", f"{left} of {limits.nano} is left; the next call may cost {worst}{after}")
+            return lack_tokens(self.limits, left, input_bound, final=final)
+        return lack_money(self.limits, Money(left_nano), Money(worst), final=final)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from msgspec import Struct
 from msgspec.structs import force_setattr, replace
@@ -15,6 +17,9 @@ from surefoot.types import UNLIMITED, Money, Unlimited
 COUNTS: Final = ("tokens", "steps", "model_calls", "tool_calls")
 INFINITE: Final = 1 << 62
 """Stands for `UNLIMITED` in sums; fits 64 bits."""
+RUNGS: Final = ("trim", "summarise", "finish")
+MODEL_RUNG: Final = "model="
+"""Begins a rung that names a model."""
 LIMITED: Final = ("tokens", "usd", "steps", "model_calls", "tool_calls", "seconds")
 
 
@@ -30,6 +35,9 @@ class Limits(Struct, frozen=True, kw_only=True, cache_hash=True):
         seconds: Wall-clock seconds; what is in flight then is cancelled.
         warn_at: Share of a limit, in (0, 1], at which a `BudgetWarning` is sent.
         on_limit: ``finish`` ends the run well with what was found; ``raise`` raises `BudgetExceeded` instead.
+        ladder: What is done as a limit runs low, in this order, the first at ``warn_at`` and the others at equal
+            distances from there to the limit: ``trim`` cuts old tool results, ``summarise`` lets the model sum up the
+            conversation, ``model=PROVIDER:NAME`` goes on with a cheaper model, ``finish`` asks for the answer.
 
     Raises:
         ConfigError: A limit is not a positive, finite number, or not a whole one where it counts something.
@@ -43,6 +51,7 @@ class Limits(Struct, frozen=True, kw_only=True, cache_hash=True):
     seconds: float | Unlimited = 300.0
     warn_at: float = 0.7
     on_limit: Literal["finish", "raise"] = "finish"
+    ladder: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check everything and turn ``usd`` into `Money`."""
@@ -57,6 +66,7 @@ class Limits(Struct, frozen=True, kw_only=True, cache_hash=True):
             raise ConfigError(f"Limits(warn_at={self.warn_at!r}): must be above 0 and at most 1, for example 0.7")
         if self.on_limit not in ("finish", "raise"):
             raise ConfigError(f"Limits(on_limit={self.on_limit!r}): must be 'finish' or 'raise'")
+        force_setattr(self, "ladder", _read_ladder(self.ladder))
 
     @property
     def nano(self) -> Money | Unlimited:
@@ -76,6 +86,10 @@ class Limits(Struct, frozen=True, kw_only=True, cache_hash=True):
         """What is limited, by name: USD in nano-dollars; `UNLIMITED` ones are not in it. Shared."""
         return _find_amounts(self)
 
+    def marks(self) -> tuple[float, ...]:
+        """What is told as a warning when it is used, in the order of `LIMITED`; infinite where there is no limit."""
+        return _find_marks(self)
+
 
 # Many runs share few limits, so what is derived of them is derived once.
 
@@ -83,6 +97,8 @@ class Limits(Struct, frozen=True, kw_only=True, cache_hash=True):
 @lru_cache(maxsize=256)
 def _make_table(limits: Limits) -> dict[str, int | float | str]:
     rest: dict[str, int | float | str] = {"warn_at": limits.warn_at, "on_limit": limits.on_limit}
+    if limits.ladder:
+        rest["ladder"] = ", ".join(limits.ladder)
     return {**{name: limits.amounts().get(name, "unlimited") for name in LIMITED}, **rest}
 
 
@@ -90,6 +106,11 @@ def _make_table(limits: Limits) -> dict[str, int | float | str]:
 def _find_amounts(limits: Limits) -> dict[str, int | float]:
     values = {name: limits.nano if name == "usd" else getattr(limits, name) for name in LIMITED}
     return {name: int(of) if name == "usd" else of for name, of in values.items() if of is not UNLIMITED}
+
+
+@lru_cache(maxsize=256)
+def _find_marks(limits: Limits) -> tuple[float, ...]:
+    return tuple([limits.amounts().get(name, math.inf) * limits.warn_at for name in LIMITED])
 
 
 @lru_cache(maxsize=256)
@@ -117,7 +138,7 @@ def _lift(ceiling: int) -> int | Unlimited:
     return UNLIMITED if ceiling >= INFINITE else ceiling
 
 
-def read_limits(table: dict[str, float | int | str], where: str) -> Limits:
+def read_limits(table: Mapping[str, object], where: str) -> Limits:
     """Limits from a table of a settings file; the text ``"unlimited"`` lifts a limit.
 
     Raises:
@@ -131,6 +152,18 @@ def read_limits(table: dict[str, float | int | str], where: str) -> Limits:
         return Limits(**values)  # type: ignore[arg-type]  # __post_init__ checks every value
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+def _read_ladder(ladder: object) -> tuple[str, ...]:
+    rungs = tuple(cast("Sequence[object]", ladder)) if isinstance(ladder, (list, tuple)) else (ladder,)
+    for rung in rungs:
+        is_model = isinstance(rung, str) and rung.startswith(MODEL_RUNG) and ":" in rung
+        if not is_model and rung not in RUNGS:
+            known = f"{', '.join(RUNGS)} or {MODEL_RUNG}PROVIDER:NAME"
+            raise ConfigError(f"Limits(ladder=…{rung!r:.80}…): each rung must be {known}")
+    if len(set(rungs)) < len(rungs) or "finish" in rungs[:-1]:
+        raise ConfigError(f"Limits(ladder={rungs!r:.200}): each rung stands once, and nothing comes after 'finish'")
+    return cast("tuple[str, ...]", rungs)
 
 
 def _is_positive(value: object) -> bool:

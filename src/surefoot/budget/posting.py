@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from surefoot.budget.accounts import Amounts, Payers, Period, shown
+
+UNPRICED: Final = "price"
+"""As the limit of a `Refusal`: US dollars are limited, and no price of the model is known."""
 
 
 class Claim(Struct, frozen=True, gc=False):
@@ -68,7 +72,7 @@ class Refusal(Struct, frozen=True):
     Attributes:
         account: Whose limit it is.
         period: For how long the limit counts.
-        limit: One of `surefoot.budget.accounts.AMOUNTS`, or ``frozen``.
+        limit: One of `surefoot.budget.accounts.AMOUNTS`, or ``frozen``, or `UNPRICED`.
         of: The limit.
         left: What is left of it, at least 0.
         needed: What was claimed of it.
@@ -96,6 +100,12 @@ class Refusal(Struct, frozen=True):
             return (
                 f"{self.account} is frozen since a provider charged more than was held; look at it, then "
                 f"`surefoot budget acknowledge {self.account}`"
+            )
+        if self.limit == UNPRICED:
+            per = "in all" if self.period == "total" else f"a {self.period}"
+            return (
+                f"{self.account} has a limit of {shown('usd', self.of)} {per}, and no price is known for the model, so "
+                "that it cannot be kept: give the price in surefoot.toml under [prices]"
             )
         left, needed, of = [shown(self.limit, value) for value in (self.left, self.needed, self.of)]
         what = "" if self.limit == "usd" else f" {self.limit.replace('_', ' ')}"

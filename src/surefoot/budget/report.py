@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from surefoot.budget.ledger import Account
@@ -24,6 +26,7 @@ class BudgetReport(Struct, frozen=True):
         used: Used share of each limit, 0 to 1; a limit that is `UNLIMITED` is not in it.
         remaining_pct: What is left of the limit that is used up most, percent, 0 to 100.
         overrun_tokens: Tokens that the provider charged beyond a hold.
+        rungs: Rungs of ``Limits(ladder=...)`` that were taken, in order.
     """
 
     steps: int
@@ -38,9 +41,12 @@ class BudgetReport(Struct, frozen=True):
     used: dict[str, float]
     remaining_pct: float
     overrun_tokens: int = 0
+    rungs: tuple[str, ...] = ()
 
 
-def report_budget(account: Account, usage: Usage, now: float, started: float) -> BudgetReport:
+def report_budget(
+    account: Account, usage: Usage, now: float, started: float, rungs: Sequence[str] = ()
+) -> BudgetReport:
     """The report of an account at monotonic second ``now``; ``usage`` is what its calls reported."""
     used = account.shares_used(now)
     steps = max(account.steps, 1)
@@ -58,4 +64,5 @@ def report_budget(account: Account, usage: Usage, now: float, started: float) ->
         used=used,
         remaining_pct=round(max(0.0, 1 - max(used.values(), default=0.0)) * 100, 1),
         overrun_tokens=account.overrun_tokens,
+        rungs=tuple(rungs),
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +14,7 @@ from surefoot.budget.holds import Hold, Shortage
 from surefoot.budget.ledger import Account
 from surefoot.budget.limits import Limits
 from surefoot.budget.rates import Rates, flat_rates, to_nano
+from surefoot.clock import SystemClock
 from surefoot.errors import BudgetExceeded, ConfigError
 from surefoot.types import UNLIMITED, Money, Usage
 
@@ -71,8 +71,9 @@ class TokenBudget:
             warn_at=warning_threshold,
             on_limit="raise",
         )
+        self._clock = SystemClock()
         self.price_per_mtok, rates = _read_price(price_per_mtok)
-        self._account = Account(limits, rates, time.monotonic())
+        self._account = Account(limits, rates, self._clock.monotonic())
         self._holds: dict[int, Hold] = {}
         self._steps: list[dict[str, Any]] = []
         self._lock = threading.Lock()
@@ -86,7 +87,7 @@ class TokenBudget:
         _check_count("estimated_tokens", estimated_tokens, least=1)
         with self._lock:
             self._release()
-            now = time.monotonic()
+            now = self._clock.monotonic()
             waiting = len(self._holds)
             if self._account.steps + waiting >= self.max_steps:
                 return BudgetCheck(False, f"all {self.max_steps} steps are used")
@@ -146,7 +147,7 @@ class TokenBudget:
     @property
     def is_warning(self) -> bool:
         """Whether the tokens or the steps used have reached the threshold."""
-        used = self._account.shares_used(time.monotonic())
+        used = self._account.shares_used(self._clock.monotonic())
         return max(used.values()) >= self.warning_threshold
 
     def get_report(self) -> dict[str, Any]:

@@ -6,19 +6,16 @@ ignore fields they do not know; a field is never renamed or given another meanin
 
 from __future__ import annotations
 
-import json
 from typing import Final, Literal
 
-import msgspec
 from msgspec import Raw, Struct
 
-from surefoot.errors import StoreError
 from surefoot.types import JsonSchema, Label, Message, StopReason, ToolCall, Usage
 
 JOURNAL_VERSION: Final = 1
 
-Purpose = Literal["step", "final", "repair"]
-"""Why a model is called: an ordinary step, the last answer on the reserve, or to mend a structured answer."""
+Purpose = Literal["step", "final", "repair", "summary"]
+"""Why a model is called: a step, the last answer on the reserve, to mend a structured answer, to sum up."""
 
 
 class Event(Struct, frozen=True, gc=False, tag_field="type", tag=True, omit_defaults=True, kw_only=True):
@@ -217,7 +214,8 @@ class LimitReached(Event, frozen=True, tag="limit_reached", kw_only=True):
     """A limit leaves no room for another ordinary step; the last answer comes from the reserve.
 
     Attributes:
-        limit: Name of the limit; ``frozen`` for an account that waits for a person.
+        limit: Name of the limit; ``frozen`` for an account that waits for a person, ``price`` for one that limits US
+            dollars where no price is known.
         message: One line for a person.
         account: The account above the run whose limit it is, "" for the run's own.
         period: For how long that account's limit counts.
@@ -229,6 +227,50 @@ class LimitReached(Event, frozen=True, tag="limit_reached", kw_only=True):
     account: str = ""
     period: str = ""
     resets_at: float | None = None
+
+
+class RungTaken(Event, frozen=True, tag="rung_taken", kw_only=True):
+    """A limit runs low, and the next rung of ``Limits(ladder=...)`` is taken.
+
+    Attributes:
+        rung: As it stands in the ladder.
+        limit: The limit that is used most.
+        used: Its used share, 0 to 1.
+        keep_bytes: For ``trim``: older tool results are cut to so many bytes, and a note.
+    """
+
+    rung: str
+    limit: str
+    used: float
+    keep_bytes: int = 0
+
+
+class ContextSummarised(Event, frozen=True, tag="context_summarised", kw_only=True):
+    """From here on the conversation is the system message, the question and this summary.
+
+    Attributes:
+        text: The summary, as the model wrote it.
+    """
+
+    text: str
+
+
+class ModelSwitched(Event, frozen=True, tag="model_switched", kw_only=True):
+    """From here on another model goes on with the same conversation.
+
+    Attributes:
+        model: Model string.
+        protocol: How it speaks ReAct.
+        system: Its system message, None if there is nothing to say.
+        prices: Where its price came from, "" when it is unknown.
+        rates: The prices themselves, as in `RunStarted`.
+    """
+
+    model: str
+    protocol: str
+    system: Message | None = None
+    prices: str = ""
+    rates: Raw = Raw(b"null")
 
 
 class BudgetOverrun(Event, frozen=True, tag="budget_overrun", kw_only=True):
@@ -283,37 +325,12 @@ JournalEvent = (
     | BudgetWarning
     | LimitReached
     | BudgetOverrun
+    | RungTaken
+    | ContextSummarised
+    | ModelSwitched
     | RunFinished
 )
 """What a journal holds."""
 
 RunEvent = JournalEvent | TextDelta
 """What ``Runtime.stream`` yields."""
-
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(list[JournalEvent])
-
-
-def encode_record(events: list[JournalEvent]) -> bytes:
-    """One record: a JSON array of events.
-
-    Half of a surrogate pair, which UTF-8 cannot carry, becomes a question mark: a model of the user's own may reply
-    with one, and the run must end in the journal all the same.
-    """
-    try:
-        return _encoder.encode(events)
-    except UnicodeEncodeError:
-        plain = msgspec.to_builtins(events, enc_hook=msgspec.json.decode)  # the hook is for `Raw`
-        return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def decode_record(record: bytes) -> list[JournalEvent]:
-    """The events of one record.
-
-    Raises:
-        StoreError: Not a record of this or an earlier version.
-    """
-    try:
-        return _decoder.decode(record)
-    except msgspec.DecodeError as error:
-        raise StoreError(f"the journal holds a record that this version cannot read: {error}") from None

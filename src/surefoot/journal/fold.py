@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Final
+
+from msgspec.structs import replace
 
 from surefoot.errors import StoreError
 from surefoot.journal.events import (
     BudgetOverrun,
     BudgetWarning,
+    ContextSummarised,
     LimitReached,
     ModelFailed,
     ModelReplied,
     ModelRequested,
+    ModelSwitched,
     Nudged,
     RunEvent,
     RunFinished,
+    RungTaken,
     RunStarted,
     Thought,
     ToolFinished,
     ToolIntended,
 )
-from surefoot.journal.tally import ModelTally, ToolTally, sum_usage
+from surefoot.journal.tally import Charged, ModelTally, ToolTally, sum_usage, tally_models, tally_tools
 from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall, Usage
 
 LAST_CALL: Final = Label("system", trusted=True, source="budget")
 """Of the message that asks for the last answer: it holds for its own run, not for the next one of the session."""
+
+
+TRIMMED: Final = " […cut to save budget]"
+_NOTE_BYTES: Final = len(TRIMMED.encode())
+SUMMARY: Final = Label("assistant", source="summary")
+"""Of a summary: whatever it says came from a model that had read it all, so nothing in it is to be trusted."""
+SUMMARY_HEAD: Final = "What was done and found so far, summed up:\n"
 
 
 class RunState:
@@ -34,8 +46,6 @@ class RunState:
     Attributes:
         started: The first event, None before it.
         messages: The conversation: system message first, then in order, tool results in the order of their calls.
-        models: What was used of each model, by model string.
-        tools: What was used of each tool, by name.
         tokens: Tokens charged.
         nano: Nano-dollars charged.
         holds: Open holds by number: their events. After a crash these calls have an unknown outcome.
@@ -46,26 +56,28 @@ class RunState:
         results: How many tool results are in the conversation.
         limit: The limit that was reached, "" if none.
         shortage: The event that said so, None if none did.
+        rungs: Rungs of the ladder that were taken, in order.
         finished: The last event, None while the run goes on.
         HANDLERS: What each class of event does to the state.
     """
 
     __slots__ = (
-        "_answers", "_open", "finished", "holds", "intended", "limit", "messages", "model_calls", "models", "nano",
-        "results", "shortage", "started", "steps", "tokens", "tool_calls", "tools",
+        "_answers", "_called", "_charges", "_open", "finished", "holds", "intended", "limit", "messages",
+        "model_calls", "nano", "results", "rungs", "shortage", "started", "steps", "tokens", "tool_calls",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.started: RunStarted | None = None
         self.messages: list[Message] = []
-        self.models: dict[str, ModelTally] = {}
-        self.tools: dict[str, ToolTally] = {}
+        self._charges: list[Charged] = []
+        self._called: list[tuple[str, bool, float]] = []
         self.tokens = self.nano = 0
         self.holds: dict[int, ModelRequested] = {}
         self.steps = self.model_calls = self.tool_calls = self.results = 0
         self.intended: dict[str, ToolIntended] = {}
         self.limit = ""
         self.shortage: LimitReached | None = None
+        self.rungs: list[str] = []
         self.finished: RunFinished | None = None
         self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, Message] = {}
@@ -73,7 +85,17 @@ class RunState:
     @property
     def usage(self) -> Usage:
         """Tokens by kind, of the calls whose usage is known."""
-        return sum_usage(self.models)
+        return sum_usage([usage for *_, usage in self._charges if usage is not None])
+
+    @property
+    def models(self) -> dict[str, ModelTally]:
+        """What was used of each model, by model string."""
+        return tally_models(self._charges)
+
+    @property
+    def tools(self) -> dict[str, ToolTally]:
+        """What was used of each tool, by name."""
+        return tally_tools(self._called)
 
     def apply(self, event: RunEvent) -> None:
         """Take one event in; `TextDelta` is never journaled and must not come here."""
@@ -89,19 +111,16 @@ class RunState:
         self.steps = event.step
 
     def _model_replied(self, event: ModelReplied) -> None:
-        self._charge(event)
+        self._charge(event, event.usage, False)
         if event.joins:
             self._join(event.message)
 
     def _model_failed(self, event: ModelFailed) -> None:
-        self._charge(event)
+        self._charge(event, None, True)
 
-    def _charge(self, event: ModelReplied | ModelFailed) -> None:
+    def _charge(self, event: ModelReplied | ModelFailed, usage: Usage | None, failed: bool) -> None:  # noqa: FBT001 - see Charged
         model = self.holds.pop(event.hold).model
-        tally = self.models.get(model)
-        if tally is None:
-            self.models[model] = tally = ModelTally()
-        tally.add(event)
+        self._charges.append((model, failed, event.tokens, event.nano, event.latency_ms, usage))
         self.tokens += event.tokens
         self.nano += event.nano
 
@@ -123,12 +142,7 @@ class RunState:
         self.intended.pop(event.call_id, None)
         self.tool_calls += 1
         self.results += 1
-        tally = self.tools.get(event.name)
-        if tally is None:
-            self.tools[event.name] = tally = ToolTally()
-        tally.calls += 1
-        tally.errors += event.is_error
-        tally.latency_ms += event.latency_ms
+        self._called.append((event.name, event.is_error, event.latency_ms))
         answer = Message("tool", (Part(event.content, event.label),), (), event.call_id, event.is_error)
         if len(self._open) == 1:
             self.messages.append(answer)
@@ -146,6 +160,22 @@ class RunState:
 
     def _budget_overrun(self, event: BudgetOverrun) -> None:
         """What was charged is in the reply's event already."""
+
+    def _rung_taken(self, event: RungTaken) -> None:
+        self.rungs.append(event.rung)
+        if event.keep_bytes:
+            self.messages[:] = trim_results(self.messages, event.keep_bytes)
+
+    def _context_summarised(self, event: ContextSummarised) -> None:
+        assert self.started is not None, "a run begins before it sums up"
+        system = [message for message in self.messages[:1] if message.role == "system"]
+        summary = Message.user(f"{SUMMARY_HEAD}{event.text}", SUMMARY)
+        self.messages[:] = [*system, self.started.messages[-1], summary]
+        self._open = ()
+
+    def _model_switched(self, event: ModelSwitched) -> None:
+        rest = self.messages[1:] if self.messages[0].role == "system" else self.messages
+        self.messages[:] = rest if event.system is None else [event.system, *rest]
 
     def _limit_reached(self, event: LimitReached) -> None:
         self.limit, self.shortage = event.limit, event
@@ -165,11 +195,38 @@ class RunState:
         BudgetWarning: _budget_warning,
         BudgetOverrun: _budget_overrun,
         LimitReached: _limit_reached,
+        RungTaken: _rung_taken,
+        ContextSummarised: _context_summarised,
+        ModelSwitched: _model_switched,
         RunFinished: _run_finished,
     }
 
 
 APPLY: Final = RunState.HANDLERS
+
+
+def trim_results(messages: Sequence[Message], keep_bytes: int) -> list[Message]:
+    """The messages with the tool results of all steps but the last cut to ``keep_bytes`` of UTF-8 and a note.
+
+    Every call keeps its result, and every text its label.
+    """
+    last = max([place for place, message in enumerate(messages) if message.tool_calls], default=len(messages))
+    return [
+        replace(message, parts=_cut_parts(message.parts, keep_bytes))
+        if place < last and message.role == "tool"
+        else message
+        for place, message in enumerate(messages)
+    ]
+
+
+def _cut_parts(parts: tuple[Part, ...], keep_bytes: int) -> tuple[Part, ...]:
+    kept: list[Part] = []
+    for part in parts:
+        data = part.text.encode("utf-8", "replace")
+        if len(data) > keep_bytes + _NOTE_BYTES:
+            part = Part(data[:keep_bytes].decode(errors="ignore") + TRIMMED, part.label)  # noqa: PLW2901 - the cut one
+        kept.append(part)
+    return tuple(kept)
 
 
 def fold(events: Iterable[RunEvent]) -> RunState:

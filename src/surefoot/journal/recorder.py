@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from surefoot.journal.events import JournalEvent, encode_record
+from surefoot.journal.events import JournalEvent
+from surefoot.journal.records import encode_record
 
 
 class Recorder:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from surefoot.errors import StoreError
-from surefoot.journal.events import ModelFailed, ModelReplied
 from surefoot.types import Usage
 
 
@@ -31,17 +31,6 @@ class ModelTally(Struct, gc=False, omit_defaults=True):
     nano: int = 0
     latency_ms: float = 0.0
     usage: Usage = Usage()
-
-    def add(self, event: ModelReplied | ModelFailed) -> None:
-        """Count one attempt."""
-        self.calls += 1
-        self.tokens += event.tokens
-        self.nano += event.nano
-        self.latency_ms += event.latency_ms
-        if isinstance(event, ModelFailed):
-            self.failed += 1
-        elif event.usage is not None:
-            self.usage += event.usage
 
 
 class ToolTally(Struct, gc=False, omit_defaults=True):
@@ -72,10 +61,37 @@ class Tally(Struct, frozen=True, omit_defaults=True):
     prices: str = ""
 
 
-def sum_usage(models: Mapping[str, ModelTally]) -> Usage:
-    """Tokens by kind of all models together."""
-    tallies = list(models.values())
-    return tallies[0].usage if len(tallies) == 1 else sum([tally.usage for tally in tallies], Usage())
+Charged = tuple[str, bool, int, int, float, "Usage | None"]
+"""One settled attempt: model string, whether it failed, tokens, nano-dollars, milliseconds, usage if known."""
+
+
+def sum_usage(usages: Sequence[Usage]) -> Usage:
+    """Tokens by kind of all calls together."""
+    return Usage(*map(sum, zip(*map(astuple, usages), strict=True))) if usages else Usage()
+
+
+def tally_models(charges: Iterable[Charged]) -> dict[str, ModelTally]:
+    """What was used of each model."""
+    by_model: dict[str, list[Charged]] = {}
+    for charged in charges:
+        by_model.setdefault(charged[0], []).append(charged)
+    tallies: dict[str, ModelTally] = {}
+    for model, rows in by_model.items():
+        _, failed, tokens, nano, latency_ms, usages = zip(*rows, strict=True)
+        usage = sum_usage([usage for usage in usages if usage is not None])
+        tallies[model] = ModelTally(len(rows), sum(failed), sum(tokens), sum(nano), sum(latency_ms), usage)
+    return tallies
+
+
+def tally_tools(called: Iterable[tuple[str, bool, float]]) -> dict[str, ToolTally]:
+    """What was used of each tool: its name with each call, whether it failed, and its milliseconds."""
+    tallies: dict[str, ToolTally] = {}
+    for name, is_error, latency_ms in called:
+        tally = tallies.setdefault(name, ToolTally())
+        tally.calls += 1
+        tally.errors += is_error
+        tally.latency_ms += latency_ms
+    return tallies
 
 
 _encoder: Final = msgspec.json.Encoder()

@@ -111,12 +111,11 @@ class SqliteAccounts:
         """See `Accounts.balances`."""
         book = await self._do(lambda books: books[1].book)  # as it is now, whoever changed it
         now = self._clock.now()
+        rows: list[Any] = []
         if accounts is None:
             rows = await self._reader.read(f"{_BALANCES} ORDER BY window", now, now)
-        else:
-            rows = []
-            for account in accounts:
-                rows += await self._reader.read(f"{_BALANCES} AND account = ? ORDER BY window", now, now, account)
+        for account in accounts or ():
+            rows += await self._reader.read(f"{_BALANCES} AND account = ? ORDER BY window", now, now, account)
         return [balance for row in rows if (balance := _make_balance(row, book)) is not None]
 
     async def acknowledge(self, account: str, *, by: str = "") -> bool:

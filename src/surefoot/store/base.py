@@ -95,7 +95,8 @@ class Accounts(Protocol):
             by: Who does it, for the history.
 
         Returns:
-            What is set for this account and period now.
+            What is set for this account and period now. Where that makes a limit of none, what finished runs have spent
+            in the window meanwhile counts.
         """
         ...
 
@@ -116,7 +117,10 @@ class Accounts(Protocol):
         ...
 
     async def charge_lost(self) -> int:
-        """Charge in full the open holds of runs whose process is gone; how many. Stores do so by themselves, too."""
+        """Charge in full the open holds of runs whose process is gone or that have ended; how many.
+
+        Stores do so by themselves, too: with each renewal of their leases, and before a run is taken over.
+        """
         ...
 
     async def refund(self, run_id: str, hold: int, tokens: int, nano: int, *, by: str = "") -> bool:

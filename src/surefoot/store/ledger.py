@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from surefoot.budget.accounts import AMOUNTS, Amounts, Rule, RuleBook, name_parts
 from surefoot.budget.limits import INFINITE
-from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
+from surefoot.budget.posting import UNPRICED, Claim, Posting, Refusal, Settlement
 from surefoot.clock import Clock
 from surefoot.store.statements import ManyRows
 from surefoot.store.windows import Window, Windows
@@ -180,7 +180,7 @@ class Ledger:
             del self._open[key]
 
     def charge_lost(self) -> int:
-        """Charge in full the open holds of runs whose worker is gone; how many there were."""
+        """Charge in full the open holds of runs whose worker is gone or that have ended; how many there were."""
         rows = self._cursor.execute(_FIND_LOST, (self._clock.now(),)).fetchall()
         ours = {held.hold: key for key, held in self._open.items()}
         lost = [row for row in rows if row[0] not in ours or row[4]]
@@ -233,6 +233,10 @@ class Ledger:
                 return self._refuse(claim, windows)
         if self.frozen and not self.frozen.isdisjoint(claim.payers.chain):
             return self._refuse(claim, windows)
+        if claim.hold and not claim.prices:
+            for window in windows:
+                if window.limits.nano < INFINITE:
+                    return Refusal(window.account, window.period, UNPRICED, window.limits.nano, 0, 0, None)
         if not windows:
             return None
         for window in windows:

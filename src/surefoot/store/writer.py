@@ -99,7 +99,10 @@ class Writer:
         Raises:
             StoreError: The leases could not be released; they run out by themselves.
         """
-        await self.call(self._close)
+        try:
+            await self.call(self._close)
+        finally:
+            self._handed.shut(f"{self._path}: the store is closed")
 
     def hand(self, group: Group) -> None:
         """Let the thread write a group."""

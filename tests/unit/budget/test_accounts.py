@@ -19,12 +19,13 @@ from surefoot.budget.accounts import (
     patterns_of,
     quote,
     read_rule,
+    read_rules,
     read_zone,
     shown,
     split_account,
     to_table,
 )
-from surefoot.budget.limits import INFINITE
+from surefoot.budget.limits import INFINITE, Limits
 from surefoot.errors import ConfigError
 from surefoot.types import UNLIMITED, Money
 
@@ -200,6 +201,39 @@ def test_a_rule_as_people_write_it():
 def test_what_is_no_rule(account: str, period: str, table: dict[str, object], message: str):
     with pytest.raises(ConfigError, match=message):
         read_rule(account, period, table, "here")
+
+
+def test_rules_of_the_settings():
+    budgets = {"global": {"day": {"usd": 5}, "total": {"steps": 1}}, "user:*": {"run": {"tokens": 7}}}
+    assert read_rules(budgets) == [
+        Rule("global", "day", {"usd": 5 * 10**9}),
+        Rule("global", "total", {"steps": 1}),
+        Rule("user:*", "run", {"tokens": 7}),
+    ]
+    with pytest.raises(ConfigError, match=r'budgets\."user:\*"\.run: tokens = 0: must be'):
+        read_rules({"user:*": {"run": {"tokens": 0}}})
+
+
+def test_what_accounts_allow_to_each_run():
+    book = RuleBook(
+        [
+            Rule("global", "run", {"tokens": 900, "steps": 5}),
+            Rule("user:*", "run", {"tokens": 700, "usd": 2 * 10**9}),
+            Rule("tenant:acme", "day", {"tokens": 1}),
+        ],
+        [],
+    )
+    own = Limits(tokens=800, usd=UNLIMITED, steps=3, seconds=9)
+    assert book.limit_run(own, make_payers("acme", "u1", "")) == Limits(tokens=700, usd=2, steps=3, seconds=9)
+    assert book.limit_run(own, make_payers("acme", "", "")) == own
+    wide = Limits(tokens=UNLIMITED, steps=UNLIMITED)
+    assert book.limit_run(wide, make_payers("", "", "")) == Limits(tokens=900, steps=5)
+
+
+def test_whose_limit_needs_a_known_price():
+    book = RuleBook([Rule("tenant:*", "day", {"usd": 1}), Rule("user:*", "day", {"tokens": 1})], [])
+    assert book.limits_usd(make_payers("acme", "u1", "s1")) == "tenant:acme"
+    assert book.limits_usd(make_payers("", "u1", "s1")) == ""
 
 
 def test_a_time_zone():

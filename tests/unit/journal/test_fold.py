@@ -16,11 +16,10 @@ from surefoot.journal.events import (
     Thought,
     ToolFinished,
     ToolIntended,
-    decode_record,
-    encode_record,
 )
 from surefoot.journal.fold import fold
 from surefoot.journal.recorder import Recorder
+from surefoot.journal.records import decode_record, encode_record
 from surefoot.types import Label, Message, Part, ToolCall, Usage
 
 THIRD = Label("third_party", source="look")

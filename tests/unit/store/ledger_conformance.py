@@ -13,7 +13,7 @@ from tests.unit.store.conformance import LEASE_S, Database, finished, row, settl
 from surefoot.budget.accounts import AMOUNTS, Amounts, Payers, Period, Rule, make_payers
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import Balance, Claim, Posting, Refusal, Settlement
-from surefoot.errors import RunLost
+from surefoot.errors import RunLost, StoreError
 from surefoot.store.base import Store
 
 ACME = make_payers("acme", "u1", "s1")
@@ -602,6 +602,24 @@ class LedgerConformance:
         assert await tokens(second, period="month") == (109, 0, 79)
         again = await Caller(database, second, "run_2").begin()
         assert refused(await again.claim(1, tokens=1)).limit == "frozen"
+
+    async def test_the_accounts_of_a_closed_store_say_so(self, database: Database):
+        store, other = await database.worker(), await database.worker()
+        await store.close()
+        accounts = store.accounts
+        for asked in (
+            accounts.balances(),
+            accounts.changes(),
+            accounts.unknown_holds(),
+            accounts.charge_lost(),
+            accounts.acknowledge("global"),
+            accounts.refund("run_1", 1, 0, 0),
+            accounts.change_zone("acme", "UTC"),
+            accounts.change_rule("global", "day", {"tokens": 1}),
+        ):
+            with pytest.raises(StoreError, match="closed"):
+                await asyncio.wait_for(asked, 20)
+        assert await other.accounts.changes() == []
 
     # Limits
 

@@ -51,6 +51,8 @@ PERIODS = ("hour", "day", "month", "total")
 PEOPLE = [make_payers("t", "u1", ""), make_payers("t", "u2", "s"), make_payers("", "u1", ""), make_payers("", "", "")]
 ACCOUNTS = ("global", "tenant:t", "user:t/u1", "user:t/*", "user:*", "session:*")
 RENEW_S = LEASE_S / 3
+GREAT = 10**16 + 1
+"""Nano-dollars that a float cannot hold."""
 
 
 @dataclass
@@ -244,8 +246,8 @@ class LedgerModel:
 
 amounts = st.fixed_dictionaries(
     {
-        "tokens": st.integers(0, 40),
-        "usd": st.sampled_from([0, 1, 7, 10**15 + 1]),
+        "tokens": st.integers(0, 60),
+        "usd": st.sampled_from([0, 1, 7, GREAT]),
         "steps": st.integers(0, 1),
         "model_calls": st.integers(0, 1),
         "tool_calls": st.integers(0, 2),
@@ -253,7 +255,7 @@ amounts = st.fixed_dictionaries(
 )
 limits = st.dictionaries(
     st.sampled_from(AMOUNTS),
-    st.one_of(st.none(), st.just(INFINITE), st.integers(1, 120), st.just(2 * 10**15)),
+    st.one_of(st.none(), st.just(INFINITE), st.integers(1, 120), st.just(2 * GREAT)),
     min_size=1,
     max_size=3,
 )
@@ -295,8 +297,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize(account=st.sampled_from(ACCOUNTS), period=st.sampled_from(PERIODS))
     def start(self, account: str, period: str) -> None:
+        """Everybody is limited by something, and somebody by more; each worker has a run."""
         self.team = [self.start_worker(), self.start_worker()]
-        self.edit(0, account, period, {"tokens": 100, "usd": 3 * 10**15})
+        self.edit(0, "global", "total", {"tokens": 150, "usd": 4 * GREAT})
+        self.edit(0, account, period, {"tokens": 100, "usd": 3 * GREAT})
+        for worker in range(2):
+            self.begin(worker, worker, {"tokens": 30, "usd": GREAT, "steps": 1, "model_calls": 1, "tool_calls": 0})
 
     @rule(worker=workers, person=st.integers(0, len(PEOPLE) - 1), wanted=amounts)
     def begin(self, worker: int, person: int, wanted: dict[str, int]) -> None:
@@ -499,7 +505,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return worker
 
     def claim_of(self, run: ModelRun, number: int, amounts: dict[str, int]) -> Claim:
-        return Claim(run.payers, number, *[amounts[name] for name in AMOUNTS])
+        return Claim(run.payers, number, *[amounts[name] for name in AMOUNTS], prices="p1")
 
     def compare(self, refusal: Refusal | None, expected: tuple[Any, ...] | None) -> None:
         assert (refusal is None) == (expected is None), (refusal, expected)

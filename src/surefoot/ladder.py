@@ -1,0 +1,100 @@
+"""What a run does as its budget runs low, before it must answer: one rung of ``Limits(ladder=...)`` at a time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from surefoot.budget.holds import Shortage
+from surefoot.budget.limits import MODEL_RUNG
+from surefoot.journal.events import ContextSummarised, ModelSwitched, Nudged, RungTaken
+from surefoot.model_call import ModelCall
+from surefoot.models.base import Reply
+from surefoot.run import Run, Rung
+
+TRIM_BYTES: Final = 400
+"""What is kept of an older tool result: about a hundred tokens."""
+SUMMARY_TOKENS: Final = 400
+"""Output tokens of a summary at most."""
+SUMMARY_NUDGE: Final = (
+    "The budget of this run is running low. Sum up in at most 200 words, as plain text and without calling a tool: "
+    "what was asked, what was done, every figure, name and id that was found, and what is still to do."
+)
+RELIEVED: Final = ("tokens", "usd")
+"""Limits that a smaller prompt or a cheaper model relieves."""
+
+
+class Due(Struct, frozen=True):
+    """A rung that is to be taken: as it stands in the ladder, for which limit, and the used share of that (0 to 1)."""
+
+    rung: str
+    limit: str
+    used: float
+
+
+def find_due(run: Run, shortage: Shortage | None = None) -> Due | None:
+    """The rung that is to be taken now, None if none is.
+
+    It is due at its share of a limit, or earlier if a shortage of tokens or dollars leaves no room for the next step.
+    """
+    limits = run.account.limits
+    taken, ladder = len(run.state.rungs), limits.ladder
+    if taken >= len(ladder):
+        return None
+    shares = run.account.shares_used(run.desk.clock.monotonic())
+    if shortage is not None:
+        if shortage.limit not in RELIEVED or ladder[taken] == "finish":
+            return None
+        return Due(ladder[taken], shortage.limit, shares[shortage.limit])
+    limit = max(shares, key=lambda name: shares[name], default="")
+    due_at = limits.warn_at + taken * (1 - limits.warn_at) / len(ladder)
+    return Due(ladder[taken], limit, shares[limit]) if limit and shares[limit] >= due_at else None
+
+
+def climb(run: Run, call: ModelCall, due: Due) -> None:
+    """Take a rung. After ``summarise`` the next call is the summary; ``finish`` is left to the caller."""
+    now = run.desk.clock.now()
+    keep_bytes = TRIM_BYTES if due.rung == "trim" else 0
+    run.emit(RungTaken(at=now, rung=due.rung, limit=due.limit, used=due.used, keep_bytes=keep_bytes))
+    if due.rung == "trim":
+        call.reopen()
+    elif due.rung == "summarise" and _has_room(run, call):
+        run.emit(Nudged(at=now, text=SUMMARY_NUDGE))
+        run.sums_up = True
+    elif due.rung.startswith(MODEL_RUNG):
+        _switch(run, call, run.rungs[due.rung])
+
+
+def take_summary(run: Run, call: ModelCall, reply: Reply) -> None:
+    """Settle the summary, and go on with it instead of the conversation; with the conversation if it is empty."""
+    call.settle()
+    call.tell_reply(joins=False)
+    run.sums_up = False
+    if reply.message.text.strip() and reply.finish_reason in {"stop", "length"}:
+        run.emit(ContextSummarised(at=run.desk.clock.now(), text=reply.message.text))
+        call.reopen()
+
+
+def _has_room(run: Run, call: ModelCall) -> bool:
+    """Whether a summary fits, and its step and a last answer after it."""
+    now = run.desk.clock.monotonic()
+    bound = call.bound() + 2 * len(SUMMARY_NUDGE)  # the second half is for what stands around it
+    return not isinstance(run.account.fit(bound, SUMMARY_TOKENS, final=False, now=now), Shortage)
+
+
+def _switch(run: Run, call: ModelCall, rung: Rung) -> None:
+    compiled = rung.compiled
+    run.compiled = compiled
+    run.account.set_rates(compiled.rates)
+    run.emit(
+        ModelSwitched(
+            at=run.desk.clock.now(),
+            model=compiled.model.profile.id,
+            protocol=compiled.protocol.name,
+            system=compiled.system,
+            prices=compiled.rates.source if compiled.rates else "",
+            rates=rung.rates,
+        )
+    )
+    call.reopen()

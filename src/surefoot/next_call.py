@@ -1,0 +1,84 @@
+"""What the next call of the model is for, and whether there is room for it: a step, a summary, or the last answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from surefoot.budget.holds import Shortage
+from surefoot.budget.posting import Refusal
+from surefoot.errors import BudgetExceeded
+from surefoot.journal.events import LimitReached, Nudged, Purpose
+from surefoot.ladder import SUMMARY_TOKENS, climb, find_due
+from surefoot.model_call import ModelCall
+from surefoot.run import Run
+
+FINAL_NUDGE: Final = (
+    "The budget of this run is at its end ({why}). Call no more tools. Give your final answer now from what is known "
+    "so far, and say what is missing."
+)
+
+
+def refit(run: Run, call: ModelCall, purpose: Purpose, refusal: Refusal) -> Purpose | None:
+    """After an account above the run has refused the call: try with less, or None where that is of no use."""
+    if call.shrink(refusal, final=purpose == "final"):
+        return purpose
+    reach(run, Shortage(refusal.limit, refusal.message), refusal)
+    return None
+
+
+async def hold_budget(run: Run, call: ModelCall) -> Purpose | None:
+    """Reserve the next call. None: there is no room, not even for a last answer."""
+    if run.cancelled:  # by one of its own tools, which cannot be interrupted
+        raise asyncio.CancelledError
+    account = run.account
+    while True:
+        shortage = account.last_step(run.desk.clock.monotonic())
+        due = find_due(run) if shortage is None and account.limits.ladder else None
+        if due is None and shortage is None:
+            shortage = await call.hold(final=account.limits.on_limit == "raise")
+            if shortage is None:
+                return "repair" if run.repairs_left < run.compiled.repairs else "step"
+        if due is None and shortage is not None:
+            due = find_due(run, shortage)
+            if due is None:
+                return await hold_last(run, call, shortage)
+        assert due is not None, "nothing is short and nothing is due: the step is held"
+        climb(run, call, due)
+        if due.rung == "finish":
+            return await hold_last(run, call, Shortage(due.limit, f"{due.used:.0%} of {due.limit} are used"))
+        if run.sums_up and await call.hold(final=False, want=SUMMARY_TOKENS) is None:
+            return "summary"
+        run.sums_up = False
+
+
+async def hold_last(run: Run, call: ModelCall, shortage: Shortage) -> Purpose | None:
+    """Tell the model to answer now, and reserve the call from what is kept for it. None: not even that fits."""
+    reach(run, shortage)
+    run.emit(Nudged(at=run.desk.clock.now(), text=FINAL_NUDGE.format(why=shortage.message)))
+    run.final_only, run.sums_up = True, False
+    return "final" if await call.hold(final=True) is None else None
+
+
+def reach(run: Run, shortage: Shortage, refusal: Refusal | None = None) -> None:
+    """Tell that a limit is reached: the run's own, or that of the account which refused.
+
+    Raises:
+        BudgetExceeded: The run's limits say ``on_limit="raise"``.
+    """
+    account, period, resets_at = ("", "", None) if refusal is None else (
+        refusal.account, refusal.period, refusal.resets_at
+    )  # fmt: skip
+    run.emit(
+        LimitReached(
+            at=run.desk.clock.now(),
+            limit=shortage.limit,
+            message=shortage.message,
+            account=account,
+            period=period,
+            resets_at=resets_at,
+        )
+    )
+    if run.account.limits.on_limit == "raise":
+        message = f"run {run.run_id} stopped: {shortage.message}"
+        raise BudgetExceeded(message, limit=shortage.limit, account=account, resets_at=resets_at)
