@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from surefoot import cli, errors
+from surefoot.budget.accounts import read_rules
 from surefoot.budget.limits import Limits, read_limits
 from surefoot.budget.prices import open_prices
 from surefoot.budget.rates import KINDS
@@ -94,7 +95,9 @@ def test_toml_blocks_are_settings(page, tmp_path):
     for number, body in enumerate(blocks(page, "toml")):
         path = tmp_path / f"{number}.toml"
         path.write_text(body)
-        open_prices(load_settings(path), lambda: 0.0)
+        settings = load_settings(path)
+        open_prices(settings, lambda: 0.0)
+        read_rules(settings.budgets)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -140,8 +143,9 @@ def test_the_commented_settings_file_names_every_setting_and_is_right_when_uncom
     assert (shown.wire, shown.protocol, shown.max_output_tokens) == ("openai", "native", 1024)
     assert (shown.needs_key, shown.trusts_usage, shown.free) == (True, False, True)
     assert read_limits(settings.limits, "") == Limits()
+    assert {rule.account for rule in read_rules(settings.budgets)} == {"global", "tenant:*", "user:*"}
     open_prices(settings, lambda: 0.0)
-    given = {name: getattr(settings, name) for name in ("providers", "prices", "currencies", "limits")}
+    given = {name: getattr(settings, name) for name in ("providers", "prices", "currencies", "limits", "budgets", "tenants")}
     assert settings == Settings(**given)  # what is commented out is the default
     path.write_text(text)
     assert load_settings(path) == Settings()
@@ -191,10 +195,17 @@ def test_every_error_has_a_line():
     assert [kind.__name__ for kind in kinds if f"| {kind.exit_code} |" not in cli_page] == []
 
 
+def all_commands(group, above=""):
+    for name, command in group.commands.items():
+        yield f"{above}{name}", command
+        if isinstance(command, click.Group):
+            yield from all_commands(command, f"{above}{name} ")
+
+
 def test_every_command_and_option_has_a_line():
     page = doc("cli.md")
     missing = []
-    for name, command in cli.commands.commands.items():
+    for name, command in all_commands(cli.commands):
         if f"`surefoot {name}" not in page:
             missing.append(name)
         for parameter in command.params:

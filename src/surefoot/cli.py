@@ -1,4 +1,4 @@
-"""The command line: ``surefoot demo | run | runs | show | init``.
+"""The command line: ``surefoot demo | run | runs | show | budget | report | compare | forecast | prices | init``.
 
 Exit codes: 0 done; 1 the run failed inside Surefoot, the provider stopped or cut the answer, or the output cannot
 be written; 2 the command, settings or agent are wrong; 3 a limit ended the run (the answer so far is printed); 4 the
@@ -25,8 +25,12 @@ from surefoot.agent import Agent
 from surefoot.agent_file import load_agent
 from surefoot.budget.limits import Limits, read_limits
 from surefoot.clock import SystemClock
+from surefoot.commands.budget import budget
+from surefoot.commands.compare import compare
+from surefoot.commands.forecast import forecast
 from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end
 from surefoot.commands.prices import prices
+from surefoot.commands.report import report
 from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, SurefootError
 from surefoot.journal.events import JournalEvent, RunFinished
@@ -312,4 +316,5 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-commands.add_command(prices)
+for command in (budget, report, compare, forecast, prices):
+    commands.add_command(command)

@@ -172,6 +172,16 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
+def read_login() -> str:
+    """Who is at the keyboard, behind ``sudo`` too; "" if the operating system does not say."""
+    import getpass  # brings the terminal's modules: only for those who change something
+
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container without that user: which one depends on Python's version
+        return ""
+
+
 _OVERRIDES: Final = {
     "SUREFOOT_MODEL": "model",
     "SUREFOOT_STORE": "store.path",

@@ -1,0 +1,344 @@
+"""``surefoot budget``: limits of tenants, users, sessions and of all together, and what stands in their books."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import click
+
+from surefoot.budget.accounts import (
+    PERIODS,
+    Period,
+    is_pattern,
+    patterns_of,
+    read_rule,
+    read_rules,
+    read_zone,
+    split_account,
+    to_table,
+)
+from surefoot.budget.posting import Balance, RuleChange, UnknownHold
+from surefoot.clock import SystemClock
+from surefoot.commands.budget_view import (
+    AccountView,
+    Row,
+    changes_table,
+    draw_account,
+    list_rows,
+    list_table,
+    to_json,
+    unknown_table,
+    view_account,
+)
+from surefoot.commands.options import (
+    CommandT,
+    ResultT,
+    json_option,
+    open_existing,
+    print_json,
+    read_settings,
+    run_to_end,
+)
+from surefoot.config import Settings, read_login
+from surefoot.errors import ConfigError, NotFound
+from surefoot.narrator import plain
+from surefoot.runtime import Runtime
+from surefoot.store.base import Accounts
+from surefoot.terminal import open_console
+from surefoot.types import Money
+
+ALL_CHANGES: Final = 10_000
+"""How far back the history of one account is read to tell what is set."""
+ZONE: Final = "timezone"
+_NAME_CHARS: Final = 100
+
+
+@click.group()
+def budget() -> None:
+    """Set limits above the runs, and see what is used of them.
+
+    ACCOUNT is `global`, `tenant:ACME`, `user:ACME/U1`, `session:ACME/U1/S1` (without a tenant `user:U1`,
+    `session:U1/S1`), or a pattern for many: `user:*`, `user:ACME/*`.
+    """
+
+
+def _amount_options(command: CommandT) -> CommandT:
+    for name, told in reversed([
+        ("--usd", "US dollars"), ("--tokens", "Tokens, input and output"), ("--steps", "Steps"),
+        ("--model-calls", "Model calls, retries included"), ("--tool-calls", "Tool calls"),
+    ]):  # fmt: skip
+        command = click.option(name, metavar="N", help=f"{told}; `unlimited` lifts a wider limit.")(command)
+    return command
+
+
+@budget.command(name="set")
+@click.argument("account")
+@_amount_options
+@click.option("--per", type=click.Choice(PERIODS), help="For how long the limit counts; `run` is for each run.")
+@click.option("--timezone", metavar="ZONE", help="Where days and months begin: of a tenant, or of global for all.")
+@json_option
+@click.pass_context
+def set_limits(
+    context: click.Context,
+    /,
+    *,
+    account: str,
+    per: str | None,
+    timezone: str | None,
+    as_json: bool,
+    **amounts: str | None,
+) -> None:
+    """Set limits of ACCOUNT; they take effect at once. Others that are set stay."""
+    settings = read_settings(context)
+    payers = split_account(account)
+    given = {name: _read_amount(name, text) for name, text in amounts.items() if text is not None}
+    if not given and timezone is None:
+        raise ConfigError("nothing to set: give a limit such as --usd 500 --per month, or --timezone")
+    if given and per is None:
+        raise ConfigError("--per is missing: a limit counts per run, hour, day, month or total")
+    rule = read_rule(account, per or "", given, f"budget set {plain(account, _NAME_CHARS)}") if given else None
+    if timezone is not None:
+        _check_zone(account, timezone)
+
+    async def change(runtime: Runtime) -> AccountView:
+        by = read_login()
+        if rule is not None:
+            await runtime.accounts.change_rule(account, rule.period, rule.limits, by=by)
+        if timezone is not None:
+            await runtime.accounts.change_zone(payers.tenant, timezone, by=by)
+        return await _look(runtime, settings, account)
+
+    _show(run_to_end(_within(Runtime(settings=settings), change)), as_json=as_json)
+
+
+@budget.command(name="unset")
+@click.argument("account")
+@click.option("--usd", is_flag=True, help="Only this limit.")
+@click.option("--tokens", is_flag=True, help="Only this limit.")
+@click.option("--steps", is_flag=True, help="Only this limit.")
+@click.option("--model-calls", is_flag=True, help="Only this limit.")
+@click.option("--tool-calls", is_flag=True, help="Only this limit.")
+@click.option("--per", type=click.Choice(PERIODS), help="Only limits of this period.")
+@click.option("--timezone", is_flag=True, help="The time zone, and no limit.")
+@json_option
+@click.pass_context
+def unset_limits(
+    context: click.Context, /, *, account: str, per: str | None, timezone: bool, as_json: bool, **amounts: bool
+) -> None:
+    """Take back what was set for ACCOUNT; limits of surefoot.toml stay."""
+    settings = read_settings(context)
+    split_account(account)
+    names = [name for name, is_given in amounts.items() if is_given]
+    if timezone and (names or per):
+        raise ConfigError("--timezone is taken back by itself: leave the limits out")
+
+    async def change(runtime: Runtime) -> AccountView:
+        if timezone:
+            await _unset_zone(runtime.accounts, account)
+        else:
+            await _unset_limits(runtime.accounts, account, per, names)
+        return await _look(runtime, settings, account)
+
+    _show(run_to_end(_within(open_existing(settings), change)), as_json=as_json)
+
+
+async def _unset_zone(accounts: Accounts, account: str) -> None:
+    if not (await _read_set(accounts, account)).get(ZONE):
+        raise NotFound(f"no time zone is set for {plain(account, _NAME_CHARS)}")
+    await accounts.change_zone(split_account(account).tenant, "", by=read_login())
+
+
+async def _unset_limits(accounts: Accounts, account: str, per: str | None, names: Sequence[str]) -> None:
+    found: dict[Period, list[str]] = {}
+    for period, limits in (await _read_set(accounts, account)).items():
+        chosen = [name for name in limits if not names or name in names]
+        if chosen and period in PERIODS and per in {None, period}:
+            found[period] = chosen
+    if not found:
+        told = f"nothing of the kind is set for {plain(account, _NAME_CHARS)}"
+        raise NotFound(f"{told}; limits of the settings stand in surefoot.toml")
+    for period, chosen in found.items():
+        await accounts.change_rule(account, period, dict.fromkeys(chosen), by=read_login())
+
+
+@budget.command()
+@click.argument("account")
+@json_option
+@click.pass_context
+def show(context: click.Context, /, *, account: str, as_json: bool) -> None:
+    """Show the limits of ACCOUNT, what is used and held, when they reset, and where each comes from."""
+    settings = read_settings(context)
+    split_account(account)
+    _show(
+        run_to_end(_within(open_existing(settings), lambda runtime: _look(runtime, settings, account))), as_json=as_json
+    )
+
+
+@budget.command(name="list")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="How many lines at most.")
+@json_option
+@click.pass_context
+def list_accounts(context: click.Context, /, *, limit: int, as_json: bool) -> None:
+    """List all accounts that have limits, with what is used of each."""
+    settings = read_settings(context)
+
+    async def read(runtime: Runtime) -> tuple[dict[str, Any], list[Balance], list[Row]]:
+        book = runtime.accounts.book
+        rules = {
+            account: {period: to_table(limits) for period, limits in book.rules_of(account).items()}
+            for account in book.accounts()
+        }
+        balances = await runtime.accounts.balances()
+        return rules, balances, list_rows(book, balances)
+
+    rules, balances, rows = run_to_end(_within(open_existing(settings), read))
+    if as_json:
+        print_json({"rules": rules, "windows": [to_json(balance) for balance in balances]})
+    elif rows:
+        console = open_console()
+        console.print(list_table(rows, limit, console))
+    else:
+        click.echo("nothing is limited above the runs: surefoot budget set global --usd 500 --per month", err=True)
+
+
+@budget.command()
+@click.argument("account", required=False)
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, ALL_CHANGES), help="How many at most.")
+@json_option
+@click.pass_context
+def history(context: click.Context, /, *, account: str | None, limit: int, as_json: bool) -> None:
+    """Show who changed what and when, the newest first."""
+    settings = read_settings(context)
+    if account is not None:
+        split_account(account)
+
+    async def read(runtime: Runtime) -> list[RuleChange]:
+        return await runtime.accounts.changes(account, limit)
+
+    changes = run_to_end(_within(open_existing(settings), read))
+    if as_json:
+        print_json(changes)
+    elif changes:
+        open_console().print(changes_table(changes))
+    else:
+        click.echo("nothing was changed yet", err=True)
+
+
+@budget.command()
+@click.argument("account")
+@json_option
+@click.pass_context
+def acknowledge(context: click.Context, /, *, account: str, as_json: bool) -> None:
+    """Let a frozen ACCOUNT go on: you have seen that a provider charged more than was held."""
+    settings = read_settings(context)
+    split_account(account)
+
+    async def change(runtime: Runtime) -> AccountView:
+        if not await runtime.accounts.acknowledge(account, by=read_login()):
+            raise NotFound(
+                f"{plain(account, _NAME_CHARS)} is not frozen; `surefoot budget list` shows which account is"
+            )
+        return await _look(runtime, settings, account)
+
+    _show(run_to_end(_within(open_existing(settings), change)), as_json=as_json)
+
+
+@budget.command()
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, ALL_CHANGES), help="How many at most.")
+@json_option
+@click.pass_context
+def unknown(context: click.Context, /, *, limit: int, as_json: bool) -> None:
+    """List the holds that were charged in full because nobody knows what became of the call."""
+    settings = read_settings(context)
+
+    async def read(runtime: Runtime) -> list[UnknownHold]:
+        return await runtime.accounts.unknown_holds(limit)
+
+    holds = run_to_end(_within(open_existing(settings), read))
+    if as_json:
+        print_json(holds)
+    elif holds:
+        open_console().print(unknown_table(holds))
+    else:
+        click.echo("no hold of an account has an unknown outcome", err=True)
+
+
+@budget.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("hold", type=click.IntRange(1))
+@click.option("--tokens", type=click.IntRange(0, 1 << 32), required=True, help="What the provider charged.")
+@click.option("--usd", required=True, help="What the provider charged, US dollars.")
+@json_option
+@click.pass_context
+def refund(context: click.Context, /, *, run_id: str, hold: int, tokens: int, usd: str, as_json: bool) -> None:
+    """Replace the full charge of an `unknown` HOLD of RUN by what the provider's bill says; once."""
+    settings = read_settings(context)
+    nano = int(Money.usd(usd))
+    if nano < 0:
+        raise ConfigError(f"--usd {plain(usd, 40)!r}: must be zero or more")
+
+    async def change(runtime: Runtime) -> str:
+        row, _ = await runtime.read_run(run_id)
+        if not await runtime.accounts.refund(row.run_id, hold, tokens, nano, by=read_login()):
+            told = "is not one of unknown outcome, or was corrected before; see `surefoot budget unknown`"
+            raise NotFound(f"hold {hold} of {row.run_id} {told}")
+        return row.run_id
+
+    corrected = run_to_end(_within(open_existing(settings), change))
+    if as_json:
+        print_json({"run_id": corrected, "hold": hold, "tokens": tokens, "nano": nano})
+    else:
+        click.echo(f"hold {hold} of {corrected} is charged {tokens:,} tokens and {Money(nano)} now")
+
+
+async def _within(runtime: Runtime, work: Callable[[Runtime], Awaitable[ResultT]]) -> ResultT:
+    async with runtime:
+        return await work(runtime)
+
+
+def _read_amount(name: str, text: str) -> int | str:
+    """As `read_rule` takes it, which says what is wrong with the rest."""
+    if name == "usd" or text == "unlimited":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _check_zone(account: str, timezone: str) -> None:
+    if is_pattern(account) or account.partition(":")[0] not in {"global", "tenant"}:
+        raise ConfigError("--timezone is for a tenant, or for global: users and sessions have that of their tenant")
+    read_zone(timezone, "--timezone")
+
+
+async def _read_set(accounts: Accounts, account: str) -> dict[str, dict[str, Any]]:
+    """What is set for exactly this account, beside the settings: by period, then by name; the time zone likewise."""
+    newest: dict[str, dict[str, Any]] = {}
+    for change in await accounts.changes(account, ALL_CHANGES):
+        if change.period in (*PERIODS, ZONE):
+            newest.setdefault(change.period, dict(change.after or {}))
+    return newest
+
+
+async def _look(runtime: Runtime, settings: Settings, account: str) -> AccountView:
+    accounts = runtime.accounts
+    stored = {name: await _read_set(accounts, name) for name in patterns_of(account)}
+    balances = [] if is_pattern(account) else await accounts.balances([account])
+    return view_account(
+        account,
+        accounts.book,
+        declared=read_rules(settings.budgets),
+        stored=stored,
+        balances=balances,
+        now=SystemClock().now(),
+    )
+
+
+def _show(view: AccountView, *, as_json: bool) -> None:
+    if as_json:
+        print_json(view)
+    else:
+        console = open_console()
+        console.print(draw_account(view, console))
