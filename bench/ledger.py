@@ -3,8 +3,8 @@
     python bench/ledger.py [--runs 1000] [--calls 10] [--rounds 5]
 
 The same runs are journaled twice, interleaved: with claim and settlement for each call on all four levels (global,
-tenant, user, session; all limited, one hot tenant), and without. The difference is the price of the ledger, in CPU of the
-whole process (both threads). Exits with 1 where a bar is missed.
+tenant, user, session; all limited, one hot tenant), and without. The difference is the price of the ledger, in CPU of
+the whole process (both threads). Exits with 1 where a bar is missed.
 """
 
 import argparse
