@@ -25,7 +25,7 @@ help:
 	@echo "make demo    run the demo on the embedded model (first time: about 1.1 GB of weights)"
 	@echo "make test    lint, types, import rule and all tests with the coverage gate"
 	@echo "make lint    ruff, mypy, pyright and the import rule only"
-	@echo "make bench   cost of one step against a hand-written loop (less than 10 minutes)"
+	@echo "make bench   cost of a claim, and of one step against a hand-written loop (less than 10 minutes)"
 	@echo "make peers   the same with other frameworks, each in a virtual environment of its own"
 	@echo "make lock    pin the dependencies anew"
 	@echo "make clean   remove the virtual environments and all caches of the checkout"
@@ -74,6 +74,7 @@ local: $(DEV) unit
 	@$(BIN)/pytest -m local_model --cov --cov-append --cov-report= --cov-fail-under=0
 
 bench: $(RUNTIME)
+	@$(BIN)/python bench/ledger.py
 	@$(BIN)/python bench/run.py
 
 peers: $(RUNTIME)

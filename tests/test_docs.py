@@ -145,7 +145,9 @@ def test_the_commented_settings_file_names_every_setting_and_is_right_when_uncom
     assert read_limits(settings.limits, "") == Limits()
     assert {rule.account for rule in read_rules(settings.budgets)} == {"global", "tenant:*", "user:*"}
     open_prices(settings, lambda: 0.0)
-    given = {name: getattr(settings, name) for name in ("providers", "prices", "currencies", "limits", "budgets", "tenants")}
+    given = {
+        name: getattr(settings, name) for name in ("providers", "prices", "currencies", "limits", "budgets", "tenants")
+    }
     assert settings == Settings(**given)  # what is commented out is the default
     path.write_text(text)
     assert load_settings(path) == Settings()

@@ -120,6 +120,7 @@ def commands(context: click.Context, /, *, config: Path | None, store: Path | No
 @click.option("--seconds", help="Limit on seconds, or `unlimited`.")
 @click.option("--user", default="", help="Whose run it is.")
 @click.option("--session", default="", help="Conversation to begin or to continue.")
+@click.option("--tenant", default="", help="Customer that the user belongs to.")
 @click.option("--quiet", is_flag=True, help="Show no steps.")
 @json_option
 @click.pass_context
@@ -134,6 +135,7 @@ def run(
     protocol: str | None,
     user: str,
     session: str,
+    tenant: str,
     quiet: bool,
     as_json: bool,
     **limits: str | None,
@@ -150,7 +152,7 @@ def run(
         raise ConfigError("the question is empty")
     given = {name: _read_limit(name, value) for name, value in limits.items() if value is not None}
     allowed = _change_limits(agent.limits or read_limits(settings.limits, "[limits]"), given)
-    who = {"user": user, "session": session}
+    who = {"user": user, "session": session, "tenant": tenant}
     finished = run_to_end(_watch(settings, agent, question, allowed, who, quiet=quiet, as_json=as_json))
     if not as_json:
         click.echo(readable(finished.output) if sys.stdout.isatty() else finished.output.encode(errors="replace"))
@@ -196,17 +198,18 @@ async def _read_run(runtime: Runtime, run_id: str) -> dict[str, Any]:
 @commands.command()
 @click.option("--user", help="Only runs of this user.")
 @click.option("--session", help="Only runs of this session.")
+@click.option("--tenant", help="Only runs of this customer.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
 @json_option
 @click.pass_context
-def runs(context: click.Context, /, *, user: str | None, session: str | None, limit: int, as_json: bool) -> None:
+def runs(context: click.Context, /, *, limit: int, as_json: bool, **owners: str | None) -> None:
     """List runs, newest first."""
     settings = read_settings(context)
 
     async def read() -> tuple[Sequence[RunRow], str]:
         async with open_existing(settings) as runtime:
-            rows = await runtime.list_runs(user=user, session=session, limit=limit)
-            return rows, "" if rows else await explain_no_runs(runtime, user=user, session=session)
+            rows = await runtime.list_runs(limit=limit, **owners)
+            return rows, "" if rows else await explain_no_runs(runtime, **owners)
 
     rows, why = run_to_end(read())
     if as_json:

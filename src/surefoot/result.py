@@ -20,6 +20,8 @@ class RunResult(Struct, Generic[OutputT], frozen=True):
         text: The answer as text.
         stop_reason: Why the run ended; ``budget`` comes with what was found so far.
         limit: The limit that ended it, "" if none did.
+        limit_account: The account above the run whose limit that is, "" for the run's own.
+        resets_at: Wall time, seconds, at which that account's next window begins; None if none does.
         usage: Tokens by kind.
         cost: US dollars charged, None when the model's price is unknown.
         budget: What the run used.
@@ -31,6 +33,8 @@ class RunResult(Struct, Generic[OutputT], frozen=True):
     text: str
     stop_reason: StopReason
     limit: str
+    limit_account: str
+    resets_at: float | None
     usage: Usage
     cost: Money | None
     budget: BudgetReport
@@ -43,12 +47,15 @@ def make_result(run: Run) -> RunResult[Any]:
     finished = run.state.finished
     assert finished is not None, "a run that did not raise has ended"
     usage = run.state.usage
+    shortage = run.state.shortage if finished.limit else None
     budget = report_budget(run.account, usage, run.desk.clock.monotonic(), run.started, run.state.rungs)
     return RunResult(
         output=finished.output if run.compiled.answer is None else run.value,
         text=finished.output,
         stop_reason=finished.stop_reason,
         limit=finished.limit,
+        limit_account="" if shortage is None else shortage.account,
+        resets_at=None if shortage is None else shortage.resets_at,
         usage=usage,
         cost=budget.cost,
         budget=budget,

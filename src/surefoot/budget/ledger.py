@@ -8,11 +8,11 @@ The account of a run that another run began stands below that run's: whatever it
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
-from surefoot.budget.holds import Charge, Fit, Hold, Shortage, Warned
-from surefoot.budget.limits import INFINITE, LIMITED, Limits
+from surefoot.budget.holds import Charge, Fit, Hold, Shortage
+from surefoot.budget.limits import INFINITE, Limits
+from surefoot.budget.meter import Meter
 from surefoot.budget.rates import Rates, cost, cost_as_served, dearest_rates, price_bound
 from surefoot.budget.shortages import lack_above, lack_calls, lack_money, lack_steps, lack_time, lack_tokens
 from surefoot.errors import BudgetExceeded
@@ -31,24 +31,18 @@ FINAL_TIME_SHARE: Final = 0.15
 _MILLION: Final = 1_000_000
 
 
-class Account:
+class Account(Meter):
     """The account of one run. Tasks of one event loop use it; every method is immediate.
 
     Attributes:
         parent: The account of the run that began this one, None for a run of its own.
-        spent_tokens: Tokens charged.
-        spent_nano: Nano-dollars charged.
-        steps: Steps begun.
-        model_calls: Wire attempts made.
-        tool_calls: Tool calls made.
         deadline: Monotonic seconds at which whatever is in flight is cancelled.
     """
 
     __slots__ = (
-        "_amounts", "_holds", "_kept", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens",
-        "_reserved_nano", "_reserved_tokens", "_soft_deadline", "_started", "deadline", "input_rate", "limits",
-        "max_tool_calls", "model_calls", "output_rate", "overrun_nano", "overrun_tokens", "parent", "rates",
-        "spent_nano", "spent_tokens", "steps", "tool_calls",
+        "_holds", "_kept", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano",
+        "_reserved_tokens", "_soft_deadline", "deadline", "input_rate", "max_tool_calls", "output_rate", "parent",
+        "rates",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, rates: Rates | None, started: float, parent: Account | None = None) -> None:
@@ -60,25 +54,20 @@ class Account:
             started: Monotonic seconds at which the run began.
             parent: The account of the run that began this one.
         """
+        super().__init__(limits, started)
         self.parent = parent
         self._kept = 0, 0  # tokens and nano-dollars that the runs below leave untouched, for the last answer
-        self.limits = limits
-        self._amounts = limits.amounts()
         most = limits.ceilings()
         self._max_tokens, self._max_nano, self._max_steps, self._max_calls, self.max_tool_calls = most
         self.set_rates(rates)
         seconds = self._amounts.get("seconds", INFINITE)
-        self._started = started
         self.deadline = started + seconds
         self._soft_deadline = started + seconds * (1 - FINAL_TIME_SHARE)
         if parent is not None and parent.soft_deadline < self.deadline:
             self.deadline = parent.soft_deadline
             self._soft_deadline = min(self._soft_deadline, parent.soft_deadline)
-        self.spent_tokens = self.spent_nano = self.overrun_tokens = self.overrun_nano = 0
         self._reserved_tokens = self._reserved_nano = 0
-        self.steps = self.model_calls = self.tool_calls = 0
         self._holds = 0  # of this run alone, and never one twice
-        self._marks = limits.marks()
 
     def set_rates(self, rates: Rates | None) -> None:
         """The next call goes to a model of this price. Nothing may be reserved."""
@@ -290,29 +279,6 @@ class Account:
         self.book(hold, charge)
         return charge
 
-    def warnings(self, now: float) -> list[Warned]:
-        """The limits that passed ``warn_at`` since the last call; each is told once."""
-        tokens, nano, steps, model_calls, tool_calls, seconds = self._marks
-        if (
-            self.spent_tokens < tokens
-            and self.spent_nano < nano
-            and self.steps < steps
-            and self.model_calls < model_calls
-            and self.tool_calls < tool_calls
-            and now - self._started < seconds
-        ):
-            return []
-        marks = list(zip(LIMITED, self._marks, strict=True))
-        used = self._used(now)
-        crossed = [name for name, mark in marks if used[name] >= mark]
-        self._marks = tuple([math.inf if name in crossed else mark for name, mark in marks])
-        return [Warned(name, used[name], self._amounts[name]) for name in crossed]
-
-    def shares_used(self, now: float) -> dict[str, float]:
-        """Used share (0 to 1, more after an overrun) of each limit that is not `UNLIMITED`."""
-        used = self._used(now)
-        return {name: used[name] / of for name, of in self._amounts.items()}
-
     @property
     def soft_deadline(self) -> float:
         """Monotonic seconds from which on only a last answer may begin."""
@@ -322,16 +288,6 @@ class Account:
     def reserved(self) -> tuple[int, int]:
         """Tokens and nano-dollars held for calls in flight."""
         return self._reserved_tokens, self._reserved_nano
-
-    def _used(self, now: float) -> dict[str, float]:
-        return {
-            "tokens": self.spent_tokens,
-            "usd": self.spent_nano,
-            "steps": self.steps,
-            "model_calls": self.model_calls,
-            "tool_calls": self.tool_calls,
-            "seconds": now - self._started,
-        }
 
     def call_shortage(self, now: float, *, begins_step: bool) -> Shortage | None:
         """What keeps the runs below from another model call, here or above; None if nothing does."""

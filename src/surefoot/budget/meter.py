@@ -1,0 +1,70 @@
+"""What a run has used of its limits, and which of them it is about to reach."""
+
+from __future__ import annotations
+
+import math
+
+from surefoot.budget.holds import Warned
+from surefoot.budget.limits import LIMITED, Limits
+
+
+class Meter:
+    """Counts of one run beside its limits.
+
+    Attributes:
+        limits: The limits.
+        spent_tokens: Tokens charged.
+        spent_nano: Nano-dollars charged.
+        overrun_tokens: Tokens charged beyond a hold.
+        overrun_nano: Nano-dollars charged beyond a hold.
+        steps: Steps begun.
+        model_calls: Wire attempts made.
+        tool_calls: Tool calls made.
+    """
+
+    __slots__ = (
+        "_amounts", "_marks", "_started", "limits", "model_calls", "overrun_nano", "overrun_tokens", "spent_nano",
+        "spent_tokens", "steps", "tool_calls",
+    )  # fmt: skip
+
+    def __init__(self, limits: Limits, started: float) -> None:
+        """Begin with nothing used, at monotonic second ``started``."""
+        self.limits = limits
+        self._started = started
+        self._amounts = limits.amounts()
+        self._marks = limits.marks()
+        self.spent_tokens = self.spent_nano = self.overrun_tokens = self.overrun_nano = 0
+        self.steps = self.model_calls = self.tool_calls = 0
+
+    def warnings(self, now: float) -> list[Warned]:
+        """The limits that passed ``warn_at`` since the last call; each is told once."""
+        tokens, nano, steps, model_calls, tool_calls, seconds = self._marks
+        if (
+            self.spent_tokens < tokens
+            and self.spent_nano < nano
+            and self.steps < steps
+            and self.model_calls < model_calls
+            and self.tool_calls < tool_calls
+            and now - self._started < seconds
+        ):
+            return []
+        marks = list(zip(LIMITED, self._marks, strict=True))
+        used = self._used(now)
+        crossed = [name for name, mark in marks if used[name] >= mark]
+        self._marks = tuple([math.inf if name in crossed else mark for name, mark in marks])
+        return [Warned(name, used[name], self._amounts[name]) for name in crossed]
+
+    def shares_used(self, now: float) -> dict[str, float]:
+        """Used share (0 to 1, more after an overrun) of each limit that is not `UNLIMITED`."""
+        used = self._used(now)
+        return {name: used[name] / of for name, of in self._amounts.items()}
+
+    def _used(self, now: float) -> dict[str, float]:
+        return {
+            "tokens": self.spent_tokens,
+            "usd": self.spent_nano,
+            "steps": self.steps,
+            "model_calls": self.model_calls,
+            "tool_calls": self.tool_calls,
+            "seconds": now - self._started,
+        }
