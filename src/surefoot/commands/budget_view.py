@@ -236,7 +236,10 @@ def list_rows(book: RuleBook, balances: Sequence[Balance]) -> list[Row]:
         for name, of in balance.limits.named().items()
         if of < INFINITE or (balance.frozen and name == "usd")
     ]
-    return rows + sorted(others, key=lambda row: -_fullness(row))
+    fullest: dict[str, float] = {}
+    for row in others:
+        fullest[row.account] = max(fullest.get(row.account, 0.0), _fullness(row))
+    return rows + sorted(others, key=lambda row: (-fullest[row.account], row.account, -_fullness(row)))
 
 
 def _make_row(balance: Balance, name: str, of: int) -> Row:

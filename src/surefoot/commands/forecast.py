@@ -205,7 +205,9 @@ def draw(made: Forecast, now: float) -> RenderableType:
     parts: list[RenderableType] = [table]
     if made.sums["usd"][-1].high > 0 and made.days > 1:
         parts += [Text("\ncost day by day: expected, and what the band adds", "bold"), _plot(made)]
-    parts += [Text(line, "yellow") for line in _tell_reached(made, now)]
+    if made.reached:
+        parts.append(Text())
+    parts += [Text(line, style) for line, style in _tell_reached(made, now)]
     return Group(*parts, Text(), *[Text(note, style) for note, style in _notes(made)])
 
 
@@ -231,14 +233,14 @@ def _plot(made: Forecast) -> RenderableType:
     return plot
 
 
-def _tell_reached(made: Forecast, now: float) -> list[str]:
-    lines: list[str] = []
+def _tell_reached(made: Forecast, now: float) -> list[tuple[str, str]]:
+    lines: list[tuple[str, str]] = []
     for one in made.reached:
         limit = f"global: {shown(one.limit, one.of)}{'' if one.limit == 'usd' else ' ' + one.limit.replace('_', ' ')}"
         per = {"total": "in all", "hour": "an hour"}.get(one.period, f"a {one.period}")
         length = DAYS[one.period]
         if math.isinf(one.after_days):
-            lines.append(f"{limit} {per} is not reached: a request uses none of it")
+            lines.append((f"{limit} {per} is not reached: a request uses none of it", ""))
         elif one.after_days > length:
             share = length / one.after_days
             early = (
@@ -246,12 +248,13 @@ def _tell_reached(made: Forecast, now: float) -> list[str]:
                 if one.earliest_days <= length
                 else ""
             )
-            lines.append(f"{limit} {per} is not reached: {share:.0%} of it would be used{early}")
+            told = f"{limit} {per} is not reached: {share:.0%} of it would be used{early}"
+            lines.append((told, "yellow" if early else ""))
         else:
             latest = "never" if one.latest_days > length or math.isinf(one.latest_days) else _span(one.latest_days)
             when = f" ({_date(now, one.after_days)})" if one.period == "total" else ""
             band = f"{_span(one.earliest_days)} – {latest}"
-            lines.append(f"{limit} {per} is reached after {_span(one.after_days)}{when}; 90 %: {band}")
+            lines.append((f"{limit} {per} is reached after {_span(one.after_days)}{when}; 90 %: {band}", "yellow"))
     return lines
 
 

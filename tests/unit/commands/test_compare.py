@@ -100,6 +100,7 @@ def test_a_request_is_priced_with_the_runs_that_it_began(folder, surefoot, recor
             return result.run_id, [row async for page in runtime.scan_runs() for row in page]
 
     root, rows = asyncio.run(run())
+    assert [row.model_calls for row in rows] == [2, 1]  # what the child used is not in its parent's row
     child = next(row for row in rows if row.parent == root)
     whole = json.loads(surefoot("compare", "--models", "gpt-4.1", "--runs", root, "--json")[1])
     assert whole["requests"] == 1
