@@ -27,6 +27,14 @@ class Meter:
         "spent_tokens", "steps", "tool_calls",
     )  # fmt: skip
 
+    spent_tokens: int
+    spent_nano: int
+    overrun_tokens: int
+    overrun_nano: int
+    steps: int
+    model_calls: int
+    tool_calls: int
+
     def __init__(self, limits: Limits, started: float) -> None:
         """Begin with nothing used, at monotonic second ``started``."""
         self.limits = limits
