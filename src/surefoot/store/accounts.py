@@ -38,7 +38,8 @@ _FIND_RULE: Final = "SELECT limits FROM rules WHERE account = ? AND period = ?"
 _BALANCES: Final = """
     SELECT account, period, starts_at, ends_at, spent_tokens, spent_nano, steps, model_calls, tool_calls,
            reserved_tokens, reserved_nano, overrun_tokens, overrun_nano, account IN (SELECT account FROM freezes)
-    FROM windows WHERE starts_at <= ? AND ends_at > ?
+    FROM windows AS here WHERE (starts_at <= ? AND ends_at > ? OR account IN (SELECT account FROM freezes)
+        AND window = (SELECT max(window) FROM windows WHERE account = here.account))
 """
 _CHANGES: Final = "SELECT at, account, period, before, after, by FROM changes"
 _UNKNOWN: Final = """
@@ -85,7 +86,8 @@ class SqliteAccounts:
         """See `Accounts.change_rule`."""
         split_account(account)
         assert set(limits) <= set(AMOUNTS), "read_rule has checked the names"
-        return await self._do(partial(self._change_rule, Rule(account, period, {}), limits, by))
+        plain = {name: None if limit is None else int(limit) for name, limit in limits.items()}  # `Money` is one, too
+        return await self._do(partial(self._change_rule, Rule(account, period, {}), plain, by))
 
     async def change_zone(self, tenant: str, zone: str, *, by: str = "") -> None:
         """See `Accounts.change_zone`."""
@@ -130,7 +132,7 @@ class SqliteAccounts:
         """See `Accounts.refund`."""
         assert tokens >= 0
         assert nano >= 0
-        evidence = UnknownHold(run_id=run_id, hold=hold, at=self._clock.now(), tokens=tokens, nano=nano)
+        evidence = UnknownHold(run_id=run_id, hold=hold, at=self._clock.now(), tokens=int(tokens), nano=int(nano))
         return await self._do(partial(self._refund, evidence, by))
 
     async def unknown_holds(self, limit: int = 100) -> list[UnknownHold]:

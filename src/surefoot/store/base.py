@@ -109,7 +109,7 @@ class Accounts(Protocol):
         ...
 
     async def balances(self, accounts: Sequence[str] | None = None) -> list[Balance]:
-        """The windows of today, of all accounts or of some."""
+        """The windows of today, of all accounts or of some; of one that is frozen since before, its last window."""
         ...
 
     async def acknowledge(self, account: str, *, by: str = "") -> bool:

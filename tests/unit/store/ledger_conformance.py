@@ -15,6 +15,7 @@ from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import Balance, Claim, Posting, Refusal, Settlement
 from surefoot.errors import RunLost, StoreError
 from surefoot.store.base import Store
+from surefoot.types import Money
 
 ACME = make_payers("acme", "u1", "s1")
 LEVELS = ("global", "tenant:acme", "user:acme/u1", "session:acme/u1/s1")
@@ -407,6 +408,29 @@ class LedgerConformance:
         assert await store.accounts.acknowledge("user:acme/u1")
         assert await run.claim(2, tokens=1) is None
         assert await store.accounts.balances() == []
+
+    async def test_an_account_frozen_yesterday_is_still_shown(self, database: Database):
+        store = await database.worker()
+        await limit(store, "user:acme/u1", "day", tokens=100)
+        await limit(store, "user:acme/u2", "day", tokens=100)
+        for user, name in (("u1", "run_1"), ("u2", "run_2")):
+            run = await Caller(database, store, name, make_payers("acme", user, "")).begin()
+            assert await run.claim(1, tokens=50) is None
+            await run.settle(1, 51 if user == "u1" else 50)
+        database.clock.move(3 * 86_400)
+        [found] = await store.accounts.balances()
+        assert (found.account, found.frozen, found.spent.tokens) == ("user:acme/u1", True, 51)
+        assert await store.accounts.balances(["user:acme/u2"]) == []
+
+    async def test_amounts_may_be_money(self, database: Database):
+        store = await database.worker()
+        set_now = await store.accounts.change_rule("global", "day", {"usd": Money.usd("2")})
+        assert set_now == {"usd": 2 * 10**9}
+        run = await Caller(database, store).begin()
+        assert await run.claim(1, usd=100) is None
+        await run.settle(1, known=False)
+        assert await store.accounts.refund("run_1", 1, 0, Money(40))
+        assert (await books(store, "global", "day")).spent.nano == 40
 
     async def test_evidence_of_more_than_was_held(self, database: Database):
         store = await database.worker()
