@@ -25,6 +25,7 @@ from surefoot.agent import Agent
 from surefoot.agent_file import load_agent
 from surefoot.budget.limits import Limits, read_limits
 from surefoot.clock import SystemClock
+from surefoot.commands import unknown as _unknown  # noqa: F401 - it adds to `budget`
 from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast

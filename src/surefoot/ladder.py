@@ -39,7 +39,7 @@ def find_due(run: Run, shortage: Shortage | None = None) -> Due | None:
     It is due at its share of a limit, or earlier if a shortage of tokens or dollars leaves no room for the next step.
     """
     limits = run.account.limits
-    taken, ladder = len(run.state.rungs), limits.ladder
+    taken, ladder = run.state.rungs_passed, limits.ladder
     if taken >= len(ladder):
         return None
     shares = run.account.shares_used(run.desk.clock.monotonic())
@@ -56,11 +56,12 @@ def climb(run: Run, call: ModelCall, due: Due) -> None:
     """Take a rung. After ``summarise`` the next call is the summary; ``finish`` is left to the caller."""
     now = run.desk.clock.now()
     keep_bytes = TRIM_BYTES if due.rung == "trim" else 0
-    run.emit(RungTaken(at=now, rung=due.rung, limit=due.limit, used=due.used, keep_bytes=keep_bytes))
+    skips = due.rung == "summarise" and not _has_room(run, call)
+    run.emit(RungTaken(at=now, rung=due.rung, limit=due.limit, used=due.used, keep_bytes=keep_bytes, left_out=skips))
     if due.rung == "trim":
         call.reopen()
-    elif due.rung == "summarise" and _has_room(run, call):
-        run.emit(Nudged(at=now, text=SUMMARY_NUDGE))
+    elif due.rung == "summarise" and not skips:
+        run.emit(Nudged(at=now, text=SUMMARY_NUDGE, wants_summary=True))
         run.sums_up = True
     elif due.rung.startswith(MODEL_RUNG):
         _switch(run, call, run.rungs[due.rung])
@@ -70,10 +71,20 @@ def take_summary(run: Run, call: ModelCall, reply: Reply) -> None:
     """Settle the summary, and go on with it instead of the conversation; with the conversation if it is empty."""
     call.settle()
     call.tell_reply(joins=False)
+    is_one = bool(reply.message.text.strip()) and reply.finish_reason in {"stop", "length"}
+    _replace_conversation(run, call, reply.message.text if is_one else "")
+
+
+def forgo_summary(run: Run, call: ModelCall) -> None:
+    """The summary failed, or has no room: the run goes on with the conversation as it was."""
+    call.forgo()
+    _replace_conversation(run, call, "")
+
+
+def _replace_conversation(run: Run, call: ModelCall, text: str) -> None:
     run.sums_up = False
-    if reply.message.text.strip() and reply.finish_reason in {"stop", "length"}:
-        run.emit(ContextSummarised(at=run.desk.clock.now(), text=reply.message.text))
-        call.reopen()
+    run.emit(ContextSummarised(at=run.desk.clock.now(), text=text))
+    call.reopen()
 
 
 def _has_room(run: Run, call: ModelCall) -> bool:

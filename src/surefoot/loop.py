@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from surefoot.budget.posting import Refusal
+from surefoot.budget.posting import Refusal, tell_refused
 from surefoot.errors import BudgetExceeded, OutputInvalid, RunLost, StoreError, SurefootError
 from surefoot.journal.events import (
     BudgetWarning,
@@ -20,7 +20,7 @@ from surefoot.journal.events import (
     TextDelta,
     Thought,
 )
-from surefoot.ladder import take_summary
+from surefoot.ladder import forgo_summary, take_summary
 from surefoot.model_call import ModelCall
 from surefoot.models.base import Reply
 from surefoot.next_call import hold_budget, hold_last, reach, refit
@@ -122,7 +122,8 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
                 yield run.take_news()
                 async with aclosing(call.stream()) as texts:
                     async for text in texts:
-                        yield [TextDelta(at=run.desk.clock.now(), text=text)]
+                        if not run.sums_up:
+                            yield [TextDelta(at=run.desk.clock.now(), text=text)]
             else:
                 await call.respond()
             purpose = await _follow(run, call, purpose)
@@ -148,6 +149,9 @@ async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None
     if call.reply is not None:
         await _take_reply(run, call, call.reply)
         return await hold_budget(run, call) if run.state.finished is None else None
+    if run.sums_up:
+        forgo_summary(run, call)
+        return await hold_budget(run, call)
     shortage = await call.recover()
     if shortage is None:
         return purpose
@@ -181,7 +185,9 @@ async def _take_reply(run: Run, call: ModelCall, reply: Reply) -> None:
 
 def _canonical(turn: Turn, message: Message) -> Message:
     if turn.problem:  # a protocol may say what of the reply is fit to be shown again
-        return Message.assistant(turn.thought, blocks=message.blocks) if turn.thought else message
+        if turn.thought or message.tool_calls:  # calls that nobody answers are refused by the next provider
+            return Message.assistant(turn.thought or message.text, blocks=message.blocks)
+        return message
     if (turn.calls is message.tool_calls or turn.calls == message.tool_calls) and (
         turn.thought if turn.calls else turn.answer
     ) == message.text:
@@ -231,7 +237,11 @@ def _digest(run: Run) -> str:
     found = [f"- {message.text}" for message in state.messages if message.role == "tool" and not message.is_error]
     thoughts = [message.text for message in state.messages if message.role == "assistant" and message.text]
     shortage = state.shortage
-    why = f"the limit on {state.limit} was reached" if shortage is None or not shortage.account else shortage.message
+    why = f"the limit on {state.limit} was reached"
+    if shortage is not None and shortage.account:  # the figures of others are not for who reads the answer
+        why = tell_refused(shortage.limit, shortage.account, shortage.resets_at)
+    elif shortage is not None:
+        why = f"{why} ({shortage.message})"
     lines = [f"Stopped before an answer: {why}."]
     if found:
         lines += ["Found so far:", *found]

@@ -66,10 +66,7 @@ class ModelCall:
     def reopen(self) -> None:
         """Begin the prompt anew: what was shown of the conversation has changed."""
         self.open()
-        self._shown = 0
-        self._exact = []
-        self._measured = 0, 0
-        self._schema = None
+        self._shown, self._exact, self._measured, self._schema = 0, [], (0, 0), None
 
     async def hold(self, *, final: bool, want: int | None = None) -> Shortage | None:
         """Reserve the worst case of the next attempt, or say what leaves no room; ``want`` output tokens at most."""
@@ -270,6 +267,12 @@ class ModelCall:
         if shortage is not None:
             self._attempt = 0  # what comes next is another request
         return shortage
+
+    def forgo(self) -> None:
+        """Settle what has failed, if anything has, and do not try again."""
+        if self._failure is not None and self._hold is not None:
+            self._fail(self._failure.code, str(self._failure), sent=self._failure.sent, delay=None)
+        self._failure, self._attempt = None, 0
 
     def abandon(self, code: str, message: str) -> None:
         """Settle an attempt that nobody waits for any more: in full, unless it was never sent or has its reply."""

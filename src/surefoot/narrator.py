@@ -188,7 +188,8 @@ class Narrator:
 def _tell_money(event: JournalEvent) -> list[Line]:
     match event:
         case RungTaken():
-            text = f"{event.used:.0%} of the limit on {event.limit} is used: {_RUNGS.get(event.rung, event.rung)}"
+            done = f"no room to {event.rung}" if event.left_out else _RUNGS.get(event.rung, event.rung)
+            text = f"{event.used:.0%} of the limit on {event.limit} is used: {done}"
             return [Line("▾", text, "yellow", "yellow")]
         case ContextSummarised():
             return [Line("≡", plain(event.text), "yellow", "italic")]

@@ -9,7 +9,7 @@ from surefoot.budget.holds import Shortage
 from surefoot.budget.posting import Refusal
 from surefoot.errors import BudgetExceeded
 from surefoot.journal.events import LimitReached, Nudged, Purpose
-from surefoot.ladder import SUMMARY_TOKENS, climb, find_due
+from surefoot.ladder import SUMMARY_TOKENS, climb, find_due, forgo_summary
 from surefoot.model_call import ModelCall
 from surefoot.run import Run
 
@@ -31,7 +31,10 @@ async def hold_budget(run: Run, call: ModelCall) -> Purpose | None:
     """Reserve the next call. None: there is no room, not even for a last answer."""
     if run.cancelled:  # by one of its own tools, which cannot be interrupted
         raise asyncio.CancelledError
-    account = run.account
+    account, refusal = run.account, run.refusal
+    if refusal is not None:  # an account has no tool call left for it: without tools it can only answer
+        run.refusal = None
+        return await hold_last(run, call, Shortage(refusal.limit, refusal.message), refusal)
     while True:
         shortage = account.last_step(run.desk.clock.monotonic())
         due = find_due(run) if shortage is None and account.limits.ladder else None
@@ -49,13 +52,15 @@ async def hold_budget(run: Run, call: ModelCall) -> Purpose | None:
             return await hold_last(run, call, Shortage(due.limit, f"{due.used:.0%} of {due.limit} are used"))
         if run.sums_up and await call.hold(final=False, want=SUMMARY_TOKENS) is None:
             return "summary"
-        run.sums_up = False
+        if run.sums_up:
+            forgo_summary(run, call)
 
 
-async def hold_last(run: Run, call: ModelCall, shortage: Shortage) -> Purpose | None:
+async def hold_last(run: Run, call: ModelCall, shortage: Shortage, refusal: Refusal | None = None) -> Purpose | None:
     """Tell the model to answer now, and reserve the call from what is kept for it. None: not even that fits."""
-    reach(run, shortage)
-    run.emit(Nudged(at=run.desk.clock.now(), text=FINAL_NUDGE.format(why=shortage.message)))
+    reach(run, shortage, refusal)
+    why = shortage.message if refusal is None else refusal.notice
+    run.emit(Nudged(at=run.desk.clock.now(), text=FINAL_NUDGE.format(why=why)))
     run.final_only, run.sums_up = True, False
     return "final" if await call.hold(final=True) is None else None
 

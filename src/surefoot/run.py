@@ -25,16 +25,13 @@ from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
 from surefoot.models.base import Model
 from surefoot.protocol.base import Protocol, Stage
+from surefoot.repeats import NO_REPEATS, find_repeated
 from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row, mend
 from surefoot.store.base import Store
 from surefoot.threads import ToolThreads
 from surefoot.tools import Toolbox
 from surefoot.types import Message, ToolSpec
-
-REPEAT_MESSAGES: Final = 16
-"""Among how many of the last messages a call counts as repeated: eight steps of one call each."""
-_NONE: Final[frozenset[str]] = frozenset()
 
 
 class Compiled(Struct, frozen=True):
@@ -131,12 +128,14 @@ class Run:
         account: Its budget.
         parent: The run whose tool began it, None for a run of its own.
         payers: Who pays for it beside its own budget.
+        refusal: An account above the run has refused tool calls; the run is to answer without.
         settlement: What the last hold cost, until it is posted with a record.
         tool_calls_untold: Tool calls that the accounts have not been told of yet.
         state: Its state: its own events, folded.
         run_id: Its id.
         started: Monotonic seconds of its beginning.
         live: Whether text is wanted while it streams.
+        loop: The event loop that it runs in.
         rungs: Models of the rungs of its ladder, by rung.
         sums_up: The next call is a summary of the conversation.
         final_only: The budget is at its end: only an answer is of use now.
@@ -152,8 +151,8 @@ class Run:
 
     __slots__ = (
         "_behind", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled", "context", "desk",
-        "final_only", "interrupted", "live", "news", "over", "parent", "payers", "repairs_left", "run_id", "rungs",
-        "settlement", "started", "state", "sums_up", "task", "tool_calls_untold", "value",
+        "final_only", "interrupted", "live", "loop", "news", "over", "parent", "payers", "refusal", "repairs_left",
+        "run_id", "rungs", "settlement", "started", "state", "sums_up", "task", "tool_calls_untold", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
@@ -177,11 +176,13 @@ class Run:
         self.parent = parent
         self.payers = make_payers(caller.tenant, caller.user, caller.session) if parent is None else parent.payers
         self.settlement: Settlement | None = None
+        self.refusal: Refusal | None = None
         self.tool_calls_untold = 0
         self.compiled = compiled
         self.desk = desk
         self.caller = caller
         self.live = live
+        self.loop = asyncio.get_running_loop()
         self.started = desk.clock.monotonic()
         self.account = Account(limits, compiled.rates, self.started, None if parent is None else parent.account)
         self.context = RunContext(
@@ -256,7 +257,7 @@ class Run:
         """
         self._check_behind()
         recorder = self._recorder
-        if not self.desk.durable and not self._store.accounts.book.limits_anything:
+        if not self._asks():
             # Nobody waits for the disk, so that nobody would heed a refusal; and there is no limit to refuse for.
             self._apply(events)
             recorder.pending += events
@@ -278,6 +279,9 @@ class Run:
                 recorder.give_back(taken, drop=len(events))
         return refusal
 
+    def _asks(self) -> bool:
+        return self.desk.durable or self._store.accounts.book.limits_anything
+
     def limits_tool_calls(self) -> bool:
         """Whether an account above some run limits tool calls: then they are claimed before they are made."""
         return self._store.accounts.book.limits_tool_calls
@@ -295,9 +299,9 @@ class Run:
             return self._store.append(self.run_id, first, record, posting)
         return self._store.create(make_row(self.state), record, posting)
 
-    def _take_posting(self, claim: Claim | None = None) -> Posting | None:
+    def _take_posting(self, claim: Claim | None = None, used: Claim | None = None) -> Posting | None:
         settlement, self.settlement = self.settlement, None
-        return None if settlement is None and claim is None else Posting(settlement, claim)
+        return None if settlement is None and claim is None and used is None else Posting(settlement, claim, used)
 
     def _check_behind(self) -> None:
         behind = self._behind
@@ -315,29 +319,21 @@ class Run:
             _, record = self._recorder.take(keep=1)
             self._behind = self._store.create(make_row(self.state), record)  # if it fails, so does what follows
         first, record = self._recorder.take()
-        return self._store.finish(make_last_row(self.state, self.account.rates), first, record, self._take_posting())
+        untold, self.tool_calls_untold = self.tool_calls_untold, 0
+        used = Claim(self.payers, 0, tool_calls=untold) if untold and self._asks() else None
+        posting = self._take_posting(used=used)
+        return self._store.finish(make_last_row(self.state, self.account.rates), first, record, posting)
 
     @property
     def stage(self) -> Stage:
         """Where the run stands."""
         state = self.state
-        repeated = _NONE if self.compiled.protocol.native_tools else find_repeated(state.messages)
+        repeated = NO_REPEATS if self.compiled.protocol.native_tools else find_repeated(state.messages)
         return Stage(self.state.steps, self.final_only, state.results > 0, repeated)
 
 
-def find_repeated(messages: Sequence[Message]) -> frozenset[str]:
-    """Tools of which the last messages have the same call twice. Only those, so no step walks the whole history."""
-    seen: set[tuple[str, str]] = set()
-    repeated: list[str] = []
-    for message in messages[-REPEAT_MESSAGES:]:
-        for call in message.tool_calls:
-            key = call.name, call.arguments
-            if key in seen:
-                repeated.append(call.name)
-            seen.add(key)
-    return frozenset(repeated) if repeated else _NONE
-
-
 def _check_name(field: str, name: object) -> None:
+    if name is None:
+        raise ConfigError(f'{field}=None: must be text; leave it out, or give "", for none')
     if not isinstance(name, str) or mend(name) != name:
         raise ConfigError(f"{field}={name!r}: must be text that UTF-8 can carry")

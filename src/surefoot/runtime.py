@@ -212,6 +212,10 @@ def run_sync(
 def _read_zones(settings: Settings) -> dict[str, ZoneInfo]:
     zones = {"": read_zone(settings.timezone, "timezone")}
     for name, tenant in settings.tenants.items():
+        if "*" in name:
+            raise ConfigError(
+                f'tenants."{name}": names one customer, not a pattern; `timezone` above is for all others'
+            )
         if tenant.timezone:
             zones[name] = read_zone(tenant.timezone, f"tenants.{name}.timezone")
     return zones

@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from itertools import takewhile
+from typing import Final
 
-from surefoot.journal.fold import LAST_CALL
+from surefoot.journal.fold import LAST_CALL, SUMMARY_CALL
 from surefoot.types import Message
+
+_PASSING: Final = frozenset({LAST_CALL, SUMMARY_CALL})
+"""Labels of what the model was told for its own run alone."""
 
 
 class SessionLocks:
@@ -43,6 +48,13 @@ def continue_from(messages: Sequence[Message]) -> tuple[Message, ...]:
     Left out are the system message (the next run brings its own), what told the model that the budget of its run was at
     its end, and a reply at the end whose tool calls were never answered: providers refuse a call without its result.
     """
-    kept = [m for m in messages if m.role != "system" and LAST_CALL not in [part.label for part in m.parts]]
-    answered = {message.tool_call_id for message in kept if message.role == "tool"}
-    return tuple([m for m in kept if all(call.id in answered for call in m.tool_calls)])
+    kept = [m for m in messages if m.role != "system" and not _PASSING & {part.label for part in m.parts}]
+    whole: list[Message] = []
+    for place, message in enumerate(kept):
+        if message.tool_calls:  # the same id may stand for another call elsewhere: only what follows at once answers
+            answers = list(takewhile(lambda m: m.role == "tool", kept[place + 1 :]))
+            if {call.id for call in message.tool_calls} - {answer.tool_call_id for answer in answers}:
+                continue
+        if message.role != "tool" or (whole and (whole[-1].role == "tool" or whole[-1].tool_calls)):
+            whole.append(message)
+    return tuple(whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Any, Final
@@ -111,8 +112,10 @@ class Starter:
         return rungs
 
     def close_run(self, run: Run) -> None:
-        """It is over."""
+        """It is over, and so is what its tools began and did not wait for."""
         del self.live[run.run_id]
+        for other in [other for other in self.live.values() if other.parent is run]:
+            other.cancel()
 
     def _begin(self, compiled: Compiled, desk: Desk, **rest: Any) -> tuple[Run, RunStarted]:
         run, started = begin_run(compiled, desk, store=self._store, **rest)
@@ -133,6 +136,8 @@ class Starter:
     ) -> RunResult[OutputT]:
         """See `RunContext.run_agent`."""
         desk = self.desk
+        if asyncio.get_running_loop() is not parent.loop:
+            raise ToolError("ctx.run_agent: only an async tool can run an agent; this one has a loop of its own")
         if desk is None or parent.state.finished is not None:
             raise ConfigError("run_agent: the run that this context belongs to has ended")
         above: Run | None = parent

@@ -83,7 +83,8 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
     if intended and run.limits_tool_calls():
         refusal = await run.claim(intended, Claim(run.payers, 0, tool_calls=len(intended)))
         if refusal is not None:
-            refused = ToolResult(f"Not run: {refusal.message}.", SYSTEM_LABEL, is_error=True)
+            run.refusal = refusal
+            refused = ToolResult(f"Not run: {refusal.notice}.", SYSTEM_LABEL, is_error=True)
             ready = [refused if isinstance(one, Prepared) else one for one in ready]
     else:
         run.tool_calls_untold += len(intended)

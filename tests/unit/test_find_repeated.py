@@ -1,6 +1,6 @@
 """When a run goes round in circles."""
 
-from surefoot.run import REPEAT_MESSAGES, find_repeated
+from surefoot.repeats import REPEAT_MESSAGES, find_repeated
 from surefoot.types import Message, ToolCall
 
 

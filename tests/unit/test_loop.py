@@ -27,7 +27,7 @@ from surefoot.journal.fold import fold
 from surefoot.loop import DIGEST_BYTES
 from surefoot.models.base import ModelProfile, Reply
 from surefoot.next_call import FINAL_NUDGE
-from surefoot.run import REPEAT_MESSAGES, find_repeated
+from surefoot.repeats import REPEAT_MESSAGES, find_repeated
 from surefoot.runtime import Runtime
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import ScriptedModel, call, calls, hang, refuse, say, status

@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 
 from surefoot.budget.limits import INFINITE, Limits, tighten
 from surefoot.errors import ConfigError
-from surefoot.types import UNLIMITED, Money, Unlimited
+from surefoot.types import MAX_USD, UNLIMITED, Money, Unlimited
 
 Period = Literal["run", "hour", "day", "month", "total"]
 PERIODS: Final[tuple[Period, ...]] = ("run", "hour", "day", "month", "total")
@@ -173,6 +173,10 @@ def read_rule(account: str, period: str, table: Mapping[str, object], where: str
         if name not in AMOUNTS:
             raise ConfigError(f"{where}: unknown limit {name!r}; known are {', '.join(AMOUNTS)}")
         limits[name] = _read_amount(name, value, where)
+        if period == "run" and not limits[name]:
+            raise ConfigError(
+                f"{where}: {name} = 0: a run needs more; 0 an hour, a day, a month or in all stops an account"
+            )
     if not limits:
         raise ConfigError(f"{where}: nothing is limited; give at least one of {', '.join(AMOUNTS)}")
     return Rule(account, period, limits)
@@ -183,15 +187,39 @@ def _read_amount(name: str, value: object, where: str) -> int:
         return INFINITE
     if name == "usd":
         try:
-            amount = Money.usd(cast("str", value)) if not isinstance(value, bool) else Money(0)
+            amount = Money.usd(cast("str", value)) if not isinstance(value, bool) else Money(-1)
         except ConfigError:
-            amount = Money(0)
-        if amount <= 0:
-            raise ConfigError(f"{where}: usd = {value!r:.40}: must be US dollars above zero, or unlimited")
+            amount = Money(-1)
+        if amount < 0:
+            told = f"must be US dollars from 0 (nothing is admitted) to {MAX_USD:,}, or unlimited"
+            raise ConfigError(f"{where}: usd = {value!r:.40}: {told}")
         return int(amount)
-    if type(value) is not int or not 0 < value < INFINITE:
-        raise ConfigError(f"{where}: {name} = {value!r:.40}: must be a positive whole number, or unlimited")
+    if type(value) is not int or not 0 <= value < INFINITE:
+        told = "must be a whole number from 0 (nothing is admitted) up, or unlimited"
+        raise ConfigError(f"{where}: {name} = {value!r:.40}: {told}")
     return value
+
+
+def check_change(account: str, period: str, limits: Mapping[str, object]) -> dict[str, int | None]:
+    """A change of a rule, as `surefoot.store.base.Accounts.change_rule` takes it.
+
+    Raises:
+        ConfigError: Something of it is wrong; says what.
+    """
+    where = f"{account} {period}"
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    for name, limit in given.items():
+        if limit is not UNLIMITED and (isinstance(limit, bool) or not isinstance(limit, int)):
+            unit = "whole nano-dollars, for example Money.usd('5')" if name == "usd" else "a whole number"
+            raise ConfigError(f"{where}: {name}={limit!r:.40}: must be {unit}, UNLIMITED, or None to take it back")
+        if isinstance(limit, int) and not 0 <= limit <= INFINITE:
+            raise ConfigError(f"{where}: {name}={limit!r:.40}: must be from 0 up, UNLIMITED, or None to take it back")
+    if set(limits) - set(AMOUNTS) or period not in PERIODS or not limits:
+        read_rule(account, period, dict.fromkeys(limits, 1), where)  # which says what is wrong
+    split_account(account)
+    if period == "run" and 0 in given.values():
+        raise ConfigError(f"{where}: a run needs more than 0")
+    return {name: INFINITE if limit is UNLIMITED else cast("int | None", limit) for name, limit in limits.items()}
 
 
 def read_zone(name: str, where: str) -> ZoneInfo:
@@ -302,8 +330,8 @@ def patterns_of(account: str) -> list[str]:
     parts = rest.split("/")
     if not rest:
         return [account]
-    above = ["/".join([*parts[:depth], _WILD]) for depth in range(len(parts) - 1, -1, -1)]
-    return [account, *[f"{kind}:{pattern}" for pattern in above if pattern != rest]]
+    beside = "/".join([*parts[:-1], _WILD])  # of as many parts: with fewer, a user's sessions look like a tenant's
+    return [account, *[f"{kind}:{pattern}" for pattern in dict.fromkeys((beside, _WILD)) if pattern != rest]]
 
 
 def shown(name: str, value: int) -> str:

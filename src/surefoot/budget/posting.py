@@ -7,7 +7,7 @@ account above the run, or on none.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,14 @@ from msgspec import Struct
 
 from surefoot.budget.accounts import Amounts, Payers, Period, shown
 
+PER: Final[Mapping[Period, str]] = {
+    "run": "a run",
+    "hour": "an hour",
+    "day": "a day",
+    "month": "a month",
+    "total": "in all",
+}
+"""A period as it stands behind a limit."""
 UNPRICED: Final = "price"
 """As the limit of a `Refusal`: US dollars are limited, and no price of the model is known."""
 
@@ -60,10 +68,11 @@ class Settlement(Struct, frozen=True, gc=False):
 
 
 class Posting(Struct, frozen=True):
-    """What goes with one record."""
+    """What goes with one record: what a hold cost, what is asked for, and what was used and cannot be refused."""
 
     settlement: Settlement | None = None
     claim: Claim | None = None
+    used: Claim | None = None
 
 
 class Refusal(Struct, frozen=True):
@@ -75,6 +84,7 @@ class Refusal(Struct, frozen=True):
         limit: One of `surefoot.budget.accounts.AMOUNTS`, or ``frozen``, or `UNPRICED`.
         of: The limit.
         left: What is left of it, at least 0.
+        held: How much of it is held for calls in flight, and may come free at any moment.
         needed: What was claimed of it.
         resets_at: Wall time, seconds, at which a new window begins; None if it never does.
         zone: Name of the time zone in which to tell it.
@@ -92,6 +102,12 @@ class Refusal(Struct, frozen=True):
     zone: str = "UTC"
     room_tokens: int = 0
     room_nano: int = 0
+    held: int = 0
+
+    @property
+    def notice(self) -> str:
+        """What an end user and a model may know of it: whose limit, and when there is more, but no amounts."""
+        return tell_refused(self.limit, self.account, self.resets_at)
 
     @property
     def message(self) -> str:
@@ -102,19 +118,39 @@ class Refusal(Struct, frozen=True):
                 f"`surefoot budget acknowledge {self.account}`"
             )
         if self.limit == UNPRICED:
-            per = "in all" if self.period == "total" else f"a {self.period}"
+            per = PER[self.period]
             return (
                 f"{self.account} has a limit of {shown('usd', self.of)} {per}, and no price is known for the model, so "
                 "that it cannot be kept: give the price in surefoot.toml under [prices]"
             )
-        left, needed, of = [shown(self.limit, value) for value in (self.left, self.needed, self.of)]
+        left, needed, of, held = [shown(self.limit, value) for value in (self.left, self.needed, self.of, self.held)]
         what = "" if self.limit == "usd" else f" {self.limit.replace('_', ' ')}"
-        per = "in all" if self.period == "total" else f"a {self.period}"
-        if self.resets_at is None:
+        per = PER[self.period]
+        if self.held and self.left + self.held >= self.needed:
+            when = f"{held} are held for calls in flight and may come free soon: try again"
+        elif self.resets_at is None:
             when = "it never resets; raise the limit to go on"
         else:
             when = f"resets {datetime.fromtimestamp(self.resets_at, ZoneInfo(self.zone)).isoformat(timespec='minutes')}"
         return f"{self.account} has {left} left of {of}{what} {per}, and the next call may need {needed}; {when}"
+
+
+_WHOSE: Final = {
+    "global": "this service",
+    "tenant": "this organisation",
+    "user": "this user",
+    "session": "this conversation",
+}
+
+
+def tell_refused(limit: str, account: str, resets_at: float | None) -> str:
+    """See `Refusal.notice`."""
+    when = (
+        ""
+        if resets_at is None
+        else f"; there is more from {datetime.fromtimestamp(resets_at, UTC):%Y-%m-%d %H:%M} UTC on"
+    )
+    return f"the limit on {limit} of {_WHOSE[account.partition(':')[0]]} was reached{when}"
 
 
 class Balance(Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -18,7 +18,7 @@ from surefoot.budget.accounts import (
     split_account,
     to_table,
 )
-from surefoot.budget.posting import Balance, RuleChange, UnknownHold
+from surefoot.budget.posting import Balance, RuleChange
 from surefoot.clock import SystemClock
 from surefoot.commands.budget_view import (
     AccountView,
@@ -28,17 +28,16 @@ from surefoot.commands.budget_view import (
     list_rows,
     list_table,
     to_json,
-    unknown_table,
     view_account,
 )
 from surefoot.commands.options import (
     CommandT,
-    ResultT,
     json_option,
     open_existing,
     print_json,
     read_settings,
     run_to_end,
+    within,
 )
 from surefoot.config import Settings, read_login
 from surefoot.errors import ConfigError, NotFound
@@ -46,7 +45,6 @@ from surefoot.narrator import plain
 from surefoot.runtime import Runtime
 from surefoot.store.base import Accounts
 from surefoot.terminal import open_console
-from surefoot.types import Money
 
 ALL_CHANGES: Final = 10_000
 """How far back the history of one account is read to tell what is set."""
@@ -109,7 +107,7 @@ def set_limits(
             await runtime.accounts.change_zone(payers.tenant, timezone, by=by)
         return await _look(runtime, settings, account)
 
-    _show(run_to_end(_within(Runtime(settings=settings), change)), as_json=as_json)
+    _show(run_to_end(within(Runtime(settings=settings), change)), as_json=as_json)
 
 
 @budget.command(name="unset")
@@ -140,7 +138,7 @@ def unset_limits(
             await _unset_limits(runtime.accounts, account, per, names)
         return await _look(runtime, settings, account)
 
-    _show(run_to_end(_within(open_existing(settings), change)), as_json=as_json)
+    _show(run_to_end(within(open_existing(settings), change)), as_json=as_json)
 
 
 async def _unset_zone(accounts: Accounts, account: str) -> None:
@@ -171,7 +169,7 @@ def show(context: click.Context, /, *, account: str, as_json: bool) -> None:
     settings = read_settings(context)
     split_account(account)
     _show(
-        run_to_end(_within(open_existing(settings), lambda runtime: _look(runtime, settings, account))), as_json=as_json
+        run_to_end(within(open_existing(settings), lambda runtime: _look(runtime, settings, account))), as_json=as_json
     )
 
 
@@ -192,7 +190,7 @@ def list_accounts(context: click.Context, /, *, limit: int, as_json: bool) -> No
         balances = await runtime.accounts.balances()
         return rules, balances, list_rows(book, balances)
 
-    rules, balances, rows = run_to_end(_within(open_existing(settings), read))
+    rules, balances, rows = run_to_end(within(open_existing(settings), read))
     if as_json:
         print_json({"rules": rules, "windows": [to_json(balance) for balance in balances]})
     elif rows:
@@ -216,7 +214,7 @@ def history(context: click.Context, /, *, account: str | None, limit: int, as_js
     async def read(runtime: Runtime) -> list[RuleChange]:
         return await runtime.accounts.changes(account, limit)
 
-    changes = run_to_end(_within(open_existing(settings), read))
+    changes = run_to_end(within(open_existing(settings), read))
     if as_json:
         print_json(changes)
     elif changes:
@@ -232,7 +230,6 @@ def history(context: click.Context, /, *, account: str | None, limit: int, as_js
 def acknowledge(context: click.Context, /, *, account: str, as_json: bool) -> None:
     """Let a frozen ACCOUNT go on: you have seen that a provider charged more than was held."""
     settings = read_settings(context)
-    split_account(account)
 
     async def change(runtime: Runtime) -> AccountView:
         if not await runtime.accounts.acknowledge(account, by=read_login()):
@@ -241,60 +238,7 @@ def acknowledge(context: click.Context, /, *, account: str, as_json: bool) -> No
             )
         return await _look(runtime, settings, account)
 
-    _show(run_to_end(_within(open_existing(settings), change)), as_json=as_json)
-
-
-@budget.command()
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, ALL_CHANGES), help="How many at most.")
-@json_option
-@click.pass_context
-def unknown(context: click.Context, /, *, limit: int, as_json: bool) -> None:
-    """List the holds that were charged in full because nobody knows what became of the call."""
-    settings = read_settings(context)
-
-    async def read(runtime: Runtime) -> list[UnknownHold]:
-        return await runtime.accounts.unknown_holds(limit)
-
-    holds = run_to_end(_within(open_existing(settings), read))
-    if as_json:
-        print_json(holds)
-    elif holds:
-        open_console().print(unknown_table(holds))
-    else:
-        click.echo("no hold of an account has an unknown outcome", err=True)
-
-
-@budget.command()
-@click.argument("run_id", metavar="RUN")
-@click.argument("hold", type=click.IntRange(1))
-@click.option("--tokens", type=click.IntRange(0, 1 << 32), required=True, help="What the provider charged.")
-@click.option("--usd", required=True, help="What the provider charged, US dollars.")
-@json_option
-@click.pass_context
-def refund(context: click.Context, /, *, run_id: str, hold: int, tokens: int, usd: str, as_json: bool) -> None:
-    """Replace the full charge of an `unknown` HOLD of RUN by what the provider's bill says; once."""
-    settings = read_settings(context)
-    nano = int(Money.usd(usd))
-    if nano < 0:
-        raise ConfigError(f"--usd {plain(usd, 40)!r}: must be zero or more")
-
-    async def change(runtime: Runtime) -> str:
-        row, _ = await runtime.read_run(run_id)
-        if not await runtime.accounts.refund(row.run_id, hold, tokens, nano, by=read_login()):
-            told = "is not one of unknown outcome, or was corrected before; see `surefoot budget unknown`"
-            raise NotFound(f"hold {hold} of {row.run_id} {told}")
-        return row.run_id
-
-    corrected = run_to_end(_within(open_existing(settings), change))
-    if as_json:
-        print_json({"run_id": corrected, "hold": hold, "tokens": tokens, "nano": nano})
-    else:
-        click.echo(f"hold {hold} of {corrected} is charged {tokens:,} tokens and {Money(nano)} now")
-
-
-async def _within(runtime: Runtime, work: Callable[[Runtime], Awaitable[ResultT]]) -> ResultT:
-    async with runtime:
-        return await work(runtime)
+    _show(run_to_end(within(open_existing(settings), change)), as_json=as_json)
 
 
 def _read_amount(name: str, text: str) -> int | str:

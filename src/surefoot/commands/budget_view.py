@@ -169,8 +169,8 @@ def draw_account(view: AccountView, console: Console) -> RenderableType:
 
 
 def _draw_bar(used: int, reserved: int, of: int, cells: int) -> Text:
-    share = used / of
-    return bar(share, reserved / of, cells).append(f"  {share:4.0%}")
+    share = used / of if of else 1.0  # of nothing, all is used
+    return bar(share, reserved / of if of else 0.0, cells).append(f"  {share:4.0%}")
 
 
 def _say_used(line: LimitLine) -> Text:
@@ -234,12 +234,17 @@ def list_rows(book: RuleBook, balances: Sequence[Balance]) -> list[Row]:
         _make_row(balance, name, of)
         for balance in windows.values()
         for name, of in balance.limits.named().items()
-        if of < INFINITE or (balance.frozen and name == "usd")
+        if of < INFINITE or (balance.frozen and name == _shown_of(balance))
     ]
     fullest: dict[str, float] = {}
     for row in others:
         fullest[row.account] = max(fullest.get(row.account, 0.0), _fullness(row))
     return rows + sorted(others, key=lambda row: (-fullest[row.account], row.account, -_fullness(row)))
+
+
+def _shown_of(balance: Balance) -> str:
+    """What to show of a frozen account whose limits were taken back."""
+    return "usd" if balance.overrun_nano or not balance.overrun_tokens else "tokens"
 
 
 def _make_row(balance: Balance, name: str, of: int) -> Row:
@@ -249,7 +254,7 @@ def _make_row(balance: Balance, name: str, of: int) -> Row:
 
 
 def _fullness(row: Row) -> float:
-    return ((row.used or 0) + row.reserved) / row.of
+    return ((row.used or 0) + row.reserved) / max(1, row.of)
 
 
 def list_table(rows: Sequence[Row], limit: int, console: Console) -> RenderableType:
@@ -261,13 +266,15 @@ def list_table(rows: Sequence[Row], limit: int, console: Console) -> RenderableT
     before = ""
     for row in rows[:limit]:
         style = "red" if row.frozen else ""
-        name = f"{plain(row.account, 200)}{' (frozen)' if row.frozen else ''}" if row.account != before else ""
+        name = f"{plain(row.account, 200)}" if row.account != before else ""
+        name = f"! {name}" if row.frozen and name else name
         before = row.account
         cells = WIDE_BAR_CELLS if wide else NARROW_BAR_CELLS
         has_bar = row.used is not None and row.of < INFINITE
         drawn = _draw_bar(row.used or 0, row.reserved, row.of, cells) if has_bar else Text()
         resets = "" if row.resets_at is None else _say_when(row.resets_at, ZoneInfo(row.zone))
         told = "" if row.used is None else shown(row.limit, row.used)
+        told += f" +{shown(row.limit, row.reserved)} held" if row.reserved else ""
         of = None if row.of >= INFINITE else row.of
         table.add_row(
             Text(name, style), _say_limit(row.limit, of, row.period), drawn, told, *([resets] if wide else [])
@@ -279,8 +286,14 @@ def list_table(rows: Sequence[Row], limit: int, console: Console) -> RenderableT
 
 def to_json(balance: Balance) -> dict[str, Any]:
     """A window for programs: USD in nano-dollars, null where there is no limit or no end."""
-    limits = {name: of if of < INFINITE else None for name, of in balance.limits.named().items()}
-    return {**to_builtins(balance), "limits": limits, "spent": balance.spent.named(), "ends_at": _end_of(balance)}
+    limits = {_json_name(name): of if of < INFINITE else None for name, of in balance.limits.named().items()}
+    spent = {_json_name(name): used for name, used in balance.spent.named().items()}
+    return {**to_builtins(balance), "limits": limits, "spent": spent, "ends_at": _end_of(balance)}
+
+
+def _json_name(name: str) -> str:
+    """Nano-dollars are called so: a figure named USD that is a thousand million times too large misleads."""
+    return "nano" if name == "usd" else name
 
 
 def _end_of(balance: Balance) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,3 +68,9 @@ def run_to_end(work: Coroutine[Any, Any, ResultT]) -> ResultT:
         return await work
 
     return run_in_loop(main)
+
+
+async def within(runtime: Runtime, work: Callable[[Runtime], Awaitable[ResultT]]) -> ResultT:
+    """What ``work`` gives with an open runtime."""
+    async with runtime:
+        return await work(runtime)

@@ -191,9 +191,15 @@ class ToolFinished(Event, frozen=True, tag="tool_finished", kw_only=True):
 
 
 class Nudged(Event, frozen=True, tag="nudged", kw_only=True):
-    """Surefoot tells the model something: answer now, or mend the answer. The text joins the conversation."""
+    """Surefoot tells the model something: answer now, mend the answer, sum up. The text joins the conversation.
+
+    Attributes:
+        text: What it is told.
+        wants_summary: It is asked to sum up; the text goes with the `ContextSummarised` that follows.
+    """
 
     text: str
+    wants_summary: bool = False
 
 
 class BudgetWarning(Event, frozen=True, tag="budget_warning", kw_only=True):
@@ -237,19 +243,21 @@ class RungTaken(Event, frozen=True, tag="rung_taken", kw_only=True):
         limit: The limit that is used most.
         used: Its used share, 0 to 1.
         keep_bytes: For ``trim``: older tool results are cut to so many bytes, and a note.
+        left_out: There was no room for it: nothing was done, and the next rung is on.
     """
 
     rung: str
     limit: str
     used: float
     keep_bytes: int = 0
+    left_out: bool = False
 
 
 class ContextSummarised(Event, frozen=True, tag="context_summarised", kw_only=True):
     """From here on the conversation is the system message, the question and this summary.
 
     Attributes:
-        text: The summary, as the model wrote it.
+        text: The summary, as the model wrote it. "" if there is none: then the conversation stays as it was.
     """
 
     text: str

@@ -35,6 +35,8 @@ LAST_CALL: Final = Label("system", trusted=True, source="budget")
 
 TRIMMED: Final = " […cut to save budget]"
 _NOTE_BYTES: Final = len(TRIMMED.encode())
+SUMMARY_CALL: Final = Label("system", trusted=True, source="ladder")
+"""Of the message that asks for a summary: nobody but that one call is to read it."""
 SUMMARY: Final = Label("assistant", source="summary")
 """Of a summary: whatever it says came from a model that had read it all, so nothing in it is to be trusted."""
 SUMMARY_HEAD: Final = "What was done and found so far, summed up:\n"
@@ -57,13 +59,15 @@ class RunState:
         limit: The limit that was reached, "" if none.
         shortage: The event that said so, None if none did.
         rungs: Rungs of the ladder that were taken, in order.
+        rungs_passed: How many rungs are behind, those that were left out included.
         finished: The last event, None while the run goes on.
         HANDLERS: What each class of event does to the state.
     """
 
     __slots__ = (
         "_answers", "_called", "_charges", "_open", "finished", "holds", "intended", "limit", "messages",
-        "model_calls", "nano", "results", "rungs", "shortage", "started", "steps", "tokens", "tool_calls",
+        "model_calls", "nano", "results", "rungs", "rungs_passed",
+        "shortage", "started", "steps", "tokens", "tool_calls",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -78,6 +82,7 @@ class RunState:
         self.limit = ""
         self.shortage: LimitReached | None = None
         self.rungs: list[str] = []
+        self.rungs_passed = 0
         self.finished: RunFinished | None = None
         self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, Message] = {}
@@ -153,7 +158,8 @@ class RunState:
             self.messages.extend([answers[call.id] for call in self._open])
 
     def _nudged(self, event: Nudged) -> None:
-        self.messages.append(Message.user(event.text, LAST_CALL if self.limit else SYSTEM_LABEL))
+        label = SUMMARY_CALL if event.wants_summary else LAST_CALL if self.limit else SYSTEM_LABEL
+        self.messages.append(Message.user(event.text, label))
 
     def _budget_warning(self, event: BudgetWarning) -> None:
         """A warning changes nothing."""
@@ -162,12 +168,17 @@ class RunState:
         """What was charged is in the reply's event already."""
 
     def _rung_taken(self, event: RungTaken) -> None:
-        self.rungs.append(event.rung)
+        self.rungs_passed += 1
+        if not event.left_out:
+            self.rungs.append(event.rung)
         if event.keep_bytes:
             self.messages[:] = trim_results(self.messages, event.keep_bytes)
 
     def _context_summarised(self, event: ContextSummarised) -> None:
         assert self.started is not None, "a run begins before it sums up"
+        if not event.text:  # there is none: what asked for it goes, and the rest stays
+            self.messages[:] = [m for m in self.messages if SUMMARY_CALL not in [part.label for part in m.parts]]
+            return
         system = [message for message in self.messages[:1] if message.role == "system"]
         summary = Message.user(f"{SUMMARY_HEAD}{event.text}", SUMMARY)
         self.messages[:] = [*system, self.started.messages[-1], summary]

@@ -16,9 +16,10 @@ from surefoot.budget.accounts import (
     Period,
     Rule,
     RuleBook,
+    check_change,
     make_payers,
     name_parts,
-    split_account,
+    read_zone,
     to_table,
 )
 from surefoot.budget.limits import INFINITE
@@ -28,6 +29,7 @@ from surefoot.clock import Clock
 from surefoot.store.ledger import Ledger
 from surefoot.store.reader import Reader
 from surefoot.store.writer import Writer
+from surefoot.types import Unlimited
 
 ZONE: Final = "timezone"
 ACKNOWLEDGED: Final = "acknowledged"
@@ -81,16 +83,17 @@ class SqliteAccounts:
         self.rules, self.zones = rules, zones
 
     async def change_rule(
-        self, account: str, period: Period, limits: Mapping[str, int | None], *, by: str = ""
+        self, account: str, period: Period, limits: Mapping[str, int | Unlimited | None], *, by: str = ""
     ) -> dict[str, int]:
         """See `Accounts.change_rule`."""
-        split_account(account)
-        assert set(limits) <= set(AMOUNTS), "read_rule has checked the names"
-        plain = {name: None if limit is None else int(limit) for name, limit in limits.items()}  # `Money` is one, too
+        checked = check_change(account, period, limits)
+        plain = {name: None if limit is None else int(limit) for name, limit in checked.items()}  # `Money` is one, too
         return await self._do(partial(self._change_rule, Rule(account, period, {}), plain, by))
 
     async def change_zone(self, tenant: str, zone: str, *, by: str = "") -> None:
         """See `Accounts.change_zone`."""
+        if zone:
+            read_zone(zone, f"the time zone of {tenant or 'all tenants'}")
         await self._do(partial(self._change_zone, tenant, zone, by))
 
     async def changes(self, account: str | None = None, limit: int = 100) -> list[RuleChange]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from surefoot.budget.accounts import Period, Rule, RuleBook
 from surefoot.budget.posting import Balance, Posting, Refusal, RuleChange, UnknownHold
-from surefoot.types import StopReason
+from surefoot.types import StopReason, Unlimited
 
 RunStatus = Literal["running", "finished", "lost"]
 """``lost``: not finished and its worker's lease has run out."""
@@ -83,15 +83,15 @@ class Accounts(Protocol):
         ...
 
     async def change_rule(
-        self, account: str, period: Period, limits: Mapping[str, int | None], *, by: str = ""
+        self, account: str, period: Period, limits: Mapping[str, int | Unlimited | None], *, by: str = ""
     ) -> dict[str, int]:
         """Set some limits of an account or pattern, and leave the others as they are.
 
         Args:
-            account: Account or pattern, checked by `read_rule`.
+            account: Account or pattern.
             period: For how long they count.
-            limits: By the names in `AMOUNTS`: nano-dollars for ``usd``, `INFINITE` to lift a wider limit, None to take
-                back what was set.
+            limits: By the names in `AMOUNTS`: nano-dollars for ``usd`` (`Money`), `UNLIMITED` to lift a wider limit,
+                None to take back what was set. 0 admits nothing.
             by: Who does it, for the history.
 
         Returns:

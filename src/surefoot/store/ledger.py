@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from surefoot.budget.accounts import AMOUNTS, Amounts, Rule, RuleBook, name_parts
 from surefoot.budget.limits import INFINITE
@@ -135,6 +136,8 @@ class Ledger:
         """Book a posting of a run; the settlement counts even if the claim is refused."""
         if posting.settlement is not None:
             self._settle(run, posting.settlement)
+        if posting.used is not None:
+            self._book_used(posting.used)
         return None if posting.claim is None else self._claim(run, posting.claim)
 
     def flush(self) -> None:
@@ -251,6 +254,14 @@ class Ledger:
             self._hold(run, claim, windows[-1].account, path.numbers, now)
         return None
 
+    def _book_used(self, used: Claim) -> None:
+        """Tool calls that were made: they are the truth, whatever the limit says."""
+        if self.book.limits_anything:
+            for window in self._windows.find_path(used.payers, self.book, self._clock.now()).windows:
+                spent = window.spent()
+                window.count(replace(spent, tool_calls=spent.tool_calls + used.tool_calls))
+                self._windows.dirty[window.window] = window
+
     def _hold(self, run: int, claim: Claim, account: str, windows: tuple[int, ...], now: float) -> None:
         self._last_hold += 1
         key = run, claim.hold
@@ -315,28 +326,20 @@ class Ledger:
             for window in windows:
                 if window.account != account:
                     continue
-                used, limits = _used(window).named(), window.limits.named()
+                used, limits = window.committed().named(), window.limits.named()
                 for name in AMOUNTS:
                     if used[name] + needed[name] > limits[name]:
                         resets_at = None if window.period == "total" else float(window.ends_at)
                         left = max(0, limits[name] - used[name])
                         room = max(0, room_tokens), max(0, room_nano)
                         zone = self.book.zone(name_parts(account)[0]).key
+                        reserved = {"tokens": window.reserved_tokens, "usd": window.reserved_nano}
+                        held = reserved.get(name, 0)
                         return Refusal(
-                            account, window.period, name, limits[name], left, needed[name], resets_at, zone, *room
+                            account, window.period, name, limits[name], left, needed[name], resets_at, zone, *room, held
                         )
         raise AssertionError("one of the accounts has no room")
 
 
 def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split()]
-
-
-def _used(window: Window) -> Amounts:
-    return Amounts(
-        window.spent_tokens + window.reserved_tokens,
-        window.spent_nano + window.reserved_nano,
-        window.steps,
-        window.model_calls,
-        window.tool_calls,
-    )

@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS runs (
 );
 CREATE INDEX IF NOT EXISTS runs_by_age ON runs (started_at);
 CREATE INDEX IF NOT EXISTS runs_by_user ON runs (user, started_at);
-CREATE INDEX IF NOT EXISTS runs_by_session ON runs (session, started_at) WHERE session <> '';
+DROP INDEX IF EXISTS runs_by_session; -- of version 1
+CREATE INDEX IF NOT EXISTS runs_by_conversation ON runs (session, user, started_at) WHERE session <> '';
 CREATE INDEX IF NOT EXISTS runs_by_tenant ON runs (tenant, started_at) WHERE tenant <> '';
 
 -- In the order of writing and not clustered by run: a commit of 64 runs fills a dozen pages instead of touching 64 (17,000

@@ -36,11 +36,35 @@ _SPENT_BEFORE: Final = """
            coalesce(sum(tool_calls), 0)
     FROM runs WHERE started_at >= ? AND finished_at > 0
 """
+_SPENT_BY_LIVE: Final = """
+    WITH live AS MATERIALIZED (SELECT run FROM runs JOIN leases USING (run) WHERE finished_at = 0:of),
+    said AS MATERIALIZED (
+        SELECT run, value ->> '$.type' AS type, value ->> '$.hold' AS hold, value ->> '$.tokens' AS tokens,
+               coalesce(value ->> '$.nano', 0) AS nano, value ->> '$.hold_tokens' AS hold_tokens,
+               coalesce(value ->> '$.hold_nano', 0) AS hold_nano, coalesce(value ->> '$.attempt', 1) AS attempt
+        FROM (SELECT run, CAST(body AS TEXT) AS record FROM live JOIN records USING (run) ORDER BY records.rowid),
+             json_each(CASE WHEN json_valid(record) AND json_type(record) = 'array' THEN record ELSE '[]' END)
+        WHERE json_each.type = 'object' AND value ->> '$.at' >= ?
+    ),
+    open AS (
+        SELECT * FROM said AS asked WHERE type = 'model_requested' AND NOT EXISTS (
+            SELECT 1 FROM said WHERE run = asked.run AND hold = asked.hold AND type IN ('model_replied', 'model_failed'))
+    )
+    SELECT (SELECT coalesce(sum(tokens), 0) FROM said WHERE type IN ('model_replied', 'model_failed'))
+               + (SELECT coalesce(sum(hold_tokens), 0) FROM open),
+           (SELECT coalesce(sum(nano), 0) FROM said WHERE type IN ('model_replied', 'model_failed'))
+               + (SELECT coalesce(sum(hold_nano), 0) FROM open),
+           (SELECT count(*) FROM said WHERE type = 'model_requested' AND attempt = 1),
+           (SELECT count(*) FROM said WHERE type = 'model_requested'),
+           (SELECT count(*) FROM said WHERE type = 'tool_intended')
+"""
+"""The same of runs that have not ended, from their journals: this is the one place where the store reads what is in a record.
+A call in flight counts as all that it holds, for nobody will tell the window how it ended."""
 _OF_ACCOUNT: Final = {
     "global": "",
-    "tenant": " AND tenant = ?",
+    "tenant": " AND tenant = ? AND tenant <> ''",
     "user": " AND tenant = ? AND user = ?",
-    "session": " AND tenant = ? AND user = ? AND session = ?",
+    "session": " AND tenant = ? AND user = ? AND session = ? AND session <> ''",
 }
 
 
@@ -71,6 +95,11 @@ class Window:
     def spent(self) -> Amounts:
         """What was charged."""
         return Amounts(self.spent_tokens, self.spent_nano, self.steps, self.model_calls, self.tool_calls)
+
+    def committed(self) -> Amounts:
+        """What was charged, and what is held for calls in flight."""
+        tokens, nano = self.spent_tokens + self.reserved_tokens, self.spent_nano + self.reserved_nano
+        return Amounts(tokens, nano, self.steps, self.model_calls, self.tool_calls)
 
     def count(self, spent: Amounts) -> None:
         """Raise what was charged; the caps give way, for it is spent already."""
@@ -203,11 +232,12 @@ class Windows:
         return window
 
     def _spent_before(self, account: str, start: int) -> tuple[int, ...]:
-        """What finished runs of an account have spent since ``start``, in the order of `AMOUNTS`."""
+        """What the runs of an account have spent since ``start``, in the order of `AMOUNTS`."""
         which = _OF_ACCOUNT[account.partition(":")[0]]
         names = name_parts(account)[: which.count("?")]
-        spent: tuple[int, ...] = self._cursor.execute(_SPENT_BEFORE + which, (start, *names)).fetchone()
-        return spent
+        ended = self._cursor.execute(_SPENT_BEFORE + which, (start, *names)).fetchone()
+        live = self._cursor.execute(_SPENT_BY_LIVE.replace(":of", which), (*names, start)).fetchone()
+        return tuple([sum(pair) for pair in zip(ended, live, strict=True)])
 
     def _load(self, number: int) -> Window:
         account, period, starts_at, ends_at, *values = self._cursor.execute(_LOAD, (number,)).fetchone()
