@@ -25,13 +25,13 @@ from surefoot.agent import Agent
 from surefoot.agent_file import load_agent
 from surefoot.budget.limits import Limits, read_limits
 from surefoot.clock import SystemClock
-from surefoot.commands import unknown as _unknown  # noqa: F401 - it adds to `budget`
 from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
 from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
+from surefoot.commands.unknown import refund, unknown
 from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, SurefootError
 from surefoot.journal.events import JournalEvent, RunFinished
@@ -322,3 +322,5 @@ def _read_limit(name: str, value: str) -> int | float | str:
 
 for command in (budget, report, compare, forecast, prices):
     commands.add_command(command)
+for command in (unknown, refund):
+    budget.add_command(command)

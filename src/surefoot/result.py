@@ -20,6 +20,7 @@ class RunResult(Struct, Generic[OutputT], frozen=True):
         text: The answer as text.
         stop_reason: Why the run ended; ``budget`` comes with what was found so far.
         limit: The limit that ended it, "" if none did.
+        limit_message: What was left of it and what was needed, in one line for who runs the service.
         limit_account: The account above the run whose limit that is, "" for the run's own.
         resets_at: Wall time, seconds, at which that account's next window begins; None if none does.
         usage: Tokens by kind.
@@ -33,6 +34,7 @@ class RunResult(Struct, Generic[OutputT], frozen=True):
     text: str
     stop_reason: StopReason
     limit: str
+    limit_message: str
     limit_account: str
     resets_at: float | None
     usage: Usage
@@ -54,6 +56,7 @@ def make_result(run: Run) -> RunResult[Any]:
         text=finished.output,
         stop_reason=finished.stop_reason,
         limit=finished.limit,
+        limit_message="" if shortage is None else shortage.message,
         limit_account="" if shortage is None else shortage.account,
         resets_at=None if shortage is None else shortage.resets_at,
         usage=usage,

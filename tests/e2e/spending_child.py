@@ -60,7 +60,7 @@ async def spend(runtime: Runtime, count: int) -> list[dict[str, Any]]:
         asked = [event for event in events if isinstance(event, ModelRequested)]
         return {
             "stop_reason": result.stop_reason,
-            "output": result.text,
+            "output": result.limit_message,
             "took_ms": took_ms,
             "reached": [[event.account, event.period, event.limit, event.resets_at] for event in reached],
             "holds": [[event.hold_tokens, event.hold_nano] for event in asked],

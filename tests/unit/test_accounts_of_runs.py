@@ -278,7 +278,8 @@ async def test_an_overrun_is_booked_freezes_the_nearest_account_and_waits_for_a_
 
         result = await bench.run(agent, **CALLER)
         assert (result.stop_reason, result.limit) == ("budget", "frozen")
-        assert "surefoot budget acknowledge user:acme/u1" in result.output
+        assert "surefoot budget acknowledge user:acme/u1" in result.limit_message
+        assert "on hold" in result.output
         await bench.run(agent, tenant="acme", user="u2")  # nobody else has to wait; this freezes the tenant instead
         assert (await spent_of(bench)).frozen
 
@@ -308,8 +309,10 @@ async def test_a_run_that_is_refused_at_once_says_whose_limit_it_is(tmp_path):
         assert (reached.account, reached.period, reached.limit) == ("tenant:acme", "month", "tokens")
         (balance,) = await bench.runtime.accounts.balances(["tenant:acme"])
         assert reached.resets_at == balance.ends_at
-        assert "tenant:acme has 10 left of 10 tokens a month" in result.output
-        assert "resets 2" in result.output
+        assert "tenant:acme has 10 left of 10 tokens a month" in result.limit_message
+        assert "resets 2" in result.limit_message
+        assert (result.limit_account, result.resets_at) == ("tenant:acme", balance.ends_at)
+        assert "the limit on tokens of this organisation was reached; there is more from 2" in result.output
         assert model.requests.total == 0
         assert (balance.spent.tokens, balance.spent.steps, balance.spent.model_calls) == (0, 0, 0)
 
@@ -388,15 +391,45 @@ async def test_tool_calls_are_claimed_before_they_run(tmp_path):
 
     async with bench_of(tmp_path, {"tenant:acme": {"month": {"tool_calls": 3}}}) as bench:
         two = calls(call("count", number=1), call("count", number=2))
-        model = ScriptedModel([two, two, call("count", number=3), say("Done.")])
+        model = ScriptedModel([two, two, say("Done.")])
         result = await bench.run(Agent(model, tools=[count]), tenant="acme")
-        assert sorted(ran) == [(1, 2), (2, 2), (3, 3)]
-        assert (result.output, result.stop_reason) == ("Done.", "final")
+        assert sorted(ran) == [(1, 2), (2, 2)]
+        assert (result.output, result.stop_reason, result.limit) == ("Done.", "budget", "tool_calls")
+        assert not model.requests[-1].options.allow_tools
+        assert "tenant:acme has 1 left of 3 tool calls a month, and the next call may need 2" in result.limit_message
         _, events = await bench.runtime.read_run(result.run_id)
         refused = [event for event in events if isinstance(event, ToolFinished) and event.is_error]
         assert [event.content for event in refused] == [refused[0].content] * 2
-        assert "tenant:acme has 1 left of 3 tool calls a month, and the next call may need 2" in refused[0].content
-        assert (await spent_of(bench)).spent.tool_calls == 3
+        assert refused[0].content.startswith("Not run: the limit on tool_calls of this organisation was reached")
+        assert (await spent_of(bench)).spent.tool_calls == 2
+        strict = Agent(ScriptedModel([two]), tools=[count], limits=Limits(on_limit="raise"))
+        with pytest.raises(BudgetExceeded) as caught:
+            await bench.run(strict, tenant="acme")
+        assert (caught.value.limit, caught.value.account) == ("tool_calls", "tenant:acme")
+
+
+async def test_tool_calls_of_the_last_step_are_booked_with_the_end(tmp_path):
+    async with bench_of(tmp_path, {"tenant:acme": {"month": {"steps": 100}}}) as bench:
+        script = [calls(call("look", page=1), call("look", page=2))]
+        agent = Agent(ScriptedModel(script), tools=[look], limits=Limits(steps=1, on_limit="raise"))
+        with pytest.raises(BudgetExceeded):
+            await bench.run(agent, tenant="acme")
+        assert (await spent_of(bench)).spent.tool_calls == 2
+
+
+async def test_a_limit_set_during_a_run_knows_what_the_run_has_spent(tmp_path):
+    @tool(effect="read")
+    async def restrict() -> str:
+        """Somebody sets a limit."""
+        await set_limit(bench, "user:acme/u1", "day", model_calls=3, tokens=1_000_000)
+        return "restricted"
+
+    async with bench_of(tmp_path, {}) as bench:
+        script = [call("look", page=1), call("restrict"), call("look", page=2), say("never")]
+        result = await bench.run(Agent(ScriptedModel(script), tools=[look, restrict]), **CALLER)
+        assert (result.stop_reason, result.limit, result.budget.model_calls) == ("budget", "model_calls", 3)
+        spent = (await spent_of(bench, "user:acme/u1")).spent
+        assert (spent.tokens, spent.steps, spent.model_calls) == (result.budget.tokens, 3, 3)
 
 
 async def test_tool_calls_that_nobody_limits_are_booked_with_the_next_model_call(tmp_path):
@@ -439,8 +472,8 @@ async def test_a_limit_in_dollars_that_is_set_meanwhile_stops_a_model_without_pr
         model = obscure([call("restrict"), say("never")])
         result = await bench.run(Agent(model, tools=[restrict], limits=Limits(usd=UNLIMITED)), tenant="acme")
         assert (result.stop_reason, result.limit) == ("budget", "price")
-        assert "tenant:acme has a limit of $500.00 a month, and no price is known" in result.output
-        assert "[prices]" in result.output
+        assert "tenant:acme has a limit of $500.00 a month, and no price is known" in result.limit_message
+        assert "[prices]" in result.limit_message
         assert model.requests.total == 1
 
 
@@ -485,13 +518,16 @@ async def test_a_limit_takes_effect_at_the_next_call(tmp_path, durability):
     @tool(effect="read")
     async def restrict() -> str:
         """Somebody sets a limit."""
-        await set_limit(bench, "global", "total", model_calls=1)
+        await set_limit(bench, "global", "total", model_calls=3 if durability == "full" else 1)
         return "restricted"
 
     async with bench_of(tmp_path, {}, durability=durability) as bench:
         model = ScriptedModel([call("look", page=1), call("restrict"), say("counts"), say("never")])
         first = await bench.run(Agent(model, tools=[look, restrict], limits=Limits()))
-        assert (first.output, first.stop_reason) == ("counts", "final")
+        if (
+            durability == "full"
+        ):  # the two calls before count, too; otherwise they may still be on their way to the disk
+            assert (first.output, first.stop_reason) == ("counts", "final")
         assert (await bench.run(Agent(model))).limit == "model_calls"
         await set_limit(bench, "global", "total", model_calls="unlimited")
         assert (await bench.run(Agent(ScriptedModel([say("Hi.")])))).stop_reason == "final"
@@ -504,15 +540,15 @@ async def test_a_limit_of_another_process_reaches_a_relaxed_one_without_a_gap_in
         @tool(effect="read")
         async def restrict() -> str:
             """Somebody else sets a limit."""
-            await set_limit(other, "tenant:acme", "month", model_calls=1)
+            await set_limit(other, "tenant:acme", "month", model_calls=3)
             await bench.runtime.accounts.charge_lost()  # any transaction of this process reads what is new
             return "restricted"
 
         model = ScriptedModel([call("look", page=1), call("restrict"), call("look", page=2), say("never")])
         result = await bench.run(Agent(model, tools=[look, restrict]), tenant="acme")
         assert (result.stop_reason, result.limit) == ("budget", "model_calls")
-        assert model.requests.total == 3
-        assert (await spent_of(bench)).spent.model_calls == 1
+        assert model.requests.total in {3, 4}  # what is still on its way to the disk the window may not know
+        assert (await spent_of(bench)).spent.model_calls == 3
 
 
 async def test_nothing_is_reserved_when_all_runs_are_over(tmp_path):

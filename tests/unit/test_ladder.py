@@ -118,7 +118,8 @@ async def test_an_empty_summary_changes_nothing(bench, nothing):
         return say("x") if step > 5 else call("read_page", number=step)
 
     result = await bench.run(Agent(ScriptedModel(answer), tools=[read_page], limits=limits("summarise")), "Read.")
-    assert of(ContextSummarised, await read_journal(bench.store, result.run_id)) == []
+    assert [event.text for event in of(ContextSummarised, await read_journal(bench.store, result.run_id))] == [""]
+    assert SUMMARY_NUDGE not in [message.text for message in result.messages]
     assert result.budget.rungs == ("summarise",)
     assert len(result.messages) > 5
 

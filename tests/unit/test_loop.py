@@ -311,7 +311,8 @@ async def test_a_prompt_that_never_fits_ends_in_a_digest_and_costs_nothing(bench
     result = await bench.run(Agent(model, limits=Limits(tokens=20)), "A question of some length.")
     assert (result.stop_reason, result.limit, result.budget.model_calls) == ("budget", "tokens", 0)
     assert result.output.splitlines() == [
-        "Stopped before an answer: the limit on tokens was reached.",
+        "Stopped before an answer: the limit on tokens was reached "
+        "(20 of 20 tokens are left; two prompts of up to 42, the last kept, do not fit).",
         "Nothing was found yet.",
     ]
     assert model.requests.total == 0
@@ -327,7 +328,7 @@ async def test_a_digest_lists_what_the_tools_found(bench):
     model = ScriptedModel([calls(call("look", page=1), call("bad"), call("look", page=2)), call("look", page=3)])
     result = await bench.run(Agent(model, tools=[look, bad], limits=Limits(steps=2)))
     assert result.output == (
-        "Stopped before an answer: the limit on steps was reached.\nFound so far:\n- page 1\n- page 2"
+        "Stopped before an answer: the limit on steps was reached (step 2 of 2 is kept for the answer).\nFound so far:\n- page 1\n- page 2"
     )
 
 
@@ -399,7 +400,10 @@ async def test_a_retry_leaves_what_is_kept_for_the_answer(bench):
     assert [(event.step, event.attempt, event.purpose) for event in requested] == [
         (1, 1, "step"), (2, 1, "step"), (2, 2, "step"), (3, 1, "final"),
     ]  # fmt: skip
-    assert result.output == "Stopped before an answer: the limit on model_calls was reached.\nFound so far:\n- page 1"
+    assert (
+        result.output
+        == "Stopped before an answer: the limit on model_calls was reached (model call 4 of 4 is kept for the answer).\nFound so far:\n- page 1"
+    )
 
 
 async def test_the_last_answer_is_tried_again_while_the_budget_allows(bench):

@@ -102,9 +102,7 @@ async def test_a_model_that_cannot_be_had_leaves_no_run(bench, monkeypatch, *, m
 
 @pytest.mark.parametrize("options", [{"user": "\ud800"}, {"session": 5}, {"user": None}])
 async def test_names_must_be_text_that_can_be_kept(bench, options):
-    await bench.fails(
-        ConfigError, Agent(ScriptedModel([say("x")])), match="must be text that UTF-8 can carry", **options
-    )
+    await bench.fails(ConfigError, Agent(ScriptedModel([say("x")])), match="must be text", **options)
     assert bench.store.live == {}
 
 

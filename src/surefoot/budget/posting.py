@@ -126,12 +126,12 @@ class Refusal(Struct, frozen=True):
         left, needed, of, held = [shown(self.limit, value) for value in (self.left, self.needed, self.of, self.held)]
         what = "" if self.limit == "usd" else f" {self.limit.replace('_', ' ')}"
         per = PER[self.period]
-        if self.held and self.left + self.held >= self.needed:
-            when = f"{held} are held for calls in flight and may come free soon: try again"
-        elif self.resets_at is None:
+        if self.resets_at is None:
             when = "it never resets; raise the limit to go on"
         else:
             when = f"resets {datetime.fromtimestamp(self.resets_at, ZoneInfo(self.zone)).isoformat(timespec='minutes')}"
+        if self.held and self.left + self.held >= self.needed:
+            when = f"{held} of it is held for calls in flight and may come free soon; {when}"
         return f"{self.account} has {left} left of {of}{what} {per}, and the next call may need {needed}; {when}"
 
 
@@ -145,12 +145,17 @@ _WHOSE: Final = {
 
 def tell_refused(limit: str, account: str, resets_at: float | None) -> str:
     """See `Refusal.notice`."""
+    whose = _WHOSE[account.partition(":")[0]]
+    if limit == "frozen":
+        return f"{whose} is on hold until somebody has looked at a bill of its provider"
+    if limit == UNPRICED:
+        return f"the price of the model is not known, so that {whose} cannot pay for it"
     when = (
         ""
         if resets_at is None
         else f"; there is more from {datetime.fromtimestamp(resets_at, UTC):%Y-%m-%d %H:%M} UTC on"
     )
-    return f"the limit on {limit} of {_WHOSE[account.partition(':')[0]]} was reached{when}"
+    return f"the limit on {limit} of {whose} was reached{when}"
 
 
 class Balance(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,6 @@ from typing import Final
 import click
 
 from surefoot.budget.posting import UnknownHold
-from surefoot.commands.budget import budget
 from surefoot.commands.budget_view import unknown_table
 from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end, within
 from surefoot.config import read_login
@@ -21,7 +20,7 @@ MOST_LISTED: Final = 10_000
 """Unknown holds that are read at most."""
 
 
-@budget.command()
+@click.command()
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, MOST_LISTED), help="How many at most.")
 @json_option
 @click.pass_context
@@ -41,7 +40,7 @@ def unknown(context: click.Context, /, *, limit: int, as_json: bool) -> None:
         click.echo("no hold of an account has an unknown outcome", err=True)
 
 
-@budget.command()
+@click.command()
 @click.argument("run_id", metavar="RUN")
 @click.argument("hold", type=click.IntRange(1))
 @click.option("--tokens", type=click.IntRange(0, 1 << 32), required=True, help="What the provider charged.")

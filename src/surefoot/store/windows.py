@@ -48,7 +48,8 @@ _SPENT_BY_LIVE: Final = """
     ),
     open AS (
         SELECT * FROM said AS asked WHERE type = 'model_requested' AND NOT EXISTS (
-            SELECT 1 FROM said WHERE run = asked.run AND hold = asked.hold AND type IN ('model_replied', 'model_failed'))
+            SELECT 1 FROM said
+            WHERE run = asked.run AND hold = asked.hold AND type IN ('model_replied', 'model_failed'))
     )
     SELECT (SELECT coalesce(sum(tokens), 0) FROM said WHERE type IN ('model_replied', 'model_failed'))
                + (SELECT coalesce(sum(hold_tokens), 0) FROM open),
@@ -58,8 +59,8 @@ _SPENT_BY_LIVE: Final = """
            (SELECT count(*) FROM said WHERE type = 'model_requested'),
            (SELECT count(*) FROM said WHERE type = 'tool_intended')
 """
-"""The same of runs that have not ended, from their journals: this is the one place where the store reads what is in a record.
-A call in flight counts as all that it holds, for nobody will tell the window how it ended."""
+"""The same of runs that have not ended, from their journals: the one place where the store reads what is in a record. A
+call in flight counts as all that it holds, for nobody will tell the window how it ended."""
 _OF_ACCOUNT: Final = {
     "global": "",
     "tenant": " AND tenant = ? AND tenant <> ''",

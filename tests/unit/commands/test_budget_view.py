@@ -114,7 +114,7 @@ def test_a_list_has_rules_first_then_the_fullest(width):
     ]
     lines = drawn(lambda console: list_table(rows, 100, console), width)
     assert "97%" in next(line for line in lines if line.startswith("user:u2"))
-    assert any(line.startswith("tenant:x (frozen)") for line in lines)
+    assert any(line.startswith("! tenant:x") for line in lines)
     assert ("resets" in lines[0]) is (width == 120)
     assert all(len(line) <= width for line in lines)
     short = drawn(lambda console: list_table(rows, 2, console), width)
@@ -124,8 +124,8 @@ def test_a_list_has_rules_first_then_the_fullest(width):
 def test_a_window_for_programs():
     found = to_json(balance(ends_at=float("inf")))
     assert found["ends_at"] is None
-    assert found["limits"] == {"tokens": 500, "usd": 10**9, "steps": None, "model_calls": None, "tool_calls": None}
-    assert found["spent"]["usd"] == 250_000_000
+    assert found["limits"] == {"tokens": 500, "nano": 10**9, "steps": None, "model_calls": None, "tool_calls": None}
+    assert found["spent"]["nano"] == 250_000_000
     assert to_json(balance())["ends_at"] == NOW + 3_600
 
 

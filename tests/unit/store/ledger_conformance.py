@@ -172,7 +172,8 @@ class LedgerConformance:
         assert (refusal.room_tokens, refusal.room_nano) == (40, 4_000)
         assert refusal.resets_at == instant("Asia/Kathmandu", 2026, 5, 6, 8, 0)
         assert refusal.zone == "Asia/Kathmandu"
-        assert "user:acme/u1 has 40 left of 70 tokens a hour" in refusal.message
+        assert "user:acme/u1 has 40 left of 70 tokens an hour" in refusal.message
+        assert "30 of it is held for calls in flight and may come free soon" in refusal.message
         assert "resets 2026-05-06T08:00+05:45" in refusal.message
         refusal = refused(await run.claim(2, tokens=1, usd=4_001))
         assert (refusal.account, refusal.limit) == ("tenant:acme", "usd")

@@ -88,7 +88,7 @@ class Bench:
 
 async def ended():
     """Wait until the thread is no more."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while any(thread.name == "surefoot-writer" for thread in threading.enumerate()):  # noqa: ASYNC110 - none is told
             await asyncio.sleep(0.001)
 
@@ -97,7 +97,7 @@ async def ended():
 async def test_a_fault_on_opening_is_told(tmp_path, error):
     bench = Bench(tmp_path / "runs.db", error, "UPDATE counter")
     with pytest.raises((StoreError, MemoryError, RuntimeError), match="boom"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             await bench.writer.open()
     await ended()
 
@@ -105,7 +105,7 @@ async def test_a_fault_on_opening_is_told(tmp_path, error):
 @pytest.mark.parametrize("error", [Unforeseen("boom"), SystemExit("boom")])
 async def test_a_group_that_kills_the_thread_fails_and_so_do_all_others(tmp_path, error, caplog):
     bench = Bench(tmp_path / "runs.db", error)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await bench.writer.open()
         await bench.group(1, creates=True)
         bench.connections[0].fails_at = "INSERT INTO records"
@@ -128,7 +128,7 @@ async def test_a_group_that_kills_the_thread_fails_and_so_do_all_others(tmp_path
 @pytest.mark.parametrize("error", [Unforeseen("boom"), MemoryError("boom"), RuntimeError("boom")])
 async def test_a_renewal_that_kills_the_thread_fails_what_it_stood_before(tmp_path, error):
     bench = Bench(tmp_path / "runs.db", error)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await bench.writer.open()
         bench.connections[0].fails_at = "UPDATE leases"
         bench.clock.move(LEASE_S)
@@ -145,7 +145,7 @@ async def test_work_that_kills_the_thread_fails(tmp_path):
         raise Unforeseen("boom")
 
     bench = Bench(tmp_path / "runs.db", Unforeseen())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await bench.writer.open()
         left = bench.writer.call(work)
         left.cancel()  # nobody waits for it any more
