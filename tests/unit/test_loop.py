@@ -311,8 +311,10 @@ async def test_a_prompt_that_never_fits_ends_in_a_digest_and_costs_nothing(bench
     result = await bench.run(Agent(model, limits=Limits(tokens=20)), "A question of some length.")
     assert (result.stop_reason, result.limit, result.budget.model_calls) == ("budget", "tokens", 0)
     assert result.output.splitlines() == [
-        "Stopped before an answer: the limit on tokens was reached "
-        "(20 of 20 tokens are left; two prompts of up to 42, the last kept, do not fit).",
+        (
+            "Stopped before an answer: the limit on tokens was reached "
+            "(20 of 20 tokens are left; two prompts of up to 42, the last kept, do not fit)."
+        ),
         "Nothing was found yet.",
     ]
     assert model.requests.total == 0
