@@ -403,3 +403,40 @@ async def test_results_are_cut_so_that_children_cannot_crowd_out_the_answer(tmp_
         assert any(event.cut_bytes for event in events if isinstance(event, ToolFinished))
         assert isinstance(events[-1], RunFinished)
         await check_accounts(bench, talker, model)
+
+
+async def test_a_blocking_tool_cannot_run_an_agent_in_a_loop_of_its_own(tmp_path):
+    """It would wait for ever for what the other loop does, and keep its thread."""
+
+    @tool(effect="read")
+    def blocking(ctx: RunContext) -> str:
+        """Try."""
+        return asyncio.run(ctx.run_agent(Agent(ScriptedModel([say("never")])), "Go.")).text
+
+    async with bench_of(tmp_path) as bench:
+        result = await bench.run(Agent(ScriptedModel([call("blocking"), say("Done.")]), tools=[blocking]), **CALLER)
+        (told,) = [message.text for message in result.messages if message.role == "tool"]
+        assert "only an async tool can run an agent" in told
+        assert bench.runtime._starter.live == {}
+
+
+async def test_a_child_that_nobody_waits_for_ends_with_its_parent(tmp_path):
+    children, began = [], asyncio.Event()
+
+    def wait(messages, step):
+        began.set()
+        return hang()
+
+    @tool(effect="read")
+    async def detach(ctx: RunContext) -> str:
+        """Begin a child, and do not wait for it."""
+        children.append(asyncio.create_task(ctx.run_agent(Agent(ScriptedModel(wait)), "Go.")))
+        await began.wait()
+        return "begun"
+
+    async with bench_of(tmp_path) as bench:
+        await bench.run(Agent(ScriptedModel([call("detach"), say("Done.")]), tools=[detach]), **CALLER)
+        child = await children[0]
+        assert child.stop_reason == "cancelled"
+        for balance in await bench.runtime.accounts.balances():
+            assert (balance.reserved_tokens, balance.reserved_nano) == (0, 0)

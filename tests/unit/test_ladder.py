@@ -1,5 +1,7 @@
 """The ladder: what a run does as its budget runs low. Every run here is audited: see `tests.unit.audit`."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,12 +18,13 @@ from surefoot.journal.events import (
     Nudged,
     RungTaken,
     RunStarted,
+    TextDelta,
 )
 from surefoot.journal.fold import SUMMARY, SUMMARY_HEAD, TRIMMED, fold, trim_results
 from surefoot.ladder import SUMMARY_NUDGE, SUMMARY_TOKENS, TRIM_BYTES
 from surefoot.next_call import FINAL_NUDGE
 from surefoot.providers import Provider
-from surefoot.testing import FakeProvider, ScriptedModel, call, say
+from surefoot.testing import FakeProvider, ScriptedModel, call, hang, say, status
 from surefoot.types import Label, Message, Part, ToolCall
 
 LAST = "Call no more tools"
@@ -265,3 +268,46 @@ def test_trimming_keeps_the_shape_of_the_conversation(steps, keep_bytes):
     assert trim_results(trimmed, keep_bytes) == trimmed
     if steps:
         assert trimmed[-steps[-1][0] :] == messages[-steps[-1][0] :]
+
+
+@pytest.mark.parametrize("fault", [status(400), status(429), say("cut", cut_after=1)], ids=str)
+async def test_a_summary_that_fails_leaves_no_trace_in_the_conversation(bench, fault):
+    def answer(messages, step):
+        return fault if messages[-1].text == SUMMARY_NUDGE else say("x") if step > 5 else call("read_page", number=step)
+
+    agent = Agent(ScriptedModel(answer), tools=[read_page], limits=limits("summarise", tokens=90_000, warn_at=0.04))
+    result = await bench.run(agent, "Read.")
+    assert result.output == "x"
+    assert SUMMARY_NUDGE not in [message.text for message in result.messages]
+    events = await read_journal(bench.store, result.run_id)
+    assert [event.purpose for event in of(ModelRequested, events)].count("summary") == 1
+
+
+async def test_a_summary_is_not_streamed_as_if_it_were_the_answer(bench):
+    def answer(messages, step):
+        if messages[-1].text == SUMMARY_NUDGE:
+            return say("a secret plan")
+        return say("It is x.") if messages[-1].parts[0].label == SUMMARY else call("read_page", number=step)
+
+    events = await bench.stream(Agent(ScriptedModel(answer), tools=[read_page], limits=limits("summarise")))
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "It is x."
+
+
+async def test_the_next_run_of_a_session_does_not_inherit_the_request_for_a_summary(bench):
+    asked = asyncio.Event()
+
+    def answer(messages, step):
+        if messages[-1].text == SUMMARY_NUDGE:
+            asked.set()
+            return hang()
+        return call("read_page", number=step)
+
+    agent = Agent(ScriptedModel(answer), tools=[read_page], limits=limits("summarise"))
+    task = asyncio.create_task(bench.runtime.run(agent, "Read.", user="u", session="s"))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    model = ScriptedModel([say("Fine.")])
+    await bench.run(Agent(model), "How are you?", user="u", session="s")
+    assert SUMMARY_NUDGE not in [message.text for message in model.requests[0].messages]

@@ -1,7 +1,7 @@
 import asyncio
 
 from surefoot.sessions import SessionLocks, continue_from
-from surefoot.types import Label, Message, Part, ToolCall
+from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall
 
 
 async def test_turns_of_one_session_come_in_order_and_never_overlap():
@@ -55,3 +55,15 @@ def test_the_next_run_inherits_all_but_the_system_message_and_unanswered_calls()
     open_call = Message.assistant("", (ToolCall("c2", "look", "{}"),))
     question = Message.user("q")
     assert continue_from([Message.system("s"), question, answered, result, open_call]) == (question, answered, result)
+
+
+def test_an_id_that_stands_for_two_calls_answers_only_the_one_before_it():
+    """Models repeat ids from step to step: the second call was never answered, though the first one of its name was."""
+    asked = Message.assistant("", (ToolCall("call_0", "look", "{}"),))
+    answer = Message("tool", (Part("seen", SYSTEM_LABEL),), (), "call_0")
+    kept = continue_from([Message.user("q"), asked, answer, asked])
+    assert kept == (Message.user("q"), asked, answer)
+    assert continue_from([Message.user("q"), asked, Message.user("next")]) == (Message.user("q"), Message.user("next"))
+    both = Message.assistant("", (ToolCall("a", "look", "{}"), ToolCall("b", "look", "{}")))
+    half = Message("tool", (Part("seen", SYSTEM_LABEL),), (), "a")
+    assert continue_from([Message.user("q"), both, half]) == (Message.user("q"),)
