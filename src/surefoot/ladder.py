@@ -11,7 +11,7 @@ from surefoot.budget.limits import MODEL_RUNG
 from surefoot.journal.events import ContextSummarised, ModelSwitched, Nudged, RungTaken
 from surefoot.model_call import ModelCall
 from surefoot.models.base import Reply
-from surefoot.run import Run, Rung
+from surefoot.run import Compiled, Run
 
 TRIM_BYTES: Final = 400
 """What is kept of an older tool result: about a hundred tokens."""
@@ -94,8 +94,7 @@ def _has_room(run: Run, call: ModelCall) -> bool:
     return not isinstance(run.account.fit(bound, SUMMARY_TOKENS, final=False, now=now), Shortage)
 
 
-def _switch(run: Run, call: ModelCall, rung: Rung) -> None:
-    compiled = rung.compiled
+def _switch(run: Run, call: ModelCall, compiled: Compiled) -> None:
     run.compiled = compiled
     run.account.set_rates(compiled.rates)
     run.emit(
@@ -104,8 +103,8 @@ def _switch(run: Run, call: ModelCall, rung: Rung) -> None:
             model=compiled.model.profile.id,
             protocol=compiled.protocol.name,
             system=compiled.system,
-            prices=compiled.rates.source if compiled.rates else "",
-            rates=rung.rates,
+            prices=compiled.price_source,
+            rates=compiled.price_snapshot,
         )
     )
     call.reopen()

@@ -33,6 +33,8 @@ from surefoot.threads import ToolThreads
 from surefoot.tools import Toolbox
 from surefoot.types import Message, ToolSpec
 
+_UNPRICED: Final = Raw(b"null")
+
 
 class Compiled(Struct, frozen=True):
     """An agent made ready to run: shared by all its runs.
@@ -67,15 +69,18 @@ class Compiled(Struct, frozen=True):
     temperature: float | None
     system: Message | None
 
+    @property
+    def price_source(self) -> str:
+        """Where the price came from, "" when it is unknown."""
+        return self.rates.source if self.rates else ""
 
-class Rung(Struct, frozen=True):
-    """A model further down the ladder: the agent compiled for it, and its prices as JSON for the journal."""
+    @property
+    def price_snapshot(self) -> Raw:
+        """The prices as JSON for the journal, encoded once; null when they are unknown."""
+        return self.rates.snapshot if self.rates else _UNPRICED
 
-    compiled: Compiled
-    rates: Raw
 
-
-_NO_RUNGS: Final[Mapping[str, Rung]] = MappingProxyType({})
+_NO_RUNGS: Final[Mapping[str, Compiled]] = MappingProxyType({})
 
 
 class Desk(Struct, frozen=True):
@@ -136,7 +141,7 @@ class Run:
         started: Monotonic seconds of its beginning.
         live: Whether text is wanted while it streams.
         loop: The event loop that it runs in.
-        rungs: Models of the rungs of its ladder, by rung.
+        rungs: Its agent on the models of its ladder, by rung.
         sums_up: The next call is a summary of the conversation.
         final_only: The budget is at its end: only an answer is of use now.
         repairs_left: How often the answer may still be mended.
@@ -170,7 +175,7 @@ class Run:
         caller: Caller,
         live: bool,
         parent: Run | None = None,
-        rungs: Mapping[str, Rung] = _NO_RUNGS,
+        rungs: Mapping[str, Compiled] = _NO_RUNGS,
     ) -> None:
         self.run_id = run_id
         self.parent = parent

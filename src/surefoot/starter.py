@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Any, Final
 
-from msgspec import Raw
-
 from surefoot.agent import Agent, OutputT
 from surefoot.budget.accounts import Payers, make_payers
 from surefoot.budget.limits import MODEL_RUNG, Limits
@@ -19,7 +17,7 @@ from surefoot.journal.fold import fold
 from surefoot.journal.records import decode_record
 from surefoot.loop import drive
 from surefoot.result import RunResult, make_result
-from surefoot.run import Caller, Compiled, Desk, Run, Rung
+from surefoot.run import Caller, Compiled, Desk, Run
 from surefoot.run_row import mend
 from surefoot.sessions import SessionLocks, continue_from
 from surefoot.store.base import Store
@@ -31,7 +29,6 @@ MAX_DEPTH: Final = 5
 MAX_RUNGS: Final = 256
 """Agents on models of their ladders that are remembered; of others it is asked again."""
 _NO_TURN: Final = nullcontext()
-_UNPRICED: Final = Raw(b"null")
 
 
 class Starter:
@@ -78,27 +75,28 @@ class Starter:
             SurefootError: It cannot begin; nothing of it was written.
         """
         desk = self._check_open(self.desk)
-        limits = limits or agent.limits or self._limits
         history = await self._history(caller) if caller.session else ()
-        compiled = await self._compiler.compile(agent)
-        payers = make_payers(caller.tenant, caller.user, caller.session)
-        limits = self._check_limits(compiled, limits, payers)
-        self._check_open(desk)
-        rungs = await self._compile_rungs(agent, limits, payers) if limits.ladder else {}
-        return self._begin(
-            compiled,
-            desk,
-            limits=limits,
-            question=question,
-            history=history,
-            caller=caller,
-            live=live,
-            rungs=rungs,
-        )
+        return await self._begin(agent, desk, limits, question=question, history=history, caller=caller, live=live)
 
-    async def _compile_rungs(self, agent: Agent[Any], limits: Limits, payers: Payers) -> dict[str, Rung]:
+    async def _begin(
+        self, agent: Agent[Any], desk: Desk, limits: Limits | None, *, parent: Run | None = None, **rest: Any
+    ) -> tuple[Run, RunStarted]:
+        """Compile and check; then the run and its first event. What is left is passed on to `begin_run`."""
+        compiled = await self._compiler.compile(agent)
+        for above in _find_lineage(parent):
+            check_price(compiled, above.account.limits)
+        caller: Caller = rest["caller"]
+        payers = make_payers(caller.tenant, caller.user, caller.session) if parent is None else parent.payers
+        limits = self._check_limits(compiled, limits or agent.limits or self._limits, payers)
+        rungs = await self._compile_rungs(agent, limits, payers) if limits.ladder else {}
+        self._check_open(desk)
+        run, started = begin_run(compiled, desk, store=self._store, limits=limits, parent=parent, rungs=rungs, **rest)
+        self.live[run.run_id] = run
+        return run, started
+
+    async def _compile_rungs(self, agent: Agent[Any], limits: Limits, payers: Payers) -> dict[str, Compiled]:
         """The agent on each model of its ladder: a wrong name, key or price is refused before the run begins."""
-        rungs: dict[str, Rung] = {}
+        rungs: dict[str, Compiled] = {}
         for rung in limits.ladder:
             if rung.startswith(MODEL_RUNG):
                 key = agent, rung
@@ -108,7 +106,7 @@ class Starter:
                     self._rungs[key] = agent.replace(model=rung.removeprefix(MODEL_RUNG), protocol="auto")
                 compiled = await self._compiler.compile(self._rungs[key])
                 self._check_limits(compiled, limits, payers)
-                rungs[rung] = Rung(compiled, compiled.rates.snapshot if compiled.rates else _UNPRICED)
+                rungs[rung] = compiled
         return rungs
 
     def close_run(self, run: Run) -> None:
@@ -116,11 +114,6 @@ class Starter:
         del self.live[run.run_id]
         for other in [other for other in self.live.values() if other.parent is run]:
             other.cancel()
-
-    def _begin(self, compiled: Compiled, desk: Desk, **rest: Any) -> tuple[Run, RunStarted]:
-        run, started = begin_run(compiled, desk, store=self._store, **rest)
-        self.live[run.run_id] = run
-        return run, started
 
     def _check_limits(self, compiled: Compiled, limits: Limits, payers: Payers) -> Limits:
         """What the accounts above allow to each run; the price must be known where dollars are limited."""
@@ -140,30 +133,10 @@ class Starter:
             raise ToolError("ctx.run_agent: only an async tool can run an agent; this one has a loop of its own")
         if desk is None or parent.state.finished is not None:
             raise ConfigError("run_agent: the run that this context belongs to has ended")
-        above: Run | None = parent
-        depth = 0
-        while above is not None:
-            above, depth = above.parent, depth + 1
-        if depth > MAX_DEPTH:
+        if len(_find_lineage(parent)) > MAX_DEPTH:
             raise ToolError(f"agents may run agents {MAX_DEPTH} deep, and this one is there")
-        compiled = await self._compiler.compile(agent)
-        above = parent
-        while above is not None:
-            check_price(compiled, above.account.limits)
-            above = above.parent
-        limits = self._check_limits(compiled, limits or agent.limits or self._limits, parent.payers)
-        rungs = await self._compile_rungs(agent, limits, parent.payers) if limits.ladder else {}
-        self._check_open(desk)
-        run, started = self._begin(
-            compiled,
-            desk,
-            limits=limits,
-            question=question,
-            history=(),
-            caller=parent.caller,
-            live=False,
-            parent=parent,
-            rungs=rungs,
+        run, started = await self._begin(
+            agent, desk, limits, parent=parent, question=question, history=(), caller=parent.caller, live=False
         )
         try:
             async with aclosing(drive(run, started)) as batches:
@@ -187,6 +160,15 @@ class Starter:
         return ()
 
 
+def _find_lineage(run: Run | None) -> list[Run]:
+    """The run, the one whose tool began it, and so on up."""
+    lineage: list[Run] = []
+    while run is not None:
+        lineage.append(run)
+        run = run.parent
+    return lineage
+
+
 def begin_run(
     compiled: Compiled,
     desk: Desk,
@@ -197,7 +179,7 @@ def begin_run(
     history: tuple[Message, ...],
     caller: Caller,
     live: bool,
-    rungs: Mapping[str, Rung],
+    rungs: Mapping[str, Compiled],
     parent: Run | None = None,
 ) -> tuple[Run, RunStarted]:
     """A run that has not happened yet, and the event that begins it."""
@@ -217,8 +199,8 @@ def begin_run(
         limits=limits.to_table(),
         tools=compiled.tools,
         output_schema=compiled.answer.schema if compiled.answer else None,
-        prices=compiled.rates.source if compiled.rates else "",
-        rates=compiled.rates.snapshot if compiled.rates else _UNPRICED,
+        prices=compiled.price_source,
+        rates=compiled.price_snapshot,
     )
     run = Run(run_id, compiled, desk, limits=limits, store=store, caller=caller, live=live, parent=parent, rungs=rungs)
     return run, started

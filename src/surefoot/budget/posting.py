@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from surefoot.budget.accounts import Amounts, Payers, Period, shown
 
-PER: Final[Mapping[Period, str]] = {
-    "run": "a run",
+PER: Final[Mapping[str, str]] = {
+    "run": "each run",
     "hour": "an hour",
     "day": "a day",
     "month": "a month",

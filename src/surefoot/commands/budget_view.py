@@ -26,7 +26,7 @@ from surefoot.budget.accounts import (
     split_account,
 )
 from surefoot.budget.limits import INFINITE
-from surefoot.budget.posting import Balance, RuleChange, UnknownHold
+from surefoot.budget.posting import PER, Balance, RuleChange, UnknownHold
 from surefoot.budget.windows import FOREVER, find_window
 from surefoot.commands.tables import DIM, NARROW_COLUMNS, figures_table
 from surefoot.narrator import plain
@@ -36,7 +36,6 @@ from surefoot.types import Money, Unlimited
 Stored = Mapping[str, Mapping[str, Mapping[str, int | str]]]
 """What was set: by account or pattern, then by period, then by amount."""
 ACCOUNT_CHARS: Final = 40
-_PER: Final = {"run": "each run", "hour": "an hour", "day": "a day", "month": "a month", "total": "in all"}
 WIDE_BAR_CELLS: Final = 24
 NARROW_BAR_CELLS: Final = 12
 _UNLIMITED: Final = Unlimited.UNLIMITED.value
@@ -193,7 +192,7 @@ def _notes(line: LimitLine, view: AccountView) -> Iterable[str]:
 def _say_limit(name: str, of: int | None, period: str) -> str:
     """``$500.00 a month``, ``5,000 steps each run``."""
     what = _say_value(name, _UNLIMITED if of is None else of)
-    return f"{what}{_unit(name, what)} {_PER[period]}"
+    return f"{what}{_unit(name, what)} {PER[period]}"
 
 
 def _unit(name: str, value: str) -> str:
@@ -329,7 +328,7 @@ def _say_change(change: RuleChange) -> str:
 def _say_step(name: str, before: int | str | None, after: int | str | None, period: str) -> str:
     was = "" if before is None else f", was {_say_value(name, before)}"
     what = "USD" if name == "usd" else name.replace("_", " ")
-    return f"{what} {_PER[period]}: {'taken back' if after is None else _say_value(name, after)}{was}"
+    return f"{what} {PER[period]}: {'taken back' if after is None else _say_value(name, after)}{was}"
 
 
 def _say_amounts(amounts: Mapping[str, int | str]) -> str:

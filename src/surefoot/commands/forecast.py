@@ -15,6 +15,7 @@ from rich.text import Text
 
 from surefoot.budget.accounts import AMOUNTS, shown
 from surefoot.budget.limits import INFINITE
+from surefoot.budget.posting import PER
 from surefoot.clock import SystemClock
 from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end
 from surefoot.commands.spans import read_span, read_zone_of, scan, span_options
@@ -237,7 +238,7 @@ def _tell_reached(made: Forecast, now: float) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     for one in made.reached:
         limit = f"global: {shown(one.limit, one.of)}{'' if one.limit == 'usd' else ' ' + one.limit.replace('_', ' ')}"
-        per = {"total": "in all", "hour": "an hour"}.get(one.period, f"a {one.period}")
+        per = PER[one.period]
         length = DAYS[one.period]
         if math.isinf(one.after_days):
             lines.append((f"{limit} {per} is not reached: a request uses none of it", ""))
