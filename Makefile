@@ -1,7 +1,8 @@
 # Everything from a bare checkout with only make and Python 3.11 or newer:
 #   make demo    the main job on the embedded model
 #   make test    lint, types, import rule, tests with the coverage gate
-# Both make .venv from the hash-pinned lock once; after that they start at once.
+# Both make .venv from the hash-pinned lock once; after that they start at once. The lock is complete (make lock), so nothing is
+# resolved anew: a newer release of what only an extra names would have no hash.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -40,13 +41,13 @@ $(BIN)/python:
 
 $(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "installing the pinned dependencies"
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --require-hashes --no-deps -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(DEV): requirements-dev.lock $(RUNTIME)
 	@echo "installing the pinned development tools"
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 demo: $(RUNTIME)
