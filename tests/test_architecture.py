@@ -22,7 +22,7 @@ LINES_DEFAULT = 350
 LINES = {
     "__init__.py": 60,
     "types.py": 300,
-    "errors.py": 160,  # 150 in DESIGN.md; the tree is drawn in its docstring
+    "errors.py": 180,  # 150 in DESIGN.md; the tree is drawn in its docstring, and it has all 15 classes
     "config.py": 250,
     "clock.py": 80,
     "agent.py": 150,

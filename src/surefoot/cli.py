@@ -2,8 +2,8 @@
 
 Exit codes: 0 done; 1 the run failed inside Surefoot, the provider stopped or cut the answer, or the output cannot
 be written; 2 the command, settings or agent are wrong; 3 a limit ended the run (the answer so far is printed); 4 the
-model's provider failed; 5 the answer never matched its type; 6 the database cannot be used; 130 interrupted (143 by
-SIGTERM).
+model's provider failed; 5 the answer never matched its type; 6 the database cannot be used; 7 too many requests, come
+back later; 130 interrupted (143 by SIGTERM).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from surefoot.budget.limits import Limits
 from surefoot.budget.prices import name_setting, open_prices
 from surefoot.budget.tokens import find_counter
 from surefoot.clock import Clock
+from surefoot.compiled import Compiled
 from surefoot.config import Secret, Settings
 from surefoot.errors import PriceUnknown
 from surefoot.models.base import Model
@@ -23,7 +24,6 @@ from surefoot.models.http import HttpClient
 from surefoot.models.registry import Models, make_model, split_model
 from surefoot.protocol import find_protocol
 from surefoot.providers import Provider
-from surefoot.run import Compiled
 from surefoot.types import UNLIMITED, Message
 
 MAX_COMPILED: Final = 256

@@ -12,6 +12,7 @@
     │   ├── ModelRefused       the provider says the request itself is wrong (4xx)
     │   ├── ModelOverloaded    the provider says "not now" (409, 425, 429, 503, 529)
     │   └── ModelBroken        outcome unknown: timeout, cut stream, 5xx, unreadable reply
+    ├── TooManyRequests        a user's rate, a queue or the process is full: come back in ``retry_after_s``
     ├── ToolError              raised by a tool to tell the model, in its own words, what went wrong
     ├── OutputInvalid          the final answer never matched ``Agent(output=...)``
     ├── StoreError             the database cannot be read or written
@@ -129,6 +130,25 @@ class ModelBroken(ModelError):
 
     code = "model_broken"
     retryable = True
+
+
+class TooManyRequests(SurefootError):
+    """The request was turned away before anything of it was done.
+
+    Attributes:
+        reason: ``rate``, ``queue``, ``deadline``, ``load`` or ``session``.
+        retry_after_s: Seconds after which it is worth another try, computed.
+    """
+
+    code = "too_many_requests"
+    http_status = 429
+    exit_code = 7
+    retryable = True
+
+    def __init__(self, message: str, *, reason: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
 
 
 class ToolError(SurefootError):

@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from surefoot.budget.holds import Shortage
 from surefoot.budget.limits import MODEL_RUNG
+from surefoot.compiled import Compiled
 from surefoot.journal.events import ContextSummarised, ModelSwitched, Nudged, RungTaken
 from surefoot.model_call import ModelCall
 from surefoot.models.base import Reply
-from surefoot.run import Compiled, Run
+from surefoot.run import Run
 
 TRIM_BYTES: Final = 400
 """What is kept of an older tool result: about a hundred tokens."""

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from surefoot.clock import SystemClock
-from surefoot.config import LocalSettings, environment
+from surefoot.config import environment
 from surefoot.errors import ConfigError
 from surefoot.local_engine import EngineOptions
+from surefoot.sections import LocalSettings
 from surefoot.weights import QWEN_CODER, Progress, Weights, find_weights
 
 __all__ = ["LocalServer", "Progress"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from surefoot.clock import Clock
-from surefoot.config import RetrySettings
 from surefoot.errors import ModelError
+from surefoot.sections import RetrySettings
 
 
 def delay_before_retry(

@@ -8,77 +8,25 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from surefoot.answer import AnswerType
 from surefoot.budget.accounts import Payers, make_payers
 from surefoot.budget.ledger import Account
 from surefoot.budget.limits import Limits
 from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
-from surefoot.budget.rates import Rates
-from surefoot.budget.tokens import TokenCounter
+from surefoot.caller import Caller
 from surefoot.clock import Clock
-from surefoot.config import RetrySettings
-from surefoot.errors import ConfigError
+from surefoot.compiled import Compiled
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
-from surefoot.models.base import Model
-from surefoot.protocol.base import Protocol, Stage
+from surefoot.protocol.base import Stage
 from surefoot.repeats import NO_REPEATS, find_repeated
 from surefoot.run_context import RunContext
-from surefoot.run_row import make_last_row, make_row, mend
+from surefoot.run_row import make_last_row, make_row
+from surefoot.sections import RetrySettings
 from surefoot.store.base import Store
 from surefoot.threads import ToolThreads
-from surefoot.tools import Toolbox
-from surefoot.types import Message, ToolSpec
-
-_UNPRICED: Final = Raw(b"null")
-
-
-class Compiled(Struct, frozen=True):
-    """An agent made ready to run: shared by all its runs.
-
-    Attributes:
-        name: Name of the agent.
-        model: Its model.
-        protocol: How the model speaks ReAct.
-        toolbox: Its tools.
-        native_specs: Tools that go to the provider's own field.
-        tools: All tools as JSON, for the journal.
-        rates: Price of the model, None when unknown.
-        counter: Exact tokenizer of the model, None when there is none.
-        answer: Type of a structured answer, None for text.
-        repairs: How often a structured answer may be mended.
-        max_tokens: Output tokens wished for in one reply.
-        temperature: Sampling temperature or None.
-        system: System message, None if there is nothing to say.
-    """
-
-    name: str
-    model: Model
-    protocol: Protocol
-    toolbox: Toolbox
-    native_specs: tuple[ToolSpec, ...]
-    tools: Raw
-    rates: Rates | None
-    counter: TokenCounter | None
-    answer: AnswerType[Any] | None
-    repairs: int
-    max_tokens: int
-    temperature: float | None
-    system: Message | None
-
-    @property
-    def price_source(self) -> str:
-        """Where the price came from, "" when it is unknown."""
-        return self.rates.source if self.rates else ""
-
-    @property
-    def price_snapshot(self) -> Raw:
-        """The prices as JSON for the journal, encoded once; null when they are unknown."""
-        return self.rates.snapshot if self.rates else _UNPRICED
-
 
 _NO_RUNGS: Final[Mapping[str, Compiled]] = MappingProxyType({})
 
@@ -101,25 +49,6 @@ class Desk(Struct, frozen=True):
     timeout_s: float
     durable: bool
     begin_child: Callable[[Run, Any, str, Limits | None], Awaitable[Any]]
-
-
-class Caller(Struct, frozen=True):
-    """Who runs the agent: the user, the conversation, the customer ("" for none), and what tools get as ``ctx.deps``.
-
-    Raises:
-        ConfigError: A name is no text that can be stored.
-    """
-
-    user: str = ""
-    session: str = ""
-    tenant: str = ""
-    deps: object = None
-
-    def __post_init__(self) -> None:
-        """Check the names: they tell people apart, so that nothing in them is replaced."""
-        _check_name("user", self.user)
-        _check_name("session", self.session)
-        _check_name("tenant", self.tenant)
 
 
 class Run:
@@ -335,10 +264,3 @@ class Run:
         state = self.state
         repeated = NO_REPEATS if self.compiled.protocol.native_tools else find_repeated(state.messages)
         return Stage(self.state.steps, self.final_only, state.results > 0, repeated)
-
-
-def _check_name(field: str, name: object) -> None:
-    if name is None:
-        raise ConfigError(f'{field}=None: must be text; leave it out, or give "", for none')
-    if not isinstance(name, str) or mend(name) != name:
-        raise ConfigError(f"{field}={name!r}: must be text that UTF-8 can carry")

@@ -7,17 +7,13 @@ from typing import Final
 from msgspec.structs import replace
 
 from surefoot.budget.rates import Rates
+from surefoot.caller import mend
 from surefoot.journal.fold import RunState
 from surefoot.journal.tally import Tally, encode_tally
 from surefoot.store.base import RunRow
 
 LISTED_CHARS: Final = 200
 """How much of a question and an answer a run's row keeps for listings; the journal has them whole."""
-
-
-def mend(text: str) -> str:
-    """``text`` without halves of surrogate pairs: a command line that is not UTF-8 has them, no database takes them."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def make_row(state: RunState) -> RunRow:

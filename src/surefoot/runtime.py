@@ -6,23 +6,24 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any, Final, Self
-from zoneinfo import ZoneInfo
 
 from surefoot.agent import Agent, OutputT
-from surefoot.budget.accounts import read_rules, read_zone
+from surefoot.budget.accounts import read_rules
 from surefoot.budget.limits import Limits, read_limits
+from surefoot.budget.windows import read_zones
+from surefoot.caller import Caller
 from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
 from surefoot.config import Settings, load_settings
-from surefoot.errors import ConfigError, NotFound
+from surefoot.errors import NotFound
 from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
 from surefoot.result import RunResult, make_result
-from surefoot.run import Caller, Desk
+from surefoot.run import Desk
 from surefoot.starter import Starter
 from surefoot.store.base import Accounts, RunRow, Store
-from surefoot.store.sqlite import GATHER_RELAXED_S, GATHER_S, SqliteStore
+from surefoot.store.choose import choose_store
 from surefoot.threads import ToolThreads
 
 TOOL_THREADS: Final = 32
@@ -55,8 +56,8 @@ class Runtime:
         self._clock = clock or SystemClock()
         limits = read_limits(settings.limits, "[limits]")
         self._compiler = Compiler(settings, self._clock, progress)
-        self._store = _make_store(settings.store.path if store is None else store, settings, self._clock)
-        self._store.accounts.declare(read_rules(settings.budgets), _read_zones(settings))
+        self._store = choose_store(store, settings, self._clock)
+        self._store.accounts.declare(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
         self._starter = Starter(self._compiler, self._store, limits)
 
     async def __aenter__(self) -> Self:
@@ -207,24 +208,3 @@ def run_sync(
             return await runtime.run(agent, question, user=user, session=session, deps=deps)
 
     return run_in_loop(run)
-
-
-def _read_zones(settings: Settings) -> dict[str, ZoneInfo]:
-    zones = {"": read_zone(settings.timezone, "timezone")}
-    for name, tenant in settings.tenants.items():
-        if "*" in name:
-            raise ConfigError(
-                f'tenants."{name}": names one customer, not a pattern; `timezone` above is for all others'
-            )
-        if tenant.timezone:
-            zones[name] = read_zone(tenant.timezone, f"tenants.{name}.timezone")
-    return zones
-
-
-def _make_store(store: str | Path | Store, settings: Settings, clock: Clock) -> Store:
-    if not isinstance(store, (str, Path)):
-        return store
-    if "://" in str(store):
-        raise ConfigError(f"store {str(store).partition('://')[0]}://…: only a SQLite file is supported, give its path")
-    gather_s = GATHER_S if settings.store.durability == "full" else GATHER_RELAXED_S
-    return SqliteStore(Path(store), clock=clock, lease_s=settings.store.lease_s, gather_s=gather_s)

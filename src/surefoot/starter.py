@@ -10,6 +10,8 @@ from typing import Any, Final
 from surefoot.agent import Agent, OutputT
 from surefoot.budget.accounts import Payers, make_payers
 from surefoot.budget.limits import MODEL_RUNG, Limits
+from surefoot.caller import Caller, mend
+from surefoot.compiled import Compiled
 from surefoot.compiler import Compiler, check_price
 from surefoot.errors import ConfigError, ToolError
 from surefoot.journal.events import JournalEvent, RunStarted
@@ -17,8 +19,7 @@ from surefoot.journal.fold import fold
 from surefoot.journal.records import decode_record
 from surefoot.loop import drive
 from surefoot.result import RunResult, make_result
-from surefoot.run import Caller, Compiled, Desk, Run
-from surefoot.run_row import mend
+from surefoot.run import Desk, Run
 from surefoot.sessions import SessionLocks, continue_from
 from surefoot.store.base import Store
 from surefoot.tool_calls import check_turn

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from surefoot.budget.posting import Claim
 from surefoot.budget.tokens import byte_bound
+from surefoot.caller import Caller
 from surefoot.errors import ConfigError
 from surefoot.journal.events import ToolFinished, ToolIntended
-from surefoot.run import Caller, Run
+from surefoot.run import Run
 from surefoot.run_context import RunContext
 from surefoot.tools import Prepared
 from surefoot.types import SYSTEM_LABEL, ToolCall, ToolResult

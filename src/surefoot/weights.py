@@ -21,9 +21,9 @@ from typing import BinaryIO, Final
 from msgspec import Struct
 
 from surefoot.clock import SystemClock
-from surefoot.config import LocalSettings
 from surefoot.errors import ConfigError, ModelBroken, SurefootError
 from surefoot.models.http import download
+from surefoot.sections import LocalSettings
 from surefoot.wheels import POLL_S, Stopped, read_wheels
 
 Progress = Callable[[int, int], None]

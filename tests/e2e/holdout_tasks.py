@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from surefoot import UNLIMITED, Agent, Limits, Runtime, Settings, ToolError, tool
-from surefoot.config import StoreSettings
 from surefoot.demo.tasks import Call, Task, judge
+from surefoot.sections import StoreSettings
 
 
 def look_up(table, key, what):

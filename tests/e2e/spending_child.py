@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from surefoot import Agent, Limits, Runtime, tool
-from surefoot.config import RetrySettings, Settings, StoreSettings
+from surefoot.config import Settings
 from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import LimitReached, ModelRequested
 from surefoot.providers import Provider
+from surefoot.sections import RetrySettings, StoreSettings
 
 PRICES = {"m": {"input": 2, "output": 8}}
 QUESTION = "How many of these does a budget admit?"

@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 
 from surefoot import UNLIMITED, Agent, Limits, Runtime, Settings
-from surefoot.config import StoreSettings
 from surefoot.demo.tasks import TASKS, TINY, judge
 from surefoot.demo.tools import get_product
 from surefoot.journal.events import RunFinished, TextDelta
+from surefoot.sections import StoreSettings
 
 pytestmark = [
     pytest.mark.local_model,

@@ -12,7 +12,7 @@ from surefoot.agent import Agent
 from surefoot.budget.posting import Posting
 from surefoot.budget.rates import cost_as_served, dearest_rates, price_bound, read_rates
 from surefoot.clock import Clock, SystemClock
-from surefoot.config import RetrySettings, Settings, StoreSettings
+from surefoot.config import Settings
 from surefoot.errors import SurefootError
 from surefoot.journal.events import (
     BudgetWarning,
@@ -35,6 +35,7 @@ from surefoot.journal.records import decode_record
 from surefoot.result import RunResult
 from surefoot.run import Run
 from surefoot.runtime import Runtime
+from surefoot.sections import RetrySettings, StoreSettings
 from surefoot.store.base import RunRow, Store
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import Bill

@@ -11,10 +11,10 @@ from tests.unit.audit import QUICK, open_bench
 
 from surefoot import UNLIMITED, Agent, Limits, tool
 from surefoot.budget.accounts import read_rule
-from surefoot.config import RetrySettings
 from surefoot.errors import BudgetExceeded, ModelBroken, ModelRefused, ModelUnreachable, PriceUnknown, SurefootError
 from surefoot.journal.events import BudgetOverrun, LimitReached, ModelFailed, ModelReplied, ModelRequested, ToolFinished
 from surefoot.providers import Provider
+from surefoot.sections import RetrySettings
 from surefoot.testing import FakeProvider, Price, ScriptedModel, call, calls, fail, hang, overflow, reset, say, status
 from surefoot.types import Usage
 

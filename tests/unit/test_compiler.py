@@ -8,10 +8,11 @@ import pytest
 from surefoot import Agent, Limits, tool
 from surefoot.clock import SystemClock
 from surefoot.compiler import MAX_COMPILED, Compiler, check_price
-from surefoot.config import LocalSettings, Settings
+from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, PriceUnknown
 from surefoot.models.openai_chat import OpenAIChat
 from surefoot.providers import Provider
+from surefoot.sections import LocalSettings
 from surefoot.testing import ScriptedModel, say
 from surefoot.types import UNLIMITED
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.config import LocalSettings
 from surefoot.errors import ConfigError
 from surefoot.local import LocalServer
 from surefoot.models.http import HttpClient, check_base_url
 from surefoot.models.status import Peer
+from surefoot.sections import LocalSettings
 from surefoot.weights import Weights
 
 ENGINE = Path(__file__).parent / "engine"
@@ -136,7 +136,7 @@ def children():
 async def test_the_engine_ends_with_a_killed_parent(tmp_path):
     program = (
         "import asyncio, os, sys\n"
-        "from surefoot.config import LocalSettings\n"
+        "from surefoot.sections import LocalSettings\n"
         "from surefoot.local import LocalServer\n"
         "async def main():\n"
         "    server = LocalServer(LocalSettings(path=sys.argv[1]))\n"

@@ -10,7 +10,7 @@ from tests.unit.audit import check_bill, open_bench, read_journal
 from surefoot import UNLIMITED, Agent, Limits, tool
 from surefoot.budget.ledger import NUDGE_TOKENS
 from surefoot.clock import SystemClock
-from surefoot.config import RetrySettings, Settings
+from surefoot.config import Settings
 from surefoot.errors import BudgetExceeded, ModelRefused, OutputInvalid, RunLost, StoreError
 from surefoot.journal.events import (
     BudgetWarning,
@@ -29,6 +29,7 @@ from surefoot.models.base import ModelProfile, Reply
 from surefoot.next_call import FINAL_NUDGE
 from surefoot.repeats import REPEAT_MESSAGES, find_repeated
 from surefoot.runtime import Runtime
+from surefoot.sections import RetrySettings
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import ScriptedModel, call, calls, hang, refuse, say, status
 from surefoot.types import Message, ToolCall, Usage

@@ -12,10 +12,10 @@ from tests.unit.audit import check_bill, open_bench
 
 from surefoot import UNLIMITED, Agent, Limits, tool
 from surefoot.budget.rates import Rates, cost, read_rates
-from surefoot.config import RetrySettings
 from surefoot.errors import ModelBroken, ModelError, ModelOverloaded, ModelRefused, ModelUnreachable
 from surefoot.journal.events import ModelFailed, ModelReplied, ModelRequested, TextDelta
 from surefoot.providers import Provider
+from surefoot.sections import RetrySettings
 from surefoot.testing import (
     FakeProvider,
     Price,

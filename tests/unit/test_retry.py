@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.config import RetrySettings
 from surefoot.errors import ModelBroken, ModelOverloaded, ModelRefused, ModelUnreachable
 from surefoot.retry import delay_before_retry
+from surefoot.sections import RetrySettings
 
 
 class FixedClock:

@@ -13,7 +13,7 @@ from tests.unit.audit import open_bench
 
 from surefoot import UNLIMITED, Agent, Limits, RunContext, Runtime, tool
 from surefoot.clock import SystemClock
-from surefoot.config import Settings, StoreSettings
+from surefoot.config import Settings
 from surefoot.errors import (
     BudgetExceeded,
     ConfigError,
@@ -26,6 +26,7 @@ from surefoot.journal.events import ModelRequested, RunFinished, RunStarted, Tex
 from surefoot.journal.fold import fold
 from surefoot.providers import Provider
 from surefoot.runtime import run_sync
+from surefoot.sections import StoreSettings
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import FakeProvider, ScriptedModel, call, calls, hang, say, status
 from surefoot.types import Money
@@ -615,7 +616,8 @@ SCRIPT = """
 import asyncio, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background jobs ignore it
 from surefoot import Agent, Runtime, tool
-from surefoot.config import Settings, StoreSettings
+from surefoot.config import Settings
+from surefoot.sections import StoreSettings
 from surefoot.runtime import run_sync
 from surefoot.testing import ScriptedModel, call, hang, say
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.config import LocalSettings
 from surefoot.errors import ConfigError
+from surefoot.sections import LocalSettings
 from surefoot.weights import QWEN_CODER, Weights, find_weights
 from surefoot.wheels import Stopped
 

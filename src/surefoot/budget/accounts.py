@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import astuple
@@ -220,18 +220,6 @@ def check_change(account: str, period: str, limits: Mapping[str, object]) -> dic
     if period == "run" and 0 in given.values():
         raise ConfigError(f"{where}: a run needs more than 0")
     return {name: INFINITE if limit is UNLIMITED else cast("int | None", limit) for name, limit in limits.items()}
-
-
-def read_zone(name: str, where: str) -> ZoneInfo:
-    """A time zone of the IANA database.
-
-    Raises:
-        ConfigError: There is none of that name.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(f"{where}: unknown time zone {name!r:.60}; write for example Asia/Ho_Chi_Minh") from None
 
 
 def read_rules(budgets: Mapping[str, Mapping[str, Mapping[str, object]]]) -> list[Rule]:

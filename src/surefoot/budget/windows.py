@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from surefoot.errors import ConfigError
+from surefoot.sections import Tenant
 
 QUARTER_S: Final = 900
 """Every offset from UTC in use today, and every change of one, is a multiple of this (IANA time zone database)."""
@@ -65,3 +69,32 @@ def _offset(now: int, zone: ZoneInfo) -> int:
     offset = datetime.fromtimestamp(now, zone).utcoffset()
     assert offset is not None, "a ZoneInfo knows its offset"
     return int(offset.total_seconds())
+
+
+def read_zone(name: str, where: str) -> ZoneInfo:
+    """A time zone of the IANA database.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(f"{where}: unknown time zone {name!r:.60}; write for example Asia/Ho_Chi_Minh") from None
+
+
+def read_zones(timezone: str, tenants: Mapping[str, Tenant]) -> dict[str, ZoneInfo]:
+    """Zones by tenant, that of the settings for all others under "".
+
+    Raises:
+        ConfigError: There is no such zone, or a tenant is a pattern.
+    """
+    zones = {"": read_zone(timezone, "timezone")}
+    for name, tenant in tenants.items():
+        if "*" in name:
+            raise ConfigError(
+                f'tenants."{name}": names one customer, not a pattern; `timezone` above is for all others'
+            )
+        if tenant.timezone:
+            zones[name] = read_zone(tenant.timezone, f"tenants.{name}.timezone")
+    return zones

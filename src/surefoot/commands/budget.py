@@ -14,11 +14,11 @@ from surefoot.budget.accounts import (
     patterns_of,
     read_rule,
     read_rules,
-    read_zone,
     split_account,
     to_table,
 )
 from surefoot.budget.posting import Balance, RuleChange
+from surefoot.budget.windows import read_zone
 from surefoot.clock import SystemClock
 from surefoot.commands.budget_view import (
     AccountView,

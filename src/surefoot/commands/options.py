@@ -12,10 +12,11 @@ import click
 import msgspec
 from msgspec.structs import replace
 
-from surefoot.config import Settings, StoreSettings, load_settings
+from surefoot.config import Settings, load_settings
 from surefoot.errors import NotFound
 from surefoot.event_loop import run_in_loop
 from surefoot.runtime import Runtime
+from surefoot.sections import StoreSettings
 
 ResultT = TypeVar("ResultT")
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])

@@ -13,8 +13,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from surefoot.budget.accounts import read_zone
-from surefoot.budget.windows import find_window
+from surefoot.budget.windows import find_window, read_zone
 from surefoot.clock import Clock
 from surefoot.commands.options import CommandT
 from surefoot.config import Settings

@@ -19,12 +19,11 @@ from surefoot.budget.accounts import (
     check_change,
     make_payers,
     name_parts,
-    read_zone,
     to_table,
 )
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import Balance, RuleChange, UnknownHold
-from surefoot.budget.windows import FOREVER
+from surefoot.budget.windows import FOREVER, read_zone
 from surefoot.clock import Clock
 from surefoot.store.ledger import Ledger
 from surefoot.store.reader import Reader

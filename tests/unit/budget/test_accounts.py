@@ -20,12 +20,12 @@ from surefoot.budget.accounts import (
     quote,
     read_rule,
     read_rules,
-    read_zone,
     shown,
     split_account,
     to_table,
 )
 from surefoot.budget.limits import INFINITE, Limits
+from surefoot.budget.windows import read_zone
 from surefoot.errors import ConfigError
 from surefoot.types import UNLIMITED, Money
 

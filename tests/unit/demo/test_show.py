@@ -5,13 +5,14 @@ import json
 import pytest
 from tests.unit.demo.test_tasks import SOLUTIONS
 
-from surefoot.config import LocalSettings, Settings, StoreSettings
+from surefoot.config import Settings
 from surefoot.demo.show import PRICED_AS, TINY_LIMITS, run_demo
 from surefoot.demo.tasks import TASKS, TINY
 from surefoot.errors import ConfigError, StoreError
 from surefoot.journal.fold import fold
 from surefoot.providers import Provider
 from surefoot.runtime import Runtime
+from surefoot.sections import LocalSettings, StoreSettings
 from surefoot.testing import FakeProvider, call, say, status
 
 QUESTIONS = {task.question: task.name for task in (*TASKS, TINY)}

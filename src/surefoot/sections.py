@@ -1,0 +1,66 @@
+"""The sections of ``surefoot.toml``, one class each; `surefoot.config.Settings` holds them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[store]``: where runs are journaled.
+
+    Attributes:
+        path: SQLite file.
+        durability: ``full`` waits until a record is on disk before it is relied on; ``relaxed`` does not wait, and a
+            crash may lose the last records (the budget of a living process holds all the same).
+        lease_s: Seconds after which a run whose process went silent counts as lost.
+    """
+
+    path: str = "surefoot.db"
+    durability: Literal["full", "relaxed"] = "full"
+    lease_s: float = 15.0
+
+
+class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[local]``: the embedded model.
+
+    Attributes:
+        path: A GGUF file to use instead of the pinned one; SUREFOOT_LOCAL_MODEL sets it too.
+        url: Where the pinned weights are published; "" skips this source.
+        cache: Folder for fetched weights; SUREFOOT_CACHE sets it too, "" is ``~/.cache/surefoot``.
+        context_tokens: Size of the context window.
+        threads: Threads that compute; 0 is one for each core.
+        max_waiting: Requests that may wait for the engine; more are answered 429.
+    """
+
+    path: str = ""
+    url: str = "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/main/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+    cache: str = ""
+    context_tokens: int = 8192
+    threads: int = 0
+    max_waiting: int = 32
+
+
+class RetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[retry]``: attempts for one model call; see `surefoot.retry`.
+
+    Attributes:
+        attempts: Attempts in all, the first included.
+        base_s: Upper end of the first delay, doubled each time.
+        max_s: Longest delay between two attempts.
+    """
+
+    attempts: int = 4
+    base_s: float = 0.5
+    max_s: float = 20.0
+
+
+class Tenant(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[tenants.NAME]``: a customer.
+
+    Attributes:
+        timezone: Where the days and months of its budgets begin; "" takes that of the settings.
+    """
+
+    timezone: str = ""
