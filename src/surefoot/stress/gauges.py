@@ -1,0 +1,80 @@
+"""What the process itself feels under load: delay of the event loop, memory."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+from array import array
+from pathlib import Path
+from typing import Final, Self
+
+TICK_S: Final = 0.01
+MOST_TICKS: Final = 1_000_000
+"""Of a longer test every second tick is kept, then every fourth, and so on."""
+_PAGES: Final = Path("/proc/self/statm")
+
+
+def resident_mb() -> float:
+    """Resident memory of this process in MB (10⁶ bytes); the peak so far where /proc is missing."""
+    try:
+        pages = int(_PAGES.read_text().split()[1])
+    except FileNotFoundError:
+        unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, KiB elsewhere
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return pages * resource.getpagesize() / 1e6
+
+
+def cpu_s() -> float:
+    """User and system time of all threads of this process, seconds."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+class LoopLag:
+    """How late the event loop is: a timer is due every `TICK_S`, and each tick says by how much it came too late.
+
+    A loop that stands still for half a second would give one late tick where fifty were due. Those that were missed
+    are counted with the delay that each of them would have had, so that a percentile is a share of time, not of ticks.
+
+    Attributes:
+        lags_s: The delays, seconds.
+    """
+
+    def __init__(self, tick_s: float = TICK_S) -> None:
+        self.lags_s = array("d")
+        self._tick_s = tick_s
+        self._due_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._seen = self._kept_of = 1
+
+    def __enter__(self) -> Self:
+        """Begin on the running event loop."""
+        self._schedule(asyncio.get_running_loop())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        assert self._timer is not None, "entered before"
+        self._timer.cancel()
+        self._timer = None
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._due_s = loop.time() + self._tick_s
+        self._timer = loop.call_at(self._due_s, self._tick, loop)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        lag_s = max(0.0, loop.time() - self._due_s)
+        while lag_s >= 0:
+            self._note(lag_s)
+            lag_s -= self._tick_s
+        self._schedule(loop)
+
+    def _note(self, lag_s: float) -> None:
+        self._seen += 1
+        if self._seen % self._kept_of:
+            return
+        self.lags_s.append(lag_s)
+        if len(self.lags_s) >= MOST_TICKS:
+            self.lags_s = self.lags_s[::2]
+            self._kept_of *= 2
