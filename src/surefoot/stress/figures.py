@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
+MOST_BINS: Final = 24
+WIDE: Final = 8
 BINS_PER_DOUBLING: Final = 4
-"""Each bin of a histogram is 19 % wider than the one before it."""
-MOST_BINS: Final = 40
+"""A bin that widens is a whole number of quarters of a doubling wide."""
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
@@ -58,24 +60,39 @@ class Bin(Struct, frozen=True):
 
 
 def histogram(values: Sequence[float]) -> list[Bin]:
-    """Bins that widen with the value, so that a long tail does not hide the bulk; none are left out between two others.
+    """At most `MOST_BINS` bins from the smallest to the largest value, none left out between two others.
 
-    At most `MOST_BINS`: where the values span more, bins are joined.
+    They are equally wide, at round edges. Where the largest value is more than `WIDE` times the smallest they widen
+    with the value instead, so that a long tail does not hide the bulk. Values that are not above 0 are left out.
     """
-    ordered = [value for value in values if value > 0]
-    if not ordered:
+    above = [value for value in values if value > 0]
+    if not above:
         return []
-    lowest, highest = _place(min(ordered)), _place(max(ordered))
-    joined = 1 + (highest - lowest) // MOST_BINS
-    counts = [0] * ((highest - lowest) // joined + 1)
-    for value in ordered:
-        counts[(_place(value) - lowest) // joined] += 1
-    edges = [2.0 ** ((lowest + joined * number) / BINS_PER_DOUBLING) for number in range(len(counts) + 1)]
-    return [Bin(low, high, count) for low, high, count in zip(edges, edges[1:], counts, strict=False)]
+    low, high = min(above), max(above)
+    edges = _widening_edges(low, high) if high > WIDE * low else _round_edges(low, high)
+    counts = [0] * (len(edges) - 1)
+    for value in above:
+        counts[min(bisect_right(edges, value), len(counts)) - 1] += 1
+    return [Bin(start, end, count) for start, end, count in zip(edges, edges[1:], counts, strict=False)]
 
 
-def _place(value: float) -> int:
-    return math.floor(math.log2(value) * BINS_PER_DOUBLING)
+def _round_edges(low: float, high: float) -> list[float]:
+    step = round_up_step(max(high - low, high / 50) / (MOST_BINS - 2))
+    first, last = math.floor(low / step), math.floor(high / step) + 1
+    return [number * step for number in range(first, last + 1)]
+
+
+def _widening_edges(low: float, high: float) -> list[float]:
+    doublings = math.log2(high / low)
+    each = math.ceil(doublings / (MOST_BINS - 2) * BINS_PER_DOUBLING) / BINS_PER_DOUBLING
+    first, last = math.floor(math.log2(low) / each), math.floor(math.log2(high) / each) + 1
+    return [2.0 ** (number * each) for number in range(first, last + 1)]
+
+
+def round_up_step(step: float) -> float:
+    """The next of 1, 2 and 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(times * power for times in (1, 2, 5, 10) if times * power >= step * (1 - 1e-9))
 
 
 def fairness(shares: Sequence[float]) -> float:

@@ -9,9 +9,12 @@ from array import array
 from pathlib import Path
 from typing import Final, Self
 
+from msgspec import Struct
+
 TICK_S: Final = 0.01
 MOST_TICKS: Final = 1_000_000
 """Of a longer test every second tick is kept, then every fourth, and so on."""
+MOST_SAMPLES: Final = 600
 _PAGES: Final = Path("/proc/self/statm")
 
 
@@ -46,7 +49,8 @@ class LoopLag:
         self._tick_s = tick_s
         self._due_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._seen = self._kept_of = 1
+        self._seen = 0
+        self._kept_of = 1
 
     def __enter__(self) -> Self:
         """Begin on the running event loop."""
@@ -77,4 +81,52 @@ class LoopLag:
         self.lags_s.append(lag_s)
         if len(self.lags_s) >= MOST_TICKS:
             self.lags_s = self.lags_s[::2]
+            self._kept_of *= 2
+
+
+class Sample(Struct, frozen=True, gc=False):
+    """A look at the process.
+
+    Attributes:
+        at_s: Seconds from the beginning.
+        under_way: Requests sent and not ended.
+        memory_mb: Resident memory, 10⁶ bytes.
+    """
+
+    at_s: float
+    under_way: int
+    memory_mb: float
+
+
+class Gauges:
+    """All of them, while a test runs.
+
+    Attributes:
+        lag: How late the event loop is.
+        samples: Looks at the process; at most `MOST_SAMPLES`, then every second one is dropped.
+        begin_mb: Resident memory at the beginning.
+        peak_mb: The most there was of it.
+        used_cpu_s: CPU time of the process so far, seconds.
+    """
+
+    def __init__(self) -> None:
+        self.lag = LoopLag()
+        self.samples: list[Sample] = []
+        self.begin_mb = self.peak_mb = resident_mb()
+        self._begin_cpu_s = cpu_s()
+        self.used_cpu_s = 0.0
+        self._calls = 0
+        self._kept_of = 1
+
+    def look(self, at_s: float, under_way: int) -> None:
+        """Take a sample."""
+        memory_mb = resident_mb()
+        self.peak_mb = max(self.peak_mb, memory_mb)
+        self.used_cpu_s = cpu_s() - self._begin_cpu_s
+        self._calls += 1
+        if self._calls % self._kept_of:
+            return
+        self.samples.append(Sample(at_s, under_way, memory_mb))
+        if len(self.samples) >= MOST_SAMPLES:
+            self.samples = self.samples[::2]
             self._kept_of *= 2
