@@ -165,8 +165,8 @@ class ModelCall:
             self._note_failure(error, timeout_s)
         else:
             assert isinstance(reply, Reply), "a Model responds with a Reply"
-            self.reply = reply
             self._passage.reply(reply)
+            self.reply = reply
 
     async def stream(self) -> AsyncGenerator[str, None]:
         """One attempt whose text is handed out while it comes; `settle` tells how it ended."""
@@ -178,8 +178,8 @@ class ModelCall:
         try:
             async for piece in pieces:
                 if isinstance(piece, Reply):
-                    self.reply = piece
                     self._passage.reply(piece)
+                    self.reply = piece
                 elif protocol.native_tools:
                     yield piece
                 else:

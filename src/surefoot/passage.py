@@ -64,10 +64,10 @@ class Passage:
 
     def reply(self, reply: Reply) -> None:
         """A reply has come."""
+        usage = reply.usage
+        tokens = -1 if usage is None else usage.input_tokens + usage.output_tokens
         permit, self._permit = self._permit, None
         if permit is not None:
-            usage = reply.usage
-            tokens = -1 if usage is None else usage.input_tokens + usage.output_tokens
             permit.succeed(tokens if 0 <= tokens < MAX_CALL_TOKENS else None, reply.rate)
 
     def fail(self, error: ModelError, timeout_s: float, elapsed_s: float) -> None:

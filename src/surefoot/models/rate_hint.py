@@ -41,8 +41,8 @@ class RateReader:
     """Reads the headers of one wire.
 
     To look at a response's headers at all costs as much as a tenth of a step (the library converts them all), so not
-    every answer is looked at: of a server that sends none, each second one, then each fourth, up to each `MOST_SKIPPED`;
-    of one that sends them all while a limit is half used up, otherwise each `SKIPPED`. Errors are always looked at.
+    every answer is looked at: after one without such headers `MOST_SKIPPED` are passed over, and `SKIPPED` after one
+    that says that less than half of each limit is used. Errors are always looked at.
 
     Args:
         names: How a header is named; ``{kind}`` stands for requests or tokens, ``{field}`` for limit, remaining, reset.
@@ -68,7 +68,7 @@ class RateReader:
         self._skipped = 0
         requests, tokens = self._read(header, "requests"), self._read(header, "tokens")
         if requests is None and tokens is None:
-            self._skip = min(2 * self._skip + 1, MOST_SKIPPED)
+            self._skip = MOST_SKIPPED
             return None
         scarce = any(2 * said.left < said.limit for said in (requests, tokens) if said is not None)
         self._skip = 0 if scarce else SKIPPED

@@ -12,6 +12,7 @@ from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.testing import FakeProvider, status
 from surefoot.types import Message
 
+
 class OnlyWay:
     """The model behind the one endpoint that most providers have."""
 
