@@ -136,6 +136,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         await _abandon(run)
         raise
     except (RunLost, StoreError):
+        call.passage.leave(sent=False)
         raise  # after a record that is not in the journal nothing more may be written; the lease tells of the rest
     except BaseException as error:  # whatever a tool or a model raises, the journal tells the end
         await _fail(run, error)

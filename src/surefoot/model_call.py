@@ -26,20 +26,21 @@ class ModelCall:
     """All calls of one run's model, one at a time, on one growing prompt.
 
     Attributes:
+        passage: Its leave to ask the provider.
         prompt: The prompt.
         reply: The reply that came and is not settled yet, None if there is none.
         fit: How many output tokens the last hold allows, and what lowered them.
     """
 
     __slots__ = (
-        "_asked_at", "_attempt", "_charge", "_failure", "_hold", "_is_sent", "_options", "_passage", "_run", "_schema",
-        "_settled", "_untold", "_usage", "fit", "prompt", "reply",
+        "_asked_at", "_attempt", "_charge", "_failure", "_hold", "_is_sent", "_options", "_run", "_schema", "_settled",
+        "_untold", "_usage", "fit", "passage", "prompt", "reply",
     )  # fmt: skip
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self.prompt = GrowingPrompt(run)
-        self._passage = Passage(run)
+        self.passage = Passage(run)
         self._hold: Hold | None = None
         self._failure: ModelError | None = None
         self._attempt = 0
@@ -99,15 +100,15 @@ class ModelCall:
         hold = self._hold
         assert hold is not None, "hold() came first"
         try:
-            if not self._passage.take(hold.tokens, is_first=self._attempt == 0):
-                await self._passage.wait(hold.tokens)
+            if not self.passage.take(hold.tokens, is_first=self._attempt == 0):
+                await self.passage.wait(hold.tokens)
         except ModelError as error:
             self._undo(hold)
             self._failure = error
             return error
         refusal = await self._claim(hold, purpose)
         if refusal is not None:
-            self._passage.leave(sent=False)
+            self.passage.leave(sent=False)
         return refusal
 
     async def _claim(self, hold: Hold, purpose: Purpose) -> Refusal | None:
@@ -160,12 +161,12 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         timeout_s = self._send()
         try:
-            reply = await self._passage.model.respond(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
+            reply = await self.passage.model.respond(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
         except ModelError as error:
             self._note_failure(error, timeout_s)
         else:
             assert isinstance(reply, Reply), "a Model responds with a Reply"
-            self._passage.reply(reply)
+            self.passage.reply(reply)
             self.reply = reply
 
     async def stream(self) -> AsyncGenerator[str, None]:
@@ -174,11 +175,11 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         text = seen = ""
         timeout_s = self._send()
-        pieces = self._passage.model.stream(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
+        pieces = self.passage.model.stream(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
         try:
             async for piece in pieces:
                 if isinstance(piece, Reply):
-                    self._passage.reply(piece)
+                    self.passage.reply(piece)
                     self.reply = piece
                 elif protocol.native_tools:
                     yield piece
@@ -254,7 +255,7 @@ class ModelCall:
         clock = run.desk.clock
         delay = None
         if self._hold is not None:  # otherwise it was turned away by our own router, and so would the next one be
-            delay = self._passage.delay_retry(error, self._attempt)
+            delay = self.passage.delay_retry(error, self._attempt)
             self._fail(error.code, str(error), sent=error.sent, delay=delay)
         if delay is None:
             if clock.monotonic() >= run.account.deadline - TIMER_SLACK_S:
@@ -276,7 +277,7 @@ class ModelCall:
 
     def abandon(self, code: str, message: str) -> None:
         """Settle an attempt that nobody waits for any more: in full, unless it was never sent or has its reply."""
-        self._passage.leave(sent=self._is_sent)
+        self.passage.leave(sent=self._is_sent)
         if self._hold is not None and self.reply is not None:
             self.settle()
         if self._hold is not None and self._hold.number not in self._run.state.holds:
@@ -288,7 +289,7 @@ class ModelCall:
 
     def _note_failure(self, error: ModelError, timeout_s: float) -> None:
         self._failure = error
-        self._passage.fail(error, timeout_s, self._run.desk.clock.monotonic() - self._asked_at)
+        self.passage.fail(error, timeout_s, self._run.desk.clock.monotonic() - self._asked_at)
 
     def _reserve(self, bound: int, max_tokens: int) -> None:
         """The step counts from here on: between its check and its count no other run may take it."""

@@ -164,13 +164,17 @@ class Gate(Generic[PermitT]):
             if waiter is None:
                 del self._queues[line]
                 continue
-            wait_s = line.admit(waiter, now, reserved)
+            gone = waiter.future.done()  # cancelled in this very turn of the event loop: it has not left yet
+            wait_s = 0.0 if gone else line.admit(waiter, now, reserved)
             if wait_s > 0:
                 wake_s = min(wake_s, wait_s)
                 continue
             queue.first = None
-            left -= 1
             self.waiting -= 1
+            if gone:
+                turns.appendleft((line, queue))
+                continue
+            left -= 1
             self._note(now)
             self._queues.move_to_end(line)
             turns.append((line, queue))
