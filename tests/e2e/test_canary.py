@@ -63,11 +63,11 @@ def make_agent(watch, notes):
         await asyncio.sleep(0)
         return f"{ctx.deps} noted {notes[ctx.deps]}"
 
-    limits = Limits(usd="unlimited", tokens=10_000_000, steps=10, seconds=600)
+    limits = Limits(usd="10", tokens=10_000_000, steps=10, seconds=600)
     return Agent("fake:any", instructions="You keep notes.", tools=[read_notes], limits=limits)
 
 
-async def ask(runtime, agent, watch, turn, number, owner):
+async def ask(runtime, agent, watch, *, turn, number, owner):
     """One turn of one user; ``owner`` is whose conversation it is said to be."""
     canary = name_canary(number)
     question = f"I am {canary}; turn {turn}."
@@ -127,7 +127,7 @@ async def converse(folder, *, users, turns, concurrency, name_owner):
 
             async def play():
                 for turn, number in work:
-                    await ask(runtime, agent, watch, turn, number, name_owner(number))
+                    await ask(runtime, agent, watch, turn=turn, number=number, owner=name_owner(number))
 
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(concurrency, users)):

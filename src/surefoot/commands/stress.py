@@ -137,6 +137,8 @@ def stress(
     plan = Plan(users=users, unique=unique or min(20, users), requests=requests or users, **_take(options, Plan))
     target = Target(**_take(options, Target))
     fake = Fake(**_take(options, Fake))
+    if target.real and target.base_url is not None:
+        raise ConfigError("--real asks the endpoint of the settings, --base-url another one; choose one of them")
     if html_file is not None:
         _check_writable(html_file)
     settings = read_settings(context)

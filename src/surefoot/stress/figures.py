@@ -77,13 +77,13 @@ def histogram(values: Sequence[float]) -> list[Bin]:
 
 
 def _round_edges(low: float, high: float) -> list[float]:
-    step = round_up_step(max(high - low, high / 50) / (MOST_BINS - 2))
+    step = round_up_step(max(high - low, high / 4) / (MOST_BINS - 2))
     first, last = math.floor(low / step), math.floor(high / step) + 1
     return [number * step for number in range(first, last + 1)]
 
 
 def _widening_edges(low: float, high: float) -> list[float]:
-    doublings = math.log2(high / low)
+    doublings = math.log2(high) - math.log2(low)  # their ratio may be infinite
     each = math.ceil(doublings / (MOST_BINS - 2) * BINS_PER_DOUBLING) / BINS_PER_DOUBLING
     first, last = math.floor(math.log2(low) / each), math.floor(math.log2(high) / each) + 1
     return [2.0 ** (number * each) for number in range(first, last + 1)]

@@ -18,10 +18,10 @@ MOST_SAMPLES: Final = 600
 _PAGES: Final = Path("/proc/self/statm")
 
 
-def resident_mb() -> float:
+def resident_mb(status: Path = _PAGES) -> float:
     """Resident memory of this process in MB (10⁶ bytes); the peak so far where /proc is missing."""
     try:
-        pages = int(_PAGES.read_text().split()[1])
+        pages = int(status.read_text().split()[1])
     except FileNotFoundError:
         unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, KiB elsewhere
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
@@ -44,7 +44,8 @@ class LoopLag:
         lags_s: The delays, seconds.
     """
 
-    def __init__(self, tick_s: float = TICK_S) -> None:
+    def __init__(self, tick_s: float = TICK_S, *, most: int = MOST_TICKS) -> None:
+        self._most = most
         self.lags_s = array("d")
         self._tick_s = tick_s
         self._due_s = 0.0
@@ -79,7 +80,7 @@ class LoopLag:
         if self._seen % self._kept_of:
             return
         self.lags_s.append(lag_s)
-        if len(self.lags_s) >= MOST_TICKS:
+        if len(self.lags_s) >= self._most:
             self.lags_s = self.lags_s[::2]
             self._kept_of *= 2
 
@@ -103,13 +104,14 @@ class Gauges:
 
     Attributes:
         lag: How late the event loop is.
-        samples: Looks at the process; at most `MOST_SAMPLES`, then every second one is dropped.
+        samples: Looks at the process; at most ``most``, then every second one is dropped.
         begin_mb: Resident memory at the beginning.
         peak_mb: The most there was of it.
         used_cpu_s: CPU time of the process so far, seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = MOST_SAMPLES) -> None:
+        self._most = most
         self.lag = LoopLag()
         self.samples: list[Sample] = []
         self.begin_mb = self.peak_mb = resident_mb()
@@ -127,6 +129,6 @@ class Gauges:
         if self._calls % self._kept_of:
             return
         self.samples.append(Sample(at_s, under_way, memory_mb))
-        if len(self.samples) >= MOST_SAMPLES:
+        if len(self.samples) >= self._most:
             self.samples = self.samples[::2]
             self._kept_of *= 2
