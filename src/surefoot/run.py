@@ -182,8 +182,10 @@ class Run:
         self._behind = future
         return None
 
-    async def claim(self, events: Sequence[JournalEvent], claim: Claim) -> Refusal | None:
+    async def claim(self, events: Sequence[JournalEvent], claim: Claim | None) -> Refusal | None:
         """Append what is pending and ``events`` if every account above the run has room for ``claim``; else nothing.
+
+        None is for a run that `asks` nobody: it does not wait for the disk.
 
         Raises:
             StoreError: This or an earlier record could not be written.
@@ -191,8 +193,7 @@ class Run:
         """
         self._check_behind()
         recorder = self._recorder
-        if not self._asks():
-            # Nobody waits for the disk, so that nobody would heed a refusal; and there is no limit to refuse for.
+        if claim is None:
             self._apply(events)
             recorder.pending += events
             self._behind = self._append()
@@ -213,7 +214,8 @@ class Run:
                 recorder.give_back(taken, drop=len(events))
         return refusal
 
-    def _asks(self) -> bool:
+    def asks(self) -> bool:
+        """Whether accounts above the run are asked: else nobody waits for the disk, nor is there a limit."""
         return self.desk.durable or self._store.accounts.book.limits_anything
 
     def limits_tool_calls(self) -> bool:
@@ -254,7 +256,7 @@ class Run:
             self._behind = self._store.create(make_row(self.state), record)  # if it fails, so does what follows
         first, record = self._recorder.take()
         untold, self.tool_calls_untold = self.tool_calls_untold, 0
-        used = Claim(self.payers, 0, tool_calls=untold) if untold and self._asks() else None
+        used = Claim(self.payers, 0, tool_calls=untold) if untold and self.asks() else None
         posting = self._take_posting(used=used)
         return self._store.finish(make_last_row(self.state, self.account.rates), first, record, posting)
 
