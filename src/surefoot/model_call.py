@@ -10,7 +10,7 @@ from msgspec.json import encode as encode_json
 
 from surefoot.budget.holds import Charge, Fit, Hold, Shortage, is_plausible
 from surefoot.budget.ledger import MIN_FINAL_TOKENS, MIN_STEP_TOKENS
-from surefoot.budget.posting import Claim, Refusal, Settlement
+from surefoot.budget.posting import Claim, Refusal
 from surefoot.budget.room import wait_for_room
 from surefoot.errors import ModelBroken, ModelError
 from surefoot.journal.events import BudgetOverrun, ModelFailed, ModelReplied, ModelRequested, Purpose
@@ -217,7 +217,7 @@ class ModelCall:
         charge = self._run.account.settle(hold, usage, reply.service_tier)
         self._charge = charge
         if self._claimed or usage is None:  # where nobody was asked, nobody is told but of what is unknown
-            self._run.settlement = Settlement(hold.number, charge.tokens, charge.nano, usage is not None)
+            self._run.tell(hold, charge, known=usage is not None)
         self._hold = None
         self._attempt = 0
         self._settled, self._usage, self._untold = hold, usage, reply
@@ -308,7 +308,7 @@ class ModelCall:
         self._hold = None
         charge = run.account.settle(hold, None) if sent else run.account.release(hold)
         if self._claimed or sent:
-            run.settlement = Settlement(hold.number, charge.tokens, charge.nano, known=not sent)
+            run.tell(hold, charge, known=not sent)
         clock = run.desk.clock
         run.emit(
             ModelFailed(

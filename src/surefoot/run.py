@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from surefoot.budget.accounts import Payers, make_payers
+from surefoot.budget.holds import Charge, Hold
 from surefoot.budget.ledger import Account
 from surefoot.budget.limits import Limits
 from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
@@ -217,6 +218,11 @@ class Run:
     def asks(self) -> bool:
         """Whether accounts above the run are asked: else nobody waits for the disk, nor is there a limit."""
         return self.desk.durable or self._store.accounts.book.limits_anything
+
+    def tell(self, hold: Hold, charge: Charge, *, known: bool) -> None:
+        """What a hold cost, for the accounts above; posted with the next record."""
+        limited = known or self._store.accounts.book.limits_any(self.payers)
+        self.settlement = Settlement(hold.number, charge.tokens, charge.nano, known, limited)
 
     def limits_tool_calls(self) -> bool:
         """Whether an account above some run limits tool calls: then they are claimed before they are made."""

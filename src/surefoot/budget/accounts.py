@@ -293,6 +293,10 @@ class RuleBook:
                 return account
         return ""
 
+    def limits_any(self, payers: Payers) -> bool:
+        """Whether one of the accounts counts what its runs use."""
+        return any(period != "run" for account in payers.chain for period, _ in self.limits_of(account))
+
     def accounts(self) -> list[str]:
         """Accounts and patterns that have rules, sorted."""
         return sorted(self._rules, key=lambda account: (KINDS.index(account.partition(":")[0]), account))

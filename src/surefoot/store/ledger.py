@@ -15,10 +15,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from surefoot.budget.accounts import AMOUNTS, Amounts, Rule, RuleBook, name_parts
+from surefoot.budget.accounts import AMOUNTS, Amounts, Rule, RuleBook, make_payers, name_parts
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import UNPRICED, Claim, Posting, Refusal, Settlement
 from surefoot.clock import Clock
+from surefoot.store.said import SAID
 from surefoot.store.statements import ManyRows
 from surefoot.store.windows import Window, Windows
 
@@ -35,9 +36,25 @@ _FIND_LOST: Final = """
     WHERE unknown = 0 AND coalesce(expires_at, 0) <= ?
 """
 _FIND_UNKNOWN: Final = """
-    SELECT hold, holds.tokens, holds.nano, windows, account FROM holds JOIN runs USING (run)
+    SELECT hold, holds.tokens, holds.nano, windows, account, at, tenant, user, session FROM holds JOIN runs USING (run)
     WHERE unknown = 1 AND run_id = ? AND number = ?
 """
+_FIND_LEFT: Final = f"""
+    WITH live AS (
+        SELECT run FROM runs JOIN leases USING (run) WHERE run_id = ? AND finished_at = 0 AND expires_at <= ?
+    ), {SAID}
+    SELECT 0, hold_tokens, hold_nano, '', '', at, tenant, user, session FROM open JOIN runs USING (run)
+    WHERE hold = ? AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.run = open.run AND number = hold AND unknown = 0)
+        AND NOT EXISTS (SELECT 1 FROM changes
+            WHERE period = 'refunded' AND before ->> '$.run' = run_id AND before ->> '$.hold' = open.hold)
+"""
+"""The call that a lost run had in flight, where no account has a hold of it."""
+_NOTE_UNKNOWN: Final = """
+    INSERT INTO holds (hold, run, number, tokens, nano, at, windows, account, prices, unknown)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, '', '', '', 1
+    WHERE NOT EXISTS (SELECT 1 FROM holds WHERE run = ?2 AND number = ?3 AND unknown = 1)
+"""
+"""No account has a limit for it: it is there to be listed, and to be refunded in the reports."""
 _FREEZE: Final = """
     INSERT INTO freezes VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens, nano = nano + excluded.nano
@@ -46,13 +63,14 @@ _read_names = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class Held(Struct, frozen=True, gc=False):
-    """A hold: its number in the table, its amounts, its windows, and the account nearest to the run."""
+    """A hold: its number in the table, its amounts, its windows, the account nearest to the run, and when it began."""
 
     hold: int
     tokens: int
     nano: int
     windows: tuple[int, ...]
     account: str
+    at: float = 0.0
 
 
 class Ledger:
@@ -199,18 +217,21 @@ class Ledger:
         self.flush()
         return len(lost)
 
-    def catch_up(self, rule: Rule, before: RuleBook) -> None:
-        """Limits were changed from ``before``: see `Windows.catch_up`."""
-        self._windows.catch_up(rule, self._clock.now(), before, self.book)
+    def catch_up(self, before: RuleBook, account: str = "*") -> None:
+        """Limits or time zones were changed from ``before``: see `Windows.catch_up`."""
+        self._windows.catch_up(self._clock.now(), before, self.book, account)
         self.flush()
 
     def refund(self, run_id: str, number: int, tokens: int, nano: int) -> Held | None:
         """Replace the full charge of an unknown hold by what it cost; None if there is no such hold (any more)."""
         row = self._cursor.execute(_FIND_UNKNOWN, (run_id, number)).fetchone()
         if row is None:
+            row = self._cursor.execute(_FIND_LEFT, (run_id, self._clock.now(), 0.0, number)).fetchone()
+        if row is None:
             return None
-        hold, held_tokens, held_nano, windows, account = row
-        held = Held(hold, held_tokens, held_nano, tuple(_numbers(windows)), account)
+        hold, held_tokens, held_nano, windows, account, at, *names = row
+        account = account or make_payers(*names).chain[-1]
+        held = Held(hold, held_tokens, held_nano, tuple(_numbers(windows)), account, at)
         self._correct(held, tokens, nano)
         self.flush()
         return held
@@ -277,6 +298,10 @@ class Ledger:
         key = run, settlement.hold
         held = self._open.pop(key, None)
         if held is None:  # nothing was booked, or it is settled
+            if not (settlement.known or settlement.limited):
+                self._last_hold += 1
+                values = (self._last_hold, run, settlement.hold, settlement.tokens, settlement.nano, self._clock.now())
+                self._cursor.execute(_NOTE_UNKNOWN, values)
             return
         self._undo.append((key, held))
         tokens, nano = (settlement.tokens, settlement.nano) if settlement.known else (held.tokens, held.nano)
@@ -297,7 +322,7 @@ class Ledger:
 
     def _correct(self, held: Held, tokens: int, nano: int) -> None:
         """Late evidence: the hold was charged in full, and this is what it cost."""
-        if tokens > held.tokens or nano > held.nano:
+        if held.windows and (tokens > held.tokens or nano > held.nano):
             self._book_excess(held, tokens, nano)
         for window in map(self._windows.change, held.windows):
             window.spent_tokens += tokens - held.tokens

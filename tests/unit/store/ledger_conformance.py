@@ -302,7 +302,7 @@ class LedgerConformance:
         assert await store.accounts.unknown_holds() == []
         [change] = [change for change in await store.accounts.changes() if change.period == "refunded"]
         assert (change.account, change.by) == (LEVELS[-1], "ann")
-        assert change.before == {"run": "run_1", "hold": 1, "tokens": 50, "usd": 50}
+        assert change.before == {"run": "run_1", "hold": 1, "at": 1_000_000, "tokens": 50, "usd": 50}
         assert change.after == {"tokens": 10, "usd": 20}
 
     async def test_a_run_that_ends_leaves_nothing_reserved(self, database: Database):

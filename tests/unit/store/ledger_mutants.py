@@ -194,8 +194,8 @@ MUTANTS = [
     Mutant(
         "a limit that comes back does not know what was spent without it",
         WINDOWS,
-        "if has and not had:",
-        "if had and not has:",
+        "if _counts(book, name, period, now, bounds) and not",
+        "if not _counts(book, name, period, now, bounds) and",
     ),
     Mutant(
         "a slow worker's evidence is booked as if nobody had charged its hold",
