@@ -23,12 +23,14 @@ from surefoot.clock import SystemClock
 from surefoot.commands.budget_view import (
     AccountView,
     Row,
+    change_to_json,
     changes_table,
     draw_account,
     list_rows,
     list_table,
     to_json,
     view_account,
+    view_to_json,
 )
 from surefoot.commands.options import (
     CommandT,
@@ -39,6 +41,8 @@ from surefoot.commands.options import (
     run_to_end,
     within,
 )
+from surefoot.commands.spans import read_zone_of
+from surefoot.commands.tables import in_nano
 from surefoot.config import Settings, read_login
 from surefoot.errors import ConfigError, NotFound
 from surefoot.narrator import plain
@@ -184,7 +188,7 @@ def list_accounts(context: click.Context, /, *, limit: int, as_json: bool) -> No
     async def read(runtime: Runtime) -> tuple[dict[str, Any], list[Balance], list[Row]]:
         book = runtime.accounts.book
         rules = {
-            account: {period: to_table(limits) for period, limits in book.rules_of(account).items()}
+            account: {period: in_nano(to_table(limits)) for period, limits in book.rules_of(account).items()}
             for account in book.accounts()
         }
         balances = await runtime.accounts.balances()
@@ -216,9 +220,9 @@ def history(context: click.Context, /, *, account: str | None, limit: int, as_js
 
     changes = run_to_end(within(open_existing(settings), read))
     if as_json:
-        print_json(changes)
+        print_json([change_to_json(change) for change in changes])
     elif changes:
-        open_console().print(changes_table(changes))
+        open_console().print(changes_table(changes, read_zone_of(settings)))
     else:
         click.echo("nothing was changed yet", err=True)
 
@@ -282,7 +286,7 @@ async def _look(runtime: Runtime, settings: Settings, account: str) -> AccountVi
 
 def _show(view: AccountView, *, as_json: bool) -> None:
     if as_json:
-        print_json(view)
+        print_json(view_to_json(view))
     else:
         console = open_console()
         console.print(draw_account(view, console))

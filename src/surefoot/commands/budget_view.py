@@ -28,7 +28,7 @@ from surefoot.budget.accounts import (
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import PER, Balance, RuleChange, UnknownHold
 from surefoot.budget.windows import FOREVER, find_window
-from surefoot.commands.tables import DIM, NARROW_COLUMNS, figures_table
+from surefoot.commands.tables import DIM, NARROW_COLUMNS, figures_table, in_nano, json_name
 from surefoot.narrator import plain
 from surefoot.terminal import bar
 from surefoot.types import Money, Unlimited
@@ -285,26 +285,33 @@ def list_table(rows: Sequence[Row], limit: int, console: Console) -> RenderableT
 
 def to_json(balance: Balance) -> dict[str, Any]:
     """A window for programs: USD in nano-dollars, null where there is no limit or no end."""
-    limits = {_json_name(name): of if of < INFINITE else None for name, of in balance.limits.named().items()}
-    spent = {_json_name(name): used for name, used in balance.spent.named().items()}
+    limits = in_nano({name: of if of < INFINITE else None for name, of in balance.limits.named().items()})
+    spent = in_nano(balance.spent.named())
     return {**to_builtins(balance), "limits": limits, "spent": spent, "ends_at": _end_of(balance)}
 
 
-def _json_name(name: str) -> str:
-    """Nano-dollars are called so: a figure named USD that is a thousand million times too large misleads."""
-    return "nano" if name == "usd" else name
+def view_to_json(view: AccountView) -> dict[str, Any]:
+    """An account for programs: the limit in US dollars is called ``nano``, as its figures are nano-dollars."""
+    limits = [replace(line, limit=json_name(line.limit)) for line in view.limits]
+    return to_builtins(replace(view, limits=limits))
+
+
+def change_to_json(change: RuleChange) -> dict[str, Any]:
+    """A change for programs, amounts in nano-dollars."""
+    tables = [None if table is None else in_nano(table) for table in (change.before, change.after)]
+    return to_builtins(replace(change, before=tables[0], after=tables[1]))
 
 
 def _end_of(balance: Balance) -> float | None:
     return None if math.isinf(balance.ends_at) else balance.ends_at
 
 
-def changes_table(changes: Sequence[RuleChange]) -> Table:
-    """Who changed what and when."""
+def changes_table(changes: Sequence[RuleChange], zone: ZoneInfo) -> Table:
+    """Who changed what and when, in the time of ``zone``."""
     table = figures_table(["when", "account", "by", "what"], left=4)
     table.columns[3].no_wrap, table.columns[3].overflow = False, "fold"
     for change in changes:
-        when = datetime.fromtimestamp(change.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        when = datetime.fromtimestamp(change.at, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
         table.add_row(when, Text(plain(change.account, ACCOUNT_CHARS)), Text(plain(change.by, 24)), _say_change(change))
     return table
 
@@ -340,10 +347,9 @@ def _say_value(name: str, value: int | str) -> str:
     return value if isinstance(value, str) else shown(name, value)
 
 
-def unknown_table(holds: Sequence[UnknownHold]) -> Table:
-    """Holds of unknown outcome, with the words for `refund`."""
+def unknown_table(holds: Sequence[UnknownHold], zone: ZoneInfo) -> Table:
+    """Holds of unknown outcome, with the words for `refund`, in the time of ``zone``."""
     table = figures_table(["run", "hold", "when", "tokens", "cost"], left=1)
     for hold in holds:
-        when = datetime.fromtimestamp(hold.at).astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(hold.run_id, str(hold.hold), when, f"{hold.tokens:,}", str(Money(hold.nano)))
+        table.add_row(hold.run_id, str(hold.hold), _say_when(hold.at, zone), f"{hold.tokens:,}", str(Money(hold.nano)))
     return table

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -27,6 +28,8 @@ from surefoot.commands.tables import (
     dollars,
     exact_usd,
     figures_table,
+    in_nano,
+    json_name,
     short,
     write_csv,
 )
@@ -267,7 +270,7 @@ def _span(days: float) -> str:
 
 def _date(now: float, days: float) -> str:
     try:
-        return datetime.fromtimestamp(now + days * 86_400).astimezone().date().isoformat()
+        return datetime.fromtimestamp(now + days * 86_400, UTC).date().isoformat()
     except (OverflowError, ValueError, OSError):
         return "beyond the calendar"
 
@@ -297,7 +300,9 @@ def _tabulate(made: Forecast) -> tuple[list[str], list[list[str | int | float]]]
 
 
 def _describe(made: Forecast) -> dict[str, Any]:
-    """For programs; USD in nano-dollars, infinite days as null."""
+    """For programs; amounts of money are nano-dollars and called so, infinite days are null."""
+    reached = [replace(one, limit=json_name(one.limit)) for one in made.reached]
+    made = replace(made, a_request=in_nano(made.a_request), sums=in_nano(made.sums), reached=reached)
     method = "bootstrap" if made.requests < SMALL else "normal"
     return {
         "method": method,

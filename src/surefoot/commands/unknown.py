@@ -9,6 +9,7 @@ import click
 from surefoot.budget.posting import UnknownHold
 from surefoot.commands.budget_view import unknown_table
 from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end, within
+from surefoot.commands.spans import read_zone_of
 from surefoot.config import read_login
 from surefoot.errors import ConfigError, NotFound
 from surefoot.narrator import plain
@@ -35,9 +36,9 @@ def unknown(context: click.Context, /, *, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(holds)
     elif holds:
-        open_console().print(unknown_table(holds))
+        open_console().print(unknown_table(holds, read_zone_of(settings)))
     else:
-        click.echo("no hold of an account has an unknown outcome", err=True)
+        click.echo("no call has an unknown outcome", err=True)
 
 
 @click.command()
