@@ -32,7 +32,7 @@ from surefoot.commands.options import json_option, open_existing, print_json, re
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
 from surefoot.commands.spans import read_zone_of
-from surefoot.commands.unknown import refund, unknown
+from surefoot.commands.unknown import purge, refund, unknown
 from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, SurefootError
 from surefoot.journal.events import JournalEvent, RunFinished
@@ -323,5 +323,5 @@ def _read_limit(name: str, value: str) -> int | float | str:
 
 for command in (budget, report, compare, forecast, prices):
     commands.add_command(command)
-for command in (unknown, refund):
+for command in (unknown, refund, purge):
     budget.add_command(command)

@@ -10,7 +10,7 @@ from msgspec.json import encode as encode_json
 
 from surefoot.budget.holds import Charge, Fit, Hold, Shortage, is_plausible
 from surefoot.budget.ledger import MIN_FINAL_TOKENS, MIN_STEP_TOKENS
-from surefoot.budget.posting import Claim, Refusal
+from surefoot.budget.posting import Refusal
 from surefoot.budget.room import wait_for_room
 from surefoot.errors import ModelBroken, ModelError
 from surefoot.journal.events import BudgetOverrun, ModelFailed, ModelReplied, ModelRequested, Purpose
@@ -33,7 +33,7 @@ class ModelCall:
     """
 
     __slots__ = (
-        "_asked_at", "_attempt", "_charge", "_claimed", "_exact", "_failure", "_hold", "_is_sent", "_measured",
+        "_asked_at", "_attempt", "_charge", "_exact", "_failure", "_hold", "_is_sent", "_measured",
         "_options", "_prompt", "_run", "_schema", "_settled", "_shown", "_size", "_untold", "_usage", "fit", "reply",
     )  # fmt: skip
 
@@ -54,7 +54,6 @@ class ModelCall:
         self._settled = _NO_HOLD
         self._usage: Usage | None = None
         self._charge = Charge(0, 0)
-        self._claimed = False  # the accounts above the run know of the hold
         self._is_sent = False
         self._untold: Reply | None = None  # settled, and not in the journal yet
         self.fit = Fit(0)
@@ -121,10 +120,6 @@ class ModelCall:
         self._is_sent = False
         is_first = self._attempt == 0
         prices = "" if rates is None else rates.digest
-        claim = None
-        if run.asks():
-            claim = Claim(run.payers, hold.number, hold.tokens, hold.nano, is_first, 1, run.tool_calls_untold, prices)
-        self._claimed = claim is not None
         no_tools = run.final_only or run.sums_up
         if self._options.allow_tools is no_tools or self._options.response_schema is not self._schema:
             self._options = Options(not no_tools, self._schema)
@@ -141,7 +136,7 @@ class ModelCall:
             prices=prices,
         )
         self._asked_at = run.desk.clock.monotonic()
-        refusal = await run.claim((event,), claim)
+        refusal = await run.claim((event,), run.claim_for(hold, prices, begins_step=is_first))
         if refusal is not None:
             return refusal
         run.tool_calls_untold = 0
@@ -216,8 +211,7 @@ class ModelCall:
             usage = None
         charge = self._run.account.settle(hold, usage, reply.service_tier)
         self._charge = charge
-        if self._claimed or usage is None:  # where nobody was asked, nobody is told but of what is unknown
-            self._run.tell(hold, charge, known=usage is not None)
+        self._run.tell(hold, charge, known=usage is not None)
         self._hold = None
         self._attempt = 0
         self._settled, self._usage, self._untold = hold, usage, reply
@@ -307,8 +301,7 @@ class ModelCall:
         assert hold is not None, "only an open hold can fail"
         self._hold = None
         charge = run.account.settle(hold, None) if sent else run.account.release(hold)
-        if self._claimed or sent:
-            run.tell(hold, charge, known=not sent)
+        run.tell(hold, charge, known=not sent)
         clock = run.desk.clock
         run.emit(
             ModelFailed(

@@ -85,9 +85,10 @@ class Run:
     """
 
     __slots__ = (
-        "_behind", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled", "context", "desk",
-        "final_only", "interrupted", "live", "loop", "news", "over", "parent", "payers", "refusal", "repairs_left",
-        "run_id", "rungs", "settlement", "started", "state", "sums_up", "task", "tool_calls_untold", "value",
+        "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
+        "context", "desk", "final_only", "interrupted", "live", "loop", "news", "over", "parent", "payers",
+        "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state", "sums_up", "task",
+        "tool_calls_untold", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
@@ -141,6 +142,7 @@ class Run:
         self.task: asyncio.Task[Any] | None = None
         self.over: asyncio.Future[None] | None = None
         self._behind: asyncio.Future[Refusal | None] | None = None
+        self._claimed = False  # the accounts above know of the last hold
         self._store = store
         self._recorder = Recorder()
 
@@ -219,8 +221,22 @@ class Run:
         """Whether accounts above the run are asked: else nobody waits for the disk, nor is there a limit."""
         return self.desk.durable or self._store.accounts.book.limits_anything
 
+    def claim_for(self, hold: Hold, prices: str, *, begins_step: bool) -> Claim | None:
+        """What a hold claims of the accounts above, None where nobody is asked."""
+        self._claimed = self.asks()
+        if not self._claimed:
+            return None
+        return Claim(
+            self.payers, hold.number, hold.tokens, hold.nano, begins_step, 1, self.tool_calls_untold, prices
+        )  # fmt: skip
+
     def tell(self, hold: Hold, charge: Charge, *, known: bool) -> None:
-        """What a hold cost, for the accounts above; posted with the next record."""
+        """What a hold cost, for the accounts above; posted with the next record.
+
+        Where nobody was asked, nobody is told, but of what is unknown: people look at that.
+        """
+        if known and not self._claimed:
+            return
         limited = known or self._store.accounts.book.limits_any(self.payers)
         self.settlement = Settlement(hold.number, charge.tokens, charge.nano, known, limited)
 

@@ -9,6 +9,7 @@ The account of a run that another run began stands below that run's: whatever it
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from surefoot.budget.holds import Charge, Fit, Hold, Shortage
@@ -158,19 +159,14 @@ class Account(Meter):
             return self._shortage(input_bound, least, by_tokens=room < least, final=final)
         return Fit(fits, "tokens" if room <= dear else "usd")
 
-    def fit_alone(self, input_bound: int, want: int, *, final: bool, now: float, begins_step: bool) -> Fit | Shortage:
-        """As `fit`, if no call was in flight: of no run above, and so of none beside this one."""
-        held: list[tuple[Account, tuple[int, int]]] = []
-        account: Account | None = self
-        while account is not None:
-            held.append((account, account.reserved))
-            account._reserved_tokens = account._reserved_nano = 0  # noqa: SLF001 - of its own class
-            account = account.parent
+    def alone(self, fit: Callable[[], Fit | Shortage]) -> Fit | Shortage:
+        """What `fit` says if no call was in flight: of no run above, and so of none beside this one."""
+        reserved = self.reserved
+        self._reserved_tokens = self._reserved_nano = 0
         try:
-            return self.fit(input_bound, want, final=final, now=now, begins_step=begins_step)
+            return fit() if self.parent is None else self.parent.alone(fit)
         finally:
-            for account, reserved in held:
-                account._reserved_tokens, account._reserved_nano = reserved  # noqa: SLF001
+            self._reserved_tokens, self._reserved_nano = reserved
 
     def reserve(self, input_bound: int, max_tokens: int) -> Hold:
         """Take the worst case of one attempt, as `fit` has found it to fit.

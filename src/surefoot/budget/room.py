@@ -7,6 +7,7 @@ nobody waits in a circle, and where nothing is held nobody waits at all.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from surefoot.budget.holds import Fit, Shortage
@@ -32,11 +33,9 @@ async def wait_for_room(
     ends = account.deadline if final else account.soft_deadline
     while True:
         now = clock.monotonic()
-        fit = account.fit(input_bound, want, final=final, now=now, begins_step=begins_step)
-        if fit.limit not in SHARED or now >= ends:
-            return fit
-        alone = account.fit_alone(input_bound, want, final=final, now=now, begins_step=begins_step)
-        if _size(fit) >= _size(alone):
+        ask = partial(account.fit, input_bound, want, final=final, now=now, begins_step=begins_step)
+        fit = ask()
+        if fit.limit not in SHARED or now >= ends or _size(fit) >= _size(account.alone(ask)):
             return fit
         await _wait(top.waiting, ends - now)
 

@@ -26,6 +26,7 @@ from surefoot.budget.posting import Balance, RuleChange, UnknownHold
 from surefoot.budget.windows import FOREVER, find_window, read_zone
 from surefoot.clock import Clock
 from surefoot.store.ledger import Ledger
+from surefoot.store.purge import purge
 from surefoot.store.reader import Reader
 from surefoot.store.said import SAID
 from surefoot.store.writer import Writer
@@ -154,6 +155,11 @@ class SqliteAccounts:
             for run_id, hold, at, tokens, nano, prices in rows
         ]
 
+    async def purge(self, before: float, most: int = 1_000) -> int:
+        """See `Accounts.purge`."""
+        assert most > 0
+        return await self._do(partial(_purge, before, most))
+
     async def _do(self, work: Transaction[T]) -> T:
         outcome: T = await self._writer.transact(work)
         return outcome
@@ -214,6 +220,14 @@ class SqliteAccounts:
         cursor.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)", values)
         cursor.execute("UPDATE counter SET rules = rules + 1")
         ledger.reload()
+
+
+def _purge(before: float, most: int, books: Books) -> int:
+    cursor, ledger = books
+    ledger.charge_lost()
+    gone = purge(cursor, before, most)
+    ledger.reload()
+    return gone
 
 
 def _to_json(table: Table) -> str | None:

@@ -137,6 +137,17 @@ class Accounts(Protocol):
         """Holds charged in full because nobody knows what became of the call, the newest first: of all runs."""
         ...
 
+    async def purge(self, before: float, most: int = 1_000) -> int:
+        """Forget holds of unknown outcome, and windows, that ended before ``before`` (wall time, seconds).
+
+        At most ``most`` of each, so that nobody waits long for the database: call it until it returns 0. What was
+        charged stays charged, runs and journals stay; a hold that is forgotten cannot be refunded any more.
+
+        Returns:
+            How many rows went.
+        """
+        ...
+
 
 class Store(Protocol):
     """Durable journal of runs with a lease for each live one, and the ledger of those who pay for them.

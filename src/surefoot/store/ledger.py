@@ -12,65 +12,30 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from surefoot.budget.accounts import AMOUNTS, Amounts, Rule, RuleBook, make_payers, name_parts
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import UNPRICED, Claim, Posting, Refusal, Settlement
 from surefoot.clock import Clock
-from surefoot.store.said import SAID
+from surefoot.store.held import (
+    DELETE_HOLDS,
+    FIND_LEFT,
+    FIND_LOST,
+    FIND_UNKNOWN,
+    INSERT_HOLDS,
+    MARK_HOLDS,
+    NOTE_UNKNOWN,
+    Held,
+)
 from surefoot.store.statements import ManyRows
 from surefoot.store.windows import Window, Windows
 
-_INSERT_HOLDS: Final = """
-    WITH new AS (:rows)
-    INSERT INTO holds (hold, run, number, tokens, nano, at, windows, account, prices)
-    SELECT * FROM new WHERE column1 <> 0
-"""
-_DELETE_HOLDS: Final = "WITH new AS (:rows) DELETE FROM holds WHERE hold IN (SELECT column1 FROM new)"
-_MARK_HOLDS: Final = "WITH new AS (:rows) UPDATE holds SET unknown = 1 WHERE hold IN (SELECT column1 FROM new)"
-_FIND_LOST: Final = """
-    SELECT hold, holds.tokens, holds.nano, windows, coalesce(finished_at > 0, 0)
-    FROM holds LEFT JOIN leases USING (run) LEFT JOIN runs USING (run)
-    WHERE unknown = 0 AND coalesce(expires_at, 0) <= ?
-"""
-_FIND_UNKNOWN: Final = """
-    SELECT hold, holds.tokens, holds.nano, windows, account, at, tenant, user, session FROM holds JOIN runs USING (run)
-    WHERE unknown = 1 AND run_id = ? AND number = ?
-"""
-_FIND_LEFT: Final = f"""
-    WITH live AS (
-        SELECT run FROM runs JOIN leases USING (run) WHERE run_id = ? AND finished_at = 0 AND expires_at <= ?
-    ), {SAID}
-    SELECT 0, hold_tokens, hold_nano, '', '', at, tenant, user, session FROM open JOIN runs USING (run)
-    WHERE hold = ? AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.run = open.run AND number = hold AND unknown = 0)
-        AND NOT EXISTS (SELECT 1 FROM changes
-            WHERE period = 'refunded' AND before ->> '$.run' = run_id AND before ->> '$.hold' = open.hold)
-"""
-"""The call that a lost run had in flight, where no account has a hold of it."""
-_NOTE_UNKNOWN: Final = """
-    INSERT INTO holds (hold, run, number, tokens, nano, at, windows, account, prices, unknown)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, '', '', '', 1
-    WHERE NOT EXISTS (SELECT 1 FROM holds WHERE run = ?2 AND number = ?3 AND unknown = 1)
-"""
-"""No account has a limit for it: it is there to be listed, and to be refunded in the reports."""
 _FREEZE: Final = """
     INSERT INTO freezes VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens, nano = nano + excluded.nano
 """
 _read_names = msgspec.json.Decoder(dict[str, int]).decode
-
-
-class Held(Struct, frozen=True, gc=False):
-    """A hold: its number in the table, its amounts, its windows, the account nearest to the run, and when it began."""
-
-    hold: int
-    tokens: int
-    nano: int
-    windows: tuple[int, ...]
-    account: str
-    at: float = 0.0
 
 
 class Ledger:
@@ -105,9 +70,9 @@ class Ledger:
         self._new: list[int | float | str] = []
         self._closed: list[int] = []
         self._unknown: list[int] = []
-        self._insert_holds = ManyRows(9, _INSERT_HOLDS)
-        self._delete_holds = ManyRows(1, _DELETE_HOLDS)
-        self._mark_holds = ManyRows(1, _MARK_HOLDS)
+        self._insert_holds = ManyRows(9, INSERT_HOLDS)
+        self._delete_holds = ManyRows(1, DELETE_HOLDS)
+        self._mark_holds = ManyRows(1, MARK_HOLDS)
 
     def is_idle(self) -> bool:
         """Whether a posting would change nothing: nobody has set a limit. Needs no transaction."""
@@ -202,7 +167,7 @@ class Ledger:
 
     def charge_lost(self) -> int:
         """Charge in full the open holds of runs whose worker is gone or that have ended; how many there were."""
-        rows = self._cursor.execute(_FIND_LOST, (self._clock.now(),)).fetchall()
+        rows = self._cursor.execute(FIND_LOST, (self._clock.now(),)).fetchall()
         ours = {held.hold: key for key, held in self._open.items()}
         lost = [row for row in rows if row[0] not in ours or row[4]]
         for hold, tokens, nano, windows, _ in lost:
@@ -224,9 +189,9 @@ class Ledger:
 
     def refund(self, run_id: str, number: int, tokens: int, nano: int) -> Held | None:
         """Replace the full charge of an unknown hold by what it cost; None if there is no such hold (any more)."""
-        row = self._cursor.execute(_FIND_UNKNOWN, (run_id, number)).fetchone()
+        row = self._cursor.execute(FIND_UNKNOWN, (run_id, number)).fetchone()
         if row is None:
-            row = self._cursor.execute(_FIND_LEFT, (run_id, self._clock.now(), 0.0, number)).fetchone()
+            row = self._cursor.execute(FIND_LEFT, (run_id, self._clock.now(), 0.0, number)).fetchone()
         if row is None:
             return None
         hold, held_tokens, held_nano, windows, account, at, *names = row
@@ -301,7 +266,7 @@ class Ledger:
             if not (settlement.known or settlement.limited):
                 self._last_hold += 1
                 values = (self._last_hold, run, settlement.hold, settlement.tokens, settlement.nano, self._clock.now())
-                self._cursor.execute(_NOTE_UNKNOWN, values)
+                self._cursor.execute(NOTE_UNKNOWN, values)
             return
         self._undo.append((key, held))
         tokens, nano = (settlement.tokens, settlement.nano) if settlement.known else (held.tokens, held.nano)
