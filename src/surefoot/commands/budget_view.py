@@ -37,6 +37,8 @@ Stored = Mapping[str, Mapping[str, Mapping[str, int | str]]]
 """What was set: by account or pattern, then by period, then by amount."""
 ACCOUNT_CHARS: Final = 40
 WIDE_BAR_CELLS: Final = 24
+WIDE_COLUMNS: Final = 120
+"""What a list with wide bars needs."""
 NARROW_BAR_CELLS: Final = 12
 _ORIGINS: Final = {"settings": "surefoot.toml", "set": "budget set"}
 _UNLIMITED: Final = Unlimited.UNLIMITED.value
@@ -271,7 +273,7 @@ def list_table(rows: Sequence[Row], limit: int, console: Console) -> RenderableT
         name = f"{plain(row.account, 200)}" if row.account != before else ""
         name = f"! {name}" if row.frozen and name else name
         before = row.account
-        cells = WIDE_BAR_CELLS if wide else NARROW_BAR_CELLS
+        cells = WIDE_BAR_CELLS if console.width >= WIDE_COLUMNS else NARROW_BAR_CELLS
         has_bar = row.used is not None and row.of < INFINITE
         drawn = _draw_bar(row.used or 0, row.reserved, row.of, cells) if has_bar else Text()
         resets = "" if row.resets_at is None else say_when(row.resets_at, ZoneInfo(row.zone))

@@ -43,7 +43,7 @@ _SPENT_BY_LIVE: Final = f"""
         UNION SELECT run FROM runs WHERE started_at >= ? AND finished_at = 0:of
     ), {SAID}, elsewhere AS (
         SELECT * FROM open WHERE NOT EXISTS (
-            SELECT 1 FROM holds WHERE holds.run = open.run AND number = hold AND unknown = 0
+            SELECT 1 FROM holds WHERE holds.run = open.run AND number = open.hold AND unknown = 0
                 AND ' ' || windows || ' ' LIKE '% ' || ? || ' %')
     )
     SELECT (SELECT coalesce(sum(tokens), 0) FROM said WHERE type IN ('model_replied', 'model_failed'))
