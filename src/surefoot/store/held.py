@@ -29,7 +29,8 @@ FIND_LEFT: Final = f"""
         SELECT run FROM runs JOIN leases USING (run) WHERE run_id = ? AND finished_at = 0 AND expires_at <= ?
     ), {SAID}
     SELECT 0, hold_tokens, hold_nano, '', '', at, tenant, user, session FROM open JOIN runs USING (run)
-    WHERE hold = ? AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.run = open.run AND number = open.hold AND unknown = 0)
+    WHERE hold = ?
+        AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.run = open.run AND number = open.hold AND unknown = 0)
         AND NOT EXISTS (SELECT 1 FROM changes
             WHERE period = 'refunded' AND before ->> '$.run' = run_id AND before ->> '$.hold' = open.hold)
 """
