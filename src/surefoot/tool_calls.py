@@ -125,7 +125,7 @@ def _keep_results(run: Run, calls: tuple[ToolCall, ...], share: int, ready: list
             break
     else:
         return None
-    kept = max(LEAST_RESULT_BYTES, min(share, KEPT_RESULT_BYTES))
+    kept = max(LEAST_RESULT_BYTES, min(share // 2, KEPT_RESULT_BYTES))  # the other half is for the runs
     run.account.keep_text(sum([kept + _FRAMING_BYTES + len(call.id) for call in calls]))
     return kept
 
