@@ -10,13 +10,16 @@ from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from surefoot.errors import ConfigError
 from surefoot.providers import KNOWN_PROVIDERS, Provider
-from surefoot.sections import LocalSettings, RetrySettings, StoreSettings, Tenant
+from surefoot.sections import AdmissionSettings, LocalSettings, RetrySettings, StoreSettings, Tenant
 
 CONFIG_NAME: Final = "surefoot.toml"
 MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
+MIN_WEIGHT: Final = 1  # of a tenant in the fair queue: a lighter one would take many rounds for one turn
+MAX_WEIGHT: Final = 100
 
 
 class Secret:
@@ -53,6 +56,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         timezone: Where the days and months of budgets begin, an IANA name.
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
+        admission: Who is let in when many come at once.
         local: The embedded model.
     """
 
@@ -67,6 +71,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = "UTC"
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()
+    admission: AdmissionSettings = AdmissionSettings()
     local: LocalSettings = LocalSettings()
 
     def provider(self, name: str) -> Provider | None:
@@ -174,10 +179,22 @@ def _check_numbers(settings: Settings, where: str) -> None:
         "retry.max_s": settings.retry.max_s,
         "local.context_tokens": settings.local.context_tokens,
         "local.max_waiting": settings.local.max_waiting,
+        **{f"admission.{name}": value for name, value in asdict(settings.admission).items()},
+        **{
+            f"tenants.{tenant}.{name}": value
+            for tenant, of in settings.tenants.items()
+            for name, value in asdict(of).items()
+            if name != "timezone" and value is not None
+        },
         **{f"providers.{name}.max_output_tokens": p.max_output_tokens for name, p in settings.providers.items()},
     }
     for name, value in positive.items():
         if not 0 < value <= MAX_NUMBER:
             raise ConfigError(f"{where}: {name} = {value}: must be a positive number, at most {MAX_NUMBER:,}")
+    for name, tenant in settings.tenants.items():
+        if not MIN_WEIGHT <= tenant.weight <= MAX_WEIGHT:
+            raise ConfigError(
+                f"{where}: tenants.{name}.weight = {tenant.weight}: must be from {MIN_WEIGHT} to {MAX_WEIGHT}"
+            )
     if settings.local.threads < 0:
         raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")
