@@ -89,7 +89,7 @@ class Ticket:
         self.expires = arrived + min(hall.max_wait_s, seconds)
         self.kind = kind
         self.outer = outer
-        self.stage: Literal["entered", "queued", "running", "gone"] = "entered"
+        self.stage: Literal["entered", "queued", "granted", "running", "gone"] = "entered"
         self.waited_ms = 0
         self.future: asyncio.Future[TooManyRequests | None] | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -105,6 +105,7 @@ class Ticket:
             refusal = await future
             if refusal is not None:
                 raise refusal
+            self.stage = "running"
 
     def give_up(self) -> TooManyRequests:
         """Leave, since it waits no longer; the error to raise."""
@@ -223,8 +224,9 @@ class Admission:
             left = self._inner.pop(ticket.outer) - 1
             if left:
                 self._inner[ticket.outer] = left
-        elif stage == "running":
-            self._times.add(ticket.kind, now - ticket.arrived - ticket.waited_ms / 1e3)
+        elif stage in ("granted", "running"):
+            if stage == "running":  # it was more than a slot for somebody who had left
+                self._times.add(ticket.kind, now - ticket.arrived - ticket.waited_ms / 1e3)
             self._turns.count(user, -1, 0, now)
             self._dispatch(now)
         else:
@@ -250,6 +252,7 @@ class Admission:
                 self._give_up(ticket, user, now)
             else:
                 self._run(ticket, now)
+                ticket.stage = "granted"
                 ticket.future.set_result(None)
 
     def _run(self, ticket: Ticket, now: float) -> None:

@@ -169,19 +169,20 @@ class Turns(Generic[ItemT]):
         Before the request come the user's own, and as many of the others' as have a turn meanwhile.
         """
         place = user.waiting + 1
-        others = (len(self.users) - 1) * place / user.tenant.weight
+        others = (len(self.users) - (user.waiting + user.running > 0)) * place / user.tenant.weight
         longest = 0.0
         for level in user.levels:
             if level.running >= level.runs:
-                longest = max(longest, (place + min(level.waiting - user.waiting, max(0.0, others))) / level.runs)
+                longest = max(longest, (place + min(level.waiting - user.waiting, others)) / level.runs)
         return longest
 
     def pop(self, now: float) -> ItemT:
         """The next item in turn; there is one. It counts as waiting until it is counted otherwise."""
         name, tenant = next(iter(self._ring.items()))
+        quantum = tenant.weight * len(tenant.ready)
         if tenant.deficit < 1:
-            tenant.deficit += tenant.weight * len(tenant.ready)
-        tenant.deficit -= 1
+            tenant.deficit += quantum
+        tenant.deficit = min(tenant.deficit, quantum + 1) - 1  # turns of users that left unserved are nobody's
         if tenant.deficit < 1:
             self._ring.move_to_end(name)
         user_name, user = next(iter(tenant.ready.items()))
