@@ -68,7 +68,7 @@ class Run:
         tool_calls_untold: Tool calls that the accounts have not been told of yet.
         state: Its state: its own events, folded.
         run_id: Its id.
-        started: Monotonic seconds of its beginning.
+        started: Monotonic seconds of its beginning: when the request for it arrived.
         live: Whether text is wanted while it streams.
         loop: The event loop that it runs in.
         rungs: Its agent on the models of its ladder, by rung.
@@ -107,6 +107,7 @@ class Run:
         live: bool,
         parent: Run | None = None,
         rungs: Mapping[str, Compiled] = _NO_RUNGS,
+        arrived: float | None = None,
     ) -> None:
         self.run_id = run_id
         self.parent = parent
@@ -119,7 +120,7 @@ class Run:
         self.caller = caller
         self.live = live
         self.loop = asyncio.get_running_loop()
-        self.started = desk.clock.monotonic()
+        self.started = desk.clock.monotonic() if arrived is None else arrived
         self.account = Account(limits, compiled.rates, self.started, None if parent is None else parent.account)
         self.context = RunContext(
             user=caller.user,

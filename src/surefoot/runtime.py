@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any, Final, Self
 
+from surefoot.admission import Admission, AdmissionState
 from surefoot.agent import Agent, OutputT
 from surefoot.budget.accounts import read_rules
 from surefoot.budget.limits import Limits, read_limits
@@ -61,7 +62,7 @@ class Runtime:
         self._compiler = Compiler(settings, self._clock, progress)
         self._store = choose_store(store, settings, self._clock)
         self._store.accounts.declare(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
-        self._starter = Starter(self._compiler, self._store, limits)
+        self._starter = Starter(self._compiler, self._store, limits, Admission(settings, self._clock))
 
     async def __aenter__(self) -> Self:
         """Open the store.
@@ -116,11 +117,12 @@ class Runtime:
         Raises:
             SurefootError: The run failed; nothing of it is lost, see ``surefoot show``.
             BudgetExceeded: A limit was reached and it says ``on_limit="raise"``.
+            TooManyRequests: Not now; see docs/admission.md.
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(caller):
-            run, started = await starter.open_run(agent, question, caller, limits, live=False)
+        async with starter.take_turn(agent, caller, limits) as ticket:
+            run, started = await starter.open_run(agent, question, caller, limits, ticket, live=False)
             try:
                 async for _ in drive(run, started):
                     pass
@@ -145,8 +147,8 @@ class Runtime:
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(caller):
-            run, started = await starter.open_run(agent, question, caller, limits, live=True)
+        async with starter.take_turn(agent, caller, limits) as ticket:
+            run, started = await starter.open_run(agent, question, caller, limits, ticket, live=True)
             try:
                 async with aclosing(drive(run, started)) as batches:
                     async for batch in batches:
@@ -200,6 +202,11 @@ class Runtime:
     def accounts(self) -> Accounts:
         """Limits and balances of those who pay: tenants, users, sessions."""
         return self._store.accounts
+
+    @property
+    def admission(self) -> AdmissionState:
+        """Who is inside and who waits at this moment, and what was refused so far; see docs/admission.md."""
+        return self._starter.admission.state()
 
 
 def run_sync(
