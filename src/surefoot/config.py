@@ -10,13 +10,16 @@ from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from surefoot.errors import ConfigError
 from surefoot.providers import KNOWN_PROVIDERS, Provider
-from surefoot.sections import BreakerSettings, LocalSettings, RetrySettings, StoreSettings, Tenant
+from surefoot.sections import AdmissionSettings, BreakerSettings, LocalSettings, RetrySettings, StoreSettings, Tenant
 
 CONFIG_NAME: Final = "surefoot.toml"
 MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
+MIN_WEIGHT: Final = 1  # of a tenant in the fair queue: a lighter one would take many rounds for one turn
+MAX_WEIGHT: Final = 100
 
 
 class Secret:
@@ -54,6 +57,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
         breaker: When a provider counts as dead.
+        admission: Who is let in when many come at once.
         local: The embedded model.
     """
 
@@ -69,6 +73,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()
     breaker: BreakerSettings = BreakerSettings()
+    admission: AdmissionSettings = AdmissionSettings()
     local: LocalSettings = LocalSettings()
 
     def provider(self, name: str) -> Provider | None:
@@ -182,6 +187,13 @@ def _check_numbers(settings: Settings, where: str) -> None:
         "breaker.max_cooldown_s": settings.breaker.max_cooldown_s,
         "local.context_tokens": settings.local.context_tokens,
         "local.max_waiting": settings.local.max_waiting,
+        **{f"admission.{name}": value for name, value in asdict(settings.admission).items()},
+        **{
+            f"tenants.{tenant}.{name}": value
+            for tenant, of in settings.tenants.items()
+            for name, value in asdict(of).items()
+            if name != "timezone" and value is not None
+        },
     }
     not_negative = {"retry.budget": settings.retry.budget, "retry.reserve": settings.retry.reserve}
     for name, provider in settings.providers.items():
@@ -195,5 +207,10 @@ def _check_numbers(settings: Settings, where: str) -> None:
     for name, value in not_negative.items():
         if not 0 <= value <= MAX_NUMBER:
             raise ConfigError(f"{where}: {name} = {value}: must be 0 or more, at most {MAX_NUMBER:,}")
+    for name, tenant in settings.tenants.items():
+        if not MIN_WEIGHT <= tenant.weight <= MAX_WEIGHT:
+            raise ConfigError(
+                f"{where}: tenants.{name}.weight = {tenant.weight}: must be from {MIN_WEIGHT} to {MAX_WEIGHT}"
+            )
     if settings.local.threads < 0:
         raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")

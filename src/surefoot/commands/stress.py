@@ -40,6 +40,8 @@ DEFAULT_USD: Final = "1.00"
 """What a test against a real endpoint may cost unless it is told."""
 FAKE_NAME: Final = "the built-in fake provider"
 SPARE_FILES: Final = 64
+_RUNS_AND_QUEUES: Final = ("user_runs", "tenant_runs", "runs", "user_queue", "tenant_queue", "queue")
+_RATES: Final = ("user_requests_per_minute", "tenant_requests_per_minute")
 _DATABASE: Final = "stress.db"
 
 
@@ -52,6 +54,8 @@ class Target(Struct, frozen=True, kw_only=True):
         real: The endpoint that the settings know for the model.
         agent: ``MODULE:NAME``, None for the built-in order desk.
         usd: Ceiling for all requests together, None for the default.
+        concurrency: Calls at once to the provider, None for what the settings say.
+        raise_limits: Lift what admission allows to each user.
     """
 
     model: str | None
@@ -59,6 +63,8 @@ class Target(Struct, frozen=True, kw_only=True):
     real: bool
     agent: str | None
     usd: str | None
+    concurrency: int | None
+    raise_limits: bool
 
     @property
     def is_fake(self) -> bool:
@@ -85,6 +91,10 @@ def plan_options(command: CommandT) -> CommandT:
 def target_options(command: CommandT) -> CommandT:
     """The options that make a `Target`."""
     for option in (
+        click.option(
+            "--raise-limits", is_flag=True, help="Lift what admission allows to each user, to the load's size."
+        ),
+        click.option("--concurrency", type=click.IntRange(1, MAX_USERS), help="Calls at once to the provider."),
         click.option("--usd", help=f"Ceiling for all requests together; {DEFAULT_USD} against a real endpoint."),
         click.option("--agent", metavar="MODULE:NAME", help="Agent to test; else an order desk with two tools."),
         click.option("--real", is_flag=True, help="Ask the endpoint that the settings know for the model."),
@@ -173,6 +183,10 @@ async def _test(
             settings = point_to(settings, agent, base_url, send_key=False)
         elif target.base_url is not None:
             settings = point_to(settings, agent, target.base_url)
+        if target.concurrency is not None:
+            settings = set_concurrency(settings, agent, target.concurrency)
+        if target.raise_limits:
+            settings = raise_limits(settings, plan)
         usd = target.usd or (None if target.is_fake else DEFAULT_USD)
         if usd is not None:
             settings = limit_spending(settings, usd)
@@ -246,6 +260,27 @@ def limit_spending(settings: Settings, usd: str) -> Settings:
         total["usd"] = usd
     rules["global"]["total"] = total
     return replace(settings, budgets=rules)
+
+
+def raise_limits(settings: Settings, plan: Plan) -> Settings:
+    """The settings with an admission that has room for all requesters of the plan, however few users they stand for."""
+    given, room = settings.admission, plan.users
+    raised = {name: max(getattr(given, name), room) for name in _RUNS_AND_QUEUES}
+    rates = {name: max(getattr(given, name), float(MAX_REQUESTS)) for name in _RATES}
+    return replace(settings, admission=replace(given, **raised, **rates))
+
+
+def set_concurrency(settings: Settings, agent: Agent[Any], concurrency: int) -> Settings:
+    """The settings with so many calls at once to the agent's provider.
+
+    Raises:
+        ConfigError: The agent's model has no provider of the settings.
+    """
+    name = split_model(agent.model)[0] if isinstance(agent.model, str) else ""
+    provider = settings.provider(name)
+    if provider is None:
+        raise ConfigError("--concurrency: the agent's model has no provider in the settings")
+    return replace(settings, providers={**settings.providers, name: replace(provider, concurrency=concurrency)})
 
 
 def allow_files(count: int) -> None:
