@@ -28,6 +28,7 @@ from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row
 from surefoot.store.base import Store
 from surefoot.threads import ToolThreads
+from surefoot.turnstile import Turnstile
 
 _NO_RUNGS: Final[Mapping[str, Compiled]] = MappingProxyType({})
 
@@ -42,6 +43,7 @@ class Desk(Struct, frozen=True):
         timeout_s: Longest wait for one reply.
         durable: Whether a record is on disk before it is relied on.
         begin_child: Runs an agent for a tool of a run, on that run's budget.
+        turnstile: Where runs pass that begin.
     """
 
     clock: Clock
@@ -50,6 +52,7 @@ class Desk(Struct, frozen=True):
     timeout_s: float
     durable: bool
     begin_child: Callable[[Run, Any, str, Limits | None], Awaitable[Any]]
+    turnstile: Turnstile
 
 
 class Run:

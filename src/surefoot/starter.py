@@ -101,6 +101,8 @@ class Starter:
             SurefootError: It cannot begin; nothing of it was written.
         """
         desk = self._check_open(self.desk)
+        if (turn := desk.turnstile.enter()) is not None:
+            await turn
         history = await self._history(caller) if caller.session else ()
         return await self._begin(
             agent, desk, limits, question=question, history=history, caller=caller, live=live, ticket=ticket
