@@ -60,7 +60,7 @@ class Load:
                     times = None if due is None else islice(due, requester, None, plan.users)
                     group.create_task(self._ask_all(requester, numbers, times))
         except BaseExceptionGroup as errors:
-            raise _find_first(errors) from None  # pyright: ignore[reportUnknownArgumentType]  # of whatever kind
+            raise _find_first(errors) from None  # pyright: ignore[reportUnknownArgumentType]  # of any kind
 
     async def _ask_all(self, requester: int, numbers: range, times: Iterator[float] | None) -> None:
         for number in numbers:
