@@ -60,7 +60,7 @@ class Load:
                     times = None if due is None else islice(due, requester, None, plan.users)
                     group.create_task(self._ask_all(requester, numbers, times))
         except BaseExceptionGroup as errors:
-            raise _find_first(errors) from None  # pyright: ignore[reportUnknownArgumentType]  # of any kind
+            raise _find_first(errors) from None
 
     async def _ask_all(self, requester: int, numbers: range, times: Iterator[float] | None) -> None:
         for number in numbers:
@@ -93,6 +93,8 @@ class Load:
         return self._clock.monotonic() - self.began_s
 
 
-def _find_first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = errors.exceptions[0]
-    return _find_first(first) if isinstance(first, BaseExceptionGroup) else first
+def _find_first(errors: BaseException) -> BaseException:
+    while isinstance(errors, BaseExceptionGroup):
+        found: tuple[BaseException, ...] = errors.exceptions
+        errors = found[0]
+    return errors
