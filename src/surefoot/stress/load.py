@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from surefoot.agent import Agent
 from surefoot.clock import Clock
@@ -95,6 +95,5 @@ class Load:
 
 def _find_first(errors: BaseException) -> BaseException:
     while isinstance(errors, BaseExceptionGroup):
-        found: tuple[BaseException, ...] = errors.exceptions
-        errors = found[0]
+        errors = cast("BaseExceptionGroup[BaseException]", errors).exceptions[0]
     return errors
