@@ -40,7 +40,7 @@ from surefoot.store.base import RunRow, Store
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import Bill
 
-QUICK = RetrySettings(attempts=4, base_s=0.0005, max_s=0.002)
+QUICK = RetrySettings(attempts=4, base_s=0.0005, max_s=0.002, reserve=10_000)
 
 Fault = Callable[[str, int], Exception | None]
 """Told the kind of write (create, append, finish) and its number in the run from 1: the error it fails with, or None."""

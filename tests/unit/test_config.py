@@ -1,6 +1,6 @@
 import pytest
 
-from surefoot.config import KNOWN_PROVIDERS, Provider, Secret, Settings, load_settings, read_key
+from surefoot.config import KNOWN_PROVIDERS, Secret, Settings, load_settings, read_key
 from surefoot.errors import ConfigError
 
 
