@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from surefoot import Agent, Limits, tool
-from surefoot.agent import PROTOCOLS
+from surefoot.agent_options import PROTOCOLS
 from surefoot.errors import ConfigError
 from surefoot.testing import ScriptedModel, say
 
