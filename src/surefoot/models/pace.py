@@ -118,10 +118,9 @@ class Key:
             self.tokens.level -= tokens
 
     def grow(self) -> None:
-        """A call went well, after overloads: where the limit is felt, one more for each round of calls."""
-        if self.in_flight + 1 > self.allowed - 1:
-            self.allowed = min(float(self.most), self.allowed + 1 / self.allowed)
-            self.is_cut = self.allowed < self.most
+        """A call went well, after overloads: one more for each round of calls."""
+        self.allowed = min(float(self.most), self.allowed + 1 / self.allowed)
+        self.is_cut = self.allowed < self.most
 
     def cut(self, taken_at: float, now: float) -> None:
         """The provider is overloaded: fewer at once, but only once for the calls of one round."""
