@@ -22,7 +22,7 @@ from surefoot.clock import SystemClock
 from surefoot.config import Settings
 from surefoot.errors import ModelError
 from surefoot.providers import Provider
-from surefoot.sections import StoreSettings
+from surefoot.sections import AdmissionSettings, StoreSettings
 from surefoot.testing import FakeProvider, say
 
 LEAST_USED, MOST_REFUSED = 0.95, 0.01
@@ -39,6 +39,7 @@ async def measure(tpm: int, seconds: float, users: int) -> tuple[int, int, int]:
         settings = Settings(
             providers={"fake": Provider(provider.base_url, needs_key=False, free=True)},
             store=StoreSettings(durability="relaxed"),
+            admission=AdmissionSettings(user_requests_per_minute=1_000_000),
         )
         async with Runtime(Path(folder) / "pacing.db", settings=settings) as runtime:
             agent = Agent("fake:m", max_tokens=200, limits=Limits(seconds=600))

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 
 import pytest
+from tests.unit.audit import MANY
 
 from surefoot import Agent, Limits, Runtime
 from surefoot.config import Settings
@@ -23,7 +24,7 @@ LONG = BreakerSettings(failures=5, cooldown_s=600, max_cooldown_s=600)
 
 
 def settings(providers, **options):
-    return Settings(providers=providers, store=RELAXED, retry=QUICK, breaker=LONG, **options)
+    return Settings(providers=providers, store=RELAXED, retry=QUICK, breaker=LONG, admission=MANY, **options)
 
 
 def served(*providers, **options):
@@ -151,6 +152,7 @@ async def test_a_budget_is_kept_with_retries_and_fallback_in_the_mix(tmp_path):
             store=StoreSettings(durability="full"),
             retry=RetrySettings(base_s=0.001, max_s=0.002, reserve=100),
             breaker=BreakerSettings(failures=1_000),
+            admission=MANY,
         )
         async with Runtime(tmp_path / "r.db", settings=options) as runtime:
             agent = Agent(models=["p:m", "q:m"], max_tokens=400)
