@@ -13,17 +13,21 @@ from msgspec.structs import replace
 from surefoot.agent import Agent
 from surefoot.answer import AnswerType
 from surefoot.budget.limits import Limits
-from surefoot.budget.prices import name_setting, open_prices
+from surefoot.budget.prices import FREE_PROVIDERS, name_setting, open_prices
+from surefoot.budget.quotes import find_window
 from surefoot.budget.tokens import find_counter
 from surefoot.clock import Clock
 from surefoot.compiled import Compiled
 from surefoot.config import Secret, Settings
+from surefoot.context import DEFAULT_WINDOW
 from surefoot.errors import PriceUnknown
-from surefoot.models.base import Model
+from surefoot.models.base import Model, ModelProfile
 from surefoot.models.http import HttpClient
 from surefoot.models.registry import Models, make_model, split_model
 from surefoot.protocol import find_protocol
 from surefoot.providers import Provider
+from surefoot.read_more import READ_MORE, read_more
+from surefoot.tools import Toolbox
 from surefoot.types import UNLIMITED, Message
 
 MAX_COMPILED: Final = 256
@@ -78,24 +82,40 @@ class Compiler:
         profile = model.profile
         answer = None if agent.output is None else AnswerType(agent.output)
         name = profile.protocol if agent.protocol == "auto" else agent.protocol
-        specs = agent.toolbox.specs
+        toolbox = agent.toolbox
+        keeps_rest = self._settings.context.read_more and toolbox.specs != () and toolbox.find(READ_MORE) is None
+        if keeps_rest:
+            toolbox = Toolbox([*toolbox, read_more])
+        specs = toolbox.specs
         protocol = find_protocol(name)(agent.instructions, specs, answer.schema if answer else None)
         system = protocol.system()
         return Compiled(
             name=agent.name,
             model=model,
             protocol=protocol,
-            toolbox=agent.toolbox,
+            toolbox=toolbox,
             native_specs=specs if protocol.native_tools else (),
             tools=Raw(encode_json(specs)),
             rates=await self._prices.find(profile.provider, profile.name),
             counter=find_counter(profile.provider, profile.name),
             answer=answer,
             repairs=agent.repairs,
+            window=profile.context_tokens or await self._find_window(profile) or DEFAULT_WINDOW,
+            keeps_rest=keeps_rest,
             max_tokens=agent.max_tokens or profile.max_output_tokens,
             temperature=agent.temperature,
             system=Message.system(system) if system else None,
         )
+
+    @property
+    def summariser(self) -> str:
+        """Model string of the model that makes summaries, "" for none."""
+        return self._settings.context.summarise_with
+
+    async def _find_window(self, profile: ModelProfile) -> int:
+        if profile.provider in FREE_PROVIDERS:
+            return 0
+        return await asyncio.to_thread(find_window, profile.provider.lower(), profile.name.strip().lower())
 
     async def _find_model(self, model: str) -> Model:
         if split_model(model)[0] != "local":
@@ -111,7 +131,13 @@ class Compiler:
         server = LocalServer(self._settings.local, self._progress or (lambda _done, _all: None))
         await server.start()
         self._server = server
-        provider = Provider(server.base_url, protocol="json", trusts_usage=True, max_output_tokens=512)
+        provider = Provider(
+            server.base_url,
+            protocol="json",
+            trusts_usage=True,
+            max_output_tokens=512,
+            context_tokens=self._settings.local.context_tokens,
+        )
         key = Secret(server.api_key)
         return make_model(
             model, provider_name="local", name=server.name, provider=provider, key=key, http=self._open_http()

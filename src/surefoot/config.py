@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from surefoot.errors import ConfigError
 from surefoot.providers import KNOWN_PROVIDERS, Provider
-from surefoot.sections import LocalSettings, RetrySettings, StoreSettings, Tenant
+from surefoot.sections import ContextSettings, LocalSettings, RetrySettings, StoreSettings, Tenant
 
 CONFIG_NAME: Final = "surefoot.toml"
 MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
@@ -53,6 +53,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         timezone: Where the days and months of budgets begin, an IANA name.
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
+        context: What happens to what does not fit the prompt.
         local: The embedded model.
     """
 
@@ -67,6 +68,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = "UTC"
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()
+    context: ContextSettings = ContextSettings()
     local: LocalSettings = LocalSettings()
 
     def provider(self, name: str) -> Provider | None:
@@ -179,5 +181,9 @@ def _check_numbers(settings: Settings, where: str) -> None:
     for name, value in positive.items():
         if not 0 < value <= MAX_NUMBER:
             raise ConfigError(f"{where}: {name} = {value}: must be a positive number, at most {MAX_NUMBER:,}")
+    for name, provider in settings.providers.items():
+        if not 0 <= provider.context_tokens <= MAX_NUMBER:
+            shown = f"providers.{name}.context_tokens = {provider.context_tokens}"
+            raise ConfigError(f"{where}: {shown}: must be 0 (what is known of the model) or more")
     if settings.local.threads < 0:
         raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")

@@ -11,13 +11,17 @@ from msgspec.json import encode as encode_json
 from surefoot.budget.holds import Charge, Fit, Hold, Shortage, is_plausible
 from surefoot.budget.ledger import MIN_FINAL_TOKENS, MIN_STEP_TOKENS
 from surefoot.budget.posting import Claim, Refusal, Settlement
+from surefoot.context import LIKELY_BYTES, least_output
 from surefoot.errors import ModelBroken, ModelError
 from surefoot.journal.events import BudgetOverrun, ModelFailed, ModelReplied, ModelRequested, Purpose
-from surefoot.models.base import Options, Prompt, Reply
+from surefoot.models.base import Options, Reply
 from surefoot.retry import delay_before_retry
 from surefoot.run import Run
+from surefoot.shown import Shown
 from surefoot.types import JsonSchema, Message, Usage
 
+WINDOW: Final = "window"
+"""Names the shortage of a prompt that does not fit the model's window: it must be shortened."""
 _NO_HOLD: Final = Hold(0, 0, 0, 0)
 _TIMER_SLACK_S: Final = 0.01
 """A timer may fire this much before its time; a failure that near the deadline is the deadline's."""
@@ -27,23 +31,19 @@ class ModelCall:
     """All calls of one run's model, one at a time, on one growing prompt.
 
     Attributes:
+        shown: The prompt.
         reply: The reply that came and is not settled yet, None if there is none.
         fit: How many output tokens the last hold allows, and what lowered them.
     """
 
     __slots__ = (
-        "_asked_at", "_attempt", "_charge", "_exact", "_failure", "_hold", "_is_sent", "_measured", "_options",
-        "_prompt", "_run", "_schema", "_settled", "_shown", "_size", "_untold", "_usage", "fit", "reply",
+        "_asked_at", "_attempt", "_charge", "_failure", "_hold", "_is_sent", "_options", "_run", "_schema", "_settled",
+        "_untold", "_usage", "fit", "reply", "shown",
     )  # fmt: skip
-
-    _prompt: Prompt
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._shown = 0  # messages of the state that are in the prompt
-        self._exact: list[int] = []  # exact tokens of each message counted so far
-        self._measured = 0, 0  # the provider's count of a prompt, and the size of that prompt
-        self._size = 0
+        self.shown = Shown(run)
         self._hold: Hold | None = None
         self._failure: ModelError | None = None
         self._attempt = 0
@@ -59,21 +59,17 @@ class ModelCall:
         self.reply: Reply | None = None
 
     def open(self) -> None:
-        """Begin the prompt."""
-        compiled = self._run.compiled
-        self._prompt = compiled.model.open(compiled.native_specs, compiled.temperature)
-
-    def reopen(self) -> None:
-        """Begin the prompt anew: what was shown of the conversation has changed."""
-        self.open()
-        self._shown, self._exact, self._measured, self._schema = 0, [], (0, 0), None
+        """Begin the prompt, or begin it anew: what was shown of the conversation has changed."""
+        self.shown.begin()
+        self._schema = None
 
     async def hold(self, *, final: bool, want: int | None = None) -> Shortage | None:
         """Reserve the worst case of the next attempt, or say what leaves no room; ``want`` output tokens at most."""
         run = self._run
         compiled, account, clock = run.compiled, run.account, run.desk.clock
-        self._show_messages()
-        bound = self.bound()
+        shown = self.shown
+        shown.catch_up()
+        bound = shown.bound()
         want = compiled.max_tokens if want is None else want
         if run.sums_up:
             self._schema = None  # a summary is plain text, whatever the protocol
@@ -81,10 +77,14 @@ class ModelCall:
             self._schema = compiled.protocol.response_schema(self._run.stage)
         if self._schema is not None and not compiled.model.profile.trusts_usage:
             bound += len(encode_json(self._schema))  # some providers show the model the schema, and bill it
+        if compiled.window - shown.bound_in_window(bound) < want:
+            bound, want = await self._fit_window(bound, want)
+            if want == 0:
+                return Shortage(WINDOW, f"the prompt does not fit the {compiled.window} tokens of the model's window")
         first = self._attempt == 0
         fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
-            bound = await self._count_exactly(bound)
+            bound = await shown.count_exactly(bound, self._schema)
             fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if isinstance(fit, Shortage):
             return fit
@@ -92,20 +92,17 @@ class ModelCall:
         self._reserve(bound, fit.max_tokens)
         return None
 
-    def bound(self) -> int:
-        """Upper bound of the prompt's tokens, the best that costs nothing to know.
-
-        What was measured once (by an exact tokenizer, or by a provider that is trusted to count) stays measured: only
-        what has joined since is bounded by its bytes.
-        """
-        size = self._prompt.size
-        tokens, measured_size = self._measured
-        return tokens + size - measured_size if tokens else size
-
-    def room_bytes(self) -> int:
-        """Bytes that may join the conversation so that a last answer still fits the budget."""
-        self._show_messages()
-        return self._run.account.room_for_text(self.bound())
+    async def _fit_window(self, bound: int, want: int) -> tuple[int, int]:
+        """The bound, by an exact count if there is one, and the output tokens that the window leaves; 0 if too few."""
+        compiled, shown = self._run.compiled, self.shown
+        bound = await shown.count_exactly(bound, self._schema)
+        tokens, least = shown.bound_in_window(bound), least_output(want, compiled.window)
+        if compiled.window - tokens >= least:
+            return bound, min(want, compiled.window - tokens)
+        if shown.crammed != shown.prompt.size:
+            return bound, 0
+        likely = tokens // LIKELY_BYTES if tokens >= shown.prompt.size else tokens  # nothing but its bytes is known
+        return bound, max(least, min(want, compiled.window - likely))
 
     async def begin(self, purpose: Purpose) -> Refusal | None:
         """Write down that an attempt is made, if the accounts above the run have room for it; else nothing.
@@ -141,7 +138,7 @@ class ModelCall:
             return refusal
         run.tool_calls_untold = 0
         self._attempt += 1
-        self._size = self._prompt.size
+        self.shown.note_size()
         return None
 
     def shrink(self, refusal: Refusal, *, final: bool) -> bool:
@@ -164,7 +161,7 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         timeout_s = self._send()
         try:
-            reply = await self._run.compiled.model.respond(self._prompt, hold.max_tokens, self._options, timeout_s)
+            reply = await self._run.compiled.model.respond(self.shown.prompt, hold.max_tokens, self._options, timeout_s)
         except ModelError as error:
             self._failure = error
         else:
@@ -177,7 +174,7 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         text = seen = ""
         timeout_s = self._send()
-        pieces = self._run.compiled.model.stream(self._prompt, hold.max_tokens, self._options, timeout_s)
+        pieces = self._run.compiled.model.stream(self.shown.prompt, hold.max_tokens, self._options, timeout_s)
         try:
             async for piece in pieces:
                 if isinstance(piece, Reply):
@@ -215,8 +212,8 @@ class ModelCall:
         self._hold = None
         self._attempt = 0
         self._settled, self._usage, self._untold = hold, usage, reply
-        if usage is not None and self._run.compiled.model.profile.trusts_usage:
-            self._measured = usage.input_tokens, self._size
+        if usage is not None:
+            self.shown.take_count(usage.input_tokens)
 
     def tell_reply(self, *, joins: bool) -> None:
         """The event of the reply that was settled; ``joins`` as in `ModelReplied`."""
@@ -325,25 +322,3 @@ class ModelCall:
         if timeout_s > run.desk.timeout_s:  # noqa: PLR1730 - min() takes 800 instructions
             timeout_s = run.desk.timeout_s
         return timeout_s
-
-    def _show_messages(self) -> None:
-        messages = self._run.state.messages
-        if self._shown < len(messages):
-            render = self._run.compiled.protocol.render
-            for message in messages[self._shown :]:
-                self._prompt.append(render(message))
-            self._shown = len(messages)
-
-    async def _count_exactly(self, bound: int) -> int:
-        """The exact count where the model's tokenizer is known, else ``bound``."""
-        compiled = self._run.compiled
-        if compiled.counter is None:
-            return bound
-        messages = self._run.state.messages[len(self._exact) : self._shown]
-        new = [compiled.protocol.render(message) for message in messages]
-        self._run.write_behind()
-        tools, counts = await asyncio.to_thread(compiled.counter.count, compiled.native_specs, new, self._schema)
-        self._exact.extend(counts)
-        exact = tools + sum(self._exact)
-        self._measured = exact, self._prompt.size
-        return exact

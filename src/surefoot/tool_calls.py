@@ -7,14 +7,21 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Final
 
-from msgspec.json import encode as encode_json
 from msgspec.structs import replace
 
 from surefoot.budget.posting import Claim
-from surefoot.budget.tokens import byte_bound
 from surefoot.caller import Caller
 from surefoot.errors import ConfigError
 from surefoot.journal.events import ToolFinished, ToolIntended
+from surefoot.read_more import (
+    Passage,
+    count_in_prompt,
+    find_longest,
+    find_passage,
+    keep_output,
+    read_more,
+    show_passage,
+)
 from surefoot.run import Run
 from surefoot.run_context import RunContext
 from surefoot.tools import Prepared
@@ -136,24 +143,15 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         room = LEAST_RESULT_BYTES
     clock = run.desk.clock
     began = clock.monotonic()
-    if isinstance(prepared, Prepared):
-        context = run.context
-        if prepared.tool.takes_context:
-            context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
-        if run.caller.session:
-            result = await _run_enclosed(run, prepared, context)
-        else:  # nobody can wait for it
-            result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
-    else:
-        result = prepared
-    content, cut_bytes = result.content, result.cut_bytes
+    passage = None
+    result = await _perform(run, call, prepared)
+    if isinstance(result, Passage):
+        passage, result = result, ToolResult("", result.kept.label)
     if kept is not None:
         room = min(room, kept + max(0, run.account.room_above_kept()))
-    if not (content.isascii() and len(content) * _MOST_BYTES <= room) and _count(content) > room:
-        content, more = _cut_result(content, room)
-        cut_bytes += more
+    content, cut_bytes = _fit_content(run, call, result, passage, room)
     if kept is not None:
-        run.account.keep_text(max(0, _count(content) - kept))
+        run.account.keep_text(max(0, count_in_prompt(content) - kept))
     run.emit(
         ToolFinished(
             at=clock.now(),
@@ -168,6 +166,39 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
     )
 
 
+async def _perform(run: Run, call: ToolCall, prepared: Prepared | ToolResult) -> ToolResult | Passage:
+    if not isinstance(prepared, Prepared):
+        return prepared
+    if prepared.tool is read_more:
+        return await find_passage(run, prepared.arguments)
+    context = run.context
+    if prepared.tool.takes_context:
+        context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
+    if run.caller.session:
+        return await _run_enclosed(run, prepared, context)
+    return await run.compiled.toolbox.run(
+        prepared, context, run.desk.threads, run.write_behind
+    )  # nobody can wait for it
+
+
+def _fit_content(run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, room: int) -> tuple[str, int]:
+    """What the model is shown of a result, and how many bytes of the output come after it."""
+    content, cut_bytes, most_bytes = result.content, result.cut_bytes, read_more.max_output_bytes
+    if passage is None:
+        fits = (content.isascii() and len(content) * _MOST_BYTES <= room) or count_in_prompt(content) <= room
+        if fits and not cut_bytes:
+            return content, 0
+        if run.compiled.keeps_rest and not result.is_error:
+            passage = keep_output(run, call, result)
+            most_bytes = len(content.encode())  # as the tool's own cap has it
+        if passage is None:
+            if fits:
+                return content, cut_bytes
+            content, more = _cut_result(content, room)
+            return content, cut_bytes + more
+    return show_passage(passage, most_bytes, room)
+
+
 async def _run_enclosed(run: Run, prepared: Prepared, context: RunContext) -> ToolResult:
     """Run a call so that `check_turn` knows of what begins in it."""
     outer = _ENCLOSING.get()
@@ -178,19 +209,9 @@ async def _run_enclosed(run: Run, prepared: Prepared, context: RunContext) -> To
         _ENCLOSING.set(outer)
 
 
-def _count(text: str) -> int:
-    """Upper bound of the tokens of a text in a prompt: the bytes of its JSON, normalised or not."""
-    data = encode_json(text)
-    return len(data) if data.isascii() else byte_bound(data.decode())
-
-
 def _cut_result(content: str, room: int) -> tuple[str, int]:
     """As `cut_text`, with room for the text as it will stand in the prompt."""
-    low, high = 0, min(len(content), room)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if _count(content[:middle]) <= room else (low, middle - 1)
-    return cut_text(content, len(content[:low].encode()))
+    return cut_text(content, len(find_longest(content, room).encode()))
 
 
 def cut_text(text: str, room_bytes: int) -> tuple[str, int]:

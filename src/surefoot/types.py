@@ -210,9 +210,13 @@ class ToolResult(Struct, frozen=True, gc=False, omit_defaults=True):
         label: Who wrote the content.
         is_error: The call failed or was refused; ``content`` says why.
         cut_bytes: How many bytes the output cap removed.
+        whole: The output from its beginning where it was cut, as much of it as may be kept; "" where it was not.
+        all_bytes: Size of the output where it was cut, else 0.
     """
 
     content: str
     label: Label
     is_error: bool = False
     cut_bytes: int = 0
+    whole: str = ""
+    all_bytes: int = 0
