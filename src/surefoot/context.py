@@ -139,7 +139,7 @@ def _choose_start(messages: Sequence[Message], sizes: Sequence[int], asked: int,
 
     And the tokens of all that is kept then. One pass over the messages.
     """
-    left, pinned, summary, place = sum(sizes), NOTE_TOKENS, 0, 0
+    left, pinned, summary, note, place = sum(sizes), 0, 0, 0, 0
     starts = _find_starts(messages, asked)
     for start in starts:
         for before in range(place, start):
@@ -148,10 +148,12 @@ def _choose_start(messages: Sequence[Message], sizes: Sequence[int], asked: int,
                 pinned += sizes[before]
             elif is_summary(messages[before]):
                 summary = sizes[before]
+            else:
+                note = NOTE_TOKENS
         place = start
-        if left + pinned + summary <= room:
+        if left + pinned + summary + note <= room:
             break
-    return place, left + pinned + summary
+    return place, left + pinned + summary + note
 
 
 def _find_starts(messages: Sequence[Message], asked: int) -> list[int]:

@@ -20,6 +20,8 @@ MOST_KEPT: Final = 32
 """Outputs that one run keeps."""
 MOST_KEPT_OF_RUN: Final = 1 << 20
 """Bytes of all outputs that one run keeps."""
+NOTE_TOKENS: Final = 160
+"""Of the note at the cut in a prompt, at most."""
 _RUN_CHARS: Final = 8
 """End of a run's id that stands in a reference: 40 bits of chance, so that it is unique in its session."""
 _NOTE: Final = "\n[{left} of {whole} bytes are left. To read on, call read_more with {arguments}]"
@@ -95,7 +97,7 @@ def show_passage(passage: Passage, most_bytes: int, room: int) -> tuple[str, int
     Args:
         passage: Where it begins.
         most_bytes: Of UTF-8, note included.
-        room: Of tokens in a prompt at most, note included; see `count_in_prompt`.
+        room: Tokens in a prompt at most, `NOTE_TOKENS` for the note not included; see `count_in_prompt`.
     """
     kept, offset = passage.kept, passage.offset
     data = kept.text.encode()
@@ -107,7 +109,7 @@ def show_passage(passage: Passage, most_bytes: int, room: int) -> tuple[str, int
         return rest, 0
     longest = _write_note(kept, kept.all_bytes)
     shown = data[offset : offset + max(0, most_bytes - len(longest))].decode(errors="ignore")
-    shown = find_longest(shown, room - count_in_prompt(longest)) or rest[:1]
+    shown = find_longest(shown, room) or rest[:1]
     end = offset + len(shown.encode())
     return shown + _write_note(kept, end), kept.all_bytes - end
 

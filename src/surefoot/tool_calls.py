@@ -14,6 +14,7 @@ from surefoot.caller import Caller
 from surefoot.errors import ConfigError
 from surefoot.journal.events import ToolFinished, ToolIntended
 from surefoot.read_more import (
+    NOTE_TOKENS,
     Passage,
     count_in_prompt,
     find_longest,
@@ -102,7 +103,7 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             written = run.write()
             if written is not None:
                 await written
-    share = room_bytes // len(calls) - _FRAMING_BYTES
+    share = room_bytes // len(calls) - _count_framing(run)
     kept = _keep_results(run, calls, share, ready)
     if len(calls) == 1:
         await _run_one(run, calls[0], ready[0], share, kept)
@@ -121,6 +122,10 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             )
 
 
+def _count_framing(run: Run) -> int:
+    return _FRAMING_BYTES + NOTE_TOKENS if run.compiled.keeps_rest else _FRAMING_BYTES
+
+
 def _key(run: Run, call: ToolCall) -> str:
     return f"{run.run_id}:{run.state.steps}:{call.id}"
 
@@ -133,7 +138,7 @@ def _keep_results(run: Run, calls: tuple[ToolCall, ...], share: int, ready: list
     else:
         return None
     kept = max(LEAST_RESULT_BYTES, min(share, KEPT_RESULT_BYTES))
-    run.account.keep_text(sum([kept + _FRAMING_BYTES + len(call.id) for call in calls]))
+    run.account.keep_text(sum([kept + _count_framing(run) + len(call.id) for call in calls]))
     return kept
 
 
