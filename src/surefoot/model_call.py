@@ -99,10 +99,13 @@ class ModelCall:
         tokens, least = shown.bound_in_window(bound), least_output(want, compiled.window)
         if compiled.window - tokens >= least:
             return bound, min(want, compiled.window - tokens)
+        if tokens >= shown.prompt.size:  # nothing but its bytes is known
+            tokens //= LIKELY_BYTES
+        if self._run.sums_up:  # a summary that is refused is done without
+            return bound, want if compiled.window - tokens >= least else 0
         if shown.crammed != shown.prompt.size:
             return bound, 0
-        likely = tokens // LIKELY_BYTES if tokens >= shown.prompt.size else tokens  # nothing but its bytes is known
-        return bound, max(least, min(want, compiled.window - likely))
+        return bound, max(least, min(want, compiled.window - tokens))
 
     async def begin(self, purpose: Purpose) -> Refusal | None:
         """Write down that an attempt is made, if the accounts above the run have room for it; else nothing.

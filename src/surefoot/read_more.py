@@ -107,17 +107,17 @@ def show_passage(passage: Passage, most_bytes: int, room: int) -> tuple[str, int
     is_whole = len(data) == kept.all_bytes
     if is_whole and len(data) - offset <= most_bytes and count_in_prompt(rest) <= room:
         return rest, 0
-    longest = _write_note(kept, kept.all_bytes)
+    longest = _write_note(kept, kept.all_bytes, kept.all_bytes)
     shown = data[offset : offset + max(0, most_bytes - len(longest))].decode(errors="ignore")
     shown = find_longest(shown, room) or rest[:1]
     end = offset + len(shown.encode())
-    return shown + _write_note(kept, end), kept.all_bytes - end
+    left = kept.all_bytes - end
+    return shown + (
+        _write_note(kept, end, left) if end < len(data) else _LOST.format(left=left, whole=kept.all_bytes)
+    ), left
 
 
-def _write_note(kept: OutputKept, offset: int) -> str:
-    left = kept.all_bytes - offset
-    if left > 0 and offset == len(kept.text.encode()):
-        return _LOST.format(left=left, whole=kept.all_bytes)
+def _write_note(kept: OutputKept, offset: int, left: int) -> str:
     arguments = encode_json({"reference": kept.reference, "offset": offset}).decode()
     return _NOTE.format(left=left, whole=kept.all_bytes, arguments=arguments)
 

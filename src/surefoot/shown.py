@@ -77,6 +77,11 @@ class Shown:
                 return tokens
         return bound
 
+    def density(self) -> float:
+        """Tokens of a byte of the prompt, by the provider's own count of it; 1, the most there can be, if not known."""
+        tokens, size = self._reported
+        return min(1.0, tokens / size) if tokens else 1.0
+
     async def count_exactly(self, bound: int, schema: JsonSchema | None) -> int:
         """The exact count where the model's tokenizer is known, else ``bound``."""
         compiled = self._run.compiled

@@ -27,7 +27,10 @@ async def make_room(run: Run, call: ModelCall) -> None:
     compiled, state = run.compiled, run.state
     fixed, sizes = await measure_exactly(run, state.messages)
     sums_up = SUMMARISER in run.rungs and not run.final_only and not run.summary_failed
-    room = int(compiled.window * TRIM_TO) - fixed - (_SUMMARY_BYTES if sums_up else 0)
+    kept = min(_SUMMARY_BYTES, compiled.window // 8) if sums_up else 0
+    room = int(compiled.window * TRIM_TO) - fixed - kept
+    if compiled.counter is None:  # the sizes are bytes: half of the window in tokens may be all of it in bytes
+        room = min(int(room / call.shown.density()), compiled.window - compiled.max_tokens - fixed - kept)
     most = compiled.window - fixed - least_output(compiled.max_tokens, compiled.window)
     plan = plan_trim(state.messages, sizes, state.question, room, most)
     if plan is None:

@@ -14,8 +14,7 @@ from surefoot.journal.events import ModelRequested, ModelSwitched, RunStarted
 from surefoot.ladder import SUMMARY_NUDGE
 from surefoot.providers import Provider
 from surefoot.sections import ContextSettings
-from surefoot.testing import FakeProvider, Price, ScriptedModel, call, calls, fail, say, status
-from surefoot.errors import ModelRefused
+from surefoot.testing import FakeProvider, ScriptedModel, call, calls, say, status
 
 WIDE = Limits(tokens=UNLIMITED, usd=UNLIMITED, steps=UNLIMITED, model_calls=UNLIMITED, tool_calls=UNLIMITED)
 
@@ -163,9 +162,11 @@ async def test_a_question_that_may_fit_is_asked_although_its_bytes_do_not(tmp_pa
 
 
 async def test_what_stays_keeps_its_labels_and_journal_and_run_agree(tmp_path):
-    model = ScriptedModel(
-        lambda messages, step: call("read_page", number=step) if step < 30 else say("done"), context_tokens=6_000
-    )
+    def read(messages, _):
+        seen = [int(n) for m in messages for n in re.findall(r"page (\d+):", m.text)]
+        return say("done") if 30 in seen else call("read_page", number=max(seen, default=0) + 1)
+
+    model = ScriptedModel(read, context_tokens=6_000)
     async with open_bench(tmp_path) as bench:  # whose audit folds each journal and compares
         result = await bench.run(Agent(model, instructions="Be kind.", tools=[read_page], limits=WIDE), "read all")
         events = await bench.stream(Agent(model, instructions="Be kind.", tools=[read_page], limits=WIDE), "read all")
@@ -181,8 +182,6 @@ async def test_what_stays_keeps_its_labels_and_journal_and_run_agree(tmp_path):
 def summing(request):
     if request.messages[-1].text == SUMMARY_NUDGE:
         return say("Pages were words.")
-    seen = sum(1 for m in request.messages if m.role == "assistant" and m.tool_calls)
-    del seen
     done = is_asked(request, "page 24:")
     last = max([int(n) for m in request.messages for n in re.findall(r"page (\d+):", m.text)], default=0)
     return say("done") if done else call("read_page", number=last + 1)
@@ -215,15 +214,13 @@ async def test_a_cheaper_model_sums_up_what_is_about_to_go(tmp_path):
     assert {event.model for event in asked if event.purpose != "summary"} == {"own:m"}
     assert len(of(ModelSwitched, events)) == 2 * len(summed)
     summary = asked[[event.purpose for event in asked].index("summary")]
-    prompt = summary.hold_tokens - summary.max_tokens
     assert summary.hold_nano == summary.hold_tokens * 1_000, "held at the price of the model that sums up"
-    assert prompt < 6_000
     first = next(m for m in result.messages if m.text.startswith(SUMMARY_HEAD))
     assert first.parts[0].label == SUMMARY_OF_OTHERS
     assert [m.text for m in result.messages[:2]] == ["Be kind.", "read all"]
 
 
-@pytest.mark.parametrize("trouble", [status(500), status(400), say(""), say("x", cut_after=1), "refused"])
+@pytest.mark.parametrize("trouble", [status(500), status(400), say(""), say("x", cut_after=1)])
 async def test_without_a_summary_the_oldest_is_left_out(tmp_path, trouble):
     def reply(request):
         if request.messages[-1].text == SUMMARY_NUDGE:
@@ -232,15 +229,27 @@ async def test_without_a_summary_the_oldest_is_left_out(tmp_path, trouble):
 
     async with FakeProvider(reply, api_key="", context_tokens=6_000, input_multiplier=4) as provider:
         async with open_bench(tmp_path, **with_summaries(provider)) as bench:
-            if trouble == "refused":  # by an account above the run: there is nothing left for a summary
-                bench.runtime.accounts  # noqa: B018 - below
             agent = Agent("own:m", tools=[read_page], limits=WIDE)
             result = await bench.run(agent, "read all")
             events = await read_journal(bench.store, result.run_id)
     assert result.output == "done"
-    if trouble != "refused":
-        assert of(ContextTrimmed, events) != []
-        assert not any(m.text.startswith(SUMMARY_HEAD) for m in result.messages)
+    assert of(ContextTrimmed, events) != []
+    assert not any(m.text.startswith(SUMMARY_HEAD) for m in result.messages)
+
+
+async def test_a_summary_that_an_account_refuses_is_done_without(tmp_path):
+    async with FakeProvider(summing, api_key="", context_tokens=6_000, input_multiplier=4) as provider:
+        settings = with_summaries(provider)
+        settings["providers"] = {"own": Provider(provider.base_url, needs_key=False, context_tokens=6_000)}
+        settings["prices"] = {"m": {"input": 1, "output": 1}, "cheap": {"input": 9_000, "output": 9_000}}
+        settings["budgets"] = {"user:u": {"day": {"usd": 2}}}
+        async with open_bench(tmp_path, **settings) as bench:
+            result = await bench.run(Agent("own:m", tools=[read_page], limits=WIDE), "read all", user="u")
+            events = await read_journal(bench.store, result.run_id)
+    assert result.output == "done"
+    assert result.stop_reason == "final"
+    assert of(ContextTrimmed, events) != []
+    assert [event.purpose for event in of(ModelRequested, events)] == ["step"] * result.budget.model_calls
 
 
 async def test_a_cancelled_summary_loses_nothing_that_was_set_aside(tmp_path):
@@ -286,7 +295,7 @@ async def test_the_window_is_the_settings_then_what_is_known_then_a_default(tmp_
     known = {
         "own:any": DEFAULT_WINDOW,
         "set:any": 5_000,
-        "openai:gpt-4.1": 1_047_576,
+        "openai:gpt-4.1": 1_000_000,
         "openai:not-a-model": DEFAULT_WINDOW,
         "openai:" + "x" * 300: DEFAULT_WINDOW,
         "anthropic:claude-sonnet-4-5": 200_000,
@@ -308,6 +317,3 @@ async def test_an_exact_count_decides_where_there_is_one(tmp_path):
         assert result.output == "done"
         assert max(len(request.body) for request in provider.requests) > 8_000
         assert of(ContextTrimmed, events) == []
-
-
-del fail, Price, ModelRefused
