@@ -165,6 +165,11 @@ class Usage(Struct, frozen=True, gc=False, omit_defaults=True):
         """Input plus output."""
         return self.input_tokens + self.output_tokens
 
+    @property
+    def cached_share(self) -> float:
+        """Share of the prompts' tokens that the provider had cached, 0 to 1."""
+        return self.cache_read_tokens / self.input_tokens if self.input_tokens else 0.0
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input_tokens + other.input_tokens,

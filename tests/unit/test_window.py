@@ -152,13 +152,15 @@ async def test_the_reply_is_shortened_before_the_conversation(tmp_path):
 
 
 async def test_a_question_that_may_fit_is_asked_although_its_bytes_do_not(tmp_path):
-    async with FakeProvider([say("long")], api_key="", context_tokens=4_000) as provider:
-        async with open_bench(tmp_path, providers=own(provider, context_tokens=4_000)) as bench:
-            result = await bench.run(Agent("own:m", limits=WIDE), "words " * 1_500)
-            assert result.output == "long"
-            events = await read_journal(bench.store, result.run_id)
-            assert of(ContextTrimmed, events) == []
-            assert of(ModelRequested, events)[0].max_tokens >= 512
+    async with (
+        FakeProvider([say("long")], api_key="", context_tokens=4_000) as provider,
+        open_bench(tmp_path, providers=own(provider, context_tokens=4_000)) as bench,
+    ):
+        result = await bench.run(Agent("own:m", limits=WIDE), "words " * 1_500)
+        assert result.output == "long"
+        events = await read_journal(bench.store, result.run_id)
+        assert of(ContextTrimmed, events) == []
+        assert of(ModelRequested, events)[0].max_tokens >= 512
 
 
 async def test_what_stays_keeps_its_labels_and_journal_and_run_agree(tmp_path):
@@ -227,11 +229,13 @@ async def test_without_a_summary_the_oldest_is_left_out(tmp_path, trouble):
             return trouble
         return summing(request)
 
-    async with FakeProvider(reply, api_key="", context_tokens=6_000, input_multiplier=4) as provider:
-        async with open_bench(tmp_path, **with_summaries(provider)) as bench:
-            agent = Agent("own:m", tools=[read_page], limits=WIDE)
-            result = await bench.run(agent, "read all")
-            events = await read_journal(bench.store, result.run_id)
+    async with (
+        FakeProvider(reply, api_key="", context_tokens=6_000, input_multiplier=4) as provider,
+        open_bench(tmp_path, **with_summaries(provider)) as bench,
+    ):
+        agent = Agent("own:m", tools=[read_page], limits=WIDE)
+        result = await bench.run(agent, "read all")
+        events = await read_journal(bench.store, result.run_id)
     assert result.output == "done"
     assert of(ContextTrimmed, events) != []
     assert not any(m.text.startswith(SUMMARY_HEAD) for m in result.messages)
@@ -260,18 +264,20 @@ async def test_a_cancelled_summary_loses_nothing_that_was_set_aside(tmp_path):
             await bench.runtime.cancel(runs[0])
         return summing(request)
 
-    async with FakeProvider(reply, api_key="", context_tokens=6_000, input_multiplier=4) as provider:
-        async with open_bench(tmp_path, **with_summaries(provider)) as bench:
-            agent = Agent("own:m", tools=[read_page], limits=WIDE)
-            events = []
-            async for event in bench.runtime.stream(agent, "read all", user="u", session="s"):
-                events.append(event)
-                if isinstance(event, RunStarted):
-                    runs.append(event.run_id)
-            state = await bench.audit(runs[0])
-            assert state.finished.stop_reason == "cancelled"
-            assert "page" in state.messages[-1].text
-            assert SUMMARY_NUDGE not in [message.text for message in state.messages]
+    async with (
+        FakeProvider(reply, api_key="", context_tokens=6_000, input_multiplier=4) as provider,
+        open_bench(tmp_path, **with_summaries(provider)) as bench,
+    ):
+        agent = Agent("own:m", tools=[read_page], limits=WIDE)
+        events = []
+        async for event in bench.runtime.stream(agent, "read all", user="u", session="s"):
+            events.append(event)
+            if isinstance(event, RunStarted):
+                runs.append(event.run_id)
+        state = await bench.audit(runs[0])
+        assert state.finished.stop_reason == "cancelled"
+        assert "page" in state.messages[-1].text
+        assert SUMMARY_NUDGE not in [message.text for message in state.messages]
 
 
 async def test_an_unknown_model_for_summaries_is_refused_before_the_run(tmp_path):
