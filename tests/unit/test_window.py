@@ -103,6 +103,11 @@ async def test_a_run_of_200_steps_never_sees_a_400_and_keeps_its_question(tmp_pa
             assert result.budget.tool_calls == 200
             trimmed = of(ContextTrimmed, await read_journal(bench.store, result.run_id))
         assert provider.stats.faults == {}
+        assert (
+            result.left_out
+            == sum(event.left_out for event in trimmed)
+            == 401 - sum(message.role in {"assistant", "tool"} for message in result.messages)
+        )
         assert 2 <= len(trimmed) <= 200 // 5, "a trim makes room for many steps"
         assert all(event.window == window for event in trimmed)
 
@@ -217,6 +222,7 @@ async def test_a_cheaper_model_sums_up_what_is_about_to_go(tmp_path):
     assert len(of(ModelSwitched, events)) == 2 * len(summed)
     summary = asked[[event.purpose for event in asked].index("summary")]
     assert summary.hold_nano == summary.hold_tokens * 1_000, "held at the price of the model that sums up"
+    assert result.left_out >= 2 * len(summed)
     first = next(m for m in result.messages if m.text.startswith(SUMMARY_HEAD))
     assert first.parts[0].label == SUMMARY_OF_OTHERS
     assert [m.text for m in result.messages[:2]] == ["Be kind.", "read all"]

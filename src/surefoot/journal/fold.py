@@ -51,6 +51,7 @@ class RunState:
         results: How many tool results are in the conversation.
         kept: Outputs of which the model was shown a part, by reference.
         kept_bytes: Their size.
+        left_out: How many messages were left out or summed up.
         limit: The limit that was reached, "" if none.
         shortage: The event that said so, None if none did.
         rungs: Rungs of the ladder that were taken, in order.
@@ -61,7 +62,7 @@ class RunState:
 
     __slots__ = (
         "_answers", "_aside", "_called", "_charges", "_open", "finished", "holds", "intended", "kept",
-        "kept_bytes", "limit", "messages", "model_calls", "nano", "results", "rungs", "rungs_passed", "shortage",
+        "kept_bytes", "left_out", "limit", "messages", "model_calls", "nano", "results", "rungs", "rungs_passed", "shortage",
         "started", "steps", "tokens", "tool_calls",
     )  # fmt: skip
 
@@ -75,7 +76,7 @@ class RunState:
         self.steps = self.model_calls = self.tool_calls = self.results = 0
         self.intended: dict[str, ToolIntended] = {}
         self.kept: dict[str, OutputKept] = {}
-        self.kept_bytes = 0
+        self.kept_bytes = self.left_out = 0
         self.limit = ""
         self.shortage: LimitReached | None = None
         self.rungs: list[str] = []
@@ -186,12 +187,15 @@ class RunState:
             self.messages[:] = trim_results(self.messages, event.keep_bytes)
 
     def _context_trimmed(self, event: ContextTrimmed) -> None:
+        self.left_out += event.left_out
         self.messages[:] = trim(self.messages, self.question, event.keeps, event.keep_bytes)
 
     def _context_summarised(self, event: ContextSummarised) -> None:
         aside = self._end_summary()
         if event.text:  # otherwise there is none, and the rest stays as it was
+            whole = len(self.messages) + len(aside)
             self.messages[:] = replace_by_summary(self.messages, self.question, event.text, aside)
+            self.left_out += whole + 1 - len(self.messages)  # the summary is not one of them
         else:
             self.messages += aside
 
