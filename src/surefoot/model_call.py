@@ -77,7 +77,7 @@ class ModelCall:
             self._schema = compiled.protocol.response_schema(self._run.stage)
         if self._schema is not None and not compiled.model.profile.trusts_usage:
             bound += len(encode_json(self._schema))  # some providers show the model the schema, and bill it
-        if compiled.window - shown.bound_in_window(bound) < want:
+        if compiled.window - bound < want:
             bound, want = await self._fit_window(bound, want)
             if want == 0:
                 return Shortage(WINDOW, f"the prompt does not fit the {compiled.window} tokens of the model's window")

@@ -149,12 +149,27 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
     clock = run.desk.clock
     began = clock.monotonic()
     passage = None
-    result = await _perform(run, call, prepared)
-    if isinstance(result, Passage):
-        passage, result = result, ToolResult("", result.kept.label)
+    if not isinstance(prepared, Prepared):
+        result = prepared
+    elif prepared.tool is read_more:
+        found = await find_passage(run, prepared.arguments)
+        if isinstance(found, Passage):
+            passage, result = found, ToolResult("", found.kept.label)
+        else:
+            result = found
+    else:
+        context = run.context
+        if prepared.tool.takes_context:
+            context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
+        if run.caller.session:
+            result = await _run_enclosed(run, prepared, context)
+        else:  # nobody can wait for it
+            result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
+    content, cut_bytes = result.content, result.cut_bytes
     if kept is not None:
         room = min(room, kept + max(0, run.account.room_above_kept()))
-    content, cut_bytes = _fit_content(run, call, result, passage, room)
+    if passage is not None or cut_bytes or not (content.isascii() and len(content) * _MOST_BYTES <= room):
+        content, cut_bytes = _fit_content(run, call, result, passage, room)
     if kept is not None:
         run.account.keep_text(max(0, count_in_prompt(content) - kept))
     run.emit(
@@ -171,26 +186,11 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
     )
 
 
-async def _perform(run: Run, call: ToolCall, prepared: Prepared | ToolResult) -> ToolResult | Passage:
-    if not isinstance(prepared, Prepared):
-        return prepared
-    if prepared.tool is read_more:
-        return await find_passage(run, prepared.arguments)
-    context = run.context
-    if prepared.tool.takes_context:
-        context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
-    if run.caller.session:
-        return await _run_enclosed(run, prepared, context)
-    return await run.compiled.toolbox.run(
-        prepared, context, run.desk.threads, run.write_behind
-    )  # nobody can wait for it
-
-
 def _fit_content(run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, room: int) -> tuple[str, int]:
     """What the model is shown of a result, and how many bytes of the output come after it."""
     content, cut_bytes, most_bytes = result.content, result.cut_bytes, read_more.max_output_bytes
     if passage is None:
-        fits = (content.isascii() and len(content) * _MOST_BYTES <= room) or count_in_prompt(content) <= room
+        fits = count_in_prompt(content) <= room
         if fits and not cut_bytes:
             return content, 0
         if run.compiled.keeps_rest and not result.is_error:

@@ -60,16 +60,20 @@ def room_for_results(run: Run, call: ModelCall) -> int:
 
     They have what the window has left, or half of what it has once all else but this step is left out.
     """
-    shown, window = call.shown, run.compiled.window
+    shown, compiled = call.shown, run.compiled
     shown.catch_up()
     bound = shown.bound()
     room = run.account.room_for_text(bound)
-    left = window - shown.bound_in_window(bound) - least_output(run.compiled.max_tokens, window) - NUDGE_TOKENS
+    left = compiled.window - bound - compiled.max_tokens - NUDGE_TOKENS
     if room <= left:
         return room
-    if left < window // 2:
+    half = compiled.window // 2
+    if left >= half:
+        return left
+    left += bound - shown.bound_in_window(bound)
+    if left < half:
         messages = run.state.messages
         system = [message for message in messages[:1] if message.role == "system"]
         fixed, sizes = measure(run, [*system, run.state.question, messages[-1]])
-        left = max(left, (window - fixed - sum(sizes) - NOTE_TOKENS) // 2)
+        left = max(left, (compiled.window - fixed - sum(sizes) - NOTE_TOKENS) // 2)
     return max(0, min(room, left))

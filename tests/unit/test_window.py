@@ -245,6 +245,7 @@ async def test_without_a_summary_the_oldest_is_left_out(tmp_path, trouble):
     assert result.output == "done"
     assert of(ContextTrimmed, events) != []
     assert not any(m.text.startswith(SUMMARY_HEAD) for m in result.messages)
+    assert result.budget.tool_calls == 24, "no page is read twice: what was set aside came back"
 
 
 async def test_a_summary_that_an_account_refuses_is_done_without(tmp_path):

@@ -62,8 +62,8 @@ class RunState:
 
     __slots__ = (
         "_answers", "_aside", "_called", "_charges", "_open", "finished", "holds", "intended", "kept",
-        "kept_bytes", "left_out", "limit", "messages", "model_calls", "nano", "results", "rungs", "rungs_passed", "shortage",
-        "started", "steps", "tokens", "tool_calls",
+        "kept_bytes", "left_out", "limit", "messages", "model_calls", "nano", "results", "rungs", "rungs_passed",
+        "shortage", "started", "steps", "tokens", "tool_calls",
     )  # fmt: skip
 
     def __init__(self) -> None:
