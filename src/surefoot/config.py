@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from surefoot.errors import ConfigError
 from surefoot.providers import KNOWN_PROVIDERS, Provider
-from surefoot.sections import ContextSettings, LocalSettings, RetrySettings, StoreSettings, Tenant
+from surefoot.sections import BreakerSettings, ContextSettings, LocalSettings, RetrySettings, StoreSettings, Tenant
 
 CONFIG_NAME: Final = "surefoot.toml"
 MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
@@ -53,6 +53,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         timezone: Where the days and months of budgets begin, an IANA name.
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
+        breaker: When a provider counts as dead.
         context: What happens to what does not fit the prompt.
         local: The embedded model.
     """
@@ -68,6 +69,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = "UTC"
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()
+    breaker: BreakerSettings = BreakerSettings()
     context: ContextSettings = ContextSettings()
     local: LocalSettings = LocalSettings()
 
@@ -99,15 +101,15 @@ def load_settings(path: str | Path | None = None) -> Settings:
     return settings
 
 
-def read_key(name: str, provider: Provider) -> Secret:
-    """The API key of a provider from the environment, an empty one if it needs none.
+def read_key(name: str, variable: str, *, needed: bool) -> Secret:
+    """The API key of provider ``name`` from the environment, an empty one if it needs none.
 
     Raises:
         ConfigError: The variable is not set or empty.
     """
-    key = os.environ.get(provider.api_key_env, "").strip()
-    if not key and provider.api_key_env and provider.needs_key:
-        raise ConfigError(f"no API key for provider {name!r}: set the environment variable {provider.api_key_env}")
+    key = os.environ.get(variable, "").strip()
+    if not key and variable and needed:
+        raise ConfigError(f"no API key for provider {name!r}: set the environment variable {variable}")
     return Secret(key)
 
 
@@ -167,6 +169,9 @@ def _find_fault(table: dict[str, Any]) -> str:
     return ""
 
 
+_POSITIVE_OF_PROVIDERS: Final = ("max_output_tokens", "concurrency", "max_waiting")
+
+
 def _check_numbers(settings: Settings, where: str) -> None:
     positive = {
         "model_timeout_s": settings.model_timeout_s,
@@ -174,16 +179,23 @@ def _check_numbers(settings: Settings, where: str) -> None:
         "retry.attempts": settings.retry.attempts,
         "retry.base_s": settings.retry.base_s,
         "retry.max_s": settings.retry.max_s,
+        "breaker.failures": settings.breaker.failures,
+        "breaker.cooldown_s": settings.breaker.cooldown_s,
+        "breaker.max_cooldown_s": settings.breaker.max_cooldown_s,
         "local.context_tokens": settings.local.context_tokens,
         "local.max_waiting": settings.local.max_waiting,
-        **{f"providers.{name}.max_output_tokens": p.max_output_tokens for name, p in settings.providers.items()},
     }
+    not_negative = {"retry.budget": settings.retry.budget, "retry.reserve": settings.retry.reserve}
+    for name, provider in settings.providers.items():
+        key = f"providers.{name}"
+        positive |= {f"{key}.{field}": getattr(provider, field) for field in _POSITIVE_OF_PROVIDERS}
+        positive |= {f"{key}.endpoints[{place}].weight": way.weight for place, way in enumerate(provider.endpoints)}
+        not_negative |= {f"{key}.{field}": getattr(provider, field) for field in ("rpm", "tpm", "context_tokens")}
     for name, value in positive.items():
         if not 0 < value <= MAX_NUMBER:
             raise ConfigError(f"{where}: {name} = {value}: must be a positive number, at most {MAX_NUMBER:,}")
-    for name, provider in settings.providers.items():
-        if not 0 <= provider.context_tokens <= MAX_NUMBER:
-            shown = f"providers.{name}.context_tokens = {provider.context_tokens}"
-            raise ConfigError(f"{where}: {shown}: must be 0 (what is known of the model) or more")
+    for name, value in not_negative.items():
+        if not 0 <= value <= MAX_NUMBER:
+            raise ConfigError(f"{where}: {name} = {value}: must be 0 or more, at most {MAX_NUMBER:,}")
     if settings.local.threads < 0:
         raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")

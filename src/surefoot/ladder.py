@@ -63,7 +63,7 @@ def climb(run: Run, call: ModelCall, due: Due) -> None:
     skips = due.rung == "summarise" and not _has_room(run, call)
     run.emit(RungTaken(at=now, rung=due.rung, limit=due.limit, used=due.used, keep_bytes=keep_bytes, left_out=skips))
     if due.rung == "trim":
-        call.open()
+        call.reopen()
     elif due.rung == "summarise" and not skips:
         begin_summary(run, call)
     elif due.rung.startswith(MODEL_RUNG):
@@ -79,7 +79,7 @@ def begin_summary(run: Run, call: ModelCall, sets_aside: int = 0) -> None:
     run.emit(Nudged(at=run.desk.clock.now(), text=SUMMARY_NUDGE, wants_summary=True, sets_aside=sets_aside))
     run.sums_up = True
     if sets_aside:
-        call.open()
+        call.reopen()
 
 
 def take_summary(run: Run, call: ModelCall, reply: Reply) -> None:
@@ -103,7 +103,7 @@ def _replace_conversation(run: Run, call: ModelCall, text: str) -> None:
     run.emit(ContextSummarised(at=run.desk.clock.now(), text=text))
     resumes, run.summed_up_for = run.summed_up_for, None
     if resumes is None:
-        call.open()
+        call.reopen()
     else:
         _switch(run, call, resumes)
 
@@ -111,7 +111,7 @@ def _replace_conversation(run: Run, call: ModelCall, text: str) -> None:
 def _has_room(run: Run, call: ModelCall) -> bool:
     """Whether a summary fits, and its step and a last answer after it."""
     now = run.desk.clock.monotonic()
-    bound = call.shown.bound() + 2 * len(SUMMARY_NUDGE)  # the second half is for what stands around it
+    bound = call.prompt.bound() + 2 * len(SUMMARY_NUDGE)  # the second half is for what stands around it
     return not isinstance(run.account.fit(bound, SUMMARY_TOKENS, final=False, now=now), Shortage)
 
 
@@ -128,4 +128,4 @@ def _switch(run: Run, call: ModelCall, compiled: Compiled) -> None:
             rates=compiled.price_snapshot,
         )
     )
-    call.open()
+    call.reopen()

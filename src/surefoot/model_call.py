@@ -1,4 +1,4 @@
-"""One call of the model: hold the worst case, attempt, settle, and again while it is worth it."""
+"""One call of the model: hold the worst case, take leave to go, attempt, settle, and again while it is worth it."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from surefoot.budget.ledger import MIN_FINAL_TOKENS, MIN_STEP_TOKENS
 from surefoot.budget.posting import Claim, Refusal, Settlement
 from surefoot.context import LIKELY_BYTES, least_output
 from surefoot.errors import ModelBroken, ModelError
+from surefoot.growing_prompt import GrowingPrompt
 from surefoot.journal.events import BudgetOverrun, ModelFailed, ModelReplied, ModelRequested, Purpose
 from surefoot.models.base import Options, Reply
-from surefoot.retry import delay_before_retry
+from surefoot.passage import TIMER_SLACK_S, Passage
 from surefoot.run import Run
-from surefoot.shown import Shown
 from surefoot.types import JsonSchema, Message, Usage
 
 WINDOW: Final = "window"
 """Names the shortage of a prompt that does not fit the model's window: it must be shortened."""
 _NO_HOLD: Final = Hold(0, 0, 0, 0)
-_TIMER_SLACK_S: Final = 0.01
-"""A timer may fire this much before its time; a failure that near the deadline is the deadline's."""
 
 
 class ModelCall:
     """All calls of one run's model, one at a time, on one growing prompt.
 
     Attributes:
-        shown: The prompt.
+        passage: Its leave to ask the provider.
+        prompt: The prompt.
         reply: The reply that came and is not settled yet, None if there is none.
         fit: How many output tokens the last hold allows, and what lowered them.
     """
 
     __slots__ = (
         "_asked_at", "_attempt", "_charge", "_failure", "_hold", "_is_sent", "_options", "_run", "_schema", "_settled",
-        "_untold", "_usage", "fit", "reply", "shown",
+        "_untold", "_usage", "fit", "passage", "prompt", "reply",
     )  # fmt: skip
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self.shown = Shown(run)
+        self.prompt = GrowingPrompt(run)
+        self.passage = Passage(run)
         self._hold: Hold | None = None
         self._failure: ModelError | None = None
         self._attempt = 0
@@ -58,18 +58,17 @@ class ModelCall:
         self.fit = Fit(0)
         self.reply: Reply | None = None
 
-    def open(self) -> None:
-        """Begin the prompt, or begin it anew: what was shown of the conversation has changed."""
-        self.shown.begin()
+    def reopen(self) -> None:
+        """Begin the prompt anew: what was shown of the conversation, or the model, has changed."""
+        self.prompt.open()
         self._schema = None
 
     async def hold(self, *, final: bool, want: int | None = None) -> Shortage | None:
         """Reserve the worst case of the next attempt, or say what leaves no room; ``want`` output tokens at most."""
         run = self._run
         compiled, account, clock = run.compiled, run.account, run.desk.clock
-        shown = self.shown
-        shown.catch_up()
-        bound = shown.bound()
+        self.prompt.show()
+        bound = self.prompt.bound()
         want = compiled.max_tokens if want is None else want
         if run.sums_up:
             self._schema = None  # a summary is plain text, whatever the protocol
@@ -84,7 +83,7 @@ class ModelCall:
         first = self._attempt == 0
         fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
-            bound = await shown.count_exactly(bound, self._schema)
+            bound = await self.prompt.count_exactly(bound, self._schema)
             fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if isinstance(fit, Shortage):
             return fit
@@ -94,29 +93,44 @@ class ModelCall:
 
     async def _fit_window(self, bound: int, want: int) -> tuple[int, int]:
         """The bound, by an exact count if there is one, and the output tokens that the window leaves; 0 if too few."""
-        compiled, shown = self._run.compiled, self.shown
-        bound = await shown.count_exactly(bound, self._schema)
-        tokens, least = shown.bound_in_window(bound), least_output(want, compiled.window)
+        compiled, prompt = self._run.compiled, self.prompt
+        bound = await prompt.count_exactly(bound, self._schema)
+        tokens, least = prompt.bound_in_window(bound), least_output(want, compiled.window)
         if compiled.window - tokens >= least:
             return bound, min(want, compiled.window - tokens)
-        if tokens >= shown.prompt.size:  # nothing but its bytes is known
+        if tokens >= prompt.wire.size:  # nothing but its bytes is known
             tokens //= LIKELY_BYTES
         if self._run.sums_up:  # a summary that is refused is done without
             return bound, want if compiled.window - tokens >= least else 0
-        if shown.crammed != shown.prompt.size:
+        if prompt.crammed != prompt.wire.size:
             return bound, 0
         return bound, max(least, min(want, compiled.window - tokens))
 
-    async def begin(self, purpose: Purpose) -> Refusal | None:
-        """Write down that an attempt is made, if the accounts above the run have room for it; else nothing.
+    async def begin(self, purpose: Purpose) -> Refusal | ModelError | None:
+        """Take leave to go, then write down that an attempt is made, if the accounts above the run have room for it.
 
-        Nothing may be sent before this is in the journal.
+        Nothing may be sent before this is in the journal. After a refusal, or an error because no way is open, nothing
+        of it is; what waits for its turn holds nothing of any account.
         """
-        run, hold = self._run, self._hold
-        rates = run.account.rates
-        assert hold is not None, "hold() came first"
         self.reply = self._failure = None
         self._is_sent = False
+        hold = self._hold
+        assert hold is not None, "hold() came first"
+        try:
+            if not self.passage.take(hold.tokens, is_first=self._attempt == 0):
+                await self.passage.wait(hold.tokens)
+        except ModelError as error:
+            self._undo(hold)
+            self._failure = error
+            return error
+        refusal = await self._claim(hold, purpose)
+        if refusal is not None:
+            self.passage.leave(sent=False)
+        return refusal
+
+    async def _claim(self, hold: Hold, purpose: Purpose) -> Refusal | None:
+        run = self._run
+        rates = run.account.rates
         is_first = self._attempt == 0
         prices = "" if rates is None else rates.digest
         claim = Claim(run.payers, hold.number, hold.tokens, hold.nano, is_first, 1, run.tool_calls_untold, prices)
@@ -141,7 +155,7 @@ class ModelCall:
             return refusal
         run.tool_calls_untold = 0
         self._attempt += 1
-        self.shown.note_size()
+        self.prompt.mark_sent()
         return None
 
     def shrink(self, refusal: Refusal, *, final: bool) -> bool:
@@ -164,11 +178,12 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         timeout_s = self._send()
         try:
-            reply = await self._run.compiled.model.respond(self.shown.prompt, hold.max_tokens, self._options, timeout_s)
+            reply = await self.passage.model.respond(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
         except ModelError as error:
-            self._failure = error
+            self._note_failure(error, timeout_s)
         else:
             assert isinstance(reply, Reply), "a Model responds with a Reply"
+            self.passage.reply(reply)
             self.reply = reply
 
     async def stream(self) -> AsyncGenerator[str, None]:
@@ -177,10 +192,11 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         text = seen = ""
         timeout_s = self._send()
-        pieces = self._run.compiled.model.stream(self.shown.prompt, hold.max_tokens, self._options, timeout_s)
+        pieces = self.passage.model.stream(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
         try:
             async for piece in pieces:
                 if isinstance(piece, Reply):
+                    self.passage.reply(piece)
                     self.reply = piece
                 elif protocol.native_tools:
                     yield piece
@@ -191,13 +207,13 @@ class ModelCall:
                         yield visible[len(seen) :]
                         seen = visible
         except ModelError as error:
-            self._failure = error
+            self._note_failure(error, timeout_s)
         except BaseException:  # whoever reads has gone away: so must the connection, now and not with the garbage
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()
             raise
         if self.reply is None and self._failure is None:
-            self._failure = ModelBroken("the model's stream ended without a reply")
+            self._note_failure(ModelBroken("the model's stream ended without a reply"), timeout_s)
 
     def settle(self) -> None:
         """Charge the reply that came. Called before the reply is read."""
@@ -216,7 +232,7 @@ class ModelCall:
         self._attempt = 0
         self._settled, self._usage, self._untold = hold, usage, reply
         if usage is not None:
-            self.shown.take_count(usage.input_tokens)
+            self.prompt.measure(usage.input_tokens)
 
     def tell_reply(self, *, joins: bool) -> None:
         """The event of the reply that was settled; ``joins`` as in `ModelReplied`."""
@@ -254,10 +270,12 @@ class ModelCall:
         run, error = self._run, self._failure
         assert error is not None, "the attempt failed"
         clock = run.desk.clock
-        delay = delay_before_retry(error, self._attempt, run.desk.retry, clock, run.account.deadline)
-        self._fail(error.code, str(error), sent=error.sent, delay=delay)
+        delay = None
+        if self._hold is not None:  # otherwise it was turned away by our own router, and so would the next one be
+            delay = self.passage.delay_retry(error, self._attempt)
+            self._fail(error.code, str(error), sent=error.sent, delay=delay)
         if delay is None:
-            if clock.monotonic() >= run.account.deadline - _TIMER_SLACK_S:
+            if clock.monotonic() >= run.account.deadline - TIMER_SLACK_S:
                 self._attempt = 0
                 return Shortage("seconds", f"the {run.account.limits.seconds} s are over")
             raise error
@@ -276,6 +294,7 @@ class ModelCall:
 
     def abandon(self, code: str, message: str) -> None:
         """Settle an attempt that nobody waits for any more: in full, unless it was never sent or has its reply."""
+        self.passage.leave(sent=self._is_sent)
         if self._hold is not None and self.reply is not None:
             self.settle()
         if self._hold is not None and self._hold.number not in self._run.state.holds:
@@ -284,6 +303,10 @@ class ModelCall:
             self._fail(code, message, sent=self._is_sent, delay=None)
         elif self._untold is not None:
             self.tell_reply(joins=False)
+
+    def _note_failure(self, error: ModelError, timeout_s: float) -> None:
+        self._failure = error
+        self.passage.fail(error, timeout_s, self._run.desk.clock.monotonic() - self._asked_at)
 
     def _reserve(self, bound: int, max_tokens: int) -> None:
         """The step counts from here on: between its check and its count no other run may take it."""

@@ -23,9 +23,9 @@ from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
 from surefoot.protocol.base import Stage
 from surefoot.repeats import NO_REPEATS, find_repeated
+from surefoot.retry import Retries
 from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row
-from surefoot.sections import RetrySettings
 from surefoot.store.base import Store
 from surefoot.threads import ToolThreads
 
@@ -37,7 +37,7 @@ class Desk(Struct, frozen=True):
 
     Attributes:
         clock: Time, chance and ids.
-        retry: Attempts for one model call.
+        retries: Whether a failed model call is tried again.
         threads: Where blocking tools run.
         timeout_s: Longest wait for one reply.
         durable: Whether a record is on disk before it is relied on.
@@ -46,7 +46,7 @@ class Desk(Struct, frozen=True):
     """
 
     clock: Clock
-    retry: RetrySettings
+    retries: Retries
     threads: ToolThreads
     timeout_s: float
     durable: bool

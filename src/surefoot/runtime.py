@@ -20,6 +20,7 @@ from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
 from surefoot.result import RunResult, make_result
+from surefoot.retry import Retries
 from surefoot.run import Desk
 from surefoot.starter import Starter
 from surefoot.store.base import Accounts, RunRow, Store
@@ -69,7 +70,7 @@ class Runtime:
         await self._store.open()
         self._starter.desk = Desk(
             clock=self._clock,
-            retry=self.settings.retry,
+            retries=Retries(self.settings.retry, self._clock),
             threads=ToolThreads(TOOL_THREADS),
             timeout_s=self.settings.model_timeout_s,
             begin_child=self._starter.run_child,

@@ -1,4 +1,4 @@
-"""What a run has shown its model: a prompt that grows, and how many tokens it has at most."""
+"""What a run's model has been shown of the conversation, and how many tokens that can be."""
 
 from __future__ import annotations
 
@@ -10,53 +10,42 @@ from surefoot.run import Run
 from surefoot.types import JsonSchema, Message
 
 
-class Shown:
-    """The prompt of one run: each message of the conversation is encoded into it once.
+class GrowingPrompt:
+    """The prompt of one run: it grows with the conversation, and each message is written into it once.
 
     Attributes:
-        prompt: It, in the provider's form.
+        wire: The prompt in the form of the model's provider.
         crammed: Size of the prompt that is sent although its bound is above the window: nothing more can be left out.
     """
 
-    __slots__ = ("_asked", "_exact", "_measured", "_messages", "_reported", "_run", "crammed", "prompt")
+    __slots__ = ("_exact", "_measured", "_reported", "_run", "_sent_size", "_shown", "crammed", "wire")
 
-    prompt: Prompt
+    wire: Prompt
 
     def __init__(self, run: Run) -> None:
-        """Nothing is shown before `begin`."""
         self._run = run
-        self._messages = 0  # of the state that are in the prompt
+        self._shown = 0  # messages of the state that are in the prompt
         self._exact: list[int] = []  # exact tokens of each message counted so far
-        self._measured = 0, 0  # an exact count of a prompt, and the size of that prompt
-        self._reported = 0, 0  # the provider's own count, whether it is trusted with money or not, and that size
-        self._asked = 0
+        self._measured = 0, 0  # the provider's count of a prompt, and the size of that prompt
+        self._reported = 0, 0  # the same of a provider that is not trusted with money, but with its own window
+        self._sent_size = 0
         self.crammed = -1
 
-    def begin(self) -> None:
-        """Begin the prompt, or begin it anew: what was shown of the conversation has changed."""
+    def open(self) -> None:
+        """Begin, or begin anew: what is shown of the conversation, or the model, has changed."""
         compiled = self._run.compiled
-        self.prompt = compiled.model.open(compiled.native_specs, compiled.temperature)
-        self._messages, self._exact, self.crammed = 0, [], -1
+        self.wire = compiled.model.open(compiled.native_specs, compiled.temperature)
+        self._shown, self._exact, self.crammed = 0, [], -1
         self._measured = self._reported = 0, 0
 
-    def catch_up(self) -> None:
-        """Show what has joined the conversation."""
+    def show(self) -> None:
+        """Write what has joined the conversation."""
         messages = self._run.state.messages
-        if self._messages < len(messages):
-            render, append = self._run.compiled.protocol.render, self.prompt.append
-            for message in messages[self._messages :]:
-                append(render(message))
-            self._messages = len(messages)
-
-    def note_size(self) -> None:
-        """The prompt is sent as it is now."""
-        self._asked = self.prompt.size
-
-    def take_count(self, input_tokens: int) -> None:
-        """The provider's count of the prompt that was sent last."""
-        self._reported = input_tokens, self._asked
-        if self._run.compiled.model.profile.trusts_usage:
-            self._measured = input_tokens, self._asked
+        if self._shown < len(messages):
+            render = self._run.compiled.protocol.render
+            for message in messages[self._shown :]:
+                self.wire.append(render(message))
+            self._shown = len(messages)
 
     def bound(self) -> int:
         """Upper bound of the prompt's tokens, the best that costs nothing to know.
@@ -64,15 +53,25 @@ class Shown:
         What was measured once (by an exact tokenizer, or by a provider that is trusted to count) stays measured: only
         what has joined since is bounded by its bytes.
         """
-        size = self.prompt.size
+        size = self.wire.size
         tokens, measured_size = self._measured
         return tokens + size - measured_size if tokens else size
+
+    def mark_sent(self) -> None:
+        """It goes to the provider as it is now."""
+        self._sent_size = self.wire.size
+
+    def measure(self, tokens: int) -> None:
+        """The provider has counted what was sent last."""
+        self._reported = tokens, self._sent_size
+        if self._run.compiled.model.profile.trusts_usage:
+            self._measured = tokens, self._sent_size
 
     def bound_in_window(self, bound: int) -> int:
         """The bound, or less by the provider's own count: with money not each is trusted, but with its own window."""
         tokens, size = self._reported
         if tokens:
-            tokens += self.prompt.size - size
+            tokens += self.wire.size - size
             if tokens < bound:
                 return tokens
         return bound
@@ -87,17 +86,17 @@ class Shown:
         compiled = self._run.compiled
         if compiled.counter is None:
             return bound
-        messages = self._run.state.messages[len(self._exact) : self._messages]
+        messages = self._run.state.messages[len(self._exact) : self._shown]
         new = [compiled.protocol.render(message) for message in messages]
         self._run.write_behind()
         tools, counts = await asyncio.to_thread(compiled.counter.count, compiled.native_specs, new, schema)
         self._exact.extend(counts)
         exact = tools + sum(self._exact)
-        self._measured = exact, self.prompt.size
+        self._measured = exact, self.wire.size
         return exact
 
 
-def measure(run: Run, messages: Sequence[Message]) -> tuple[int, list[int]]:
+def size_messages(run: Run, messages: Sequence[Message]) -> tuple[int, list[int]]:
     """Tokens at most of an empty prompt of the run, and of each of the messages in it."""
     compiled = run.compiled
     prompt = compiled.model.open(compiled.native_specs, compiled.temperature)
@@ -111,11 +110,11 @@ def measure(run: Run, messages: Sequence[Message]) -> tuple[int, list[int]]:
     return fixed, sizes
 
 
-async def measure_exactly(run: Run, messages: Sequence[Message]) -> tuple[int, list[int]]:
-    """As `measure`, by the model's own tokenizer where it is known."""
+async def size_messages_exactly(run: Run, messages: Sequence[Message]) -> tuple[int, list[int]]:
+    """As `size_messages`, by the model's own tokenizer where it is known."""
     compiled = run.compiled
     if compiled.counter is None:
-        return measure(run, messages)
+        return size_messages(run, messages)
     shown = [compiled.protocol.render(message) for message in messages]
     run.write_behind()
     return await asyncio.to_thread(compiled.counter.count, compiled.native_specs, shown, None)
