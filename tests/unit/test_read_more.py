@@ -4,7 +4,7 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.unit.audit import open_bench, read_journal
 
@@ -131,6 +131,10 @@ async def test_a_later_turn_of_the_session_reads_on_and_nobody_else_does(bench):
     mine = await ask(user="u", session="s", tenant="t")
     assert BOOK.encode()[arguments["offset"] :].decode().startswith(NOTE.sub("", mine.text))
     assert mine.parts[0].label == THIRD
+    alone = await bench.run(Agent(first, tools=[dump], limits=WIDE), "a", user="u")
+    arguments = msgspec.json.decode(NOTE.search(results(alone.messages)[0].text)[3])
+    assert (await ask(user="u")).is_error, "runs without a session share nothing"
+    arguments = msgspec.json.decode(NOTE.search(results(result.messages)[0].text)[3])
     again = await ask(user="u", session="s", tenant="t")
     assert again.text == mine.text
     for who in ({"user": "v", "session": "s", "tenant": "t"}, {"user": "u", "session": "s"}, {"user": "u"}, {},
@@ -277,6 +281,12 @@ PASSAGES = st.builds(
 
 
 @given(PASSAGES, st.integers(0, 900), st.integers(256, 2_000), st.integers(200, 3_000))
+@example(
+    OutputKept(at=0.0, reference="r.1", call_id="c", name="n", text="\x01" * 900, label=THIRD, all_bytes=900),
+    3,
+    900,
+    300,
+)
 def test_a_passage_fits_and_gets_on(kept, offset, most_bytes, room):
     data = kept.text.encode()
     offset %= len(data)

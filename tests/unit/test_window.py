@@ -9,6 +9,7 @@ from tests.unit.audit import open_bench, read_journal
 from surefoot import UNLIMITED, Agent, Limits, tool
 from surefoot.context import NOTE, SUMMARY_HEAD, SUMMARY_OF_OTHERS, is_note
 from surefoot.errors import ConfigError
+from surefoot.growing_prompt import GrowingPrompt
 from surefoot.journal.context_events import ContextSummarised, ContextTrimmed
 from surefoot.journal.events import ModelRequested, ModelSwitched, RunStarted
 from surefoot.ladder import SUMMARY_NUDGE
@@ -291,6 +292,21 @@ async def test_an_unknown_model_for_summaries_is_refused_before_the_run(tmp_path
     async with open_bench(tmp_path, context=ContextSettings(summarise_with="nobody")) as bench:
         with pytest.raises(ConfigError, match="must be written provider:name"):
             await bench.runtime.run(Agent(ScriptedModel([say("Hi.")])), "Hi.")
+
+
+async def test_a_count_of_what_was_sent_says_nothing_of_a_prompt_that_begins_anew(tmp_path):
+    async with open_bench(tmp_path) as bench:
+        result = await bench.run(Agent(ScriptedModel([say("so")]), limits=WIDE), "words " * 100)
+        prompt = GrowingPrompt(bench.store.live[result.run_id])
+        for counted in (False, True, False):
+            prompt.open()
+            prompt.show()
+            prompt.mark_sent()
+            if counted:
+                prompt.measure(10)
+            assert prompt.bound() > 10
+            assert prompt.bound_in_window(prompt.bound()) == (10 if counted else prompt.bound())
+            assert (prompt.density() < 1) is counted
 
 
 # ---------------------------------------------------------------------------------------------- which window
