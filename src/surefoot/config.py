@@ -10,13 +10,24 @@ from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from surefoot.errors import ConfigError
 from surefoot.providers import KNOWN_PROVIDERS, Provider
-from surefoot.sections import BreakerSettings, ContextSettings, LocalSettings, RetrySettings, StoreSettings, Tenant
+from surefoot.sections import (
+    AdmissionSettings,
+    BreakerSettings,
+    ContextSettings,
+    LocalSettings,
+    RetrySettings,
+    StoreSettings,
+    Tenant,
+)
 
 CONFIG_NAME: Final = "surefoot.toml"
 MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
+MIN_WEIGHT: Final = 1  # of a tenant in the fair queue: a lighter one would take many rounds for one turn
+MAX_WEIGHT: Final = 100
 
 
 class Secret:
@@ -53,6 +64,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         timezone: Where the days and months of budgets begin, an IANA name.
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
+        admission: Who is let in when many come at once.
         breaker: When a provider counts as dead.
         context: What happens to what does not fit the prompt.
         local: The embedded model.
@@ -69,6 +81,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = "UTC"
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()
+    admission: AdmissionSettings = AdmissionSettings()
     breaker: BreakerSettings = BreakerSettings()
     context: ContextSettings = ContextSettings()
     local: LocalSettings = LocalSettings()
@@ -191,11 +204,22 @@ def _check_numbers(settings: Settings, where: str) -> None:
         positive |= {f"{key}.{field}": getattr(provider, field) for field in _POSITIVE_OF_PROVIDERS}
         positive |= {f"{key}.endpoints[{place}].weight": way.weight for place, way in enumerate(provider.endpoints)}
         not_negative |= {f"{key}.{field}": getattr(provider, field) for field in ("rpm", "tpm", "context_tokens")}
+    sections = {"admission": asdict(settings.admission)}
+    sections |= {f"tenants.{name}": asdict(tenant) for name, tenant in settings.tenants.items()}
+    for section, fields in sections.items():
+        for field, value in fields.items():
+            if isinstance(value, (int, float)):
+                (not_negative if field.endswith("queue") else positive)[f"{section}.{field}"] = value
     for name, value in positive.items():
         if not 0 < value <= MAX_NUMBER:
             raise ConfigError(f"{where}: {name} = {value}: must be a positive number, at most {MAX_NUMBER:,}")
     for name, value in not_negative.items():
         if not 0 <= value <= MAX_NUMBER:
             raise ConfigError(f"{where}: {name} = {value}: must be 0 or more, at most {MAX_NUMBER:,}")
+    for name, tenant in settings.tenants.items():
+        if not MIN_WEIGHT <= tenant.weight <= MAX_WEIGHT:
+            raise ConfigError(
+                f"{where}: tenants.{name}.weight = {tenant.weight}: must be from {MIN_WEIGHT} to {MAX_WEIGHT}"
+            )
     if settings.local.threads < 0:
         raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from surefoot.context import LIKELY_BYTES, least_output
 from surefoot.models.base import Prompt
 from surefoot.run import Run
 from surefoot.types import JsonSchema, Message
@@ -94,6 +95,21 @@ class GrowingPrompt:
         exact = tools + sum(self._exact)
         self._measured = exact, self.wire.size
         return exact
+
+    async def fit_window(self, bound: int, want: int, schema: JsonSchema | None) -> tuple[int, int]:
+        """The bound, by an exact count if there is one, and the output tokens that the window leaves; 0 if too few."""
+        run, window = self._run, self._run.compiled.window
+        bound = await self.count_exactly(bound, schema)
+        tokens, least = self.bound_in_window(bound), least_output(want, window)
+        if window - tokens >= least:
+            return bound, min(want, window - tokens)
+        if tokens >= self.wire.size:  # nothing but its bytes is known
+            tokens //= LIKELY_BYTES
+        if run.sums_up:  # a summary that is refused is done without
+            return bound, want if window - tokens >= least else 0
+        if self.crammed != self.wire.size:
+            return bound, 0
+        return bound, max(least, min(want, window - tokens))
 
 
 def size_messages(run: Run, messages: Sequence[Message]) -> tuple[int, list[int]]:

@@ -10,8 +10,8 @@ from msgspec.json import encode as encode_json
 
 from surefoot.budget.holds import Charge, Fit, Hold, Shortage, is_plausible
 from surefoot.budget.ledger import MIN_FINAL_TOKENS, MIN_STEP_TOKENS
-from surefoot.budget.posting import Claim, Refusal, Settlement
-from surefoot.context import LIKELY_BYTES, least_output
+from surefoot.budget.posting import Refusal
+from surefoot.budget.room import wait_for_room
 from surefoot.errors import ModelBroken, ModelError
 from surefoot.growing_prompt import GrowingPrompt
 from surefoot.journal.events import BudgetOverrun, ModelFailed, ModelReplied, ModelRequested, Purpose
@@ -77,34 +77,19 @@ class ModelCall:
         if self._schema is not None and not compiled.model.profile.trusts_usage:
             bound += len(encode_json(self._schema))  # some providers show the model the schema, and bill it
         if compiled.window - bound < want:
-            bound, want = await self._fit_window(bound, want)
+            bound, want = await self.prompt.fit_window(bound, want, self._schema)
             if want == 0:
                 return Shortage(WINDOW, f"the prompt does not fit the {compiled.window} tokens of the model's window")
         first = self._attempt == 0
         fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
             bound = await self.prompt.count_exactly(bound, self._schema)
-            fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
+            fit = await wait_for_room(account, bound, want, final=final, begins_step=first, clock=clock)
         if isinstance(fit, Shortage):
             return fit
         self.fit = fit
         self._reserve(bound, fit.max_tokens)
         return None
-
-    async def _fit_window(self, bound: int, want: int) -> tuple[int, int]:
-        """The bound, by an exact count if there is one, and the output tokens that the window leaves; 0 if too few."""
-        compiled, prompt = self._run.compiled, self.prompt
-        bound = await prompt.count_exactly(bound, self._schema)
-        tokens, least = prompt.bound_in_window(bound), least_output(want, compiled.window)
-        if compiled.window - tokens >= least:
-            return bound, min(want, compiled.window - tokens)
-        if tokens >= prompt.wire.size:  # nothing but its bytes is known
-            tokens //= LIKELY_BYTES
-        if self._run.sums_up:  # a summary that is refused is done without
-            return bound, want if compiled.window - tokens >= least else 0
-        if prompt.crammed != prompt.wire.size:
-            return bound, 0
-        return bound, max(least, min(want, compiled.window - tokens))
 
     async def begin(self, purpose: Purpose) -> Refusal | ModelError | None:
         """Take leave to go, then write down that an attempt is made, if the accounts above the run have room for it.
@@ -133,7 +118,6 @@ class ModelCall:
         rates = run.account.rates
         is_first = self._attempt == 0
         prices = "" if rates is None else rates.digest
-        claim = Claim(run.payers, hold.number, hold.tokens, hold.nano, is_first, 1, run.tool_calls_untold, prices)
         no_tools = run.final_only or run.sums_up
         if self._options.allow_tools is no_tools or self._options.response_schema is not self._schema:
             self._options = Options(not no_tools, self._schema)
@@ -150,7 +134,7 @@ class ModelCall:
             prices=prices,
         )
         self._asked_at = run.desk.clock.monotonic()
-        refusal = await run.claim((event,), claim)
+        refusal = await run.claim((event,), run.claim_for(hold, prices, begins_step=is_first))
         if refusal is not None:
             return refusal
         run.tool_calls_untold = 0
@@ -227,7 +211,7 @@ class ModelCall:
             usage = None
         charge = self._run.account.settle(hold, usage, reply.service_tier)
         self._charge = charge
-        self._run.settlement = Settlement(hold.number, charge.tokens, charge.nano, usage is not None)
+        self._run.tell(hold, charge, known=usage is not None)
         self._hold = None
         self._attempt = 0
         self._settled, self._usage, self._untold = hold, usage, reply
@@ -324,7 +308,7 @@ class ModelCall:
         assert hold is not None, "only an open hold can fail"
         self._hold = None
         charge = run.account.settle(hold, None) if sent else run.account.release(hold)
-        run.settlement = Settlement(hold.number, charge.tokens, charge.nano, known=not sent)
+        run.tell(hold, charge, known=not sent)
         clock = run.desk.clock
         run.emit(
             ModelFailed(
