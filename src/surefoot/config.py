@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +14,11 @@ from msgspec import Struct
 
 from surefoot.errors import ConfigError
 from surefoot.providers import KNOWN_PROVIDERS, Provider
-from surefoot.sections import LocalSettings, RetrySettings, StoreSettings, Tenant
+from surefoot.sections import LocalSettings, RetrySettings, SessionSettings, StoreSettings, Tenant
 
 CONFIG_NAME: Final = "surefoot.toml"
+_DURATION: Final = re.compile(r"(\d{1,9})([smhdw])")
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
 
 
@@ -54,6 +57,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
         local: The embedded model.
+        sessions: Conversations.
     """
 
     model: str = "local:"
@@ -68,6 +72,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()
     local: LocalSettings = LocalSettings()
+    sessions: SessionSettings = SessionSettings()
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
@@ -107,6 +112,20 @@ def read_key(name: str, provider: Provider) -> Secret:
     if not key and provider.api_key_env and provider.needs_key:
         raise ConfigError(f"no API key for provider {name!r}: set the environment variable {provider.api_key_env}")
     return Secret(key)
+
+
+def read_duration_s(text: str, where: str) -> float:
+    """Seconds of ``45s``, ``30m``, ``12h``, ``30d`` or ``4w``.
+
+    Raises:
+        ConfigError: It is none of these, or nothing; ``where`` says which.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    seconds = int(found[1]) * _UNIT_S[found[2]] if found else 0
+    if not 0 < seconds <= MAX_NUMBER:
+        told = "write a whole number with s, m, h, d or w, for example '30d'"
+        raise ConfigError(f"{where} = {text[:40]!r}: is no time that something may last; {told}")
+    return float(seconds)
 
 
 def environment() -> Mapping[str, str]:
@@ -174,10 +193,18 @@ def _check_numbers(settings: Settings, where: str) -> None:
         "retry.max_s": settings.retry.max_s,
         "local.context_tokens": settings.local.context_tokens,
         "local.max_waiting": settings.local.max_waiting,
+        "sessions.max_waiting": settings.sessions.max_waiting,
+        "sessions.max_wait_s": settings.sessions.max_wait_s,
+        "sessions.max_in_memory": settings.sessions.max_in_memory,
+        "sessions.max_memory_mib": settings.sessions.max_memory_mib,
+        "sessions.ttl_s": settings.sessions.ttl_s,
         **{f"providers.{name}.max_output_tokens": p.max_output_tokens for name, p in settings.providers.items()},
     }
     for name, value in positive.items():
         if not 0 < value <= MAX_NUMBER:
             raise ConfigError(f"{where}: {name} = {value}: must be a positive number, at most {MAX_NUMBER:,}")
+    expire_s = read_duration_s(settings.sessions.expire_after, f"{where}: sessions.expire_after")
+    if read_duration_s(settings.sessions.delete_after, f"{where}: sessions.delete_after") < expire_s:
+        raise ConfigError(f"{where}: sessions.delete_after is shorter than sessions.expire_after: it must not be")
     if settings.local.threads < 0:
         raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")

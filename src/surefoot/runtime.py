@@ -15,12 +15,15 @@ from surefoot.caller import Caller
 from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
 from surefoot.config import Settings, load_settings
+from surefoot.conversations import Sessions
 from surefoot.errors import NotFound
 from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
 from surefoot.result import RunResult, make_result
 from surefoot.run import Desk
+from surefoot.sections import OnBusy
+from surefoot.sessions import SessionMoved, Turns
 from surefoot.starter import Starter
 from surefoot.store.base import Accounts, RunRow, Store
 from surefoot.store.choose import choose_store
@@ -31,7 +34,12 @@ TOOL_THREADS: Final = 32
 
 
 class Runtime:
-    """Runs agents: wires models, budget, tools, journal and store. One for a process; use it with ``async with``."""
+    """Runs agents: wires models, budget, tools, journal and store. One for a process; use it with ``async with``.
+
+    Attributes:
+        settings: As they were read.
+        sessions: Conversations: begin, look at, export, erase; see docs/sessions.md.
+    """
 
     def __init__(
         self,
@@ -58,7 +66,9 @@ class Runtime:
         self._compiler = Compiler(settings, self._clock, progress)
         self._store = choose_store(store, settings, self._clock)
         self._store.accounts.declare(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
-        self._starter = Starter(self._compiler, self._store, limits)
+        turns = Turns(self._store, self._clock, settings.sessions)
+        self._starter = Starter(self._compiler, self._store, limits, turns)
+        self.sessions: Final = Sessions(turns, self._store, self._clock, settings.sessions)
 
     async def __aenter__(self) -> Self:
         """Open the store.
@@ -75,6 +85,7 @@ class Runtime:
             begin_child=self._starter.run_child,
             durable=self.settings.store.durability == "full",
         )
+        self.sessions.begin_house_keeping()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -85,6 +96,7 @@ class Runtime:
             stack.push_async_callback(self._store.close)
             stack.push_async_callback(self._compiler.close)
             stack.callback(desk.threads.close)
+            stack.push_async_callback(self.sessions.end_house_keeping)
             await stop_runs(list(self._starter.live.values()))
 
     async def run(
@@ -97,6 +109,7 @@ class Runtime:
         tenant: str = "",
         deps: object = None,
         limits: Limits | None = None,
+        on_busy: OnBusy | None = None,
     ) -> RunResult[OutputT]:
         """Run an agent to its end.
 
@@ -104,26 +117,34 @@ class Runtime:
             agent: The agent.
             question: What the user asks.
             user: Whose run it is.
-            session: A conversation to continue or to begin, "" for none. One run of a session at a time; others wait,
-                but inside a tool of a run of the same session, which would wait for itself, it is a `ConfigError`.
+            session: A conversation to continue or to begin, "" for none. One run of a session at a time; inside a tool
+                of a run of the same session, which would wait for itself, it is a `ConfigError`. See docs/sessions.md.
             tenant: The customer that the user belongs to, "" for none; see docs/budgets.md.
             deps: Given to tools as ``ctx.deps``.
             limits: Instead of the agent's.
+            on_busy: If a run of the session is under way, ``queue`` waits for its end, ``reject`` does not, and
+                ``interrupt`` cancels it; None takes what the settings say.
 
         Raises:
+            NotFound: There is no such session, or it has expired.
+            TooManyRequests: The session is busy, and the run does not wait, or too many do, or it took too long.
             SurefootError: The run failed; nothing of it is lost, see ``surefoot show``.
             BudgetExceeded: A limit was reached and it says ``on_limit="raise"``.
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(caller):
-            run, started = await starter.open_run(agent, question, caller, limits, live=False)
-            try:
-                async for _ in drive(run, started):
-                    pass
-                return make_result(run)
-            finally:
-                starter.close_run(run)
+        async with starter.take_turn(caller, on_busy) as turn:
+            while True:
+                run, started = await starter.open_run(agent, question, caller, limits, live=False, turn=turn)
+                try:
+                    async for _ in drive(run, started):
+                        pass
+                    return make_result(run)
+                except SessionMoved:
+                    assert turn is not None, "only a turn can be lost"
+                    await turn.look_again()
+                finally:
+                    starter.close_run(run)
 
     async def stream(
         self,
@@ -135,6 +156,7 @@ class Runtime:
         tenant: str = "",
         deps: object = None,
         limits: Limits | None = None,
+        on_busy: OnBusy | None = None,
     ) -> AsyncGenerator[RunEvent, None]:
         """The events of a run as they happen, `RunFinished` last; arguments and errors as `run`.
 
@@ -142,15 +164,20 @@ class Runtime:
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(caller):
-            run, started = await starter.open_run(agent, question, caller, limits, live=True)
-            try:
-                async with aclosing(drive(run, started)) as batches:
-                    async for batch in batches:
-                        for event in batch:
-                            yield event
-            finally:
-                starter.close_run(run)
+        async with starter.take_turn(caller, on_busy) as turn:
+            while True:
+                run, started = await starter.open_run(agent, question, caller, limits, live=True, turn=turn)
+                try:
+                    async with aclosing(drive(run, started)) as batches:
+                        async for batch in batches:
+                            for event in batch:
+                                yield event
+                    return
+                except SessionMoved:  # before the first event was told
+                    assert turn is not None, "only a turn can be lost"
+                    await turn.look_again()
+                finally:
+                    starter.close_run(run)
 
     async def cancel(self, run_id: str) -> bool:
         """Stop a run of this process: ``run`` returns with ``stop_reason="cancelled"``, a stream ends with it.

@@ -15,13 +15,13 @@ from surefoot.compiled import Compiled
 from surefoot.compiler import Compiler, check_price
 from surefoot.errors import ConfigError, ToolError
 from surefoot.journal.events import JournalEvent, RunStarted
-from surefoot.journal.fold import fold
 from surefoot.journal.records import decode_record
 from surefoot.loop import drive
 from surefoot.result import RunResult, make_result
 from surefoot.run import Desk, Run
-from surefoot.sessions import SessionLocks, continue_from
-from surefoot.store.base import Store
+from surefoot.sections import OnBusy
+from surefoot.sessions import Turn, Turns
+from surefoot.store.base import SessionClaim, Store
 from surefoot.tool_calls import check_turn
 from surefoot.types import Message
 
@@ -29,7 +29,7 @@ MAX_DEPTH: Final = 5
 """How deep runs may begin runs: deeper is a loop of agents that call each other."""
 MAX_RUNGS: Final = 256
 """Agents on models of their ladders that are remembered; of others it is asked again."""
-_NO_TURN: Final = nullcontext()
+_NO_TURN: Final = nullcontext[Turn | None](None)
 
 
 class Starter:
@@ -40,21 +40,21 @@ class Starter:
         live: Its runs on their way, by id.
     """
 
-    def __init__(self, compiler: Compiler, store: Store, limits: Limits) -> None:
-        """``limits`` are for agents without limits of their own."""
+    def __init__(self, compiler: Compiler, store: Store, limits: Limits, turns: Turns) -> None:
+        """``limits`` are for agents without limits of their own, ``turns`` those of sessions."""
         self.desk: Desk | None = None
         self.live: dict[str, Run] = {}
         self._compiler = compiler
         self._store = store
         self._limits = limits
-        self._sessions = SessionLocks()
+        self._turns = turns
         self._rungs: dict[tuple[Agent[Any], str], Agent[Any]] = {}
 
     async def read_events(self, run_id: str) -> list[JournalEvent]:
         """The journal of a run."""
         return [event for record in await self._store.records(run_id) for event in decode_record(record)]
 
-    def take_turn(self, caller: Caller) -> AbstractAsyncContextManager[None]:
+    def take_turn(self, caller: Caller, on_busy: OnBusy | None) -> AbstractAsyncContextManager[Turn | None]:
         """A turn in the session, entered first of all: what is awaited before may change the order of arrival.
 
         Raises:
@@ -65,10 +65,17 @@ class Starter:
         if not caller.session:
             return _NO_TURN
         check_turn(caller, self.live)
-        return self._sessions.turn(caller.tenant, caller.user, caller.session)
+        return self._turns.turn(caller, on_busy)
 
     async def open_run(
-        self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, *, live: bool
+        self,
+        agent: Agent[Any],
+        question: str,
+        caller: Caller,
+        limits: Limits | None,
+        *,
+        live: bool,
+        turn: Turn | None,
     ) -> tuple[Run, RunStarted]:
         """A run that has not happened yet, and the event that begins it; whoever opened it closes it.
 
@@ -76,8 +83,14 @@ class Starter:
             SurefootError: It cannot begin; nothing of it was written.
         """
         desk = self._check_open(self.desk)
-        history = await self._history(caller) if caller.session else ()
-        return await self._begin(agent, desk, limits, question=question, history=history, caller=caller, live=live)
+        if turn is None:
+            return await self._begin(agent, desk, limits, question=question, history=(), caller=caller, live=live)
+        history = await turn.history()
+        run, started = await self._begin(
+            agent, desk, limits, question=question, history=history, caller=caller, live=live, turn=turn.claim
+        )
+        turn.attach(run.run_id, run.state, run.cancel)
+        return run, started
 
     async def _begin(
         self, agent: Agent[Any], desk: Desk, limits: Limits | None, *, parent: Run | None = None, **rest: Any
@@ -152,14 +165,6 @@ class Starter:
             raise ConfigError("the runtime was closed before the run could begin")
         return desk
 
-    async def _history(self, caller: Caller) -> tuple[Message, ...]:
-        """What the session's last run left, whoever ran it and whether it ended well."""
-        owner = caller.tenant, caller.user, caller.session
-        for row in await self._store.runs(tenant=owner[0], user=owner[1], session=owner[2], limit=5):
-            if row.status != "running":
-                return continue_from(fold(await self.read_events(row.run_id)).messages)
-        return ()
-
 
 def _find_lineage(run: Run | None) -> list[Run]:
     """The run, the one whose tool began it, and so on up."""
@@ -182,6 +187,7 @@ def begin_run(
     live: bool,
     rungs: Mapping[str, Compiled],
     parent: Run | None = None,
+    turn: SessionClaim | None = None,
 ) -> tuple[Run, RunStarted]:
     """A run that has not happened yet, and the event that begins it."""
     run_id = desk.clock.token("run")
@@ -203,7 +209,18 @@ def begin_run(
         prices=compiled.price_source,
         rates=compiled.price_snapshot,
     )
-    run = Run(run_id, compiled, desk, limits=limits, store=store, caller=caller, live=live, parent=parent, rungs=rungs)
+    run = Run(
+        run_id,
+        compiled,
+        desk,
+        limits=limits,
+        store=store,
+        caller=caller,
+        live=live,
+        parent=parent,
+        rungs=rungs,
+        turn=turn,
+    )
     return run, started
 
 

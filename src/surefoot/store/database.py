@@ -16,7 +16,7 @@ from surefoot.types import UNLIMITED, Unlimited
 APPLICATION_ID: Final = 0x53464F54
 """``PRAGMA application_id`` of our files ("SFOT"): tells them from every other program's."""
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 PAGE_BYTES: Final = 4096
 """SQLite's default. A third of what SQLite does for a small commit is checksums of pages: with 2 KiB a commit of one
@@ -134,6 +134,28 @@ _MIGRATIONS: Final = {
         ALTER TABLE runs ADD COLUMN model_calls INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE runs ADD COLUMN tool_calls INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE runs ADD COLUMN usage TEXT NOT NULL DEFAULT '';
+    """,
+    2: """
+        CREATE TABLE sessions (
+            number INTEGER PRIMARY KEY,
+            tenant TEXT NOT NULL,
+            user TEXT NOT NULL,
+            session TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            used_at REAL NOT NULL,
+            turns INTEGER NOT NULL,
+            head TEXT NOT NULL,
+            live TEXT NOT NULL,
+            UNIQUE (tenant, user, session)
+        );
+        INSERT INTO sessions (tenant, user, session, created_at, used_at, turns, head, live)
+        SELECT tenant, user, session, min(started_at), max(max(started_at, finished_at)), count(*), '', ''
+        FROM runs WHERE session <> '' AND parent = '' GROUP BY tenant, user, session;
+        UPDATE sessions SET head = coalesce((
+            SELECT run_id FROM runs
+            WHERE runs.session = sessions.session AND runs.session <> '' AND runs.user = sessions.user
+                AND runs.tenant = sessions.tenant AND parent = '' AND finished_at > 0
+            ORDER BY started_at DESC, run DESC LIMIT 1), '');
     """,
 }
 """What brings each older version to the next, before the statements of schema.sql."""
