@@ -590,9 +590,10 @@ async def test_a_run_of_a_session_waits_for_the_one_of_another_process(tmp_path)
         async with Runtime(other, settings=Settings()) as elsewhere:
             task = asyncio.create_task(elsewhere.run(Agent(waiting.model), "q1", session="s"))
             await waiting.asked.wait()
-            after = asyncio.create_task(bench.run(agent, "q2", session="s"))
             with pytest.raises(TooManyRequests, match="another process"):
                 await asyncio.wait_for(bench.runtime.run(agent, "no", session="s", on_busy="reject"), 20)
+            after = asyncio.create_task(bench.run(agent, "q2", session="s"))
+            await asyncio.sleep(0.1)  # it looks again and again
             assert not after.done()
             waiting.go_on.set()
             await task
