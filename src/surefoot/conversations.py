@@ -118,12 +118,13 @@ class Sessions:
             unused_s: None takes ``delete_after`` of the settings.
 
         Returns:
-            Transactions that it took: each is short, and others write between two of them.
+            How many. They go in short transactions; others write between two of them.
         """
         before = self._clock.now() - (self._delete_s if unused_s is None else unused_s)
-        count = 1
-        while await self._store.sessions.purge(before):
-            count += 1
+        count, more = 0, True
+        while more:
+            done, more = await self._store.sessions.purge(before)
+            count += done
         return count
 
     def begin_house_keeping(self) -> None:

@@ -158,10 +158,13 @@ class Sessions(Protocol):
         """All sessions of a user, the oldest first, in pages."""
         ...
 
-    async def purge(self, before: float) -> bool:
-        """Delete some sessions that were not used since ``before``, and the words of their runs; whether more are left.
+    async def purge(self, before: float) -> tuple[int, bool]:
+        """Delete some sessions that were not used since ``before``, and the words of their runs; the figures stay.
 
-        The figures of the runs stay. One call is one short transaction.
+        One call is one short transaction.
+
+        Returns:
+            How many sessions are gone, and whether there may be more.
         """
         ...
 

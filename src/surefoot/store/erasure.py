@@ -42,22 +42,22 @@ _SILENCE: Final = """
 _WITH_ACCOUNTS: Final = ("windows", "holds", "rules", "freezes", "changes")
 
 
-def purge_some(cursor: sqlite3.Cursor, before: float, now: float) -> bool:
-    """Delete some sessions unused since ``before``, with the words of their runs; whether there may be more.
+def purge_some(cursor: sqlite3.Cursor, before: float, now: float) -> tuple[int, bool]:
+    """Delete some sessions unused since ``before``, with the words of their runs; how many, and whether more are left.
 
     Needs an open transaction. A session with many runs goes in several calls.
     """
     sessions = cursor.execute(_OLD, (before, now, BATCH_SESSIONS)).fetchall()
     room = BATCH_RUNS
     with _overwriting(cursor):
-        for number, tenant, user, session in sessions:
+        for done, (number, tenant, user, session) in enumerate(sessions):
             runs = [run for (run,) in cursor.execute(_WITH_WORDS, (session, user, tenant, room)).fetchall()]
             _silence(cursor, runs, now)
             room -= len(runs)
             if not room:
-                return True
+                return done, True
             cursor.execute("DELETE FROM sessions WHERE number = ?", (number,))
-    return len(sessions) == BATCH_SESSIONS
+    return len(sessions), len(sessions) == BATCH_SESSIONS
 
 
 class Erasure:

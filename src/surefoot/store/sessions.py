@@ -86,11 +86,11 @@ class SqliteSessions:
             yield [_make_row(row[1:]) for row in rows]
             last = rows[-1][0]
 
-    async def purge(self, before: float) -> bool:
+    async def purge(self, before: float) -> tuple[int, bool]:
         """See `Sessions.purge`."""
         now = self._clock.now()
-        more: bool = await self._writer.transact(lambda books: purge_some(books[0], before, now))
-        return more
+        done: tuple[int, bool] = await self._writer.transact(lambda books: purge_some(books[0], before, now))
+        return done
 
     async def erase(self, tenant: str, user: str, pseudonym: str, *, compact: bool = False) -> Erased:
         """See `Sessions.erase`."""

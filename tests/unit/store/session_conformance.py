@@ -260,8 +260,9 @@ class SessionsConformance:
         await store.create(new, b"0", None, FRESH)
         assert await store.create(begun("run_live", session="s3", question="kept"), b"0", None, FRESH) is None
 
-        assert await store.sessions.purge(40.0), "one transaction is not enough"
-        assert not await store.sessions.purge(40.0)
+        assert await store.sessions.purge(40.0) == (0, True), "one transaction is not enough"
+        assert await store.sessions.purge(40.0) == (1, False)
+        assert await store.sessions.purge(40.0) == (0, False)
         assert {found.session for found in await store.sessions.list()} == {"s2", "s3"}, "s3 has a run under way"
         assert await store.sessions.find(*KEY) is None
         rows = await store.runs(session="s1", limit=100)
@@ -277,7 +278,7 @@ class SessionsConformance:
         first, second = await database.worker(), await database.worker()
         await first.create(begun("run_1", question="secret"), b"0", None, FRESH)
         database.clock.move(LEASE_S + 1)
-        assert not await second.sessions.purge(10.0)
+        assert await second.sessions.purge(10.0) == (1, False)
         with pytest.raises(RunLost):
             await first.append("run_1", 1, b"secret")
         assert await second.records("run_1") == []
