@@ -41,6 +41,11 @@ class Sessions:
         self._house_keeping: asyncio.Task[None] | None = None
         self._delete_s = read_duration_s(settings.delete_after, "sessions.delete_after")
 
+    @property
+    def in_memory(self) -> tuple[int, int]:
+        """How many conversations are in memory, and what they take, bytes."""
+        return len(self._turns.transcripts), self._turns.transcripts.size_bytes
+
     async def create(self, *, user: str = "", tenant: str = "") -> str:
         """Begin a session under a new id that nobody can guess, and return that.
 
