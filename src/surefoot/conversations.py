@@ -132,9 +132,9 @@ class Sessions:
             count += done
         return count
 
-    def begin_house_keeping(self) -> None:
+    def begin_house_keeping(self, every_s: float = HOUSE_KEEPING_S) -> None:
         """From now on forget and delete what is too old, from time to time."""
-        self._house_keeping = asyncio.create_task(self._keep_house())
+        self._house_keeping = asyncio.create_task(self._keep_house(every_s))
 
     async def end_house_keeping(self) -> None:
         """The runtime is closed."""
@@ -142,9 +142,9 @@ class Sessions:
         self._house_keeping.cancel()
         await asyncio.wait({self._house_keeping})
 
-    async def _keep_house(self) -> None:
+    async def _keep_house(self, every_s: float) -> None:
         while True:
-            await asyncio.sleep(HOUSE_KEEPING_S)
+            await asyncio.sleep(every_s)
             self._turns.transcripts.forget_idle()
             try:
                 await self.purge()
