@@ -112,6 +112,7 @@ class Sessions:
             raise TooManyRequests(
                 f"user {user!r} has runs under way; erase when they have ended", reason="session", retry_after_s=1.0
             )
+        self._turns.transcripts.drop_user(tenant, user)
         erased = await self._store.sessions.erase(tenant, user, self._clock.token("erased"), compact=compact)
         self._turns.transcripts.drop_user(tenant, user)
         return erased

@@ -147,8 +147,8 @@ class Turns:
             await turn.look(deadline)
             yield turn
         finally:
-            turn.keep()
             self.lines.leave(key, place)
+            turn.keep()
 
     async def _wait(self, key: Key, ready: asyncio.Future[None]) -> None:
         try:

@@ -128,6 +128,23 @@ async def test_names_that_no_database_takes_are_refused(bench):
         await bench.runtime.sessions.get("\ud800")
 
 
+async def test_a_user_is_erased_but_not_while_a_run_is_under_way(tmp_path):
+    async with open_bench(tmp_path, audit_again=False) as bench:
+        held, sessions = Held(), bench.runtime.sessions
+        with pytest.raises(ConfigError, match="name the user"):
+            await sessions.erase(user="")
+        task = asyncio.create_task(bench.runtime.run(held.agent, "a secret", user="u", session="s"))
+        await held.asked.get()
+        with pytest.raises(TooManyRequests, match="user 'u' has runs under way"):
+            await sessions.erase(user="u")
+        held.gate.set()
+        await task
+        erased = await sessions.erase(user="u")
+        assert (erased.sessions, erased.runs, erased.under_way) == (1, 1, 0)
+        assert sessions.in_memory == (0, 0)
+        assert seen((await bench.runtime.run(ECHO, "q", user="u", session="s")).messages) == ["q", "re q"]
+
+
 # --- memory
 
 
