@@ -9,12 +9,13 @@ from typing import Final
 
 from surefoot.caller import Caller
 from surefoot.clock import Clock
-from surefoot.config import read_duration_s
+from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError, StoreError, TooManyRequests
 from surefoot.export import export_user
 from surefoot.sections import SessionSettings
-from surefoot.sessions import Turns, not_found
-from surefoot.store.base import Erased, SessionRow, Store
+from surefoot.sessions import SessionTurns, not_found
+from surefoot.store.base import Store
+from surefoot.store.session_rows import Erased, SessionRow
 from surefoot.types import Message
 
 HOUSE_KEEPING_S: Final = 600.0
@@ -29,7 +30,7 @@ class Sessions:
     A session belongs to a user of a tenant: whoever names it under another user finds nothing, and is told no more.
     """
 
-    def __init__(self, turns: Turns, store: Store, clock: Clock, settings: SessionSettings) -> None:
+    def __init__(self, turns: SessionTurns, store: Store, clock: Clock, settings: SessionSettings) -> None:
         """Of the runtime whose runs have these ``turns``.
 
         Raises:

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from surefoot.budget.posting import tell_refused
-from surefoot.errors import BudgetExceeded, OutputInvalid, RunLost, StoreError, SurefootError
+from surefoot.budget.posting import Refusal, tell_refused
+from surefoot.errors import BudgetExceeded, ModelError, OutputInvalid, RunLost, StoreError, SurefootError
 from surefoot.journal.events import (
     BudgetWarning,
     Nudged,
@@ -27,7 +27,8 @@ from surefoot.next_call import hold_budget, hold_last, reach, refit
 from surefoot.protocol.base import Turn
 from surefoot.run import Run
 from surefoot.sessions import SessionMoved
-from surefoot.store.base import Moved, Outcome
+from surefoot.store.base import Outcome
+from surefoot.store.session_rows import Moved
 from surefoot.tool_calls import cut_text, run_tools
 from surefoot.types import Message, StopReason
 
@@ -114,12 +115,12 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
     try:
         run.emit(started)
         run.abandon = call.abandon
-        call.open()
+        call.prompt.open()
         purpose = await hold_budget(run, call)
         while purpose is not None:
-            refusal = await call.begin(purpose)
-            if refusal is not None:
-                purpose = refit(run, call, purpose, refusal)
+            stopped = await call.begin(purpose)
+            if stopped is not None:
+                purpose = await _turn_back(run, call, purpose, stopped)
                 continue
             if run.live:
                 yield run.take_news()
@@ -139,12 +140,20 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         await _abandon(run)
         raise
     except (RunLost, StoreError, SessionMoved):
+        call.passage.leave(sent=False)
         raise  # after a record that is not in the journal nothing more may be written; the lease tells of the rest
     except BaseException as error:  # whatever a tool or a model raises, the journal tells the end
         await _fail(run, error)
         if run.live:
             yield run.take_news()
         raise
+
+
+async def _turn_back(run: Run, call: ModelCall, purpose: Purpose, stopped: Refusal | ModelError) -> Purpose | None:
+    """The call was not made: an account has no room for it, or no way is open."""
+    if isinstance(stopped, Refusal):
+        return refit(run, call, purpose, stopped)
+    return await _follow(run, call, purpose)
 
 
 async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any, Final, Self
 
+from surefoot.admission import Admission, AdmissionState
 from surefoot.agent import Agent, OutputT
 from surefoot.budget.accounts import read_rules
 from surefoot.budget.limits import Limits, read_limits
@@ -19,11 +20,14 @@ from surefoot.conversations import Sessions
 from surefoot.errors import NotFound
 from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import JournalEvent, RunEvent
+from surefoot.journal.fold import fold
 from surefoot.loop import drive, stop_runs
 from surefoot.result import RunResult, make_result
+from surefoot.retry import Retries
 from surefoot.run import Desk
+from surefoot.run_row import make_lost_row
 from surefoot.sections import OnBusy
-from surefoot.sessions import SessionMoved, Turns
+from surefoot.sessions import SessionMoved, SessionTurns
 from surefoot.starter import Starter
 from surefoot.store.base import Accounts, RunRow, Store
 from surefoot.store.choose import choose_store
@@ -36,9 +40,7 @@ TOOL_THREADS: Final = 32
 class Runtime:
     """Runs agents: wires models, budget, tools, journal and store. One for a process; use it with ``async with``.
 
-    Attributes:
-        settings: As they were read.
-        sessions: Conversations: begin, look at, export, erase; see docs/sessions.md.
+    ``settings`` are as they were read, ``sessions`` the conversations: see docs/sessions.md.
     """
 
     def __init__(
@@ -66,8 +68,8 @@ class Runtime:
         self._compiler = Compiler(settings, self._clock, progress)
         self._store = choose_store(store, settings, self._clock)
         self._store.accounts.declare(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
-        turns = Turns(self._store, self._clock, settings.sessions)
-        self._starter = Starter(self._compiler, self._store, limits, turns)
+        turns = SessionTurns(self._store, self._clock, settings.sessions)
+        self._starter = Starter(self._compiler, self._store, limits, Admission(settings, self._clock), turns)
         self.sessions: Final = Sessions(turns, self._store, self._clock, settings.sessions)
 
     async def __aenter__(self) -> Self:
@@ -79,7 +81,7 @@ class Runtime:
         await self._store.open()
         self._starter.desk = Desk(
             clock=self._clock,
-            retry=self.settings.retry,
+            retries=Retries(self.settings.retry, self._clock),
             threads=ToolThreads(TOOL_THREADS),
             timeout_s=self.settings.model_timeout_s,
             begin_child=self._starter.run_child,
@@ -122,27 +124,25 @@ class Runtime:
             tenant: The customer that the user belongs to, "" for none; see docs/budgets.md.
             deps: Given to tools as ``ctx.deps``.
             limits: Instead of the agent's.
-            on_busy: If a run of the session is under way, ``queue`` waits for its end, ``reject`` does not, and
-                ``interrupt`` cancels it; None takes what the settings say.
+            on_busy: If the session is, ``queue`` waits, ``reject`` refuses, ``interrupt`` cancels what runs; else as set.
 
         Raises:
             NotFound: There is no such session, or it has expired.
-            TooManyRequests: The session is busy, and the run does not wait, or too many do, or it took too long.
             SurefootError: The run failed; nothing of it is lost, see ``surefoot show``.
             BudgetExceeded: A limit was reached and it says ``on_limit="raise"``.
+            TooManyRequests: Not now; see docs/admission.md and docs/sessions.md.
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(caller, on_busy) as turn:
+        async with starter.take_turn(agent, caller, limits, on_busy) as seat:
             while True:
-                run, started = await starter.open_run(agent, question, caller, limits, live=False, turn=turn)
+                run, started = await starter.open_run(agent, question, caller, limits, seat, live=False)
                 try:
                     async for _ in drive(run, started):
                         pass
                     return make_result(run)
                 except SessionMoved:
-                    assert turn is not None, "only a turn can be lost"
-                    await turn.look_again()
+                    await seat.look_again()
                 finally:
                     starter.close_run(run)
 
@@ -164,9 +164,9 @@ class Runtime:
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(caller, on_busy) as turn:
+        async with starter.take_turn(agent, caller, limits, on_busy) as seat:
             while True:
-                run, started = await starter.open_run(agent, question, caller, limits, live=True, turn=turn)
+                run, started = await starter.open_run(agent, question, caller, limits, seat, live=True)
                 try:
                     async with aclosing(drive(run, started)) as batches:
                         async for batch in batches:
@@ -174,8 +174,7 @@ class Runtime:
                                 yield event
                     return
                 except SessionMoved:  # before the first event was told
-                    assert turn is not None, "only a turn can be lost"
-                    await turn.look_again()
+                    await seat.look_again()
                 finally:
                     starter.close_run(run)
 
@@ -197,22 +196,38 @@ class Runtime:
         row = await self._store.find_run(run_id)
         if row is None:
             raise NotFound(f"no run {run_id!r}; `surefoot runs` lists what there is")
-        return row, await self._starter.read_events(row.run_id)
+        events = await self._starter.read_events(row.run_id)
+        return make_lost_row(row, fold(events)) if row.status == "lost" else row, events
 
     async def list_runs(
         self, *, tenant: str | None = None, user: str | None = None, session: str | None = None, limit: int = 50
     ) -> Sequence[RunRow]:
         """Runs of the store, newest first; without those that a tool of another run began."""
-        return await self._store.runs(tenant=tenant, user=user, session=session, limit=limit)
+        return await self._count_lost(await self._store.runs(tenant=tenant, user=user, session=session, limit=limit))
 
-    def scan_runs(self, *, since: float = 0.0, until: float | None = None) -> AsyncIterator[Sequence[RunRow]]:
-        """All runs of the store that began in that time (wall time, seconds), the oldest first, in pages."""
-        return self._store.scan_runs(since=since, until=until)
+    async def scan_runs(
+        self, *, since: float = 0.0, until: float | None = None
+    ) -> AsyncGenerator[Sequence[RunRow], None]:
+        """All runs of the store that began in that time (wall time, seconds), the oldest first, in pages.
+
+        One that was lost with its process has what it was charged, with all that was held for its call in flight.
+        """
+        async for page in self._store.scan_runs(since=since, until=until):
+            yield await self._count_lost(page)
+
+    async def _count_lost(self, rows: Sequence[RunRow]) -> Sequence[RunRow]:
+        read = self._starter.read_events
+        return [make_lost_row(row, fold(await read(row.run_id))) if row.status == "lost" else row for row in rows]
 
     @property
     def accounts(self) -> Accounts:
         """Limits and balances of those who pay: tenants, users, sessions."""
         return self._store.accounts
+
+    @property
+    def admission(self) -> AdmissionState:
+        """Who is inside and who waits at this moment, and what was refused so far; see docs/admission.md."""
+        return self._starter.admission.state()
 
 
 def run_sync(

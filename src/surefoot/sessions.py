@@ -1,4 +1,4 @@
-"""Turns of sessions: one run at a time in each, and each begins where the last one ended."""
+"""SessionTurns of sessions: one run at a time in each, and each begins where the last one ended."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Final
 
 from surefoot.caller import Caller
 from surefoot.clock import Clock
-from surefoot.config import read_duration_s
+from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError, NotFound
 from surefoot.journal.fold import RunState, fold
 from surefoot.journal.records import decode_record
 from surefoot.lines import Lines, Place
 from surefoot.sections import OnBusy, SessionSettings
-from surefoot.store.base import SessionClaim, SessionRow, Store
+from surefoot.store.base import Store
+from surefoot.store.session_rows import SessionClaim, SessionRow
 from surefoot.transcripts import Kept, Key, Transcripts, continue_from
 from surefoot.types import Message
 
@@ -40,7 +41,7 @@ class Turn:
 
     claim: SessionClaim
 
-    def __init__(self, turns: Turns, key: Key, on_busy: OnBusy, place: Place) -> None:
+    def __init__(self, turns: SessionTurns, key: Key, on_busy: OnBusy, place: Place) -> None:
         self._turns = turns
         self._key = key
         self._on_busy: OnBusy = on_busy
@@ -100,7 +101,7 @@ class Turn:
             self._turns.transcripts.put(self._key, run_id, state.finished.at, messages)
 
 
-class Turns:
+class SessionTurns:
     """Gives the runs of one runtime their turns.
 
     Attributes:

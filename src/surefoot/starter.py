@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
-from typing import Any, Final
+import math
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from typing import Any, Final, Self
 
+from surefoot.admission import Admission, Ticket
 from surefoot.agent import Agent, OutputT
 from surefoot.budget.accounts import Payers, make_payers
 from surefoot.budget.limits import MODEL_RUNG, Limits
@@ -20,16 +22,43 @@ from surefoot.loop import drive
 from surefoot.result import RunResult, make_result
 from surefoot.run import Desk, Run
 from surefoot.sections import OnBusy
-from surefoot.sessions import Turn, Turns
-from surefoot.store.base import SessionClaim, Store
-from surefoot.tool_calls import check_turn
-from surefoot.types import Message
+from surefoot.sessions import SessionTurns, Turn
+from surefoot.store.base import Store
+from surefoot.store.session_rows import SessionClaim
+from surefoot.tool_calls import check_turn, find_outer
+from surefoot.types import Message, Unlimited
 
 MAX_DEPTH: Final = 5
 """How deep runs may begin runs: deeper is a loop of agents that call each other."""
 MAX_RUNGS: Final = 256
 """Agents on models of their ladders that are remembered; of others it is asked again."""
-_NO_TURN: Final = nullcontext[Turn | None](None)
+
+
+class Seat:
+    """A slot, and the turn in the session if there is one. ``async with`` waits for the slot and gives it back.
+
+    Attributes:
+        ticket: For the slot.
+        turn: In the session, None without one.
+    """
+
+    __slots__ = ("ticket", "turn")
+
+    def __init__(self, ticket: Ticket, turn: Turn | None = None) -> None:
+        self.ticket = ticket
+        self.turn = turn
+
+    async def look_again(self) -> None:
+        """Another process has used the session: see `Turn.look_again`."""
+        assert self.turn is not None, "only a turn can be lost"
+        await self.turn.look_again()
+
+    async def __aenter__(self) -> Self:
+        await self.ticket.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.ticket.leave()
 
 
 class Starter:
@@ -38,12 +67,16 @@ class Starter:
     Attributes:
         desk: What the runtime lends to every run, None while it is closed.
         live: Its runs on their way, by id.
+        admission: Who is let in.
     """
 
-    def __init__(self, compiler: Compiler, store: Store, limits: Limits, turns: Turns) -> None:
+    def __init__(
+        self, compiler: Compiler, store: Store, limits: Limits, admission: Admission, turns: SessionTurns
+    ) -> None:
         """``limits`` are for agents without limits of their own, ``turns`` those of sessions."""
         self.desk: Desk | None = None
         self.live: dict[str, Run] = {}
+        self.admission = admission
         self._compiler = compiler
         self._store = store
         self._limits = limits
@@ -54,28 +87,45 @@ class Starter:
         """The journal of a run."""
         return [event for record in await self._store.records(run_id) for event in decode_record(record)]
 
-    def take_turn(self, caller: Caller, on_busy: OnBusy | None) -> AbstractAsyncContextManager[Turn | None]:
-        """A turn in the session, entered first of all: what is awaited before may change the order of arrival.
+    def take_turn(
+        self, agent: Agent[Any], caller: Caller, limits: Limits | None, on_busy: OnBusy | None
+    ) -> AbstractAsyncContextManager[Seat]:
+        """A turn in the session and a slot, entered first of all: what is awaited before may change who came first.
 
         Raises:
             ConfigError: The runtime is not open, or the run would wait for itself.
+            TooManyRequests: It is not let in, or has waited for too long.
         """
         if self.desk is None:
             raise ConfigError("the runtime is not open: use it inside `async with Runtime() as runtime:`")
-        if not caller.session:
-            return _NO_TURN
-        check_turn(caller, self.live)
-        return self._turns.turn(caller, on_busy)
+        if caller.session:
+            check_turn(caller, self.live)
+        seconds = (limits or agent.limits or self._limits).seconds
+        ticket = self.admission.enter(
+            caller,
+            seconds=math.inf if isinstance(seconds, Unlimited) else seconds,
+            kind=agent.name,
+            outer=find_outer(self.live),
+        )
+        return self._take_turn(self.desk, ticket, caller, on_busy) if caller.session else Seat(ticket)
+
+    @asynccontextmanager
+    async def _take_turn(
+        self, desk: Desk, ticket: Ticket, caller: Caller, on_busy: OnBusy | None
+    ) -> AsyncGenerator[Seat, None]:
+        """The turn in the session first: who waits for it takes no slot meanwhile."""
+        async with AsyncExitStack() as stack:
+            stack.callback(ticket.leave)
+            try:
+                async with asyncio.timeout(ticket.expires - desk.clock.monotonic()):
+                    turn = await stack.enter_async_context(self._turns.turn(caller, on_busy))
+            except TimeoutError:
+                raise ticket.give_up() from None
+            await ticket.start()
+            yield Seat(ticket, turn)
 
     async def open_run(
-        self,
-        agent: Agent[Any],
-        question: str,
-        caller: Caller,
-        limits: Limits | None,
-        *,
-        live: bool,
-        turn: Turn | None,
+        self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, seat: Seat, *, live: bool
     ) -> tuple[Run, RunStarted]:
         """A run that has not happened yet, and the event that begins it; whoever opened it closes it.
 
@@ -83,13 +133,13 @@ class Starter:
             SurefootError: It cannot begin; nothing of it was written.
         """
         desk = self._check_open(self.desk)
-        if turn is None:
-            return await self._begin(agent, desk, limits, question=question, history=(), caller=caller, live=live)
-        history = await turn.history()
-        run, started = await self._begin(
-            agent, desk, limits, question=question, history=history, caller=caller, live=live, turn=turn.claim
-        )
-        turn.attach(run.run_id, run.state, run.cancel)
+        turn = seat.turn
+        history = () if turn is None else await turn.history()
+        claim = None if turn is None else turn.claim
+        about: dict[str, Any] = {"question": question, "caller": caller, "live": live, "ticket": seat.ticket}
+        run, started = await self._begin(agent, desk, limits, history=history, turn=claim, **about)
+        if turn is not None:
+            turn.attach(run.run_id, run.state, run.cancel)
         return run, started
 
     async def _begin(
@@ -187,6 +237,7 @@ def begin_run(
     live: bool,
     rungs: Mapping[str, Compiled],
     parent: Run | None = None,
+    ticket: Ticket | None = None,
     turn: SessionClaim | None = None,
 ) -> tuple[Run, RunStarted]:
     """A run that has not happened yet, and the event that begins it."""
@@ -208,6 +259,7 @@ def begin_run(
         output_schema=compiled.answer.schema if compiled.answer else None,
         prices=compiled.price_source,
         rates=compiled.price_snapshot,
+        waited_ms=0 if ticket is None else ticket.waited_ms,
     )
     run = Run(
         run_id,
@@ -219,6 +271,7 @@ def begin_run(
         live=live,
         parent=parent,
         rungs=rungs,
+        arrived=None if ticket is None else ticket.arrived,
         turn=turn,
     )
     return run, started

@@ -14,7 +14,7 @@ from surefoot.conversations import Sessions
 from surefoot.errors import BudgetExceeded, ConfigError, NotFound, StoreError, TooManyRequests
 from surefoot.journal.events import RunFinished, RunStarted
 from surefoot.sections import SessionSettings, StoreSettings
-from surefoot.sessions import Turns
+from surefoot.sessions import SessionTurns
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import ScriptedModel, call, say
 from surefoot.types import Label
@@ -482,7 +482,7 @@ async def test_a_failure_to_delete_is_told_and_tried_again(tmp_path, caplog):
     await store.open()
     await store.close()
     settings = SessionSettings()
-    sessions = Sessions(Turns(store, HandClock(), settings), store, HandClock(), settings)
+    sessions = Sessions(SessionTurns(store, HandClock(), settings), store, HandClock(), settings)
     sessions.begin_house_keeping(every_s=0.001)
     async with asyncio.timeout(20):
         while caplog.text.count("old sessions not deleted, trying again later") < 2:  # noqa: ASYNC110 - by itself

@@ -23,11 +23,12 @@ from surefoot.commands.options import (
     within,
 )
 from surefoot.commands.tables import DIM, figures_table, named
-from surefoot.config import Settings, read_duration_s
+from surefoot.config import Settings
+from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError, NotFound
 from surefoot.narrator import plain
 from surefoot.runtime import Runtime
-from surefoot.store.base import Erased, SessionRow
+from surefoot.store.session_rows import Erased, SessionRow
 from surefoot.terminal import open_console, readable
 from surefoot.types import Label, Message
 

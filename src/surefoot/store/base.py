@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from surefoot.budget.accounts import Period, Rule, RuleBook
 from surefoot.budget.posting import Balance, Posting, Refusal, RuleChange, UnknownHold
+from surefoot.store.session_rows import Erased, Moved, SessionClaim, SessionRow
 from surefoot.types import StopReason, Unlimited
 
 RunStatus = Literal["running", "finished", "lost"]
@@ -22,6 +23,9 @@ RunStatus = Literal["running", "finished", "lost"]
 
 class RunRow(Struct, frozen=True, kw_only=True):
     """What a store knows of a run without reading its journal. What it used is 0 or "" until it is finished.
+
+    Its tokens and nano-dollars are as late evidence has corrected them (`Accounts.refund`), of an unfinished run the
+    correction alone.
 
     Attributes:
         run_id: Id of the run.
@@ -64,64 +68,6 @@ class RunRow(Struct, frozen=True, kw_only=True):
     model_calls: int = 0
     tool_calls: int = 0
     usage: str = ""
-
-
-class SessionRow(Struct, frozen=True, kw_only=True):
-    """What a store knows of a session without reading its runs.
-
-    Attributes:
-        session: Its id, one of its own for each tenant and user.
-        user: Whose it is.
-        tenant: The customer that the user belongs to, "" for none.
-        created_at: Wall time, seconds.
-        used_at: Wall time, seconds, at which its last run began or ended.
-        turns: Runs that it has had, the one under way included.
-        head: The run whose conversation the next one continues, "" for none: the last that ended, or was lost.
-        live: The run under way, "" for none.
-    """
-
-    session: str
-    user: str = ""
-    tenant: str = ""
-    created_at: float
-    used_at: float
-    turns: int = 0
-    head: str = ""
-    live: str = ""
-
-
-class SessionClaim(Struct, frozen=True):
-    """What the history of a run was built from; if its session is not so any more, the run must not begin.
-
-    Attributes:
-        exists: Whether there was such a session.
-        head: Its `SessionRow.head`.
-    """
-
-    exists: bool
-    head: str = ""
-
-
-class Moved(Struct, frozen=True):
-    """The session is not as the claim says, so nothing was written: ``live`` is the run under way, "" for none."""
-
-    live: str = ""
-
-
-class Erased(Struct, frozen=True):
-    """What was erased of a user, and what was not: runs that are still under way.
-
-    Attributes:
-        pseudonym: Under this name the figures stay.
-        sessions: Sessions that are gone.
-        runs: Runs without words and names now.
-        under_way: Runs that have not ended, and keep theirs for now.
-    """
-
-    pseudonym: str
-    sessions: int
-    runs: int
-    under_way: int = 0
 
 
 Outcome = Refusal | Moved | None
@@ -245,7 +191,18 @@ class Accounts(Protocol):
         ...
 
     async def unknown_holds(self, limit: int = 100) -> list[UnknownHold]:
-        """Holds charged in full because nobody knows what became of the call, the newest first."""
+        """Holds charged in full because nobody knows what became of the call, the newest first: of all runs."""
+        ...
+
+    async def purge(self, before: float, most: int = 1_000) -> int:
+        """Forget holds of unknown outcome, and windows, that ended before ``before`` (wall time, seconds).
+
+        At most ``most`` of each, so that nobody waits long for the database: call it until it returns 0. What was
+        charged stays charged, runs and journals stay; a hold that is forgotten cannot be refunded any more.
+
+        Returns:
+            How many rows went.
+        """
         ...
 
 

@@ -10,13 +10,13 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from surefoot.budget.accounts import Rule
-from surefoot.budget.posting import Refusal
+from surefoot.budget.posting import Posting, Refusal
 from surefoot.clock import Clock
 from surefoot.errors import RunLost, StoreError, SurefootError
-from surefoot.store.base import Moved
 from surefoot.store.database import explain, explaining
 from surefoot.store.group import FAULTS_OF_ONE, Failures, Group
 from surefoot.store.ledger import Ledger
+from surefoot.store.session_rows import Moved
 from surefoot.store.statements import (
     CHUNK_BYTES,
     CHUNK_ROWS,
@@ -151,7 +151,7 @@ class Commits:
 
     def _write_together(self, group: Group) -> None:
         records = group.records
-        books = bool(group.postings) and not self.ledger.is_idle()
+        books = bool(group.postings) and (not self.ledger.is_idle() or any(map(_is_unknown, group.postings.values())))
         if books or group.turns:
             self.cursor.execute("BEGIN IMMEDIATE")
             self._decide(group, range(len(group.futures)), books=books)
@@ -238,6 +238,11 @@ class Commits:
         if what is None:
             return StoreError(f"{self._path}: {name}, record {seq} cannot be stored: {error}")
         return RunLost(f"{name}, record {seq}: not written, because {what}")
+
+
+def _is_unknown(posting: Posting) -> bool:
+    """Whether it is noted even where nobody has set a limit."""
+    return posting.settlement is not None and not (posting.settlement.known or posting.settlement.limited)
 
 
 def _leave_refused(group: Group) -> tuple[list[Any], list[RunAt], list[RunAt]]:

@@ -135,19 +135,11 @@ _MIGRATIONS: Final = {
         ALTER TABLE runs ADD COLUMN tool_calls INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE runs ADD COLUMN usage TEXT NOT NULL DEFAULT '';
     """,
+}
+"""What brings each older version to the next, before the statements of schema.sql."""
+
+_FILLINGS: Final = {
     2: """
-        CREATE TABLE sessions (
-            number INTEGER PRIMARY KEY,
-            tenant TEXT NOT NULL,
-            user TEXT NOT NULL,
-            session TEXT NOT NULL,
-            created_at REAL NOT NULL,
-            used_at REAL NOT NULL,
-            turns INTEGER NOT NULL,
-            head TEXT NOT NULL,
-            live TEXT NOT NULL,
-            UNIQUE (tenant, user, session)
-        );
         INSERT INTO sessions (tenant, user, session, created_at, used_at, turns, head, live)
         SELECT tenant, user, session, min(started_at), max(max(started_at, finished_at)), count(*), '', ''
         FROM runs WHERE session <> '' AND parent = '' GROUP BY tenant, user, session;
@@ -158,7 +150,7 @@ _MIGRATIONS: Final = {
             ORDER BY started_at DESC, run DESC LIMIT 1), '');
     """,
 }
-"""What brings each older version to the next, before the statements of schema.sql."""
+"""What fills the new tables of each version after those statements."""
 
 
 def _make_schema(connection: sqlite3.Connection) -> None:
@@ -166,8 +158,10 @@ def _make_schema(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
     for older in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
-        _run_script(connection, _MIGRATIONS[older])
+        _run_script(connection, _MIGRATIONS.get(older, ""))
     _run_script(connection, resources.files("surefoot.store").joinpath("schema.sql").read_text(encoding="utf-8"))
+    for older in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
+        _run_script(connection, _FILLINGS.get(older, ""))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")

@@ -12,8 +12,8 @@ from typing import Final
 
 from surefoot.budget.accounts import is_pattern, make_payers, name_parts
 from surefoot.clock import Clock
-from surefoot.store.base import Erased
 from surefoot.store.ledger import Ledger
+from surefoot.store.session_rows import Erased
 
 BATCH_RUNS: Final = 50
 """Runs of one transaction: other writers wait for it."""

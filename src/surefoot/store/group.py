@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from surefoot.budget.posting import Posting, Refusal
 from surefoot.errors import SurefootError
-from surefoot.store.base import Moved, Outcome, SessionClaim
+from surefoot.store.base import Outcome
+from surefoot.store.session_rows import Moved, SessionClaim
 from surefoot.store.statements import RunAt
 
 

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from surefoot.clock import Clock
-from surefoot.store.base import Erased, SessionRow
 from surefoot.store.erasure import Erasure, purge_some
 from surefoot.store.ledger import Ledger
 from surefoot.store.reader import Reader
+from surefoot.store.session_rows import Erased, SessionRow
 from surefoot.store.writer import Writer
 
 _FIELDS: Final[tuple[str, ...]] = SessionRow.__struct_fields__

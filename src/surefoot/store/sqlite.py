@@ -16,10 +16,11 @@ from surefoot.budget.posting import Posting
 from surefoot.clock import Clock
 from surefoot.errors import RunLost, StoreError, SurefootError
 from surefoot.store.accounts import SqliteAccounts
-from surefoot.store.base import Outcome, RunRow, SessionClaim
+from surefoot.store.base import Outcome, RunRow
 from surefoot.store.database import open_writer
 from surefoot.store.group import Failures, Group
 from surefoot.store.reader import Reader
+from surefoot.store.session_rows import SessionClaim
 from surefoot.store.sessions import SqliteSessions
 from surefoot.store.statements import RECORD_WIDTH
 from surefoot.store.writer import Writer

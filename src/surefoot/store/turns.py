@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from surefoot.clock import Clock
-from surefoot.store.base import Moved, RunRow, SessionClaim
+from surefoot.store.base import RunRow
+from surefoot.store.session_rows import Moved, SessionClaim
 from surefoot.store.statements import RunAt
 
 _FIND: Final = """

@@ -11,7 +11,8 @@ from tests.unit.store.ledger_conformance import books, limit
 from surefoot.budget.accounts import make_payers
 from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
 from surefoot.errors import RunLost, StoreError
-from surefoot.store.base import Moved, RunRow, SessionClaim, SessionRow, Store
+from surefoot.store.base import RunRow, Store
+from surefoot.store.session_rows import Moved, SessionClaim, SessionRow
 
 FRESH = SessionClaim(exists=False)
 OWNER = {"tenant": "acme", "user": "u1", "session": "s1"}

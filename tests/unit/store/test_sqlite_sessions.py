@@ -11,8 +11,8 @@ from tests.unit.store.conformance import Database, HandClock, finished, row
 from tests.unit.store.session_conformance import FRESH, SessionsConformance, on
 from tests.unit.store.test_migration import VERSION_1
 
-from surefoot.store.base import SessionRow
 from surefoot.store.database import _MIGRATIONS, APPLICATION_ID, _run_script
+from surefoot.store.session_rows import SessionRow
 from surefoot.store.sqlite import SqliteStore
 
 
