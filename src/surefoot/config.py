@@ -65,8 +65,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         timezone: Where the days and months of budgets begin, an IANA name.
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
-        breaker: When a provider counts as dead.
         admission: Who is let in when many come at once.
+        breaker: When a provider counts as dead.
         local: The embedded model.
         sessions: Conversations.
     """
@@ -82,8 +82,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = "UTC"
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()
-    breaker: BreakerSettings = BreakerSettings()
     admission: AdmissionSettings = AdmissionSettings()
+    breaker: BreakerSettings = BreakerSettings()
     local: LocalSettings = LocalSettings()
     sessions: SessionSettings = SessionSettings()
 
@@ -112,6 +112,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{chosen or 'the environment'}: {_find_fault(table) or error}") from None
     _check_numbers(settings, str(chosen or "the environment"))
+    _check_durations(settings, str(chosen or "the environment"))
     return settings
 
 
@@ -203,13 +204,6 @@ def _check_numbers(settings: Settings, where: str) -> None:
         "sessions.max_in_memory": settings.sessions.max_in_memory,
         "sessions.max_memory_mib": settings.sessions.max_memory_mib,
         "sessions.ttl_s": settings.sessions.ttl_s,
-        **{f"admission.{name}": value for name, value in asdict(settings.admission).items()},
-        **{
-            f"tenants.{tenant}.{name}": value
-            for tenant, of in settings.tenants.items()
-            for name, value in asdict(of).items()
-            if name != "timezone" and value is not None
-        },
     }
     not_negative = {"retry.budget": settings.retry.budget, "retry.reserve": settings.retry.reserve}
     for name, provider in settings.providers.items():
@@ -217,12 +211,15 @@ def _check_numbers(settings: Settings, where: str) -> None:
         positive |= {f"{key}.{field}": getattr(provider, field) for field in _POSITIVE_OF_PROVIDERS}
         positive |= {f"{key}.endpoints[{place}].weight": way.weight for place, way in enumerate(provider.endpoints)}
         not_negative |= {f"{key}.rpm": provider.rpm, f"{key}.tpm": provider.tpm}
+    sections = {"admission": asdict(settings.admission)}
+    sections |= {f"tenants.{name}": asdict(tenant) for name, tenant in settings.tenants.items()}
+    for section, fields in sections.items():
+        for field, value in fields.items():
+            if isinstance(value, (int, float)):
+                (not_negative if field.endswith("queue") else positive)[f"{section}.{field}"] = value
     for name, value in positive.items():
         if not 0 < value <= MAX_NUMBER:
             raise ConfigError(f"{where}: {name} = {value}: must be a positive number, at most {MAX_NUMBER:,}")
-    expire_s = read_duration_s(settings.sessions.expire_after, f"{where}: sessions.expire_after")
-    if read_duration_s(settings.sessions.delete_after, f"{where}: sessions.delete_after") < expire_s:
-        raise ConfigError(f"{where}: sessions.delete_after is shorter than sessions.expire_after: it must not be")
     for name, value in not_negative.items():
         if not 0 <= value <= MAX_NUMBER:
             raise ConfigError(f"{where}: {name} = {value}: must be 0 or more, at most {MAX_NUMBER:,}")
@@ -233,3 +230,9 @@ def _check_numbers(settings: Settings, where: str) -> None:
             )
     if settings.local.threads < 0:
         raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")
+
+
+def _check_durations(settings: Settings, where: str) -> None:
+    expire_s = read_duration_s(settings.sessions.expire_after, f"{where}: sessions.expire_after")
+    if read_duration_s(settings.sessions.delete_after, f"{where}: sessions.delete_after") < expire_s:
+        raise ConfigError(f"{where}: sessions.delete_after is shorter than sessions.expire_after: it must not be")

@@ -30,6 +30,7 @@ from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome, Store
 from surefoot.store.session_rows import Moved, SessionClaim
 from surefoot.threads import ToolThreads
+from surefoot.turnstile import Turnstile
 
 _NO_RUNGS: Final[Mapping[str, Compiled]] = MappingProxyType({})
 
@@ -44,6 +45,7 @@ class Desk(Struct, frozen=True):
         timeout_s: Longest wait for one reply.
         durable: Whether a record is on disk before it is relied on.
         begin_child: Runs an agent for a tool of a run, on that run's budget.
+        turnstile: Where runs pass that begin.
     """
 
     clock: Clock
@@ -52,6 +54,7 @@ class Desk(Struct, frozen=True):
     timeout_s: float
     durable: bool
     begin_child: Callable[[Run, Any, str, Limits | None], Awaitable[Any]]
+    turnstile: Turnstile
 
 
 class Run:

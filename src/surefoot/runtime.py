@@ -32,16 +32,14 @@ from surefoot.starter import Starter
 from surefoot.store.base import Accounts, RunRow, Store
 from surefoot.store.choose import choose_store
 from surefoot.threads import ToolThreads
+from surefoot.turnstile import Turnstile
 
 TOOL_THREADS: Final = 32
 """Blocking tools that run at once in one process."""
 
 
 class Runtime:
-    """Runs agents: wires models, budget, tools, journal and store. One for a process; use it with ``async with``.
-
-    ``settings`` are as they were read, ``sessions`` the conversations: see docs/sessions.md.
-    """
+    """Runs agents: wires models, budget, tools, journal and store. One for a process; use it with ``async with``."""
 
     def __init__(
         self,
@@ -86,6 +84,7 @@ class Runtime:
             timeout_s=self.settings.model_timeout_s,
             begin_child=self._starter.run_child,
             durable=self.settings.store.durability == "full",
+            turnstile=Turnstile(self._clock),
         )
         self.sessions.begin_house_keeping()
         return self
@@ -124,7 +123,7 @@ class Runtime:
             tenant: The customer that the user belongs to, "" for none; see docs/budgets.md.
             deps: Given to tools as ``ctx.deps``.
             limits: Instead of the agent's.
-            on_busy: If the session is, ``queue`` waits, ``reject`` refuses, ``interrupt`` cancels what runs; else as set.
+            on_busy: If the session is, ``queue`` waits, ``reject`` refuses, ``interrupt`` cancels what runs.
 
         Raises:
             NotFound: There is no such session, or it has expired.
@@ -181,8 +180,7 @@ class Runtime:
     async def cancel(self, run_id: str) -> bool:
         """Stop a run of this process: ``run`` returns with ``stop_reason="cancelled"``, a stream ends with it.
 
-        Returns:
-            False if no such run is live here, or it has ended already.
+        False if no such run is live here, or it has ended already.
         """
         run = self._starter.live.get(run_id)
         return run is not None and run.cancel()

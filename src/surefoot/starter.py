@@ -133,6 +133,8 @@ class Starter:
             SurefootError: It cannot begin; nothing of it was written.
         """
         desk = self._check_open(self.desk)
+        if (pause := desk.turnstile.enter()) is not None:
+            await pause
         turn = seat.turn
         history = () if turn is None else await turn.history()
         claim = None if turn is None else turn.claim

@@ -13,6 +13,7 @@ from typing import Final
 from surefoot.budget.accounts import is_pattern, make_payers, name_parts
 from surefoot.clock import Clock
 from surefoot.store.ledger import Ledger
+from surefoot.store.said import SAID
 from surefoot.store.session_rows import Erased
 
 BATCH_RUNS: Final = 50
@@ -38,6 +39,19 @@ _DELETE_IDLE: Final = """
 _SILENCE: Final = """
     UPDATE runs SET question = '', output = '', stop_reason = iif(finished_at = 0, 'cancelled', stop_reason),
         finished_at = iif(finished_at = 0, ?, finished_at) WHERE run = ?
+"""
+_FIGURES: Final = f"""
+    WITH live AS MATERIALIZED (SELECT ? AS run), {SAID}
+    SELECT coalesce((SELECT sum(tokens) FROM said WHERE type IN ('model_replied', 'model_failed')), 0)
+               + coalesce((SELECT sum(hold_tokens) FROM open), 0),
+           coalesce((SELECT sum(nano) FROM said WHERE type IN ('model_replied', 'model_failed')), 0)
+               + coalesce((SELECT sum(hold_nano) FROM open), 0),
+           (SELECT count(*) FROM said WHERE type = 'model_requested' AND attempt = 1),
+           (SELECT count(*) FROM said WHERE type = 'model_requested'),
+           (SELECT count(*) FROM said WHERE type = 'tool_intended')
+"""
+_KEEP_FIGURES: Final = """
+    UPDATE runs SET tokens = ?, nano = ?, steps = ?, model_calls = ?, tool_calls = ? WHERE run = ?
 """
 _WITH_ACCOUNTS: Final = ("windows", "holds", "rules", "freezes", "changes")
 
@@ -125,9 +139,18 @@ def _account(tenant: str, user: str) -> str:
     return make_payers(tenant, user, "").chain[-1]
 
 
+def _count_lost(cursor: sqlite3.Cursor, run: int) -> None:
+    """What a lost run was charged, a call in flight with all that it held, goes from its journal into its row."""
+    figures = cursor.execute(_FIGURES, (run, 0.0)).fetchone()
+    cursor.execute(_KEEP_FIGURES, (*figures, run))
+
+
 def _silence(cursor: sqlite3.Cursor, runs: Sequence[int], now: float) -> None:
     """Take the words out of runs, and the leases of those that were lost: who wakes up late writes nothing."""
     ids = [(run,) for run in runs]
+    for run in runs:
+        if not cursor.execute("SELECT finished_at FROM runs WHERE run = ?", (run,)).fetchone()[0]:
+            _count_lost(cursor, run)
     cursor.executemany("DELETE FROM records WHERE run = ?", ids)
     cursor.executemany("DELETE FROM leases WHERE run = ?", ids)
     cursor.executemany(_SILENCE, [(now, run) for run in runs])

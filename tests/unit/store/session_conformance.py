@@ -286,11 +286,26 @@ class SessionsConformance:
         assert await status(second) == "finished"
         assert not await second.take_over("run_1")
 
+    async def test_a_lost_run_that_is_erased_keeps_what_it_was_charged(self, database: Database):
+        first, second = await database.worker(), await database.worker()
+        asked = b'{"type":"model_requested","at":5.0,"step":%d,"hold":%d,"hold_tokens":30,"hold_nano":40}'
+        replied = b'{"type":"model_replied","at":5.0,"hold":1,"tokens":7,"nano":8}'
+        tool = b'{"type":"tool_intended","at":5.0}'
+        record = b"[" + b",".join([asked % (1, 1), replied, tool, asked % (2, 2)]) + b"]"
+        await first.create(begun("run_1"), record, None, FRESH)
+        database.clock.move(LEASE_S + 1)
+        assert await second.sessions.purge(10.0) == (1, False)
+        found = await second.find_run("run_1")
+        assert found is not None
+        assert (found.status, found.tokens, found.nano) == ("finished", 37, 48)
+        assert (found.steps, found.model_calls, found.tool_calls) == (2, 2, 1)
+
     async def test_erasing_a_user_leaves_figures_without_a_name(self, database: Database):
         store, other = await database.worker(), await database.worker()
         await limit(store, "user:*", tokens=1_000)
         await limit(store, "session:*", tokens=1_000)
         await limit(store, "user:acme/u1", tokens=900)
+        await limit(store, "session:acme/u1/*", tokens=900)
         await store.create(begun("run_1", question="secret"), b"0", claiming(5), FRESH)
         await store.finish(ended("run_1", question="secret", tokens=5), 1, b"1", settling(5))
         for number in range(2, 110):
@@ -310,7 +325,7 @@ class SessionsConformance:
         assert (await books(store, "session:acme/erased_1/s1")).spent.tokens == 5
         assert await other.accounts.balances(["user:acme/u1", "session:acme/u1/s1"]) == []
         assert {change.account for change in await store.accounts.changes()} == {
-            "user:*", "session:*", "user:acme/erased_1"
+            "user:*", "session:*", "user:acme/erased_1", "session:acme/erased_1/*"
         }  # fmt: skip
         for run_id, question in (("run_2b", "hers"), ("run_3b", "not his")):
             found = await store.find_run(run_id)
