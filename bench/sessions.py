@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from surefoot import Agent, Limits, Runtime, Settings, tool
-from surefoot.sections import SessionSettings, StoreSettings
+from surefoot.sections import AdmissionSettings, SessionSettings, StoreSettings
 from surefoot.testing import ScriptedModel, call, say
 
 WORKERS = 128
@@ -99,6 +99,7 @@ async def measure(count: int, max_in_memory: int, folder: str) -> tuple[Bench, f
     settings = Settings(
         store=StoreSettings(path=f"{folder}/bench.db", durability="relaxed"),
         sessions=SessionSettings(max_in_memory=max_in_memory),
+        admission=AdmissionSettings(user_requests_per_minute=1_000_000, user_runs=1_000, max_lag_ms=60_000),
     )
     async with Runtime(settings=settings) as runtime:
         bench = Bench(runtime, count)

@@ -124,7 +124,7 @@ class SessionSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     on_busy: OnBusy = "queue"
     max_waiting: int = 16
-    max_wait_s: float = 120.0
+    max_wait_s: float = 30.0
     max_in_memory: int = 10_000
     max_memory_mib: int = 64
     ttl_s: float = 3600.0

@@ -10,8 +10,10 @@ import os
 import sys
 
 from surefoot import Agent, Runtime, Settings
-from surefoot.sections import StoreSettings
+from surefoot.sections import AdmissionSettings, StoreSettings
 from surefoot.testing import ScriptedModel, say
+
+MANY = AdmissionSettings(user_requests_per_minute=1_000_000, user_queue=1_000)
 
 
 def tell(line: str) -> None:
@@ -28,7 +30,7 @@ async def main(path: str, name: str, turns: str, lease_s: str) -> None:
         return say(f"re {messages[-1].text}")
 
     agent = Agent(ScriptedModel(reply))
-    settings = Settings(store=StoreSettings(path=path, lease_s=float(lease_s)))
+    settings = Settings(store=StoreSettings(path=path, lease_s=float(lease_s)), admission=MANY)
     async with Runtime(settings=settings) as runtime:
         for number in range(1 if turns == "hang" else int(turns)):
             await runtime.run(agent, f"{name}.{number}", user="u", session="s")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.unit.audit import MANY
 from tests.unit.store.conformance import HandClock
 
 from surefoot import Agent, Runtime, Settings
@@ -19,6 +20,7 @@ from surefoot.testing import ScriptedModel, say
 
 EXPIRE_S, DELETE_S, TTL_S = 1_000.0, 3_000.0, 300.0
 SETTINGS = Settings(
+    admission=MANY,
     store=StoreSettings(durability="full"),
     sessions=SessionSettings(
         max_in_memory=2, ttl_s=TTL_S, expire_after="1000s", delete_after="3000s", max_waiting=3, max_wait_s=60.0
