@@ -29,7 +29,7 @@ SCALE = 1200
 STRENGTH = 2.0
 SMOOTHING = 2.0
 NEVER = ("agentdojo", "agentdyn", "injecagent")
-PER_DOUBLING = {"user": 0.15, "tool": 0.3}
+PER_DOUBLING = {"user": 0.15, "tool": 0.25}
 GROUPS = {"user": ("benign_prompt", "hard_benign"), "tool": ("benign_tool", "benign_text")}
 FOUND = {"user": ("direct",), "tool": ("indirect",)}
 WHOLE_WORDS = 160
@@ -99,7 +99,7 @@ def gather(channel: str, train: list[dict], harmless: list[dict], left_out: set[
                 made.add(window, 0, 0.5)
     for row in harmless:
         for window in windows(row["text"]) if row["source"] != "ui" else whole(row["text"]):
-            made.add(window, 0, 1.0)
+            made.add(window, 0, 1.0 if channel == "user" else 0.4)
     return made
 
 

@@ -150,8 +150,9 @@ _PIECES: Final = frozenset({"split words", "joined strings", "split over fields"
 
 
 def _judge(words: list[tuple[str, int]], distinct: frozenset[str], folded: str, channel: Channel) -> Verdict:
-    if len(folded) <= _SHORT_CHARS and folded.isascii() and len(distinct & KIND_OF.keys()) < _LEAST_KINDS:
-        return HARMLESS  # so short a text of such words has no attack in it: figures and names, as tools return them
+    is_data = channel == "tool" and len(folded) <= _SHORT_CHARS and folded.isascii()
+    if is_data and len(distinct & KIND_OF.keys()) < _LEAST_KINDS:
+        return HARMLESS  # figures and names, as tools return them all the time: no attack is made of such words
     return load_classifier().judge(words, folded, channel)
 
 

@@ -58,6 +58,33 @@ class Unseen(Struct, frozen=True):
     message: str = ""
 
 
+class Places:
+    """Where the characters of a changed text come from: the stretch of each in the text before."""
+
+    __slots__ = ("ends", "starts")
+
+    def __init__(self) -> None:
+        self.starts: array[int] = array("L")
+        self.ends: array[int] = array("L")
+
+    def keep(self, start: int, end: int) -> None:
+        """The next characters are those from ``start`` to ``end``, one by one."""
+        self.starts.extend(range(start, end))
+        self.ends.extend(range(start + 1, end + 1))
+
+    def put(self, count: int, start: int, end: int) -> None:
+        """The next ``count`` characters come from all that is between ``start`` and ``end``."""
+        self.starts.extend([start] * count)
+        self.ends.extend([end] * count)
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The stretch that ``[start:end]`` of the changed text comes from."""
+        if start >= end:
+            at = self.starts[start] if start < len(self.starts) else self.ends[-1] if self.ends else 0
+            return at, at
+        return self.starts[start], max(self.ends[start], self.ends[end - 1])
+
+
 class Normalized(Struct, frozen=True):
     """A text made plain.
 
@@ -66,19 +93,18 @@ class Normalized(Struct, frozen=True):
         text: NFKC, without unseen characters, words of mixed scripts in Latin: what a model may be given.
         folded: ``text`` in lower case without marks, character by character: what is searched.
         unseen: What was taken out, in order; at most `MAX_UNSEEN` of them.
+        places: Where each character comes from; None where nothing was changed.
     """
 
     original: str
     text: str
     folded: str
     unseen: tuple[Unseen, ...] = ()
-    origins: array[int] | None = None
+    places: Places | None = None
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The place in the original of ``text[start:end]``."""
-        if self.origins is None or start >= end:
-            return start, end
-        return self.origins[start], self.origins[end - 1] + 1
+        return (start, end) if self.places is None else self.places.span(start, end)
 
 
 MAX_UNSEEN: Final = 1_000
@@ -89,23 +115,24 @@ def normalize(text: str) -> Normalized:
     if text.isascii() and UNSEEN.search(text) is None:
         return Normalized(text, text, text.lower())
     unseen: list[Unseen] = []
-    seen, places = _strip(text, unseen)
+    seen, kept_places = _strip(text, unseen)
     pieces: list[str] = []
-    origins: array[int] = array("L")
+    places = Places()
     for start, end in _clusters(seen):
         kept, plain = end, seen[start:end]
         if not plain.isascii():
             kept = min(end, start + 1 + MAX_MARKS)
             plain = _cap_marks(unicodedata.normalize("NFKC", plain[: kept - start]))
             if kept < end:
-                _note(unseen, Unseen(places[kept], places[end - 1] + 1, "marks"))
+                _note(unseen, Unseen(kept_places[kept], kept_places[end - 1] + 1, "marks"))
         pieces.append(plain)
         if len(plain) == kept - start:
-            origins.extend(places[start:kept])
+            places.starts.extend(kept_places[start:kept])
+            places.ends.extend([place + 1 for place in kept_places[start:kept]])
         else:
-            origins.extend([places[start]] * (len(plain) - 1) + [places[kept - 1]])
+            places.put(len(plain), kept_places[start], kept_places[kept - 1] + 1)
     made = latinize_mixed("".join(pieces))
-    return Normalized(text, made, fold(made), tuple(unseen), origins)
+    return Normalized(text, made, fold(made), tuple(unseen), places)
 
 
 def _strip(text: str, unseen: list[Unseen]) -> tuple[str, array[int]]:

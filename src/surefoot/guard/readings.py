@@ -10,16 +10,15 @@ import binascii
 import codecs
 import html
 import re
-from array import array
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
-from surefoot.guard.normalize import Normalized, normalize
+from surefoot.guard.normalize import Normalized, Places, normalize
 from surefoot.guard.phrases import first_words, known_words
 
 MAX_READINGS: Final = 48
@@ -35,7 +34,7 @@ class Reading(Struct, frozen=True):
     Attributes:
         text: The text, plain and folded (see `Normalized`).
         via: What it was disguised as.
-        origins: For each character its place in the plain text that was read, or None where all of it comes from one block.
+        places: Where its characters come from in the plain text that was read, or None where all of it comes from one block.
         block: That block, start and end; of characters that were taken out, in the original, otherwise in the plain text.
         is_prose: Whether it is a text of its own, and not the same text with some characters changed.
         is_unseen: Whether it comes from characters that were taken out.
@@ -43,17 +42,14 @@ class Reading(Struct, frozen=True):
 
     text: Normalized
     via: str
-    origins: Sequence[int] | None = None
+    places: Places | None = None
     block: tuple[int, int] = (0, 0)
     is_prose: bool = False
     is_unseen: bool = False
 
     def place(self, start: int, end: int) -> tuple[int, int]:
         """The place in the text that was read of ``text.folded[start:end]``; see ``block``."""
-        if self.origins is None or start >= end:
-            return self.block
-        start, end = self.text.span(start, end)
-        return self.origins[start], self.origins[end - 1] + 1
+        return self.block if self.places is None else self.places.span(*self.text.span(start, end))
 
 
 def find_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
@@ -140,17 +136,17 @@ _ESCAPES: Final[tuple[tuple[str, re.Pattern[str], Callable[[str], str]], ...]] =
 def _substitute(text: str, pattern: re.Pattern[str], decode: Callable[[str], str], via: str) -> Reading:
     """``text`` with what ``pattern`` finds decoded; a character decoded from an escape comes from all of it."""
     pieces: list[str] = []
-    origins: array[int] = array("L")
+    places = Places()
     at = 0
     for match in pattern.finditer(text):
         decoded = decode(match[0])
         pieces += [text[at : match.start()], decoded]
-        origins.extend(range(at, match.start()))
-        origins.extend([match.start()] * (len(decoded) - 1) + [match.end() - 1] if decoded else ())
+        places.keep(at, match.start())
+        places.put(len(decoded), *match.span())
         at = match.end()
     pieces.append(text[at:])
-    origins.extend(range(at, len(text)))
-    return Reading(normalize("".join(pieces)), via, origins)
+    places.keep(at, len(text))
+    return Reading(normalize("".join(pieces)), via, places)
 
 
 # --------------------------------------------------------------------------------------------------------- regrouping
@@ -172,10 +168,10 @@ def _regrouped(text: Normalized) -> Iterator[Reading]:
     if '":' in folded or '", "' in folded:
         values = list(_VALUE.finditer(folded))
         if len(values) > 1:
-            origins: array[int] = array("L")
+            places = Places()
             for value in values:
-                origins.extend([*range(value.start(1), value.end(1)), value.end(1)])
-            yield Reading(normalize(" ".join([value[1] for value in values])), "split over fields", origins)
+                places.keep(value.start(1), value.end(1) + 1)
+            yield Reading(normalize("".join([f"{value[1]} " for value in values])), "split over fields", places)
 
 
 def _join_letters(match: re.Match[str]) -> Reading:
@@ -186,14 +182,14 @@ def _join_letters(match: re.Match[str]) -> Reading:
     letters = "".join([match.string[at] for at in places]).translate(_LEET_I)
     ends = {number + 1 for number, gap in enumerate(gaps) if gap == wide} or _word_ends(letters)
     pieces: list[str] = []
-    origins: array[int] = array("L")
+    joined = Places()
     for number, at in enumerate(places):
         if number in ends:
             pieces.append(" ")
-            origins.append(at)
+            joined.keep(at, at + 1)
         pieces.append(letters[number])
-        origins.append(at)
-    return Reading(normalize("".join(pieces)), "spaced letters", origins)
+        joined.keep(at, at + 1)
+    return Reading(normalize("".join(pieces)), "spaced letters", joined)
 
 
 def _word_ends(letters: str) -> set[int]:
@@ -234,7 +230,9 @@ def _unleet(word: str, table: dict[int, int]) -> str:
 
 
 def _same_length(folded: str, via: str) -> Reading:
-    return Reading(normalize(folded), via, range(len(folded)))
+    places = Places()
+    places.keep(0, len(folded))
+    return Reading(normalize(folded), via, places)
 
 
 @cache
