@@ -68,6 +68,7 @@ class Rows:
         self.weights: list[float] = []
 
     def add(self, window: list[list[int]], label: int, weight: float) -> None:
+        """Add the features of a window."""
         rows = [row for word in window for row in word]
         self.indices += rows
         self.values += [1.0 / np.sqrt(len(rows) + SMOOTHING)] * len(rows)
@@ -76,6 +77,7 @@ class Rows:
         self.weights.append(weight)
 
     def matrix(self) -> sp.csr_matrix:
+        """All windows, one a row."""
         made = sp.csr_matrix((self.values, self.indices, self.ends), shape=(len(self.labels), FEATURES))
         made.sum_duplicates()
         return made
@@ -130,7 +132,10 @@ def report(channel: str, docs: list[dict], scores: np.ndarray, threshold: float)
         mine = np.array([(doc["group"], doc["source"], doc["label"]) == key for doc in docs])
         share = float((scores[mine] >= threshold).mean())
         shares["/".join(map(str, key))] = round(share, 4)
-        print(f"{channel:5} {'TPR' if key[2] else 'FPR'} {share:6.1%} {'#' * round(share * 30):30} {key[0]} {key[1]} ({mine.sum()})", flush=True)
+        print(
+            f"{channel:5} {'TPR' if key[2] else 'FPR'} {share:6.1%} {'#' * round(share * 30):30} {key[0]} {key[1]} ({mine.sum()})",
+            flush=True,
+        )
     return shares
 
 
@@ -156,7 +161,13 @@ def main() -> None:
         spread = threshold - float(np.quantile(scores[calm], 0.9))
         figures[channel] = report(channel, docs, scores, threshold)
         slope = float(np.log(9) / max(spread, 0.2))  # risk 0.1 is reached by 10 % of harmless documents
-        head[channel] = {"unit": unit, "bias": bias, "threshold": threshold, "per_doubling": PER_DOUBLING[channel], "slope": slope}
+        head[channel] = {
+            "unit": unit,
+            "bias": bias,
+            "threshold": threshold,
+            "per_doubling": PER_DOUBLING[channel],
+            "slope": slope,
+        }
         tables += table.tobytes()
     if options.leave_out or options.channel:
         return

@@ -1,4 +1,7 @@
-"""The guard: what comes in is made plain and looked at, what goes out is cleaned. Detection is a risk signal, never a wall."""
+"""The guard: what comes in is made plain and looked at, what goes out is cleaned.
+
+Detection is a risk signal, never a wall.
+"""
 
 from __future__ import annotations
 

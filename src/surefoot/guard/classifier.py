@@ -1,8 +1,9 @@
 """The shipped classifier: a linear model over hashed features, judged sentence by sentence. A risk signal, not a wall.
 
-A text is judged by its worst window (a sentence, or two), and the threshold rises with the number of windows: the highest of many harmless scores is
-higher than one of them, and a long README must not add up to an attack. Two tables of weights: what a *user* writes may ask for deeds, what a *tool*
-returns may not. ``training/`` makes the file, byte for byte; no pickle.
+A text is judged by its worst window (a sentence, or two), and the threshold rises with the number of windows: the
+highest of many harmless scores is higher than one of them, and a long README must not add up to an attack. Two tables
+of weights: what a *user* writes may ask for deeds, what a *tool* returns may not. ``training/`` makes the file, byte
+for byte; no pickle.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Verdict(Struct, frozen=True):
 
     Attributes:
         risk: 0 to 1; 0.5 is reached by one harmless document in a hundred.
-        windows: Start, end (characters of the folded text) and risk of the windows at `WINDOW_RISK` or more, the worst first.
+        windows: Start, end (characters of the folded text) and risk of the windows at `WINDOW_RISK` or more, the
+            worst first.
     """
 
     risk: float

@@ -1,7 +1,8 @@
 """Letters of other scripts that look like Latin ones, and how text is folded for reading it as an attacker means it.
 
-The pairs are a selection of Unicode's confusables (UTS #39, Unicode License V3, https://www.unicode.org/license.txt), put together by hand for the
-scripts that are used to write English in disguise. Compatibility forms (fullwidth, mathematical, circled) are NFKC's.
+The pairs are a selection of Unicode's confusables (UTS #39, Unicode License V3, https://www.unicode.org/license.txt),
+put together by hand for the scripts that are used to write English in disguise. Compatibility forms (fullwidth,
+mathematical, circled) are NFKC's.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ LOOKALIKE: Final = {
 }
 """The Latin letter of each lookalike, in the same case."""
 
-_BORROWED: Final = "".join(letter for letter in LOOKALIKE if unicodedata.name(letter)[:5] in {"CYRIL", "GREEK", "ARMEN", "CHERO"})
+_BORROWED: Final = "".join(
+    letter for letter in LOOKALIKE if unicodedata.name(letter)[:5] in {"CYRIL", "GREEK", "ARMEN", "CHERO"}
+)
 _MIXED: Final = re.compile(f"[A-Za-z][{_BORROWED}]|[{_BORROWED}][A-Za-z]")
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _CACHED: Final = 65_536

@@ -1,7 +1,7 @@
-"""What in a text looks like an attack: phrases, marks, hidden characters, the classifier; in the text and in its other readings.
+"""What in a text, or in another reading of it, looks like an attack: phrases, marks, hidden characters, wording.
 
-Detection is a risk signal: it is good for asking a person less often and for colouring a log. It is no wall, because no detector is; what a model may do
-is decided by where its values come from.
+Detection is a risk signal: it is good for asking a person less often and for colouring a log. It is no wall, because
+no detector is; what a model may do is decided by where its values come from.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from surefoot.guard.tokens import find_words
 from surefoot.guard.word_kinds import KIND_OF
 
 MAX_CHARS: Final = 1_000_000
-"""Of a longer text the beginning and the end are looked at, half of this each; `Detection.skipped` says how much was not."""
+"""Of a longer text the beginning and the end are looked at, half of this each; see `Detection.skipped`."""
 MAX_THREATS: Final = 200
 SUSPICIOUS: Final = 0.5
 """Risk from which a text is called unsafe: one harmless document in a hundred gets there."""
@@ -49,7 +49,7 @@ class Detection(Struct, frozen=True):
 
 
 def detect(text: str, channel: Channel = "user") -> Detection:
-    """Look at a text that a user wrote, or that a tool returned; never raises, takes time in proportion to its length."""
+    """Look at a text that a user wrote, or that a tool returned; never raises, in time proportional to its length."""
     if len(text) > MAX_CHARS:
         return _detect_ends(text, channel)
     plain = normalize(text)
@@ -166,9 +166,7 @@ def _locator(reading: Reading, text: Normalized, locate: Locate) -> Locate:
 
 
 def _is_known(threat: Threat, known: list[Threat]) -> bool:
-    return any(
-        other.kind is threat.kind and other.start < threat.end and threat.start < other.end for other in known
-    )
+    return any(other.kind is threat.kind and other.start < threat.end and threat.start < other.end for other in known)
 
 
 def _unseen(text: Normalized) -> Iterator[Threat]:

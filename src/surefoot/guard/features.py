@@ -1,12 +1,14 @@
 """What the classifier sees of a text: for each word the features that end at it, and the windows that are judged.
 
-Features are words, stems, pairs of them and pairs and triples of *kinds* of words, hashed into one table; training uses this module, too, so the
-two cannot drift apart. Everything is linear: each word looks back at a fixed number of words.
+Features are words, stems, pairs of them and pairs and triples of *kinds* of words, hashed into one table; training
+uses this module, too, so the two cannot drift apart. Everything is linear: each word looks back at a fixed number of
+words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from surefoot.guard.tokens import hash_word
@@ -24,8 +26,8 @@ KIND_REACH: Final = 8
 """Words between two kinds that still belong together."""
 _MASK: Final = HASHED - 1
 _FAR: Final = -1 - KIND_REACH
-_ENDS: Final = frozenset(".!?。！？;；|")  # noqa: RUF001 - the full stops of Chinese
-_QUOTES: Final = frozenset("\"'`”’")  # noqa: RUF001 - as people write them
+_ENDS: Final = frozenset(".!?。！？;；|")
+_QUOTES: Final = frozenset("\"'`”’")
 _AROUND_FIELDS: Final = frozenset(",:{}[]()")
 
 Words = Sequence[tuple[str, int]]
@@ -86,5 +88,5 @@ def find_sentences(words: Words, folded: str) -> list[tuple[int, int]]:
 
 def list_windows(sentences: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The ranges of words that are judged: each sentence, and each with the one after it."""
-    pairs = [(first[0], second[1]) for first, second in zip(sentences, sentences[1:], strict=False)]
+    pairs = [(first[0], second[1]) for first, second in pairwise(sentences)]
     return [*sentences, *pairs]

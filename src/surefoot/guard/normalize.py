@@ -1,7 +1,7 @@
-"""Text as its reader, a language model, takes it: invisible characters out, compatibility forms and lookalikes folded, and the way back.
+"""Text as a model takes it: invisible characters out, compatibility forms and lookalikes folded, and the way back.
 
-The original stays whole for the audit, and each character of the result knows where in the original it comes from. One pass; the result is at most
-`MAX_GROWTH` times as long (U+FDFA stands for eighteen letters).
+The original stays whole for the audit, and each character of the result knows where in the original it comes from.
+One pass; the result is at most `MAX_GROWTH` times as long (U+FDFA stands for eighteen letters).
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ _TAGS: Final = range(0xE0020, 0xE007F)
 _BYTES_LOW: Final = range(0xFE00, 0xFE10)
 _BYTES_HIGH: Final = range(0xE0100, 0xE01F0)
 _BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_NO_MARK: Final = re.compile(r"[ -~\s]+")
+_NO_MARK: Final = re.compile(r"[ -~\t\n\r]+")
 _SECOND_STARTERS: Final = frozenset(
     "\u09be\u09d7\u0b3e\u0b56\u0b57\u0bbe\u0bd7\u0cc2\u0cd5\u0cd6\u0d3e\u0d57\u0dcf\u0ddf\u102e\u1b35"
     "\U00011127\U0001133e\U00011357\U000114b0\U000114ba\U000114bd\U000115af\U00011930"
-    "\U000113b8\U000113bb\U000113c2\U000113c5\U000113c7\U000113c9\U0001611e\U0001611f\U00016120\U00016129\U00016d63\U00016d67"
+    "\U000113b8\U000113bb\U000113c2\U000113c5\U000113c7\U000113c9\U0001611e\U0001611f\U00016120\U00016129"
+    "\U00016d63\U00016d67"
 )
-"""Characters without a combining class that compose with the one before them, beside the vowels and finals of Hangul."""
+"""Characters of combining class 0 that compose with the one before them, beside the vowels and finals of Hangul."""
 
 
 class Unseen(Struct, frozen=True):

@@ -1,7 +1,8 @@
 """Phrases of attacks, found by one pass over the words: no regular expression, so no text can make it slow.
 
-A phrase is a row of slots; a slot is any of some words (``_`` joins words that stand together), and ``~3`` before a slot lets up to three other words
-stand between (one is the default). English, Vietnamese without marks, Chinese character by character.
+A phrase is a row of slots; a slot is any of some words (``_`` joins words that stand together), and ``~3`` before a
+slot lets up to three other words stand between (one is the default). English, Vietnamese without marks, Chinese
+character by character.
 """
 
 from __future__ import annotations
@@ -17,9 +18,7 @@ _DROP: Final = (
     "ignore|ignores|ignoring|disregard|disregarding|forget|override|overriding|bypass|neglect|dismiss|discard|circumvent|"
     "stop_following|do_not_follow|don_'_t_follow|never_follow|set_aside|pay_no_attention_to|throw_away|disobey"
 )
-_PRIOR: Final = (
-    "previous|previously|prior|above|earlier|preceding|foregoing|initial|original|existing|all|any|your|system|every|developer|safety|these|those|past|everything|what"
-)
+_PRIOR: Final = "previous|previously|prior|above|earlier|preceding|foregoing|initial|original|existing|all|any|your|system|every|developer|safety|these|those|past|everything|what"
 _RULES: Final = (
     "instruction|instructions|instruct|rules|guidelines|directives|directions|commands|prompt|prompts|policies|constraints|restrictions|"
     "programming|training|safeguards|guardrails|context"
@@ -31,7 +30,9 @@ _SECRET: Final = (
     "custom_instructions|confidential_instructions|internal_instructions|initial_message"
 )
 _VDROP: Final = "bo_qua|phot_lo|quen|quen_het|khong_tuan_theo|dung_lam_theo|khong_lam_theo|vo_hieu_hoa|huy_bo|lam_ngo|mac_ke|dung_tuan_theo"
-_VRULES: Final = "huong_dan|chi_dan|chi_thi|quy_tac|quy_dinh|menh_lenh|gioi_han|loi_nhac|nguyen_tac|rang_buoc|cau_lenh|yeu_cau"
+_VRULES: Final = (
+    "huong_dan|chi_dan|chi_thi|quy_tac|quy_dinh|menh_lenh|gioi_han|loi_nhac|nguyen_tac|rang_buoc|cau_lenh|yeu_cau"
+)
 _VPRIOR: Final = "truoc|truoc_do|o_tren|phia_tren|tren|ban_dau|he_thong|cua_ban|an_toan|da_cho"
 _ZDROP: Final = "忽略|无视|忘记|忘掉|不要遵守|不要遵循|绕过|抛开|不用理会|跳过|無視|忽視|丢弃|不必遵守|停止遵循"
 _ZPRIOR: Final = "之前|以上|前面|上面|上述|先前|此前|你的|系统|所有|全部|一切|原始|原有|開始|最初"
@@ -52,7 +53,7 @@ _PHRASES: Final[tuple[tuple[ThreatClass, float, str, str], ...]] = (
     (_O, 0.8, "ignore|forget|disregard everything|all|anything ~3 above|before|previously|said|told|so_far|prior", "tells the model to drop what came before"),
     (_O, 0.8, "your|the|new|updated ~1 new|updated|real|actual|following ~1 instructions|instruction|task|orders|directive is|are|:", "claims to bring new instructions"),
     (_O, 0.7, "you ~2 no_longer|not|never ~4 follow|obey|bound_by|restricted_by|subject_to|adhere_to ~4 rules|guidelines|restrictions|policies|instructions", "frees the model of its rules"),
-    (_O, 0.7, f"disable|deactivate|turn_off|remove|suspend|lift ~2 all|your|any|the|safety|content ~3 restrictions|safety|filters|filter|safeguards|guardrails|guidelines|moderation", "switches safeguards off"),
+    (_O, 0.7, "disable|deactivate|turn_off|remove|suspend|lift ~2 all|your|any|the|safety|content ~3 restrictions|safety|filters|filter|safeguards|guardrails|guidelines|moderation", "switches safeguards off"),
     (_O, 0.9, f"{_VDROP} ~5 {_VRULES} ~4 {_VPRIOR}", "tells the model to drop its instructions (Vietnamese)"),
     (_O, 0.8, f"{_VDROP} ~1 moi|tat_ca|toan_bo|cac|het|nhung ~2 {_VRULES}", "tells the model to drop its instructions (Vietnamese)"),
     (_O, 0.9, f"{_ZDROP} ~6 {_ZPRIOR} ~8 {_ZRULES}", "tells the model to drop its instructions (Chinese)"),

@@ -1,7 +1,8 @@
 """Other ways to read a text: decoded, letters put back together, digits as letters, backwards.
 
-Each reading knows where in the plain text its characters come from. All of it is bounded: `MAX_READINGS`, `MAX_DECODED_CHARS` in all, `MAX_DEPTH` layers;
-patterns have no nested repetition that could match one text in two ways, so the work grows with the text and no faster.
+Each reading knows where in the plain text its characters come from. All of it is bounded: `MAX_READINGS`,
+`MAX_DECODED_CHARS` in all, `MAX_DEPTH` layers; patterns have no nested repetition that could match one text in two
+ways, so the work grows with the text and no faster.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import html
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
+from itertools import islice, pairwise
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -24,6 +26,8 @@ from surefoot.guard.phrases import first_words, known_words
 MAX_READINGS: Final = 48
 MAX_DECODED_CHARS: Final = 65_536
 MAX_DEPTH: Final = 3
+MAX_BLOCKS: Final = 64
+"""Of one kind that are tried in one text; most are hashes and names, which are no text when they are decoded."""
 MAX_BLOCK_CHARS: Final = 16_384
 """Of one base64 or hex block, from its beginning."""
 
@@ -34,8 +38,10 @@ class Reading(Struct, frozen=True):
     Attributes:
         text: The text, plain and folded (see `Normalized`).
         via: What it was disguised as.
-        places: Where its characters come from in the plain text that was read, or None where all of it comes from one block.
-        block: That block, start and end; of characters that were taken out, in the original, otherwise in the plain text.
+        places: Where its characters come from in the plain text that was read, or None where all of it comes from one
+            block.
+        block: That block, start and end; of characters that were taken out, in the original, otherwise in the plain
+            text.
         is_prose: Whether it is a text of its own, and not the same text with some characters changed.
         is_unseen: Whether it comes from characters that were taken out.
     """
@@ -65,7 +71,9 @@ def find_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
 def _all_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
     for unseen in text.unseen:
         if unseen.message:
-            yield Reading(normalize(unseen.message), unseen.kind, block=(unseen.start, unseen.end), is_prose=True, is_unseen=True)
+            yield Reading(
+                normalize(unseen.message), unseen.kind, block=(unseen.start, unseen.end), is_prose=True, is_unseen=True
+            )
     yield from _blocks(text)
     for via, pattern, decode in _ESCAPES:
         if pattern.search(text.text) is not None:
@@ -83,7 +91,7 @@ _TEXT_SHARE: Final = 0.9
 
 def _blocks(text: Normalized) -> Iterator[Reading]:
     for via, pattern, decode in (("base64", _BASE64, _decode_base64), ("hex", _HEX, _decode_hex)):
-        for match in pattern.finditer(text.text):
+        for match in islice(pattern.finditer(text.text), MAX_BLOCKS):
             decoded = decode(match[0][:MAX_BLOCK_CHARS])
             if decoded:
                 yield Reading(normalize(decoded), via, block=match.span(), is_prose=True)
@@ -152,15 +160,17 @@ def _substitute(text: str, pattern: re.Pattern[str], decode: Callable[[str], str
 # --------------------------------------------------------------------------------------------------------- regrouping
 
 _SPACED: Final = re.compile(r"(?<![a-z0-9])[a-z0-9@$!](?:[ ._*|/\n-]{1,3}[a-z0-9@$!](?![a-z0-9])){5,}")
-_SPLIT_WORD: Final = re.compile(r"(?<=[a-z])[-._*~^|/\\+]{1,2}(?=[a-z])")
-_GLUE: Final = re.compile(r"""["'`]\s{0,4}[+.&]{1,2}\s{0,4}["'`]|["'`]\s{0,4}[;,]?\s{0,4}\w{1,20}\s{0,3}=\s{0,3}["'`]""")
+_SPLIT_WORD: Final = re.compile(r"(?<=[a-z])[-._*~^|/\\+\u0300-\u036f]{1,2}(?=[a-z])")
+_GLUE: Final = re.compile(
+    r"""["'`]\s{0,4}[+.&]{1,2}\s{0,4}["'`]|["'`]\s{0,4}[;,]?\s{0,4}\w{1,20}\s{0,3}=\s{0,3}["'`]"""
+)
 _VALUE: Final = re.compile(r"""(?<=[:,\[{]\s|.[:,\[{])"([^"\n]{1,4000})"(?!\s{0,4}:)""")
 _MAX_KNOWN: Final = 16
 
 
 def _regrouped(text: Normalized) -> Iterator[Reading]:
     folded = text.folded
-    for match in _SPACED.finditer(folded):
+    for match in islice(_SPACED.finditer(folded), MAX_BLOCKS):
         yield _join_letters(match)
     for via, pattern in (("split words", _SPLIT_WORD), ("joined strings", _GLUE)):
         if pattern.search(folded) is not None:
@@ -177,7 +187,7 @@ def _regrouped(text: Normalized) -> Iterator[Reading]:
 def _join_letters(match: re.Match[str]) -> Reading:
     """``i g n o r e`` as a word; where words are not told apart by wider gaps, known words are looked for."""
     places = [at for at in range(match.start(), match.end()) if match.string[at].isalnum() or match.string[at] in "@$!"]
-    gaps = [after - at for at, after in zip(places, places[1:], strict=False)]
+    gaps = [after - at for at, after in pairwise(places)]
     wide = max(gaps) if min(gaps) < max(gaps) else 0
     letters = "".join([match.string[at] for at in places]).translate(_LEET_I)
     ends = {number + 1 for number, gap in enumerate(gaps) if gap == wide} or _word_ends(letters)
@@ -218,14 +228,15 @@ def _respelt(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
     folded = text.folded
     if _LEET_MARKS.search(folded) is not None:
         for table in (_LEET_I, _LEET_L):
-            yield _same_length(_LEET_WORD.sub(lambda match, to=table: _unleet(match[0], to), folded), "leet")
+            yield _same_length(_LEET_WORD.sub(partial(_unleet, table), folded), "leet")
     if not words.isdisjoint(_turned_words("rot13")):
         yield _same_length(codecs.encode(folded, "rot13"), "rot13")
     if not words.isdisjoint(_turned_words("backwards")):
         yield Reading(normalize(folded[::-1]), "backwards", block=(0, len(folded)))
 
 
-def _unleet(word: str, table: dict[int, int]) -> str:
+def _unleet(table: dict[int, int], match: re.Match[str]) -> str:
+    word = match[0]
     return word if word.isalpha() or word.isdecimal() else word.translate(table)
 
 

@@ -17,7 +17,8 @@ class SanitizationResult(Struct, frozen=True):
 
     Attributes:
         is_safe: Whether the risk is below the sanitiser's threshold. A sign, no proof: no detector finds everything.
-        cleaned_input: The text without unseen characters, in NFKC, words of mixed scripts in Latin, marks of chat templates taken out.
+        cleaned_input: The text without unseen characters, in NFKC, words of mixed scripts in Latin, marks of chat
+            templates taken out.
         threats_detected: The kinds found, each once, the surest first, as in `ThreatClass`.
         risk_score: 0 to 1; 0.5 is reached by about one harmless text in a hundred.
         detection: All of it, with spans, scores and explanations; the original is in ``detection.text.original``.

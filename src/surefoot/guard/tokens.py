@@ -1,6 +1,7 @@
 """Words of folded text, with their places: what the phrases and the classifier read.
 
-A word is a run of ASCII letters, a run of digits, one character of a script without spaces, or a mark such as ``<`` or ``:``.
+A word is a run of ASCII letters, a run of digits, one character of a script without spaces, or a mark such as ``<``
+or ``:``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Kinds of words that attacks are made of: a verb of dropping and a noun of rules say more than the two words that happen to be used.
+"""Kinds of words that attacks are made of: a verb of dropping and a noun of rules say more than the words themselves.
 
-The classifier reads kinds beside words, so that it knows an attack in words it was not trained on. English stems, and Vietnamese without marks;
-one character of Chinese is too little to have a kind, pairs of them are the classifier's own.
+The classifier reads kinds beside words, so that it knows an attack in words it was not trained on. English stems, and
+Vietnamese without marks; one character of Chinese is too little to have a kind, pairs of them are the classifier's
+own.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from typing import Final
 
 _KINDS: Final = {
     "drop": """ignore ignores ignored ignoring disregard disregards disregarding forget forgetting override overrides overriding overrule bypass bypasses bypassing
-        circumvent evade neglect dismiss discard abandon disable disabling deactivate suspend violate break cancel skip erase unlearn nullify void waive lift drop
+        circumvent evade neglect dismiss discard abandon disable disabling deactivate suspend violate break cancel
+        skip erase unlearn nullify void waive lift drop
         disobey defy reset remove sidestep suppress revoke quen huy""",
     "rule": """instruction instructions rule rules guideline guidelines directive directives policy policies restriction restrictions constraint constraints
-        limitation limitations limits boundaries boundary safeguard safeguards filter filters filtering protocol protocols programming training guardrails guardrail alignment safety
+        limitation limitations limits boundaries boundary safeguard safeguards filter filters filtering protocol
+        protocols programming training guardrails guardrail alignment safety
         moderation censorship ethics ethical moral morals principles regulations prohibitions directions orders command commands chi huong""",
     "prior": """previous previously prior above earlier preceding foregoing initial original existing past before former beforehand aforementioned truoc tren""",
     "secret": """prompt prompts preprompt configuration config hidden secret secrets confidential internal internals password passwords credentials passcode key keys token tokens
@@ -32,13 +35,15 @@ _KINDS: Final = {
     "you": """you your yours yourself u ur ban""",
     "user": """user users my me mine i our owner client customer""",
     "deed": """send sends sending forward email mail transfer pay wire delete share upload post grant unlock retrieve fetch download export execute run install invite
-        schedule book buy purchase order update change modify withdraw initiate access approve deploy cancel register submit create add remove set make visit click navigate call
+        schedule book buy purchase order update change modify withdraw initiate access approve deploy cancel register
+        submit create add remove set make visit click navigate call
         search find provide give obtain collect extract copy move rename publish subscribe reserve secure manage conduct perform analyze optimize implement review gui chuyen xoa""",
     "goods": """money payment payments account accounts funds dollars amount email emails contacts contact records record data database file files address credentials card cards
         details information history password medical bank invoice transaction messages message calendar appointment device balance profile repository document documents""",
     "harm": """bomb bombs weapon weapons malware ransomware virus explosive explosives drugs meth cocaine hack hacking steal stealing fraud kill murder suicide poison terrorist
-        terrorism racist hate hateful illegal phishing scam exploit exploits ddos launder laundering counterfeit forge fake blackmail stalk kidnap torture harass violence violent
-        genocide slavery porn nazi assassinate smuggle trafficking extort keylogger spyware trojan cheat bioweapon anthrax nerve abuse rape misinformation defamatory
+        terrorism racist hate hateful illegal phishing scam exploit exploits ddos launder laundering counterfeit forge
+        fake blackmail stalk kidnap torture harass violence violent genocide slavery porn nazi assassinate smuggle
+        trafficking extort keylogger spyware trojan cheat bioweapon anthrax nerve abuse rape misinformation defamatory
         conspiracy propaganda vandalize sabotage crack weaponize untraceable undetected""",
     "say": """say says respond reply replies answer output write begin start repeat print spell""",
     "task": """task tasks job objective goal mission question request conversation session context""",
