@@ -24,8 +24,9 @@ from surefoot.terminal import open_console, readable
 
 SHOWN_CHARS: Final = 20_000
 SHOWN_THREATS: Final = 50
-EXCERPT_CHARS: Final = 40
+EXCERPT_CHARS: Final = 28
 BAR_CELLS: Final = 24
+_WIDTHS: Final = (5, 20, 9, 10, 20)
 _SIGNAL: Final = "detection is a risk signal, not a wall: what it does not flag may still be an attack"
 
 
@@ -101,6 +102,9 @@ def _style(score: float) -> str:
 
 def _threats_table(threats: Sequence[Threat], original: str) -> RenderableType:
     table = figures_table(["score", "threat", "where", "text", "why"], left=5)
+    for column, width in zip(table.columns, _WIDTHS, strict=True):
+        column.min_width = width
+    table.columns[-1].no_wrap = False
     worst = sorted(threats, key=lambda one: -one.score)
     for threat in worst[:SHOWN_THREATS]:
         excerpt = plain(original[threat.start : threat.end][: 4 * EXCERPT_CHARS], EXCERPT_CHARS) or "(unseen)"

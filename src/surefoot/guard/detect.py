@@ -20,7 +20,7 @@ from surefoot.guard.threats import Threat, ThreatClass
 from surefoot.guard.tokens import find_words
 from surefoot.guard.word_kinds import KIND_OF
 
-MAX_CHARS: Final = 1_000_000
+MAX_CHARS: Final = 200_000
 """Of a longer text the beginning and the end are looked at, half of this each; see `Detection.skipped`."""
 MAX_THREATS: Final = 200
 SUSPICIOUS: Final = 0.5

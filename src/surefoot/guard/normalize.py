@@ -1,7 +1,7 @@
 """Text as a model takes it: invisible characters out, compatibility forms and lookalikes folded, and the way back.
 
 The original stays whole for the audit, and each character of the result knows where in the original it comes from.
-One pass; the result is at most `MAX_GROWTH` times as long (U+FDFA stands for eighteen letters).
+One pass; the result is at most `MAX_GROWTH` times as long: the few ligatures that stand for more letters stay.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from surefoot.guard.confusables import fold, latinize_mixed
 
-MAX_GROWTH: Final = 18
+MAX_GROWTH: Final = 4
 MAX_MARKS: Final = 4
 """Combining marks that one letter keeps; Vietnamese needs two. More would make NFKC quadratic."""
 
@@ -123,7 +123,9 @@ def normalize(text: str) -> Normalized:
         kept, plain = end, seen[start:end]
         if not plain.isascii():
             kept = min(end, start + 1 + MAX_MARKS)
-            plain = _cap_marks(unicodedata.normalize("NFKC", plain[: kept - start]))
+            shown = plain[: kept - start]
+            plain = _cap_marks(unicodedata.normalize("NFKC", shown))
+            plain = plain if len(plain) <= MAX_GROWTH * len(shown) else shown
             if kept < end:
                 _note(unseen, Unseen(kept_places[kept], kept_places[end - 1] + 1, "marks"))
         pieces.append(plain)

@@ -219,7 +219,7 @@ _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d\d[.-]\d\d[.-]\d{4}|\d{1,3}(?:\.\d
 
 
 def redact_personal(text: str) -> Redacted:
-    """Take out e-mail addresses, phone numbers, and card numbers: 13 to 19 digits with Luhn's check digit (ISO 7812)."""
+    """Take out e-mail addresses, phone numbers, and card numbers: 13 to 19 digits with a check digit (ISO 7812)."""
     return _replace(text, _personal(text))
 
 
@@ -235,7 +235,7 @@ def _personal(text: str) -> Iterator[Finding]:
 
 
 def is_luhn(digits: list[int]) -> bool:
-    """Whether the digits, every second from the right doubled and its digits summed, add up to a multiple of 10."""
+    """Whether the digits, every second from the right doubled and its digits summed, sum to a multiple of 10."""
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 

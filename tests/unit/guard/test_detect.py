@@ -180,7 +180,7 @@ def test_an_attack_does_not_drown_in_a_long_text():
 
 
 def test_of_a_huge_text_both_ends_are_looked_at_and_what_was_not_is_said():
-    text = f"{ATTACK} {'word ' * 250_000} {ATTACK}"
+    text = f"{ATTACK} {'word ' * 50_000} {ATTACK}"
     found = detect(text)
     assert found.skipped == len(text) - MAX_CHARS
     spans = [(threat.start, threat.end) for threat in found.threats if threat.kind is K.INSTRUCTION_OVERRIDE]
