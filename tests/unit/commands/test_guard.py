@@ -115,7 +115,7 @@ def test_eval_as_json(data, surefoot):
         (b'{"text": 1}', 'line 1: Expected `str`, got `int` - at `$.text`; a line is {"text"'),
         (b'{"text": "a", "label": 1}\n{"text": "a", "label": 7}', "line 2: label is 7"),
         (b"\xff\xfe", "line 1: "),
-        (gzip.compress(b"{}")[:-4], "is cut or broken"),
+        (gzip.compress(b"{}", mtime=0)[:-4], "is cut or broken"),
     ],
 )
 def test_eval_of_what_is_no_data(folder, surefoot, content, said):
