@@ -21,13 +21,17 @@ from surefoot.config import Secret, Settings
 from surefoot.errors import PriceUnknown
 from surefoot.models.base import Model
 from surefoot.models.http import HttpClient
-from surefoot.models.registry import Models, make_model, split_model
+from surefoot.models.registry import MAX_MODELS, Models, Way, make_model, split_model
+from surefoot.models.router import Direct, Router, Routes
 from surefoot.protocol import find_protocol
-from surefoot.providers import Provider
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.types import UNLIMITED, Message
 
 MAX_COMPILED: Final = 256
 """Agents kept compiled; the one compiled longest ago makes room. Agents are meant to be few and shared."""
+
+MIN_CONNECTIONS: Final = 2_000
+"""Connections at once that there are in any case; more if the settings allow more calls at once."""
 
 
 class Compiler:
@@ -39,19 +43,34 @@ class Compiler:
         self._progress = progress
         self._prices = open_prices(settings, clock.now)
         self._compiled: dict[Agent[Any], Compiled] = {}
+        self._others: dict[Agent[Any], tuple[Agent[Any], ...]] = {}  # an agent on its other models, one each
         self._http: HttpClient | None = None
         self._models = Models(settings, self._open_http)
-        self._local: Model | None = None
+        self._router = Router(settings.breaker, clock)
+        self._routes: dict[str, Routes] = {}
+        self._local: Routes | None = None
         self._local_lock = asyncio.Lock()
         self._server: Any = None
 
     async def compile(self, agent: Agent[Any]) -> Compiled:
-        """The agent, ready to run.
+        """The agent, ready to run on each of its models.
 
         Raises:
-            ConfigError: The model string or its key is wrong.
+            ConfigError: A model string or its key is wrong.
             NotFound: No such provider.
         """
+        compiled = await self._compile_on_first(agent)
+        if len(agent.models) == 1:
+            return compiled
+        others = self._others.get(agent)
+        if others is None:
+            if len(self._others) >= MAX_COMPILED:
+                del self._others[next(iter(self._others))]
+            others = tuple([agent.replace(model=model, protocol=agent.protocol) for model in agent.models[1:]])
+            self._others[agent] = others
+        return replace(compiled, fallbacks=tuple([await self._compile_on_first(other) for other in others]))
+
+    async def _compile_on_first(self, agent: Agent[Any]) -> Compiled:
         compiled = self._compiled.get(agent)
         if compiled is not None:
             profile = compiled.model.profile
@@ -68,14 +87,15 @@ class Compiler:
 
     async def close(self) -> None:
         """Close connections and stop the embedded model."""
+        self._router.close()
         if self._http is not None:
             await self._http.close()
         if self._server is not None:
             await self._server.close()
 
     async def _compile(self, agent: Agent[Any]) -> Compiled:
-        model = await self._find_model(agent.model) if isinstance(agent.model, str) else agent.model
-        profile = model.profile
+        routes = await self._find_routes(agent.model) if isinstance(agent.model, str) else self._adopt(agent.model)
+        profile = routes.model.profile
         answer = None if agent.output is None else AnswerType(agent.output)
         name = profile.protocol if agent.protocol == "auto" else agent.protocol
         specs = agent.toolbox.specs
@@ -83,7 +103,7 @@ class Compiler:
         system = protocol.system()
         return Compiled(
             name=agent.name,
-            model=model,
+            routes=routes,
             protocol=protocol,
             toolbox=agent.toolbox,
             native_specs=specs if protocol.native_tools else (),
@@ -97,29 +117,51 @@ class Compiler:
             system=Message.system(system) if system else None,
         )
 
-    async def _find_model(self, model: str) -> Model:
-        if split_model(model)[0] != "local":
-            return self._models.find(model)
+    def _adopt(self, model: Model) -> Routes | Direct:
+        """An object of the user's own, by the settings of its provider if there are any."""
+        name = model.profile.provider
+        provider = self._settings.providers.get(name)
+        return Direct(model) if provider is None else self._router.route([Way(model)], name, provider)
+
+    async def _find_routes(self, model: str) -> Routes:
+        name = split_model(model)[0]
+        if name != "local":
+            ways = self._models.find(model)
+            routes = self._routes.get(model)
+            if routes is None or routes.model is not ways[0].model:
+                provider = self._settings.provider(name)
+                assert provider is not None, "its model was found"
+                if len(self._routes) >= MAX_MODELS:
+                    del self._routes[next(iter(self._routes))]
+                routes = self._routes[model] = self._router.route(ways, name, provider)
+            return routes
         async with self._local_lock:
             if self._local is None:
                 self._local = await self._start_local(model)
             return self._local
 
-    async def _start_local(self, model: str) -> Model:
+    async def _start_local(self, model: str) -> Routes:
         from surefoot.local import LocalServer  # an extra: imported only where it is used
 
         server = LocalServer(self._settings.local, self._progress or (lambda _done, _all: None))
         await server.start()
         self._server = server
-        provider = Provider(server.base_url, protocol="json", trusts_usage=True, max_output_tokens=512)
+        most = self._settings.local.max_waiting
+        provider = Provider(
+            server.base_url, protocol="json", trusts_usage=True, max_output_tokens=512, concurrency=most
+        )
         key = Secret(server.api_key)
-        return make_model(
+        made = make_model(
             model, provider_name="local", name=server.name, provider=provider, key=key, http=self._open_http()
         )
+        return self._router.route([Way(made)], "local", provider)
 
     def _open_http(self) -> HttpClient:
         if self._http is None:
-            self._http = HttpClient()
+            providers = [*KNOWN_PROVIDERS.values(), *self._settings.providers.values()]
+            most = sum([len(provider.ways) * provider.concurrency for provider in providers])
+            # A cancelled call gives its permit back at once and its connection up later: hence twice as many.
+            self._http = HttpClient(max_connections=max(MIN_CONNECTIONS, 2 * most))
         return self._http
 
 

@@ -21,6 +21,7 @@ from surefoot.journal.events import (
     Nudged,
     RunFinished,
     RungTaken,
+    RunStarted,
     Thought,
     ToolFinished,
 )
@@ -176,6 +177,8 @@ class Narrator:
             case LimitReached():
                 self._limited = True
                 return [Line("■", f"limit on {event.limit}: {plain(event.message)}", "yellow", "yellow")]
+            case RunStarted() if event.waited_ms:
+                return [Line("…", f"waited {duration(event.waited_ms)} for its turn")]
             case Nudged() if self._limited:
                 self._waits_for_last_call = True  # there is none where nothing fits
                 return []
@@ -194,7 +197,8 @@ def _tell_money(event: JournalEvent) -> list[Line]:
         case ContextSummarised():
             return [Line("≡", plain(event.text), "yellow", "italic")]
         case ModelSwitched():
-            return [Line("⇄", f"goes on with {plain(event.model)}", "yellow", "yellow")]
+            why = f" ({plain(event.reason)})" if event.reason else ""
+            return [Line("⇄", f"goes on with {plain(event.model)}{why}", "yellow", "yellow")]
         case BudgetOverrun():
             text = f"the provider charged {event.tokens:,} tokens ({Money(event.nano)}) more than was held"
             return [Line("‼", text, "bold red", "red")]

@@ -219,7 +219,7 @@ _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d\d[.-]\d\d[.-]\d{4}|\d{1,3}(?:\.\d
 
 
 def redact_personal(text: str) -> Redacted:
-    """Take out e-mail addresses, phone numbers, and card numbers: 13 to 19 digits with a check digit (ISO 7812)."""
+    """Take out e-mail addresses, phone numbers, and card numbers: 13 to 19 digits whose check digit is right."""
     return _replace(text, _personal(text))
 
 

@@ -47,6 +47,7 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
         output_schema: JSON Schema of the structured answer, or None.
         prices: Where the price came from, "" when it is unknown.
         rates: The prices themselves: a JSON object of `surefoot.budget.rates.Rates`, encoded once; null when unknown.
+        waited_ms: How long the request waited, for its session's turn and a slot, before the run began.
     """
 
     version: int = JOURNAL_VERSION
@@ -64,6 +65,7 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
     output_schema: JsonSchema | None = None
     prices: str = ""
     rates: Raw = Raw(b"null")
+    waited_ms: int = 0
 
 
 class ModelRequested(Event, frozen=True, tag="model_requested", kw_only=True):
@@ -272,6 +274,7 @@ class ModelSwitched(Event, frozen=True, tag="model_switched", kw_only=True):
         system: Its system message, None if there is nothing to say.
         prices: Where its price came from, "" when it is unknown.
         rates: The prices themselves, as in `RunStarted`.
+        reason: What was wrong with the model before, in one line; "" where the ladder wanted another one.
     """
 
     model: str
@@ -279,6 +282,7 @@ class ModelSwitched(Event, frozen=True, tag="model_switched", kw_only=True):
     system: Message | None = None
     prices: str = ""
     rates: Raw = Raw(b"null")
+    reason: str = ""
 
 
 class BudgetOverrun(Event, frozen=True, tag="budget_overrun", kw_only=True):
