@@ -78,7 +78,7 @@ def _all_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
     for via, pattern, decode in _ESCAPES:
         if pattern.search(text.text) is not None:
             yield _substitute(text.text, pattern, decode, via)
-    yield from _regrouped(text)
+    yield from _regrouped(text, words)
     yield from _respelt(text, words)
 
 
@@ -168,14 +168,14 @@ _VALUE: Final = re.compile(r"""(?<=[:,\[{]\s|.[:,\[{])"([^"\n]{1,4000})"(?!\s{0,
 _MAX_KNOWN: Final = 16
 
 
-def _regrouped(text: Normalized) -> Iterator[Reading]:
+def _regrouped(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
     folded = text.folded
     for match in islice(_SPACED.finditer(folded), MAX_BLOCKS):
         yield _join_letters(match)
     for via, pattern in (("split words", _SPLIT_WORD), ("joined strings", _GLUE)):
         if pattern.search(folded) is not None:
             yield _substitute(folded, pattern, lambda _: "", via)
-    if '":' in folded or '", "' in folded:
+    if ('":' in folded or '", "' in folded) and not words.isdisjoint(first_words()):
         values = list(_VALUE.finditer(folded))
         if len(values) > 1:
             places = Places()

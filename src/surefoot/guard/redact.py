@@ -64,7 +64,7 @@ def _replace(text: str, findings: Iterable[Finding]) -> Redacted:
 
 # --------------------------------------------------------------------------------------------------------------- links
 
-_LINK: Final = re.compile(r"\]\(\s{0,100}<?([^\s<>]{0,4000})")
+_LINK: Final = re.compile(r"\]\(\s{0,100}<?([^\s<>\]]{0,4000})")
 _LABEL_CHARS: Final = 1_000
 _TITLE_CHARS: Final = 1_000
 _REFERENCE: Final = re.compile(r"^[ ]{0,3}\[[^\[\]\n]{1,200}\]:[ \t]{0,10}<?([^\s<>]{1,4000})[^\n]*", re.MULTILINE)
