@@ -337,7 +337,7 @@ def test_a_delay_stands_only_if_it_never_falls_below_its_target():
     assert (delay.depth(3.9), delay.depth(3.9 + FRESH_S + 0.1)) == (1, 0)
     delay.note(2.0, 9.0)  # nothing was measured for long: it begins anew
     assert delay.depth(9.0) == 0
-    assert delay.age_s(9.5) == 0.5
+    assert delay.is_above
 
 
 # --- bounds
