@@ -190,8 +190,7 @@ class Admission:
             else:
                 user = self._turns.find(caller, rights)
                 self._check_load(user, now)
-                free = user.free
-                self._check_queues(user, free)
+                self._check_queues(user, free := user.free)
                 if free <= 0:
                     self._check_deadline(user, seconds, kind)
                 self._turns.enter(user)
