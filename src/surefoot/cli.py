@@ -28,6 +28,7 @@ from surefoot.clock import SystemClock
 from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
+from surefoot.commands.guard import guard
 from surefoot.commands.options import json_option, open_existing, point_to, print_json, read_settings, run_to_end
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
@@ -311,7 +312,7 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-for command in (sessions, budget, report, compare, forecast, prices, stress):
+for command in (sessions, budget, report, compare, forecast, prices, guard, stress):
     commands.add_command(command)
 for command in (unknown, refund, purge):
     budget.add_command(command)
