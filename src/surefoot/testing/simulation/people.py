@@ -1,0 +1,78 @@
+"""The users of a simulation: each asks, comes back after a refusal, or gives up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from surefoot.errors import SurefootError, TooManyRequests
+from surefoot.testing.chance import draw
+from surefoot.testing.simulation.figures import Figures
+from surefoot.testing.simulation.observer import Ask, Observer, Persona
+from surefoot.testing.simulation.plan import Request
+from surefoot.testing.simulation.process import Lost, Process
+from surefoot.testing.simulation.provider import spread
+from surefoot.testing.simulation.world import World
+
+IMPATIENCE_S: Final = 1.0
+"""After which those come back who do not heed ``Retry-After``, or were cut off."""
+
+
+class People:
+    """All users."""
+
+    def __init__(self, world: World, processes: Sequence[Process], observer: Observer, figures: Figures) -> None:
+        self._world = world
+        self._processes = processes
+        self._observer = observer
+        self._figures = figures
+
+    async def ask(self, request: Request) -> None:
+        """Everything that becomes of one request."""
+        chance = draw(self._world.seed, "request", request.number)
+        persona = self._draw_persona(request)
+        clients, figures = self._world.clients, self._figures
+        place = draw("process", request.tenant, request.user).randrange(len(self._processes))
+        loop = asyncio.get_running_loop()
+        ask: Ask | None = None
+        for attempt in range(clients.retries + 1):
+            ask = Ask(request, f"{request.number}.{attempt + 1}", persona, loop.time(), outcomes={}, tools_done=set())
+            self._observer.asked(ask)
+            try:
+                await self._processes[place].ask(ask)
+            except TooManyRequests as refusal:
+                self._observer.refused(ask, refusal)
+                figures.refused(refusal.reason, loop.time())
+                wait_s = refusal.retry_after_s if chance.random() < clients.obedient else IMPATIENCE_S
+            except Lost as lost:
+                self._observer.ended(ask, str(lost))
+                if ask.cancelled:
+                    figures.ended(request, "cancelled", ask, loop.time())
+                    return
+                wait_s = IMPATIENCE_S + self._world.faults.restart_s * chance.random()
+            except SurefootError as error:
+                self._observer.ended(ask, error.code)
+                figures.ended(request, error.code, ask, loop.time())
+                return
+            else:
+                figures.ended(request, "", ask, loop.time())
+                return
+            await asyncio.sleep(wait_s * (1 + 0.1 * chance.random()))
+        assert ask is not None, "there is at least one try"
+        figures.ended(request, "gave up", ask, loop.time())
+
+    def _draw_persona(self, request: Request) -> Persona:
+        world = self._world
+        chance = draw(world.seed, "persona", request.number)
+        model, clients = world.model, world.clients
+        steps = 0
+        while steps < 50 and chance.random() < model.tool_steps / (1 + model.tool_steps):
+            steps += 1
+        return Persona(
+            tool_steps=steps,
+            endless=chance.random() < model.endless,
+            stream=chance.random() < clients.stream,
+            cancel_after_s=chance.expovariate(1 / (2 * model.latency_s + 0.01)) if chance.random() < clients.cancel else 0.0,
+            question_tokens=min(2_000, max(1, round(spread(model.question_tokens, model.spread, chance)))),
+        )
