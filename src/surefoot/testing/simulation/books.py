@@ -109,9 +109,9 @@ class Books:
                 return wrong
             if row[12] or row[13]:
                 return f"{key[0]} still has {row[12]:,} tokens and {row[13]:,} nano-dollars reserved at the end"
-            billed = self._billed.get((str(key[0]), str(key[1]), int(key[2])), [0, 0])
-            if billed[0] > row[10] or billed[1] > row[11]:
-                return f"{key[0]} was billed {billed[0]:,} tokens and {billed[1]:,} nano-dollars, and has spent {row[10:12]}"
+            tokens, nano, *beyond = self._billed.get((str(key[0]), str(key[1]), int(key[2])), [0, 0, 0, 0])
+            if tokens > row[10] + beyond[0] or nano > row[11] + beyond[1]:  # what is beyond a hold, nobody may tell
+                return f"{key[0]} was billed {tokens:,} tokens and {nano:,} nano-dollars, and has spent {row[10:12]}"
         return ""
 
     def _check(self, row: tuple[str, str, int, int, int, int, int, int, int, int]) -> str:

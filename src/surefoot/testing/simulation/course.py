@@ -18,7 +18,7 @@ from surefoot.budget.accounts import read_rules
 from surefoot.budget.prices import open_prices
 from surefoot.budget.windows import read_zones
 from surefoot.config import Settings
-from surefoot.errors import ConfigError, StoreError, ToolError
+from surefoot.errors import ConfigError, RunLost, StoreError, ToolError
 from surefoot.run_context import RunContext
 from surefoot.sections import StoreSettings
 from surefoot.store.group import Group
@@ -124,7 +124,7 @@ class Course:
                     for balance in await process.runtime.accounts.balances():
                         if balance.frozen:
                             await process.runtime.accounts.acknowledge(balance.account, by="operator")
-                except StoreError:  # the process went down meanwhile: the next one is asked
+                except (RunLost, StoreError):  # the process went down meanwhile: the next one is asked
                     self._observer.note("operator", "lost")
 
     async def _send(self) -> None:
@@ -143,9 +143,12 @@ class Course:
 
     async def _finish(self) -> None:
         """Close everything in good order, let what was lost run out, and look at what is left."""
-        for helper in self._helpers:  # a process that is down comes up again
-            if not helper.done() and helper.get_name() == "restart":
-                await helper
+        self._armed.clear()
+        for helper in self._helpers:
+            if helper.get_name() == "restart":
+                await helper  # a process that is down comes up again
+            else:
+                helper.cancel()
         await asyncio.sleep(self._settings.store.lease_s * 2)
         for process in self._processes:
             self._observer.check_idle(process.runtime, process.abandoned)

@@ -194,8 +194,8 @@ class SimulatedModel:
     async def _serve(self, call: _Call) -> AsyncGenerator[str | Reply, None]:
         now = asyncio.get_running_loop().time()
         chance = draw(self._world.seed, call.ask.key, "call", call.ask.calls)
-        slow = self._meet_trouble(call, now, chance)
         self._check_limits(call, now)
+        slow = self._meet_trouble(call, now, chance)
         model, faults = self._world.model, self._world.faults
         if slow == math.inf:
             await asyncio.get_running_loop().create_future()
@@ -243,7 +243,7 @@ class SimulatedModel:
                 self._bill(call, Usage(call.prompt.tokens, call.max_tokens), None)
                 if way < 0.8:
                     raise self._status(502)
-                factor = math.inf
+                return math.inf
         return factor
 
     def _check_limits(self, call: _Call, now: float) -> None:
