@@ -1,4 +1,4 @@
-"""The command line: ``surefoot demo | run | runs | show | budget | report | compare | forecast | prices | init``.
+"""The command line: ``surefoot demo | run | runs | show | budget | report | compare | forecast | prices | sim | init``.
 
 Exit codes: 0 done; 1 the run failed inside Surefoot, the provider stopped or cut the answer, or the output cannot
 be written; 2 the command, settings or agent are wrong; 3 a limit ended the run (the answer so far is printed); 4 the
@@ -31,6 +31,7 @@ from surefoot.commands.forecast import forecast
 from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
+from surefoot.commands.sim import sim
 from surefoot.commands.unknown import refund, unknown
 from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, SurefootError
@@ -320,7 +321,7 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-for command in (budget, report, compare, forecast, prices):
+for command in (budget, report, compare, forecast, prices, sim):
     commands.add_command(command)
 for command in (unknown, refund):
     budget.add_command(command)
