@@ -131,11 +131,15 @@ class Course:
         """Every request at its time; until all have ended."""
         people = People(self._world, self._processes, self._observer, self._figures)
         tasks: list[asyncio.Task[None]] = []
+        last: dict[tuple[str, str, str], asyncio.Task[None]] = {}
         for request in self._plan.requests:
             delay_s = request.at_s - self._loop.time()
             if delay_s > 0:
                 await asyncio.sleep(delay_s)
-            tasks.append(self._loop.create_task(people.ask(request)))
+            key = request.tenant, request.user, request.session
+            task = self._loop.create_task(people.ask(request, last.get(key) if request.session else None))
+            tasks.append(task)
+            last[key] = task
             if self._progress is not None and len(tasks) % PROGRESS_EVERY == 0:
                 self._progress(self._figures.done, len(self._plan.requests))
         for task in tasks:
@@ -168,7 +172,7 @@ class Course:
         report = self._figures.report(
             self._world,
             self._model.tally,
-            first_calls=0,
+            retries=observer.retries,
             crashes=self._crashes,
             virtual_s=self._loop.time(),
             course=(observer.events, observer.trace_hash),

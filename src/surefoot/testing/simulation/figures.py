@@ -127,11 +127,7 @@ class Figures:
         self._refusals[reason] += 1
         self._refused[self._slot(now_s)] += 1
 
-    def stopped(self, limit: str) -> None:
-        """A limit ended a run."""
-        self._stopped[limit] += 1
-
-    def ended(self, request: Request, how: str, ask: Ask, now_s: float) -> None:
+    def ended(self, request: Request, how: str, ask: Ask, asked_s: float, now_s: float) -> None:
         """A request is over; ``how`` is "" if it was answered."""
         self.done += 1
         self._outcomes[how] += 1
@@ -141,7 +137,9 @@ class Figures:
             self._waits[self._slot(request.at_s)].append(ask.first_call_s - ask.began_s)
             self._spend(ask.first_call_s, now_s)
         if not how:
-            self._latencies.append(now_s - request.at_s)
+            self._latencies.append(now_s - asked_s)
+            if ask.limit:
+                self._stopped[ask.limit] += 1
 
     def _spend(self, from_s: float, to_s: float) -> None:
         """A run was on its way: count it in each slot that it was in."""
@@ -155,7 +153,7 @@ class Figures:
         return min(SLOTS - 1, int(at_s / self._slot_s))
 
     def report(
-        self, world: World, tally: Tally, *, first_calls: int, crashes: int, virtual_s: float, course: tuple[int, str]
+        self, world: World, tally: Tally, *, retries: int, crashes: int, virtual_s: float, course: tuple[int, str]
     ) -> Report:
         """All of it."""
         unanswered = {how: count for how, count in sorted(self._outcomes.items()) if how}
@@ -170,7 +168,7 @@ class Figures:
             wait_s=percentiles([wait for waits in self._waits for wait in waits]),
             latency_s=percentiles(self._latencies),
             calls=tally.calls,
-            retries=tally.calls - first_calls,
+            retries=retries,
             turned_away=tally.turned_away,
             failed_calls=tally.failed,
             busiest_calls=tally.busiest,

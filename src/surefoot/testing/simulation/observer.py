@@ -63,6 +63,7 @@ class Ask(Struct, eq=False):
         ended: The client has its answer or its error.
         acknowledged: The client has a result that ended well.
         calls: Calls of the model.
+        limit: The limit that ended its run, "" if none did.
         outcomes: What became of each call by the number of its hold: its usage, None for unknown, 0 for not billed.
     """
 
@@ -76,6 +77,7 @@ class Ask(Struct, eq=False):
     acknowledged: bool = False
     cancelled: bool = False
     calls: int = 0
+    limit: str = ""
     outcomes: dict[int, tuple[int, int] | None] = {}
     tools_done: set[str] = set()
 
@@ -103,6 +105,7 @@ class Observer:
         failed: Done at the first breach.
         asks: By key.
         events: How many there were.
+        retries: Calls that repeat one that failed.
     """
 
     def __init__(self, clock: Clock, books: Books) -> None:
@@ -110,6 +113,7 @@ class Observer:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.asks: dict[str, Ask] = {}
         self.events = 0
+        self.retries = 0
         self._clock = clock
         self._books = books
         self._by_run: dict[int, Ask] = {}
@@ -205,6 +209,7 @@ class Observer:
             self.breach("B2", f"the model is called for request {ask.key} without a committed hold")
             return ask, 0
         hold, claim = found
+        self.retries += not claim.steps
         if claim.tokens < worst[0] or claim.nano < worst[1]:
             held = f"{claim.tokens:,} tokens and {claim.nano:,} nano-dollars are held"
             self.breach("B2", f"request {ask.key}: {held} for a call that may cost {worst[0]:,} and {worst[1]:,}")

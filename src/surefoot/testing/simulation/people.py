@@ -28,14 +28,17 @@ class People:
         self._observer = observer
         self._figures = figures
 
-    async def ask(self, request: Request) -> None:
-        """Everything that becomes of one request."""
+    async def ask(self, request: Request, before: asyncio.Task[None] | None) -> None:
+        """Everything that becomes of one request; ``before`` is the last one of its session."""
         chance = draw(self._world.seed, "request", request.number)
         persona = self._draw_persona(request)
+        if before is not None and chance.random() >= self._world.clients.hasty:
+            await asyncio.wait([before])
         clients, figures = self._world.clients, self._figures
         place = draw("process", request.tenant, request.user).randrange(len(self._processes))
         loop = asyncio.get_running_loop()
         ask: Ask | None = None
+        asked_s = loop.time()
         for attempt in range(clients.retries + 1):
             ask = Ask(request, f"{request.number}.{attempt + 1}", persona, loop.time(), outcomes={}, tools_done=set())
             self._observer.asked(ask)
@@ -48,19 +51,19 @@ class People:
             except Lost as lost:
                 self._observer.ended(ask, str(lost))
                 if ask.cancelled:
-                    figures.ended(request, "cancelled", ask, loop.time())
+                    figures.ended(request, "cancelled", ask, asked_s, loop.time())
                     return
                 wait_s = IMPATIENCE_S + self._world.faults.restart_s * chance.random()
             except SurefootError as error:
                 self._observer.ended(ask, error.code)
-                figures.ended(request, error.code, ask, loop.time())
+                figures.ended(request, error.code, ask, asked_s, loop.time())
                 return
             else:
-                figures.ended(request, "", ask, loop.time())
+                figures.ended(request, "", ask, asked_s, loop.time())
                 return
             await asyncio.sleep(wait_s * (1 + 0.1 * chance.random()))
         assert ask is not None, "there is at least one try"
-        figures.ended(request, "gave up", ask, loop.time())
+        figures.ended(request, "gave up", ask, asked_s, loop.time())
 
     def _draw_persona(self, request: Request) -> Persona:
         world = self._world

@@ -116,9 +116,11 @@ class Process:
                         observer.seen(ask, event.text, "a stream")
                     elif isinstance(event, RunFinished):
                         observer.seen(ask, event.output, "an answer")
+                        ask.limit = event.limit
                         observer.ended(ask, event.stop_reason, acknowledged=event.stop_reason != "error")
         else:
             result = await self.runtime.run(self._agent, question, deps=ask, **who)
             observer.result(ask, result.messages)
             observer.seen(ask, result.text, "an answer")
+            ask.limit = result.limit
             observer.ended(ask, result.stop_reason, acknowledged=True)

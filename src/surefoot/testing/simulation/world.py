@@ -49,12 +49,14 @@ class Clients(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         retries: How often one comes back after a refusal or a lost connection.
         obedient: Share of those who wait as long as ``Retry-After`` says; the others come back after a second.
+        hasty: Share of the questions that do not wait for the answer to the last one of their session.
         cancel: Share of the requests that are cancelled before their end.
         stream: Share of the requests that are streamed.
     """
 
     retries: int = 3
     obedient: float = 0.9
+    hasty: float = 0.02
     cancel: float = 0.0
     stream: float = 0.3
 
@@ -225,7 +227,8 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "slow_factor": (1, 1_000),
     "timeout_s": (0.001, 86_400),
     "clients.cancel": _SHARE,
-    **dict.fromkeys(("sessions", "obedient", "stream", "endless", "hangs", "cut", "no_usage", "overlong"), _SHARE),
+    **dict.fromkeys(("sessions", "obedient", "hasty", "stream", "endless", "hangs"), _SHARE),
+    **dict.fromkeys(("cut", "no_usage", "overlong"), _SHARE),
     **dict.fromkeys(("errors", "refused"), _SHARE),
     **dict.fromkeys(("storms", "outages", "slow", "crashes"), _COUNT),
     **dict.fromkeys(("instructions_tokens", "question_tokens", "reply_tokens", "max_tokens", "result_tokens"), _TOKENS),
