@@ -8,10 +8,15 @@ from surefoot.sections import RetrySettings, StoreSettings
 from surefoot.testing.simulation.world import Arrivals, Clients, Faults, SimulatedModel, SimulatedTool, World
 
 
-def draw_world(seed: int) -> World:
+def draw_world(seed):
     chance = Random(f"world {seed}")
-    some = lambda share: share if chance.random() < 0.5 else 0.0
-    few = lambda most: chance.randint(0, most)
+
+    def some(share):
+        return share if chance.random() < 0.5 else 0.0
+
+    def few(most):
+        return chance.randint(0, most)
+
     return World(
         seed=seed,
         users=chance.randint(1, 12),
@@ -27,7 +32,9 @@ def draw_world(seed: int) -> World:
             sessions=chance.random(),
             flood_requests=chance.choice([0, 0, 30]),
         ),
-        clients=Clients(retries=chance.randint(0, 4), obedient=chance.random(), cancel=some(0.2), stream=chance.random()),
+        clients=Clients(
+            retries=chance.randint(0, 4), obedient=chance.random(), cancel=some(0.2), stream=chance.random()
+        ),
         model=SimulatedModel(
             id="sim:model",
             input_usd=2.0,
@@ -61,13 +68,15 @@ def draw_world(seed: int) -> World:
     )
 
 
-def draw_settings(seed: int) -> Settings:
+def draw_settings(seed):
     chance = Random(f"settings {seed}")
-    budgets = {"global": {chance.choice(["hour", "day", "total"]): {"tokens": chance.choice([50_000, 300_000, 5_000_000])}}}
+    budgets = {
+        "global": {chance.choice(["hour", "day", "total"]): {"tokens": chance.choice([3_000, 50_000, 5_000_000])}}
+    }
     if chance.random() < 0.7:
         budgets["tenant:*"] = {"day": {"usd": chance.choice([0.05, 0.5, 5.0])}}
     if chance.random() < 0.7:
-        limits = {"tokens": chance.choice([20_000, 200_000])}
+        limits = {"tokens": chance.choice([1_500, 20_000])}
         if chance.random() < 0.5:
             limits["model_calls"] = chance.choice([5, 50])
         if chance.random() < 0.3:

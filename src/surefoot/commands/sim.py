@@ -12,10 +12,11 @@ import msgspec
 from msgspec.structs import replace
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from surefoot.commands.options import json_option, print_json, read_settings, run_to_end
+from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end
 from surefoot.commands.sim_view import draw_breaches, draw_loads, draw_report
 from surefoot.config import Settings
 from surefoot.errors import ConfigError
+from surefoot.sections import StoreSettings
 from surefoot.terminal import open_console
 
 EXIT_BROKEN: Final = 1
@@ -33,10 +34,23 @@ EXAMPLE_NAME: Final = "world.toml"
 @click.option("--model", metavar="PROVIDER:NAME", help="Whose price and provider's settings apply.")
 @click.option("--latency", "latency_s", type=float, metavar="SECONDS", help="Median seconds of a reply.")
 @click.option("--crashes", type=int, help="How often the process is killed.")
-@click.option("--from", "recorded", type=click.Path(path_type=Path), metavar="DB", help="Learn the model and tool from recorded runs.")
+@click.option(
+    "--from",
+    "recorded",
+    type=click.Path(path_type=Path),
+    metavar="DB",
+    help="Learn the model and tool from recorded runs.",
+)
 @click.option("--sweep", is_flag=True, help="Double the load until the targets are missed.")
 @click.option("--replay", type=click.Path(path_type=Path), metavar="CASE", help="Play a saved case again.")
-@click.option("--save", "case_file", type=click.Path(path_type=Path), default=CASE_NAME, show_default=True, help="Where a case that breaks a promise is saved.")
+@click.option(
+    "--save",
+    "case_file",
+    type=click.Path(path_type=Path),
+    default=CASE_NAME,
+    show_default=True,
+    help="Where a case that breaks a promise is saved.",
+)
 @click.option("--init", "write_example", is_flag=True, help=f"Write a commented {EXAMPLE_NAME} to start from.")
 @json_option
 @click.pass_context
@@ -71,9 +85,7 @@ def sim(
             world, table = simulation.read_world(world_file)
         settings = change_settings(settings, table, world_file)
         if recorded is not None:
-            from surefoot.testing.simulation.recorded import learn
-
-            world = run_to_end(learn(world, recorded))
+            world = run_to_end(_learn(world, recorded))
         case = simulation.make_case(change_world(world, changes), settings)
     if sweep:
         return _sweep(case, as_json=as_json)
@@ -90,6 +102,13 @@ def sim(
     simulation.write_case(small, case_file)
     open_console(stderr=True).print(draw_breaches(simulation.play_case(small), small, case_file))
     return EXIT_BROKEN
+
+
+async def _learn(world: Any, path: Path) -> Any:
+    from surefoot.testing.simulation.recorded import learn
+
+    async with open_existing(Settings(store=StoreSettings(str(path)))) as runtime:
+        return await learn(world, runtime)
 
 
 def _sweep(case: Any, *, as_json: bool) -> int:

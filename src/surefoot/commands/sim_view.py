@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,12 +35,23 @@ def draw_report(report: Any, world: Any) -> RenderableType:
         f" of {world.users:,} users in {world.hours:g} h on {world.model.id}  ",
         (f"seed {report.seed} · {report.events:,} events · trace {report.trace_hash[:12]}", DIM),
     )
-    parts: list[RenderableType] = [head, Text(), _outcomes(report), Text(), _times(report), Text(), _money(report, world)]
+    parts: list[RenderableType] = [
+        head,
+        Text(),
+        _outcomes(report),
+        Text(),
+        _times(report),
+        Text(),
+        _money(report, world),
+    ]
     if len(report.by_tenant) > 1:
         parts += [Text(), _tenants(report)]
     parts += [Text(), _load(report, world)]
     if report.breaches:
-        told = [Text(f"✗ {breach.promise} broken at {breach.at_s:,.3f} s: {breach.message}", "red") for breach in report.breaches]
+        told = [
+            Text(f"✗ {breach.promise} broken at {breach.at_s:,.3f} s: {breach.message}", "red")
+            for breach in report.breaches
+        ]
         parts += [Text(), *told[:3]]
     else:
         parts += [Text(), Text("✓ every promise was watched all along, and held", "green")]
@@ -52,7 +63,9 @@ def _outcomes(report: Any) -> Table:
     stopped = sum(report.stopped.values())
     rows: list[tuple[str, int, str]] = [("answered", report.answered - stopped, "green")]
     rows += [(f"answered in part: limit on {limit}", count, "yellow") for limit, count in report.stopped.items()]
-    rows += [(_UNANSWERED.get(how, how.replace("_", " ")), count, "red") for how, count in report.unanswered.items()]
+    rows += [
+        (_UNANSWERED.get(how, str(how).replace("_", " ")), count, "red") for how, count in report.unanswered.items()
+    ]
     for name, count, style in rows:
         share = count / max(1, report.requests)
         table.add_row(name, f"{count:,}", f"{share:.1%}", amount_bar(share, BAR_CELLS, style=style))
@@ -75,7 +88,9 @@ def _money(report: Any, world: Any) -> Table:
     table = figures_table(["cost and calls", "", ""])
     per = report.nano / max(1, report.requests)
     table.add_row("cost", dollars(report.nano), f"{dollars(per)} a request")
-    table.add_row("a month like this", dollars(report.month_nano), f"{short(report.requests * 720 / world.hours)} requests")
+    table.add_row(
+        "a month like this", dollars(report.month_nano), f"{short(report.requests * 720 / world.hours)} requests"
+    )
     table.add_row("tokens", short(report.tokens), f"{short(report.tokens / max(1, report.requests))} a request")
     table.add_row("calls of the model", f"{report.calls:,}", f"{report.busiest_calls:,} at once at most")
     table.add_row("  of them repeated", f"{report.retries:,}", f"{report.retries / max(1, report.calls):.1%}")
@@ -103,14 +118,14 @@ def _load(report: Any, world: Any) -> Table:
     table = Table.grid(padding=(0, 1))
     slots = report.slots
     minutes = world.hours * 60 / len(slots)
-    lines: Iterable[tuple[str, list[float], str]] = (
-        ("requests", [slot.requests for slot in slots], f"at most {max(slot.requests for slot in slots):,} in {minutes:g} min"),
-        ("runs at once", [slot.busy for slot in slots], f"at most {max(slot.busy for slot in slots):,.1f} on average"),
-        ("refused", [slot.refused for slot in slots], f"at most {max(slot.refused for slot in slots):,}"),
-        ("wait p95", [slot.wait_p95_s for slot in slots], f"at most {max(slot.wait_p95_s for slot in slots):,.2f} s"),
+    lines: tuple[tuple[str, list[float], str], ...] = (
+        ("requests", [slot.requests for slot in slots], f"{{:,.0f}} in {minutes:g} min"),
+        ("runs at once", [slot.busy for slot in slots], "{:,.1f} on average"),
+        ("refused", [slot.refused for slot in slots], "{:,.0f}"),
+        ("wait p95", [slot.wait_p95_s for slot in slots], "{:,.2f} s"),
     )
     for name, values, told in lines:
-        table.add_row(Text(name, "bold"), spark(values), Text(told, DIM))
+        table.add_row(Text(name, "bold"), spark(values), Text("at most " + told.format(max(values)), DIM))
     hours = "".join([f"{world.hours * place / 6:<8.3g}" for place in range(6)])
     table.add_row(Text("hour", DIM), Text(hours, DIM), "")
     return table
@@ -118,7 +133,9 @@ def _load(report: Any, world: Any) -> Table:
 
 def draw_loads(loads: Sequence[Any]) -> RenderableType:
     """What each load of a sweep gave, and which is carried."""
-    table = figures_table(["load", "requests a day", "answered", "wait p95", "latency p95", "429s", "cost a day", "missed"])
+    table = figures_table(
+        ["load", "requests a day", "answered", "wait p95", "latency p95", "429s", "cost a day", "missed"]
+    )
     for load in loads:
         report = load.report
         style = "red" if load.broken else "green"
@@ -146,7 +163,11 @@ def draw_loads(loads: Sequence[Any]) -> RenderableType:
 def draw_breaches(report: Any, case: Any, path: Path) -> RenderableType:
     """A small reproduction of a broken promise."""
     lines: list[RenderableType] = [
-        Text(f"shrunk to {len(case.plan.requests)} requests and {len(case.plan.troubles)} troubles, seed {case.world.seed}", "bold")
+        Text(
+            f"shrunk to {len(case.plan.requests)} requests and {len(case.plan.troubles)} troubles "
+            f"of seed {case.world.seed}",
+            "bold",
+        )
     ]
     lines += [Text(f"  {line}", DIM) for line in report.trace[-TRACE_LINES:]]
     lines += [Text(f"✗ {breach.promise}: {plain(breach.message, 1_000)}", "red") for breach in report.breaches[:1]]

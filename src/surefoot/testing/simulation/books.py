@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from surefoot.budget.accounts import Period, Rule
+from surefoot.budget.accounts import Rule
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import Claim, Settlement
-from surefoot.budget.windows import find_window
+from surefoot.budget.windows import WindowPeriod, find_window
 
-Key = tuple[str, str, int]
+Key = tuple[str, WindowPeriod, int]
 """Account, period and first second of a window."""
+
+Row = tuple[Any, ...]
+"""Of the windows, as `_COLUMNS` says."""
 
 FIGURES: Final = ("tokens", "usd", "steps", "model_calls", "tool_calls")
 _WATCH: Final = (
@@ -40,10 +43,11 @@ class Books:
 
     def __init__(self, rules: Iterable[Rule], zones: Mapping[str, ZoneInfo]) -> None:
         """For the limits and time zones of the settings."""
-        self._rules = {(rule.account, rule.period): rule.limits for rule in rules}
+        self._rules = [(rule.account, rule.period, rule.limits) for rule in rules]
         self._zones = zones
-        self._limits: dict[str, dict[str, dict[str, int]]] = {}
+        self._limits: dict[str, dict[WindowPeriod, dict[str, int]]] = {}
         self._committed: dict[Key, list[int]] = {}
+        self._overrun: dict[Key, list[int]] = {}
         self._billed: dict[Key, list[int]] = {}
         self._open: dict[tuple[int, int], tuple[Claim, list[Key]]] = {}
 
@@ -59,7 +63,12 @@ class Books:
         """A settlement was committed; the claim that it settles, None if there is none."""
         claim, keys = self._open.pop((run, settlement.hold), (None, []))
         if claim is not None:
-            self._add(keys, (settlement.tokens - claim.tokens, settlement.nano - claim.nano))
+            more = settlement.tokens - claim.tokens, settlement.nano - claim.nano
+            self._add(keys, more)
+            for key in keys:
+                overrun = self._overrun.setdefault(key, [0, 0])
+                for place, amount in enumerate(more):
+                    overrun[place] += max(0, amount)
         return claim
 
     def find_open(self, run: int) -> tuple[int, Claim] | None:
@@ -91,14 +100,14 @@ class Books:
 
     def check_touched(self, connection: sqlite3.Connection) -> str:
         """What is wrong with the rows that were written since the last look, "" if nothing is."""
-        rows = connection.execute(_TOUCHED).fetchall()
+        rows: list[Row] = connection.execute(_TOUCHED).fetchall()
         if rows:
             connection.execute("DELETE FROM touched")
-        return next(filter(None, map(self._check, rows)), "")
+        return next((wrong for wrong in map(self._check, rows) if wrong), "")
 
     def check_end(self, connection: sqlite3.Connection) -> str:
         """What is wrong with the books after the last call has been settled, "" if nothing is."""
-        rows = {tuple(row[:3]): row for row in connection.execute(_ALL)}
+        rows: dict[Key, Row] = {row[:3]: row for row in connection.execute(_ALL)}
         for key, committed in self._committed.items():
             row = rows.get(key)
             if row is None:
@@ -109,22 +118,26 @@ class Books:
                 return wrong
             if row[12] or row[13]:
                 return f"{key[0]} still has {row[12]:,} tokens and {row[13]:,} nano-dollars reserved at the end"
-            tokens, nano, *beyond = self._billed.get((str(key[0]), str(key[1]), int(key[2])), [0, 0, 0, 0])
+            tokens, nano, *beyond = self._billed.get(key, [0, 0, 0, 0])
             if tokens > row[10] + beyond[0] or nano > row[11] + beyond[1]:  # what is beyond a hold, nobody may tell
                 return f"{key[0]} was billed {tokens:,} tokens and {nano:,} nano-dollars, and has spent {row[10:12]}"
         return ""
 
-    def _check(self, row: tuple[str, str, int, int, int, int, int, int, int, int]) -> str:
-        account, period, _, *committed = row[:8]
-        expected = self._committed.get(row[:3], [0] * 5)
+    def _check(self, row: Row) -> str:
+        key: Key = row[:3]
+        account, period, _ = key
+        committed = list(row[3:8])
+        expected = self._committed.get(key, [0] * 5)
         if committed != expected:
-            return (
-                f"{account} says for its {period} that {committed} are spent or reserved, and what passed the port makes "
-                f"{expected} (tokens, nano-dollars, steps, model calls, tool calls)"
-            )
+            named = "(tokens, nano-dollars, steps, model calls, tool calls)"
+            said = f"{account} says for its {period} that {committed} are spent or reserved"
+            return f"{said}, and what passed the port makes {expected} {named}"
+        overrun = self._overrun.get(key, [0, 0])
+        if list(row[8:10]) != overrun:
+            return f"{account} says for its {period} that {list(row[8:10])} were overrun, and it makes {overrun}"
         limits = self._limits_of(account).get(period, {})
-        for name, amount, overrun in zip(FIGURES, committed, (*row[8:10], 0, 0, 0), strict=True):
-            if amount > limits.get(name, INFINITE) + overrun:
+        for name, amount, beyond in zip(FIGURES, committed, (*row[8:10], 0, 0, 0), strict=True):
+            if amount > limits.get(name, INFINITE) + beyond:
                 return f"{account} has {amount:,} {name} spent or reserved in its {period}, of {limits[name]:,}"
         return ""
 
@@ -138,26 +151,17 @@ class Books:
         found: list[Key] = []
         for account in chain:
             zone = self._zones.get("" if account == "global" else tenant) or self._zones.get("") or ZoneInfo("UTC")
-            for period in self._limits_of(account):
-                found.append((account, period, find_window(_as_window(period), now, zone)[0]))
+            found += [(account, period, find_window(period, now, zone)[0]) for period in self._limits_of(account)]
         return found
 
-    def _limits_of(self, account: str) -> dict[str, dict[str, int]]:
+    def _limits_of(self, account: str) -> dict[WindowPeriod, dict[str, int]]:
         """By period and amount: the longest pattern that mentions an amount decides."""
         known = self._limits.get(account)
         if known is None:
-            fitting = [
-                (len(name), period, limits)
-                for (name, period), limits in self._rules.items()
-                if period != "run" and (name == account or (name.endswith("*") and account.startswith(name[:-1])))
-            ]
             known = self._limits[account] = {}
-            for _, period, limits in sorted(fitting, key=lambda fit: fit[0]):
-                known.setdefault(period, {}).update(limits)
+            for name, period, limits in sorted(self._rules, key=lambda rule: len(rule[0])):
+                if period != "run" and (
+                    name == account or (name.endswith("*") and account.startswith(name.removesuffix("*")))
+                ):
+                    known.setdefault(period, {}).update(limits)
         return known
-
-
-def _as_window(period: str):  # noqa: ANN202
-    window: Period = period  # type: ignore[assignment]
-    assert window != "run"
-    return window

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +46,11 @@ Progress = Callable[[int, int], None]
 
 
 class Course:
-    """A world, its settings and a plan, played once. Watches the disk of every process, so that it can kill one."""
+    """A world, its settings and a plan, played once.
+
+    Attributes:
+        observer: Who watches.
+    """
 
     def __init__(self, world: World, settings: Settings, plan: Plan, path: Path, progress: Progress | None) -> None:
         self._world = world
@@ -56,13 +60,13 @@ class Course:
         self._loop = asyncio.get_running_loop()
         self._clock = VirtualClock(self._loop, world.seed, EPOCH_S)
         books = Books(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
-        self._observer = Observer(self._clock, books)
+        self.observer = Observer(self._clock, books)
         self._figures = Figures(world)
         price = find_price(world, settings, self._clock.now)
-        self._model = SimulatedModel(world, self._observer, plan.troubles, price)
-        agent = make_agent(world, self._model, self._observer)
+        self._model = SimulatedModel(world, self.observer, plan.troubles, price)
+        agent = make_agent(world, self._model, self.observer)
         self._processes = [
-            Process(path, self._settings, self._clock, agent, self._observer, _Disk(self, place))
+            Process(path, self._settings, self._clock, agent, self.observer, _Disk(self, place))
             for place in range(world.processes)
         ]
         self._path = path
@@ -80,13 +84,13 @@ class Course:
                 self._begin(self._arm(trouble, number))
         everybody = self._loop.create_task(self._send())
         done, _ = await asyncio.wait(
-            [everybody, self._observer.failed], timeout=self._horizon_s(), return_when=asyncio.FIRST_COMPLETED
+            [everybody, self.observer.failed], timeout=self._horizon_s(), return_when=asyncio.FIRST_COMPLETED
         )
         if everybody in done:
             everybody.result()
             await self._finish()
         elif not done:
-            self._observer.breach("liveness", f"after {self._loop.time():,.0f} s some requests have no end")
+            self.observer.breach("liveness", f"after {self._loop.time():,.0f} s some requests have no end")
         return self._report()
 
     def step(self, place: int) -> None:
@@ -101,7 +105,7 @@ class Course:
     def _kill(self, place: int) -> None:
         process = self._processes[place]
         if process.is_up:
-            self._observer.note("crash", place)
+            self.observer.note("crash", place)
             self._crashes += 1
             process.crash()
             self._begin(self._restart(process))
@@ -125,11 +129,11 @@ class Course:
                         if balance.frozen:
                             await process.runtime.accounts.acknowledge(balance.account, by="operator")
                 except (RunLost, StoreError):  # the process went down meanwhile: the next one is asked
-                    self._observer.note("operator", "lost")
+                    self.observer.note("operator", "lost")
 
     async def _send(self) -> None:
         """Every request at its time; until all have ended."""
-        people = People(self._world, self._processes, self._observer, self._figures)
+        people = People(self._world, self._processes, self.observer, self._figures)
         tasks: list[asyncio.Task[None]] = []
         last: dict[tuple[str, str, str], asyncio.Task[None]] = {}
         for request in self._plan.requests:
@@ -155,10 +159,10 @@ class Course:
                 helper.cancel()
         await asyncio.sleep(self._settings.store.lease_s * 2)
         for process in self._processes:
-            self._observer.check_idle(process.runtime, process.abandoned)
+            self.observer.check_idle(process.runtime, process.abandoned)
             await process.stop()
         with closing(sqlite3.connect(self._path)) as connection:
-            self._observer.check_end(connection)
+            self.observer.check_end(connection)
 
     def _begin(self, work: Any) -> None:
         self._helpers.append(self._loop.create_task(work, name=work.__name__.strip("_")))
@@ -168,7 +172,7 @@ class Course:
         return last + PATIENCE_S
 
     def _report(self) -> Report:
-        observer = self._observer
+        observer = self.observer
         report = self._figures.report(
             self._world,
             self._model.tally,
@@ -177,7 +181,9 @@ class Course:
             virtual_s=self._loop.time(),
             course=(observer.events, observer.trace_hash),
         )
-        return replace(report, breaches=tuple(observer.breaches), trace=tuple(observer.trace if observer.breaches else ()))
+        return replace(
+            report, breaches=tuple(observer.breaches), trace=tuple(observer.trace if observer.breaches else ())
+        )
 
 
 class _Disk:
@@ -188,13 +194,13 @@ class _Disk:
         self._place = place
 
     def opened(self, connection: sqlite3.Connection) -> None:
-        self._course._observer.opened(connection)
+        self._course.observer.opened(connection)
 
     def step(self) -> None:
         self._course.step(self._place)
 
     def committed(self, connection: sqlite3.Connection, group: Group | None, failed: frozenset[int]) -> None:
-        self._course._observer.committed(connection, group, failed)
+        self._course.observer.committed(connection, group, failed)
 
 
 def play(world: World, settings: Settings, plan: Plan, progress: Progress | None = None) -> Report:
@@ -219,7 +225,9 @@ def find_price(world: World, settings: Settings, now: Callable[[], float]) -> Pr
     provider, _, name = model.id.partition(":")
     rates = open_prices(settings, now).resolve(provider, name)
     if rates is None:
-        raise ConfigError(f"model.id = {model.id!r}: no price is known for it; give model.input_usd and model.output_usd")
+        raise ConfigError(
+            f"model.id = {model.id!r}: no price is known for it; give model.input_usd and model.output_usd"
+        )
     return price_of(rates.input, rates.output)
 
 

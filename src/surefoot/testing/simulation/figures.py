@@ -53,7 +53,7 @@ class Report(Struct, frozen=True, kw_only=True):
         requests: Requests in all.
         answered: Those that got an answer, be it one that a limit cut short.
         stopped: Those of them that a limit ended, by the limit.
-        unanswered: The others, by why: ``gave up`` after refusals or lost connections, ``cancelled``, or the error's code.
+        unanswered: The others, by why: ``gave up`` (refused, or cut off), ``cancelled``, or the error's code.
         refusals: Refusals by reason; a request that comes back may count several times.
         wait_s: From the arrival of the try that was admitted to its first call of the model.
         latency_s: From the first arrival of an answered request to its answer.

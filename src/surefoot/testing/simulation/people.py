@@ -15,6 +15,8 @@ from surefoot.testing.simulation.process import Lost, Process
 from surefoot.testing.simulation.provider import spread
 from surefoot.testing.simulation.world import World
 
+ORDINARY: Final = frozenset({"model_broken", "model_overloaded", "model_unreachable", "model_refused", "budget"})
+"""Errors that this world has its users meet."""
 IMPATIENCE_S: Final = 1.0
 """After which those come back who do not heed ``Retry-After``, or were cut off."""
 
@@ -56,6 +58,8 @@ class People:
                 wait_s = IMPATIENCE_S + self._world.faults.restart_s * chance.random()
             except SurefootError as error:
                 self._observer.ended(ask, error.code)
+                if error.code not in ORDINARY:
+                    self._observer.breach("R1", f"request {ask.key} fails with {error.code}: {error}")
                 figures.ended(request, error.code, ask, asked_s, loop.time())
                 return
             else:
@@ -76,6 +80,8 @@ class People:
             tool_steps=steps,
             endless=chance.random() < model.endless,
             stream=chance.random() < clients.stream,
-            cancel_after_s=chance.expovariate(1 / (2 * model.latency_s + 0.01)) if chance.random() < clients.cancel else 0.0,
+            cancel_after_s=chance.expovariate(1 / (2 * model.latency_s + 0.01))
+            if chance.random() < clients.cancel
+            else 0.0,
             question_tokens=min(2_000, max(1, round(spread(model.question_tokens, model.spread, chance)))),
         )

@@ -1,20 +1,20 @@
 """What will happen in a simulation: every request and every trouble, drawn before it begins.
 
-A plan is a list, so that it can be made smaller until what went wrong goes wrong no more: what a request does depends on
-its own number and the seed, and not on the others.
+A plan is a list, so that it can be made smaller as long as something still goes wrong: what a request does depends on its
+own number and the seed, and not on the others.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect
+from collections.abc import Callable
 from itertools import accumulate
-from random import Random
 from typing import Final, Literal
 
 from msgspec import Struct
 
-from surefoot.testing.chance import draw
+from surefoot.testing.chance import Random, draw
 from surefoot.testing.simulation.world import World
 
 FLOODER: Final = "flood"
@@ -81,13 +81,13 @@ def make_plan(world: World) -> Plan:
             number += 1
             requests.append(Request(number, at_s, tenant, user, session))
             at_s += chance.expovariate(1 / world.arrivals.think_s) if world.arrivals.think_s else 0.0
-    for extra in range(world.arrivals.flood_requests):
-        requests.append(Request(number + extra + 1, end_s / 2, _tenant_of(0, world), FLOODER, ""))
+    flood = range(number + 1, number + 1 + world.arrivals.flood_requests)
+    requests += [Request(extra, end_s / 2, _tenant_of(0, world), FLOODER, "") for extra in flood]
     requests.sort(key=lambda request: (request.at_s, request.number))
     return Plan(tuple(requests), tuple(_draw_troubles(world, chance, end_s)))
 
 
-def _make_picker(world: World, chance: Random):  # noqa: ANN202 - the function below
+def _make_picker(world: World, chance: Random) -> Callable[[], tuple[str, str]]:
     """Draws who asks: few ask much, most ask little."""
     weights = list(accumulate([(rank + 1) ** -world.arrivals.skew for rank in range(world.users)]))
 
@@ -134,7 +134,9 @@ def _draw_troubles(world: World, chance: Random, end_s: float) -> list[Trouble]:
     }  # fmt: skip
     last_s = min(end_s, world.arrivals.burst_s) if world.arrivals.pattern == "burst" else end_s
     troubles = [
-        Trouble(kind, chance.random() * last_s, chance.expovariate(1 / max(faults.length_s, 0.001)), chance.randint(1, 60))
+        Trouble(
+            kind, chance.random() * last_s, chance.expovariate(1 / max(faults.length_s, 0.001)), chance.randint(1, 60)
+        )
         for kind, count in kinds.items()
         for _ in range(count)
     ]

@@ -17,7 +17,7 @@ from surefoot.testing.simulation.provider import WORD
 from surefoot.testing.simulation.virtual import VirtualClock
 
 
-class Lost(Exception):  # noqa: N818 - what a client sees, no error of the package
+class Lost(Exception):
     """The connection is gone: the process is down, or went down."""
 
 
@@ -29,8 +29,14 @@ class Process:
         is_up: Whether it takes requests.
     """
 
-    def __init__(
-        self, path: Path, settings: Settings, clock: VirtualClock, agent: Agent[str], observer: Observer, watcher: DiskWatcher
+    def __init__(  # noqa: PLR0917 - the one caller is the course that it is a part of
+        self,
+        path: Path,
+        settings: Settings,
+        clock: VirtualClock,
+        agent: Agent[str],
+        observer: Observer,
+        watcher: DiskWatcher,
     ) -> None:
         self.is_up = False
         self.runtime: Runtime

@@ -6,8 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec import Struct
 from msgspec.json import encode as encode_json
@@ -15,7 +14,7 @@ from msgspec.json import encode as encode_json
 from surefoot.errors import ModelBroken, ModelError, ModelUnreachable
 from surefoot.models.base import FinishReason, ModelProfile, Options, Prompt, Reply
 from surefoot.models.status import Peer, build_status_error
-from surefoot.testing.chance import draw
+from surefoot.testing.chance import Random, draw
 from surefoot.testing.simulation.observer import CANARY, KEY, Ask, Observer
 from surefoot.testing.simulation.plan import Trouble
 from surefoot.testing.simulation.world import World
@@ -73,12 +72,8 @@ class SimulatedPrompt:
         return self._bytes // BYTES_PER_TOKEN + FRAMING_TOKENS * self._messages
 
 
-class Price(Protocol):
-    """What a call costs."""
-
-    def __call__(self, usage: Usage) -> int:
-        """Nano-dollars."""
-        ...
+Price = Callable[[Usage], int]
+"""Nano-dollars of a call."""
 
 
 class Tally(Struct):
@@ -171,9 +166,10 @@ class SimulatedModel:
         tally.busiest = max(tally.busiest, tally.in_flight)
         known = False
         try:
-            async with asyncio.timeout(timeout_s), aclosing(
-                self._serve(_Call(ask, hold, prompt, max_tokens, options))
-            ) as pieces:
+            async with (
+                asyncio.timeout(timeout_s),
+                aclosing(self._serve(_Call(ask, hold, prompt, max_tokens, options))) as pieces,
+            ):
                 async for piece in pieces:
                     known = isinstance(piece, Reply)
                     yield piece
@@ -294,10 +290,14 @@ class SimulatedModel:
         finish: FinishReason = "stop"
         calls: tuple[ToolCall, ...] = ()
         persona = ask.persona
-        if call.options.allow_tools and call.prompt.has_tools and (
-            persona.endless or call.prompt.results < persona.tool_steps
+        if (
+            call.options.allow_tools
+            and call.prompt.has_tools
+            and (persona.endless or call.prompt.results < persona.tool_steps)
         ):
-            query = encode_json({"query": f"#{ask.key}# @@{ask.canary}@@ {0 if persona.endless else call.prompt.results}"})
+            query = encode_json(
+                {"query": f"#{ask.key}# @@{ask.canary}@@ {0 if persona.endless else call.prompt.results}"}
+            )
             calls = (ToolCall(f"c{call.prompt.results}", "look_up", query.decode()),)
             finish = "tool_calls"
             wants = max(12, wants // 4)
@@ -328,6 +328,6 @@ def spread(median: float, sigma: float, chance: Random) -> float:
     return median * math.exp(sigma * chance.gauss(0.0, 1.0)) if sigma else median
 
 
-def price_of(input_nano: int, output_nano: int) -> Callable[[Usage], int]:
+def price_of(input_nano: int, output_nano: int) -> Price:
     """A price from nano-dollars for a million tokens."""
     return lambda usage: -(-(usage.input_tokens * input_nano + usage.output_tokens * output_nano) // 1_000_000)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
-from functools import partial
+from concurrent.futures import Executor
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 from surefoot.clock import encode_token
 from surefoot.testing.chance import draw
 
 ResultT = TypeVar("ResultT")
+Ts = TypeVarTuple("Ts")
 
 TICK_S: Final = 1e-6
 """Timers that are this close fire together: the rounding of sums of seconds."""
@@ -48,7 +49,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._spins = 0
         self._clock_resolution = TICK_S
         self._selector = self  # where the base class waits for input: there is none, so time passes instead
-        self.set_task_factory(partial(_make_task, count()))
+        self._numbers = count()
+        self.set_task_factory(self._make_task)
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
@@ -72,12 +74,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return []
 
     def call_soon_threadsafe(
-        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """As ``call_soon``: there are no threads."""
         return self.call_soon(callback, *args, context=context)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., ResultT], *args: Any) -> asyncio.Future[ResultT]:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], ResultT], *args: *Ts
+    ) -> asyncio.Future[ResultT]:
         """Do the work at once: a thread's turn would be the machine's choice."""
         future: asyncio.Future[ResultT] = self.create_future()
         try:
@@ -85,6 +89,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         except Exception as error:  # noqa: BLE001 - whoever awaits the future gets it
             future.set_exception(error)
         return future
+
+    def _make_task(self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+        return _Task(work, number=next(self._numbers), loop=loop, **options)
 
     def _process_events(self, event_list: list[Any]) -> None:
         """There are none."""
@@ -121,9 +128,3 @@ def run_virtually(main: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
     """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main())
-
-
-def _make_task(
-    numbers: count[int], loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any
-) -> _Task:
-    return _Task(work, number=next(numbers), loop=loop, **options)

@@ -28,7 +28,7 @@ class Arrivals(Struct, frozen=True, forbid_unknown_fields=True):
         turns: Questions in one conversation, on average.
         think_s: Seconds from one question of a conversation to the next, on average.
         sessions: Share of the conversations that are sessions; the others are single questions without one.
-        skew: 0 when all users ask alike; 1 is Zipf's law: the first asks twice as much as the second. Tenants likewise.
+        skew: 0 when all users ask alike; 1 is Zipf's law: the first asks twice as much as the second. Tenants, too.
         flood_requests: Questions that one more user asks all at once, in the middle.
     """
 
