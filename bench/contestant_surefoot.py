@@ -18,6 +18,10 @@ SETTINGS = """
 base_url = "{base_url}"
 api_key_env = "OPENAI_API_KEY"
 
+[admission]
+user_requests_per_minute = 1_000_000
+user_runs = 1_000
+
 [store]
 path = "{directory}/surefoot.db"
 durability = "{durability}"

@@ -32,7 +32,8 @@ from surefoot.commands.options import json_option, open_existing, print_json, re
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
 from surefoot.commands.sim import sim
-from surefoot.commands.unknown import refund, unknown
+from surefoot.commands.spans import read_zone_of
+from surefoot.commands.unknown import purge, refund, unknown
 from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, SurefootError
 from surefoot.journal.events import JournalEvent, RunFinished
@@ -218,7 +219,7 @@ def runs(context: click.Context, /, *, limit: int, as_json: bool, **owners: str 
         print_json(rows)
     elif rows:
         console = open_console()
-        console.print(runs_table(rows, console))
+        console.print(runs_table(rows, console, read_zone_of(settings)))
     else:
         click.echo(why, err=True)
 
@@ -243,7 +244,7 @@ def show(context: click.Context, /, *, run_id: str, as_json: bool) -> None:
         print_json({"run": row, "events": events})
     else:
         console = open_console()
-        console.print(timeline(row, events, console))
+        console.print(timeline(row, events, console, read_zone_of(settings)))
 
 
 @commands.command()
@@ -323,5 +324,5 @@ def _read_limit(name: str, value: str) -> int | float | str:
 
 for command in (budget, report, compare, forecast, prices, sim):
     commands.add_command(command)
-for command in (unknown, refund):
+for command in (unknown, refund, purge):
     budget.add_command(command)

@@ -10,6 +10,7 @@ from surefoot.answer import AnswerType
 from surefoot.budget.rates import Rates
 from surefoot.budget.tokens import TokenCounter
 from surefoot.models.base import Model
+from surefoot.models.router import Direct, Routes
 from surefoot.protocol.base import Protocol
 from surefoot.tools import Toolbox
 from surefoot.types import Message, ToolSpec
@@ -22,7 +23,7 @@ class Compiled(Struct, frozen=True):
 
     Attributes:
         name: Name of the agent.
-        model: Its model.
+        routes: The ways to its model.
         protocol: How the model speaks ReAct.
         toolbox: Its tools.
         native_specs: Tools that go to the provider's own field.
@@ -34,10 +35,11 @@ class Compiled(Struct, frozen=True):
         max_tokens: Output tokens wished for in one reply.
         temperature: Sampling temperature or None.
         system: System message, None if there is nothing to say.
+        fallbacks: The agent on its other models, in order.
     """
 
     name: str
-    model: Model
+    routes: Routes | Direct
     protocol: Protocol
     toolbox: Toolbox
     native_specs: tuple[ToolSpec, ...]
@@ -49,6 +51,12 @@ class Compiled(Struct, frozen=True):
     max_tokens: int
     temperature: float | None
     system: Message | None
+    fallbacks: tuple[Compiled, ...] = ()
+
+    @property
+    def model(self) -> Model:
+        """Its model, for the profile and to open prompts; whom to ask is in the permit for a call."""
+        return self.routes.model
 
     @property
     def price_source(self) -> str:

@@ -21,7 +21,8 @@ from surefoot.config import Secret, Settings
 from surefoot.errors import PriceUnknown
 from surefoot.models.base import Model
 from surefoot.models.http import HttpClient
-from surefoot.models.registry import Models, make_model, split_model
+from surefoot.models.registry import MAX_MODELS, Models, Way, make_model, split_model
+from surefoot.models.router import Direct, Router, Routes
 from surefoot.protocol import find_protocol
 from surefoot.providers import Provider
 from surefoot.types import UNLIMITED, Message
@@ -41,7 +42,9 @@ class Compiler:
         self._compiled: dict[Agent[Any], Compiled] = {}
         self._http: HttpClient | None = None
         self._models = Models(settings, self._open_http)
-        self._local: Model | None = None
+        self._router = Router(settings.breaker, clock)
+        self._routes: dict[str, Routes] = {}
+        self._local: Routes | None = None
         self._local_lock = asyncio.Lock()
         self._server: Any = None
 
@@ -68,14 +71,15 @@ class Compiler:
 
     async def close(self) -> None:
         """Close connections and stop the embedded model."""
+        self._router.close()
         if self._http is not None:
             await self._http.close()
         if self._server is not None:
             await self._server.close()
 
     async def _compile(self, agent: Agent[Any]) -> Compiled:
-        model = await self._find_model(agent.model) if isinstance(agent.model, str) else agent.model
-        profile = model.profile
+        routes = await self._find_routes(agent.model) if isinstance(agent.model, str) else self._adopt(agent.model)
+        profile = routes.model.profile
         answer = None if agent.output is None else AnswerType(agent.output)
         name = profile.protocol if agent.protocol == "auto" else agent.protocol
         specs = agent.toolbox.specs
@@ -83,7 +87,7 @@ class Compiler:
         system = protocol.system()
         return Compiled(
             name=agent.name,
-            model=model,
+            routes=routes,
             protocol=protocol,
             toolbox=agent.toolbox,
             native_specs=specs if protocol.native_tools else (),
@@ -97,25 +101,44 @@ class Compiler:
             system=Message.system(system) if system else None,
         )
 
-    async def _find_model(self, model: str) -> Model:
-        if split_model(model)[0] != "local":
-            return self._models.find(model)
+    def _adopt(self, model: Model) -> Routes | Direct:
+        """An object of the user's own, by the settings of its provider if there are any."""
+        name = model.profile.provider
+        provider = self._settings.providers.get(name)
+        return Direct(model) if provider is None else self._router.route([Way(model)], name, provider)
+
+    async def _find_routes(self, model: str) -> Routes:
+        name = split_model(model)[0]
+        if name != "local":
+            ways = self._models.find(model)
+            routes = self._routes.get(model)
+            if routes is None or routes.model is not ways[0].model:
+                provider = self._settings.provider(name)
+                assert provider is not None, "its model was found"
+                if len(self._routes) >= MAX_MODELS:
+                    del self._routes[next(iter(self._routes))]
+                routes = self._routes[model] = self._router.route(ways, name, provider)
+            return routes
         async with self._local_lock:
             if self._local is None:
                 self._local = await self._start_local(model)
             return self._local
 
-    async def _start_local(self, model: str) -> Model:
+    async def _start_local(self, model: str) -> Routes:
         from surefoot.local import LocalServer  # an extra: imported only where it is used
 
         server = LocalServer(self._settings.local, self._progress or (lambda _done, _all: None))
         await server.start()
         self._server = server
-        provider = Provider(server.base_url, protocol="json", trusts_usage=True, max_output_tokens=512)
+        most = self._settings.local.max_waiting
+        provider = Provider(
+            server.base_url, protocol="json", trusts_usage=True, max_output_tokens=512, concurrency=most
+        )
         key = Secret(server.api_key)
-        return make_model(
+        made = make_model(
             model, provider_name="local", name=server.name, provider=provider, key=key, http=self._open_http()
         )
+        return self._router.route([Way(made)], "local", provider)
 
     def _open_http(self) -> HttpClient:
         if self._http is None:

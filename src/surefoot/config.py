@@ -10,13 +10,16 @@ from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from surefoot.errors import ConfigError
 from surefoot.providers import KNOWN_PROVIDERS, Provider
-from surefoot.sections import LocalSettings, RetrySettings, StoreSettings, Tenant
+from surefoot.sections import AdmissionSettings, BreakerSettings, LocalSettings, RetrySettings, StoreSettings, Tenant
 
 CONFIG_NAME: Final = "surefoot.toml"
 MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
+MIN_WEIGHT: Final = 1  # of a tenant in the fair queue: a lighter one would take many rounds for one turn
+MAX_WEIGHT: Final = 100
 
 
 class Secret:
@@ -53,6 +56,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         timezone: Where the days and months of budgets begin, an IANA name.
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
+        breaker: When a provider counts as dead.
+        admission: Who is let in when many come at once.
         local: The embedded model.
     """
 
@@ -67,6 +72,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = "UTC"
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()
+    breaker: BreakerSettings = BreakerSettings()
+    admission: AdmissionSettings = AdmissionSettings()
     local: LocalSettings = LocalSettings()
 
     def provider(self, name: str) -> Provider | None:
@@ -97,15 +104,15 @@ def load_settings(path: str | Path | None = None) -> Settings:
     return settings
 
 
-def read_key(name: str, provider: Provider) -> Secret:
-    """The API key of a provider from the environment, an empty one if it needs none.
+def read_key(name: str, variable: str, *, needed: bool) -> Secret:
+    """The API key of provider ``name`` from the environment, an empty one if it needs none.
 
     Raises:
         ConfigError: The variable is not set or empty.
     """
-    key = os.environ.get(provider.api_key_env, "").strip()
-    if not key and provider.api_key_env and provider.needs_key:
-        raise ConfigError(f"no API key for provider {name!r}: set the environment variable {provider.api_key_env}")
+    key = os.environ.get(variable, "").strip()
+    if not key and variable and needed:
+        raise ConfigError(f"no API key for provider {name!r}: set the environment variable {variable}")
     return Secret(key)
 
 
@@ -165,6 +172,9 @@ def _find_fault(table: dict[str, Any]) -> str:
     return ""
 
 
+_POSITIVE_OF_PROVIDERS: Final = ("max_output_tokens", "concurrency", "max_waiting")
+
+
 def _check_numbers(settings: Settings, where: str) -> None:
     positive = {
         "model_timeout_s": settings.model_timeout_s,
@@ -172,12 +182,35 @@ def _check_numbers(settings: Settings, where: str) -> None:
         "retry.attempts": settings.retry.attempts,
         "retry.base_s": settings.retry.base_s,
         "retry.max_s": settings.retry.max_s,
+        "breaker.failures": settings.breaker.failures,
+        "breaker.cooldown_s": settings.breaker.cooldown_s,
+        "breaker.max_cooldown_s": settings.breaker.max_cooldown_s,
         "local.context_tokens": settings.local.context_tokens,
         "local.max_waiting": settings.local.max_waiting,
-        **{f"providers.{name}.max_output_tokens": p.max_output_tokens for name, p in settings.providers.items()},
+        **{f"admission.{name}": value for name, value in asdict(settings.admission).items()},
+        **{
+            f"tenants.{tenant}.{name}": value
+            for tenant, of in settings.tenants.items()
+            for name, value in asdict(of).items()
+            if name != "timezone" and value is not None
+        },
     }
+    not_negative = {"retry.budget": settings.retry.budget, "retry.reserve": settings.retry.reserve}
+    for name, provider in settings.providers.items():
+        key = f"providers.{name}"
+        positive |= {f"{key}.{field}": getattr(provider, field) for field in _POSITIVE_OF_PROVIDERS}
+        positive |= {f"{key}.endpoints[{place}].weight": way.weight for place, way in enumerate(provider.endpoints)}
+        not_negative |= {f"{key}.rpm": provider.rpm, f"{key}.tpm": provider.tpm}
     for name, value in positive.items():
         if not 0 < value <= MAX_NUMBER:
             raise ConfigError(f"{where}: {name} = {value}: must be a positive number, at most {MAX_NUMBER:,}")
+    for name, value in not_negative.items():
+        if not 0 <= value <= MAX_NUMBER:
+            raise ConfigError(f"{where}: {name} = {value}: must be 0 or more, at most {MAX_NUMBER:,}")
+    for name, tenant in settings.tenants.items():
+        if not MIN_WEIGHT <= tenant.weight <= MAX_WEIGHT:
+            raise ConfigError(
+                f"{where}: tenants.{name}.weight = {tenant.weight}: must be from {MIN_WEIGHT} to {MAX_WEIGHT}"
+            )
     if settings.local.threads < 0:
         raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")

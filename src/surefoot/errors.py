@@ -21,7 +21,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from surefoot.models.rate_hint import RateHint
 
 
 class SurefootError(Exception):
@@ -76,9 +79,7 @@ class BudgetExceeded(SurefootError):
 
     def __init__(self, message: str, *, limit: str, account: str = "", resets_at: float | None = None) -> None:
         super().__init__(message)
-        self.limit = limit
-        self.account = account
-        self.resets_at = resets_at
+        self.limit, self.account, self.resets_at = limit, account, resets_at
 
 
 class ModelError(SurefootError):
@@ -88,6 +89,7 @@ class ModelError(SurefootError):
         status: HTTP status of the provider, 0 when there was none.
         sent: Whether the provider may have billed the call: its hold then settles in full.
         retry_after_s: Seconds that the provider asked to wait, or None.
+        rate: What the provider said of its limits, None for nothing.
     """
 
     code = "model"
@@ -97,8 +99,8 @@ class ModelError(SurefootError):
 
     def __init__(self, message: str, *, status: int = 0, retry_after_s: float | None = None) -> None:
         super().__init__(message)
-        self.status = status
-        self.retry_after_s = retry_after_s
+        self.status, self.retry_after_s = status, retry_after_s
+        self.rate: RateHint | None = None
 
 
 class ModelUnreachable(ModelError):
@@ -147,8 +149,7 @@ class TooManyRequests(SurefootError):
 
     def __init__(self, message: str, *, reason: str, retry_after_s: float) -> None:
         super().__init__(message)
-        self.reason = reason
-        self.retry_after_s = retry_after_s
+        self.reason, self.retry_after_s = reason, retry_after_s
 
 
 class ToolError(SurefootError):

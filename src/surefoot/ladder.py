@@ -91,7 +91,7 @@ def _replace_conversation(run: Run, call: ModelCall, text: str) -> None:
 def _has_room(run: Run, call: ModelCall) -> bool:
     """Whether a summary fits, and its step and a last answer after it."""
     now = run.desk.clock.monotonic()
-    bound = call.bound() + 2 * len(SUMMARY_NUDGE)  # the second half is for what stands around it
+    bound = call.prompt.bound() + 2 * len(SUMMARY_NUDGE)  # the second half is for what stands around it
     return not isinstance(run.account.fit(bound, SUMMARY_TOKENS, final=False, now=now), Shortage)
 
 

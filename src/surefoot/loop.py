@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Final
 
 from surefoot.budget.posting import Refusal, tell_refused
-from surefoot.errors import BudgetExceeded, OutputInvalid, RunLost, StoreError, SurefootError
+from surefoot.errors import BudgetExceeded, ModelError, OutputInvalid, RunLost, StoreError, SurefootError
 from surefoot.journal.events import (
     BudgetWarning,
     Nudged,
@@ -111,12 +111,12 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
     try:
         run.emit(started)
         run.abandon = call.abandon
-        call.open()
+        call.prompt.open()
         purpose = await hold_budget(run, call)
         while purpose is not None:
-            refusal = await call.begin(purpose)
-            if refusal is not None:
-                purpose = refit(run, call, purpose, refusal)
+            stopped = await call.begin(purpose)
+            if stopped is not None:
+                purpose = await _turn_back(run, call, purpose, stopped)
                 continue
             if run.live:
                 yield run.take_news()
@@ -136,12 +136,20 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         await _abandon(run)
         raise
     except (RunLost, StoreError):
+        call.passage.leave(sent=False)
         raise  # after a record that is not in the journal nothing more may be written; the lease tells of the rest
     except BaseException as error:  # whatever a tool or a model raises, the journal tells the end
         await _fail(run, error)
         if run.live:
             yield run.take_news()
         raise
+
+
+async def _turn_back(run: Run, call: ModelCall, purpose: Purpose, stopped: Refusal | ModelError) -> Purpose | None:
+    """The call was not made: an account has no room for it, or no way is open."""
+    if isinstance(stopped, Refusal):
+        return refit(run, call, purpose, stopped)
+    return await _follow(run, call, purpose)
 
 
 async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None:

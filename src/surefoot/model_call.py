@@ -1,4 +1,4 @@
-"""One call of the model: hold the worst case, attempt, settle, and again while it is worth it."""
+"""One call of the model: hold the worst case, take leave to go, attempt, settle, and again while it is worth it."""
 
 from __future__ import annotations
 
@@ -10,40 +10,38 @@ from msgspec.json import encode as encode_json
 
 from surefoot.budget.holds import Charge, Fit, Hold, Shortage, is_plausible
 from surefoot.budget.ledger import MIN_FINAL_TOKENS, MIN_STEP_TOKENS
-from surefoot.budget.posting import Claim, Refusal, Settlement
+from surefoot.budget.posting import Refusal
+from surefoot.budget.room import wait_for_room
 from surefoot.errors import ModelBroken, ModelError
+from surefoot.growing_prompt import GrowingPrompt
 from surefoot.journal.events import BudgetOverrun, ModelFailed, ModelReplied, ModelRequested, Purpose
-from surefoot.models.base import Options, Prompt, Reply
-from surefoot.retry import delay_before_retry
+from surefoot.models.base import Options, Reply
+from surefoot.passage import TIMER_SLACK_S, Passage
 from surefoot.run import Run
 from surefoot.types import JsonSchema, Message, Usage
 
 _NO_HOLD: Final = Hold(0, 0, 0, 0)
-_TIMER_SLACK_S: Final = 0.01
-"""A timer may fire this much before its time; a failure that near the deadline is the deadline's."""
 
 
 class ModelCall:
     """All calls of one run's model, one at a time, on one growing prompt.
 
     Attributes:
+        passage: Its leave to ask the provider.
+        prompt: The prompt.
         reply: The reply that came and is not settled yet, None if there is none.
         fit: How many output tokens the last hold allows, and what lowered them.
     """
 
     __slots__ = (
-        "_asked_at", "_attempt", "_charge", "_exact", "_failure", "_hold", "_is_sent", "_measured", "_options",
-        "_prompt", "_run", "_schema", "_settled", "_shown", "_size", "_untold", "_usage", "fit", "reply",
+        "_asked_at", "_attempt", "_charge", "_failure", "_hold", "_is_sent", "_options", "_run", "_schema", "_settled",
+        "_untold", "_usage", "fit", "passage", "prompt", "reply",
     )  # fmt: skip
-
-    _prompt: Prompt
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._shown = 0  # messages of the state that are in the prompt
-        self._exact: list[int] = []  # exact tokens of each message counted so far
-        self._measured = 0, 0  # the provider's count of a prompt, and the size of that prompt
-        self._size = 0
+        self.prompt = GrowingPrompt(run)
+        self.passage = Passage(run)
         self._hold: Hold | None = None
         self._failure: ModelError | None = None
         self._attempt = 0
@@ -58,22 +56,17 @@ class ModelCall:
         self.fit = Fit(0)
         self.reply: Reply | None = None
 
-    def open(self) -> None:
-        """Begin the prompt."""
-        compiled = self._run.compiled
-        self._prompt = compiled.model.open(compiled.native_specs, compiled.temperature)
-
     def reopen(self) -> None:
-        """Begin the prompt anew: what was shown of the conversation has changed."""
-        self.open()
-        self._shown, self._exact, self._measured, self._schema = 0, [], (0, 0), None
+        """Begin the prompt anew: what was shown of the conversation, or the model, has changed."""
+        self.prompt.open()
+        self._schema = None
 
     async def hold(self, *, final: bool, want: int | None = None) -> Shortage | None:
         """Reserve the worst case of the next attempt, or say what leaves no room; ``want`` output tokens at most."""
         run = self._run
         compiled, account, clock = run.compiled, run.account, run.desk.clock
-        self._show_messages()
-        bound = self.bound()
+        self.prompt.show()
+        bound = self.prompt.bound()
         want = compiled.max_tokens if want is None else want
         if run.sums_up:
             self._schema = None  # a summary is plain text, whatever the protocol
@@ -84,42 +77,46 @@ class ModelCall:
         first = self._attempt == 0
         fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
-            bound = await self._count_exactly(bound)
-            fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
+            bound = await self.prompt.count_exactly(bound, self._schema)
+            fit = await wait_for_room(account, bound, want, final=final, begins_step=first, clock=clock)
         if isinstance(fit, Shortage):
             return fit
         self.fit = fit
         self._reserve(bound, fit.max_tokens)
         return None
 
-    def bound(self) -> int:
-        """Upper bound of the prompt's tokens, the best that costs nothing to know.
-
-        What was measured once (by an exact tokenizer, or by a provider that is trusted to count) stays measured: only
-        what has joined since is bounded by its bytes.
-        """
-        size = self._prompt.size
-        tokens, measured_size = self._measured
-        return tokens + size - measured_size if tokens else size
-
     def room_bytes(self) -> int:
         """Bytes that may join the conversation so that a last answer still fits the budget."""
-        self._show_messages()
-        return self._run.account.room_for_text(self.bound())
+        self.prompt.show()
+        return self._run.account.room_for_text(self.prompt.bound())
 
-    async def begin(self, purpose: Purpose) -> Refusal | None:
-        """Write down that an attempt is made, if the accounts above the run have room for it; else nothing.
+    async def begin(self, purpose: Purpose) -> Refusal | ModelError | None:
+        """Take leave to go, then write down that an attempt is made, if the accounts above the run have room for it.
 
-        Nothing may be sent before this is in the journal.
+        Nothing may be sent before this is in the journal. After a refusal, or an error because no way is open, nothing
+        of it is; what waits for its turn holds nothing of any account.
         """
-        run, hold = self._run, self._hold
-        rates = run.account.rates
-        assert hold is not None, "hold() came first"
         self.reply = self._failure = None
         self._is_sent = False
+        hold = self._hold
+        assert hold is not None, "hold() came first"
+        try:
+            if not self.passage.take(hold.tokens, is_first=self._attempt == 0):
+                await self.passage.wait(hold.tokens)
+        except ModelError as error:
+            self._undo(hold)
+            self._failure = error
+            return error
+        refusal = await self._claim(hold, purpose)
+        if refusal is not None:
+            self.passage.leave(sent=False)
+        return refusal
+
+    async def _claim(self, hold: Hold, purpose: Purpose) -> Refusal | None:
+        run = self._run
+        rates = run.account.rates
         is_first = self._attempt == 0
         prices = "" if rates is None else rates.digest
-        claim = Claim(run.payers, hold.number, hold.tokens, hold.nano, is_first, 1, run.tool_calls_untold, prices)
         no_tools = run.final_only or run.sums_up
         if self._options.allow_tools is no_tools or self._options.response_schema is not self._schema:
             self._options = Options(not no_tools, self._schema)
@@ -136,12 +133,12 @@ class ModelCall:
             prices=prices,
         )
         self._asked_at = run.desk.clock.monotonic()
-        refusal = await run.claim((event,), claim)
+        refusal = await run.claim((event,), run.claim_for(hold, prices, begins_step=is_first))
         if refusal is not None:
             return refusal
         run.tool_calls_untold = 0
         self._attempt += 1
-        self._size = self._prompt.size
+        self.prompt.mark_sent()
         return None
 
     def shrink(self, refusal: Refusal, *, final: bool) -> bool:
@@ -164,11 +161,12 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         timeout_s = self._send()
         try:
-            reply = await self._run.compiled.model.respond(self._prompt, hold.max_tokens, self._options, timeout_s)
+            reply = await self.passage.model.respond(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
         except ModelError as error:
-            self._failure = error
+            self._note_failure(error, timeout_s)
         else:
             assert isinstance(reply, Reply), "a Model responds with a Reply"
+            self.passage.reply(reply)
             self.reply = reply
 
     async def stream(self) -> AsyncGenerator[str, None]:
@@ -177,10 +175,11 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         text = seen = ""
         timeout_s = self._send()
-        pieces = self._run.compiled.model.stream(self._prompt, hold.max_tokens, self._options, timeout_s)
+        pieces = self.passage.model.stream(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
         try:
             async for piece in pieces:
                 if isinstance(piece, Reply):
+                    self.passage.reply(piece)
                     self.reply = piece
                 elif protocol.native_tools:
                     yield piece
@@ -191,13 +190,13 @@ class ModelCall:
                         yield visible[len(seen) :]
                         seen = visible
         except ModelError as error:
-            self._failure = error
+            self._note_failure(error, timeout_s)
         except BaseException:  # whoever reads has gone away: so must the connection, now and not with the garbage
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()
             raise
         if self.reply is None and self._failure is None:
-            self._failure = ModelBroken("the model's stream ended without a reply")
+            self._note_failure(ModelBroken("the model's stream ended without a reply"), timeout_s)
 
     def settle(self) -> None:
         """Charge the reply that came. Called before the reply is read."""
@@ -211,12 +210,12 @@ class ModelCall:
             usage = None
         charge = self._run.account.settle(hold, usage, reply.service_tier)
         self._charge = charge
-        self._run.settlement = Settlement(hold.number, charge.tokens, charge.nano, usage is not None)
+        self._run.tell(hold, charge, known=usage is not None)
         self._hold = None
         self._attempt = 0
         self._settled, self._usage, self._untold = hold, usage, reply
         if usage is not None and self._run.compiled.model.profile.trusts_usage:
-            self._measured = usage.input_tokens, self._size
+            self.prompt.measure(usage.input_tokens)
 
     def tell_reply(self, *, joins: bool) -> None:
         """The event of the reply that was settled; ``joins`` as in `ModelReplied`."""
@@ -254,10 +253,12 @@ class ModelCall:
         run, error = self._run, self._failure
         assert error is not None, "the attempt failed"
         clock = run.desk.clock
-        delay = delay_before_retry(error, self._attempt, run.desk.retry, clock, run.account.deadline)
-        self._fail(error.code, str(error), sent=error.sent, delay=delay)
+        delay = None
+        if self._hold is not None:  # otherwise it was turned away by our own router, and so would the next one be
+            delay = self.passage.delay_retry(error, self._attempt)
+            self._fail(error.code, str(error), sent=error.sent, delay=delay)
         if delay is None:
-            if clock.monotonic() >= run.account.deadline - _TIMER_SLACK_S:
+            if clock.monotonic() >= run.account.deadline - TIMER_SLACK_S:
                 self._attempt = 0
                 return Shortage("seconds", f"the {run.account.limits.seconds} s are over")
             raise error
@@ -276,6 +277,7 @@ class ModelCall:
 
     def abandon(self, code: str, message: str) -> None:
         """Settle an attempt that nobody waits for any more: in full, unless it was never sent or has its reply."""
+        self.passage.leave(sent=self._is_sent)
         if self._hold is not None and self.reply is not None:
             self.settle()
         if self._hold is not None and self._hold.number not in self._run.state.holds:
@@ -284,6 +286,10 @@ class ModelCall:
             self._fail(code, message, sent=self._is_sent, delay=None)
         elif self._untold is not None:
             self.tell_reply(joins=False)
+
+    def _note_failure(self, error: ModelError, timeout_s: float) -> None:
+        self._failure = error
+        self.passage.fail(error, timeout_s, self._run.desk.clock.monotonic() - self._asked_at)
 
     def _reserve(self, bound: int, max_tokens: int) -> None:
         """The step counts from here on: between its check and its count no other run may take it."""
@@ -301,7 +307,7 @@ class ModelCall:
         assert hold is not None, "only an open hold can fail"
         self._hold = None
         charge = run.account.settle(hold, None) if sent else run.account.release(hold)
-        run.settlement = Settlement(hold.number, charge.tokens, charge.nano, known=not sent)
+        run.tell(hold, charge, known=not sent)
         clock = run.desk.clock
         run.emit(
             ModelFailed(
@@ -325,25 +331,3 @@ class ModelCall:
         if timeout_s > run.desk.timeout_s:  # noqa: PLR1730 - min() takes 800 instructions
             timeout_s = run.desk.timeout_s
         return timeout_s
-
-    def _show_messages(self) -> None:
-        messages = self._run.state.messages
-        if self._shown < len(messages):
-            render = self._run.compiled.protocol.render
-            for message in messages[self._shown :]:
-                self._prompt.append(render(message))
-            self._shown = len(messages)
-
-    async def _count_exactly(self, bound: int) -> int:
-        """The exact count where the model's tokenizer is known, else ``bound``."""
-        compiled = self._run.compiled
-        if compiled.counter is None:
-            return bound
-        messages = self._run.state.messages[len(self._exact) : self._shown]
-        new = [compiled.protocol.render(message) for message in messages]
-        self._run.write_behind()
-        tools, counts = await asyncio.to_thread(compiled.counter.count, compiled.native_specs, new, self._schema)
-        self._exact.extend(counts)
-        exact = tools + sum(self._exact)
-        self._measured = exact, self._prompt.size
-        return exact

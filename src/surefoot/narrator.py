@@ -21,6 +21,7 @@ from surefoot.journal.events import (
     Nudged,
     RunFinished,
     RungTaken,
+    RunStarted,
     Thought,
     ToolFinished,
 )
@@ -176,6 +177,8 @@ class Narrator:
             case LimitReached():
                 self._limited = True
                 return [Line("■", f"limit on {event.limit}: {plain(event.message)}", "yellow", "yellow")]
+            case RunStarted() if event.waited_ms:
+                return [Line("…", f"waited {duration(event.waited_ms)} for its turn")]
             case Nudged() if self._limited:
                 self._waits_for_last_call = True  # there is none where nothing fits
                 return []

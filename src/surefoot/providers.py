@@ -7,6 +7,20 @@ from typing import Final, Literal
 from msgspec import Struct
 
 
+class ProviderEndpoint(Struct, frozen=True, forbid_unknown_fields=True):
+    """One of several ways to a provider: ``[[providers.NAME.endpoints]]``.
+
+    Attributes:
+        base_url: Root of the API; "" is that of the provider.
+        api_key_env: Environment variable that holds the key; "" is that of the provider.
+        weight: Its share of the calls, relative to the others.
+    """
+
+    base_url: str = ""
+    api_key_env: str = ""
+    weight: float = 1.0
+
+
 class Provider(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A provider of models: ``[providers.NAME]``.
 
@@ -21,6 +35,11 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         free: The endpoint costs nothing per token (your own machine): its price is zero, not unknown.
         service_tier: Sent with each request of the ``openai`` wire, for example ``flex``; "" sends none.
         tier_factors: What service tiers cost, as multiples of the ordinary price.
+        concurrency: Calls at once with one key.
+        rpm: Requests a minute with one key; 0 is what the provider's headers say.
+        tpm: Tokens a minute with one key; 0 is what the provider's headers say.
+        max_waiting: Calls that may wait for the provider; further ones are refused.
+        endpoints: Several endpoints or keys instead of one.
     """
 
     base_url: str
@@ -33,6 +52,21 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     free: bool = False
     service_tier: str = ""
     tier_factors: dict[str, float | int | str] = {}
+    concurrency: int = 50
+    rpm: int = 0
+    tpm: int = 0
+    max_waiting: int = 10_000
+    endpoints: tuple[ProviderEndpoint, ...] = ()
+
+    @property
+    def ways(self) -> tuple[ProviderEndpoint, ...]:
+        """Its endpoints, with address and key filled in."""
+        return tuple(
+            [
+                ProviderEndpoint(way.base_url or self.base_url, way.api_key_env or self.api_key_env, way.weight)
+                for way in self.endpoints or (ProviderEndpoint(),)
+            ]
+        )
 
 
 KNOWN_PROVIDERS: Final[dict[str, Provider]] = {

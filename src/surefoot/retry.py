@@ -1,14 +1,35 @@
-"""The only retry: bounded, jittered, within the run's deadline; each attempt takes its own hold."""
+"""The only retry: bounded, jittered, within the run's deadline and the provider's budget; each attempt has its hold.
+
+==========================================  ==================  =====================================================
+what went wrong                             error               tried again
+==========================================  ==================  =====================================================
+refused connection, DNS, TLS                `ModelUnreachable`  yes
+409, 425, 429, 503, 529                     `ModelOverloaded`   yes, not before ``Retry-After``
+timeout, cut stream, 408, other 5xx,        `ModelBroken`       yes: both attempts may be billed, and both are held
+unreadable reply
+other 4xx: our own making                   `ModelRefused`      never
+our own limits: no route, no room in time   no attempt          never: nothing of it would change soon
+==========================================  ==================  =====================================================
+"""
 
 from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final
 
 from surefoot.clock import Clock
 from surefoot.errors import ModelError
 from surefoot.sections import RetrySettings
 
+MOST_SAVED: Final = 100.0
+"""Retries that a provider may save up in good times: enough for a gust, too few for a storm."""
+MAX_PROVIDERS: Final = 256
+MAX_USERS: Final = 10_000
+_WINDOW_S: Final = 60.0
+
 
 def delay_before_retry(
-    error: ModelError, attempt: int, settings: RetrySettings, clock: Clock, deadline: float
+    error: ModelError, attempt: int, settings: RetrySettings, clock: Clock, deadline: float, *, elsewhere: bool = False
 ) -> float | None:
     """Seconds to wait before the next attempt, None to give up.
 
@@ -22,11 +43,82 @@ def delay_before_retry(
         settings: ``[retry]``.
         clock: Source of time and chance.
         deadline: Monotonic seconds at which the run ends.
+        elsewhere: The next attempt can go to another endpoint, which has not asked for a wait.
     """
     if not error.retryable or attempt >= settings.attempts:
         return None
     bound = min(settings.max_s, settings.base_s * 2.0 ** min(attempt - 1, 30))
-    delay = bound * clock.random() + (error.retry_after_s or 0.0)
+    delay = bound * clock.random() + (0.0 if elsewhere else error.retry_after_s or 0.0)
     if clock.monotonic() + delay >= deadline:
         return None
     return delay
+
+
+class RetryBudget:
+    """How many retries a provider is worth: a share of the first attempts, and a few a minute for those who are alone.
+
+    After the retry budgets of Finagle and gRPC. It is shared, but fairly: who has had more retries in this minute than
+    are left for everybody gets none, so that one user's request that always fails uses up half of it and no more (the
+    dynamic threshold of Choudhury and Hahne, IEEE/ACM Transactions on Networking 6, 1998).
+    """
+
+    __slots__ = ("_at", "_left", "_most", "_reserve", "_share", "_taken", "_window_ends")
+
+    def __init__(self, settings: RetrySettings, now: float) -> None:
+        self._share = settings.budget
+        self._reserve = float(settings.reserve)
+        self._most = max(MOST_SAVED, self._reserve)
+        self._left = self._reserve
+        self._at = now
+        self._taken: dict[Hashable, int] = {}
+        self._window_ends = now + _WINDOW_S
+
+    def feed(self) -> None:
+        """A first attempt is made."""
+        left = self._left + self._share
+        if left < self._most:
+            self._left = left
+
+    def take(self, who: Hashable, now: float) -> bool:
+        """Whether ``who`` may retry; counts it."""
+        if self._left < self._reserve:
+            self._left = min(self._reserve, self._left + (now - self._at) * self._reserve / _WINDOW_S)
+        self._at = now
+        if now >= self._window_ends or len(self._taken) >= MAX_USERS:
+            self._taken.clear()
+            self._window_ends = now + _WINDOW_S
+        taken = self._taken.get(who, 0)
+        if self._left < 1 or taken >= self._left:
+            return False
+        self._left -= 1
+        self._taken[who] = taken + 1
+        return True
+
+
+class Retries:
+    """The retries of one runtime."""
+
+    def __init__(self, settings: RetrySettings, clock: Clock) -> None:
+        """Retry by ``settings``."""
+        self._settings = settings
+        self._clock = clock
+        self._budgets: dict[str, RetryBudget] = {}
+
+    def feed(self, provider: str) -> None:
+        """A first attempt is made at ``provider``."""
+        budget = self._budgets.get(provider)
+        if budget is None:
+            if len(self._budgets) >= MAX_PROVIDERS:
+                del self._budgets[next(iter(self._budgets))]
+            budget = self._budgets[provider] = RetryBudget(self._settings, self._clock.monotonic())
+        budget.feed()
+
+    def allow(
+        self, error: ModelError, attempt: int, deadline: float, *, provider: str, who: Hashable, elsewhere: bool
+    ) -> float | None:
+        """See `delay_before_retry`; None as well if ``who`` may not retry at ``provider`` now."""
+        delay = delay_before_retry(error, attempt, self._settings, self._clock, deadline, elsewhere=elsewhere)
+        budget = self._budgets.get(provider)
+        if delay is None or budget is None or not budget.take(who, self._clock.monotonic()):
+            return None
+        return delay

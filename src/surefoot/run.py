@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from surefoot.budget.accounts import Payers, make_payers
+from surefoot.budget.holds import Charge, Hold
 from surefoot.budget.ledger import Account
 from surefoot.budget.limits import Limits
 from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
@@ -22,9 +23,9 @@ from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
 from surefoot.protocol.base import Stage
 from surefoot.repeats import NO_REPEATS, find_repeated
+from surefoot.retry import Retries
 from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row
-from surefoot.sections import RetrySettings
 from surefoot.store.base import Store
 from surefoot.threads import ToolThreads
 
@@ -36,7 +37,7 @@ class Desk(Struct, frozen=True):
 
     Attributes:
         clock: Time, chance and ids.
-        retry: Attempts for one model call.
+        retries: Whether a failed model call is tried again.
         threads: Where blocking tools run.
         timeout_s: Longest wait for one reply.
         durable: Whether a record is on disk before it is relied on.
@@ -44,7 +45,7 @@ class Desk(Struct, frozen=True):
     """
 
     clock: Clock
-    retry: RetrySettings
+    retries: Retries
     threads: ToolThreads
     timeout_s: float
     durable: bool
@@ -67,7 +68,7 @@ class Run:
         tool_calls_untold: Tool calls that the accounts have not been told of yet.
         state: Its state: its own events, folded.
         run_id: Its id.
-        started: Monotonic seconds of its beginning.
+        started: Monotonic seconds of its beginning: when the request for it arrived.
         live: Whether text is wanted while it streams.
         loop: The event loop that it runs in.
         rungs: Its agent on the models of its ladder, by rung.
@@ -84,9 +85,10 @@ class Run:
     """
 
     __slots__ = (
-        "_behind", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled", "context", "desk",
-        "final_only", "interrupted", "live", "loop", "news", "over", "parent", "payers", "refusal", "repairs_left",
-        "run_id", "rungs", "settlement", "started", "state", "sums_up", "task", "tool_calls_untold", "value",
+        "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
+        "context", "desk", "final_only", "interrupted", "live", "loop", "news", "over", "parent", "payers",
+        "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state", "sums_up", "task",
+        "tool_calls_untold", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
@@ -105,6 +107,7 @@ class Run:
         live: bool,
         parent: Run | None = None,
         rungs: Mapping[str, Compiled] = _NO_RUNGS,
+        arrived: float | None = None,
     ) -> None:
         self.run_id = run_id
         self.parent = parent
@@ -117,7 +120,7 @@ class Run:
         self.caller = caller
         self.live = live
         self.loop = asyncio.get_running_loop()
-        self.started = desk.clock.monotonic()
+        self.started = desk.clock.monotonic() if arrived is None else arrived
         self.account = Account(limits, compiled.rates, self.started, None if parent is None else parent.account)
         self.context = RunContext(
             user=caller.user,
@@ -140,6 +143,7 @@ class Run:
         self.task: asyncio.Task[Any] | None = None
         self.over: asyncio.Future[None] | None = None
         self._behind: asyncio.Future[Refusal | None] | None = None
+        self._claimed = False  # the accounts above know of the last hold
         self._store = store
         self._recorder = Recorder()
 
@@ -182,8 +186,10 @@ class Run:
         self._behind = future
         return None
 
-    async def claim(self, events: Sequence[JournalEvent], claim: Claim) -> Refusal | None:
+    async def claim(self, events: Sequence[JournalEvent], claim: Claim | None) -> Refusal | None:
         """Append what is pending and ``events`` if every account above the run has room for ``claim``; else nothing.
+
+        None is for a run that `asks` nobody: it does not wait for the disk.
 
         Raises:
             StoreError: This or an earlier record could not be written.
@@ -191,8 +197,7 @@ class Run:
         """
         self._check_behind()
         recorder = self._recorder
-        if not self._asks():
-            # Nobody waits for the disk, so that nobody would heed a refusal; and there is no limit to refuse for.
+        if claim is None:
             self._apply(events)
             recorder.pending += events
             self._behind = self._append()
@@ -213,8 +218,28 @@ class Run:
                 recorder.give_back(taken, drop=len(events))
         return refusal
 
-    def _asks(self) -> bool:
+    def asks(self) -> bool:
+        """Whether accounts above the run are asked: else nobody waits for the disk, nor is there a limit."""
         return self.desk.durable or self._store.accounts.book.limits_anything
+
+    def claim_for(self, hold: Hold, prices: str, *, begins_step: bool) -> Claim | None:
+        """What a hold claims of the accounts above, None where nobody is asked."""
+        self._claimed = self.asks()
+        if not self._claimed:
+            return None
+        return Claim(
+            self.payers, hold.number, hold.tokens, hold.nano, begins_step, 1, self.tool_calls_untold, prices
+        )  # fmt: skip
+
+    def tell(self, hold: Hold, charge: Charge, *, known: bool) -> None:
+        """What a hold cost, for the accounts above; posted with the next record.
+
+        Where nobody was asked, nobody is told, but of what is unknown: people look at that.
+        """
+        if known and not self._claimed:
+            return
+        limited = known or self._store.accounts.book.limits_any(self.payers)
+        self.settlement = Settlement(hold.number, charge.tokens, charge.nano, known, limited)
 
     def limits_tool_calls(self) -> bool:
         """Whether an account above some run limits tool calls: then they are claimed before they are made."""
@@ -254,7 +279,7 @@ class Run:
             self._behind = self._store.create(make_row(self.state), record)  # if it fails, so does what follows
         first, record = self._recorder.take()
         untold, self.tool_calls_untold = self.tool_calls_untold, 0
-        used = Claim(self.payers, 0, tool_calls=untold) if untold and self._asks() else None
+        used = Claim(self.payers, 0, tool_calls=untold) if untold and self.asks() else None
         posting = self._take_posting(used=used)
         return self._store.finish(make_last_row(self.state, self.account.rates), first, record, posting)
 

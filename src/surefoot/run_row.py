@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from surefoot.budget.rates import Rates
 from surefoot.caller import mend
 from surefoot.journal.fold import RunState
-from surefoot.journal.tally import Tally, encode_tally
+from surefoot.journal.tally import ModelTally, Tally, encode_tally
 from surefoot.store.base import RunRow
 
 LISTED_CHARS: Final = 200
@@ -30,6 +30,26 @@ def make_row(state: RunState) -> RunRow:
         started_at=started.at,
         tenant=started.tenant,
         parent=started.parent,
+    )
+
+
+def make_lost_row(row: RunRow, state: RunState) -> RunRow:
+    """The row of a run whose process is gone with what it was charged: a call in flight costs all that it held."""
+    models = state.models
+    for hold in state.holds.values():
+        tally = models.setdefault(hold.model, ModelTally())
+        tally.calls += 1
+        tally.failed += 1
+        tally.tokens += hold.hold_tokens
+        tally.nano += hold.hold_nano
+    return replace(
+        row,
+        steps=state.steps,
+        tokens=row.tokens + sum(tally.tokens for tally in models.values()),
+        nano=row.nano + sum(tally.nano for tally in models.values()),
+        model_calls=state.model_calls,
+        tool_calls=state.tool_calls,
+        usage=encode_tally(Tally(models, state.tools)),
     )
 
 

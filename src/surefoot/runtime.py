@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any, Final, Self
 
+from surefoot.admission import Admission, AdmissionState
 from surefoot.agent import Agent, OutputT
 from surefoot.budget.accounts import read_rules
 from surefoot.budget.limits import Limits, read_limits
@@ -18,9 +19,12 @@ from surefoot.config import Settings, load_settings
 from surefoot.errors import NotFound
 from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import JournalEvent, RunEvent
+from surefoot.journal.fold import fold
 from surefoot.loop import drive, stop_runs
 from surefoot.result import RunResult, make_result
+from surefoot.retry import Retries
 from surefoot.run import Desk
+from surefoot.run_row import make_lost_row
 from surefoot.starter import Starter
 from surefoot.store.base import Accounts, RunRow, Store
 from surefoot.store.choose import choose_store
@@ -58,7 +62,7 @@ class Runtime:
         self._compiler = Compiler(settings, self._clock, progress)
         self._store = choose_store(store, settings, self._clock)
         self._store.accounts.declare(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
-        self._starter = Starter(self._compiler, self._store, limits)
+        self._starter = Starter(self._compiler, self._store, limits, Admission(settings, self._clock))
 
     async def __aenter__(self) -> Self:
         """Open the store.
@@ -69,7 +73,7 @@ class Runtime:
         await self._store.open()
         self._starter.desk = Desk(
             clock=self._clock,
-            retry=self.settings.retry,
+            retries=Retries(self.settings.retry, self._clock),
             threads=ToolThreads(TOOL_THREADS),
             timeout_s=self.settings.model_timeout_s,
             begin_child=self._starter.run_child,
@@ -113,11 +117,12 @@ class Runtime:
         Raises:
             SurefootError: The run failed; nothing of it is lost, see ``surefoot show``.
             BudgetExceeded: A limit was reached and it says ``on_limit="raise"``.
+            TooManyRequests: Not now; see docs/admission.md.
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(caller):
-            run, started = await starter.open_run(agent, question, caller, limits, live=False)
+        async with starter.take_turn(agent, caller, limits) as ticket:
+            run, started = await starter.open_run(agent, question, caller, limits, ticket, live=False)
             try:
                 async for _ in drive(run, started):
                     pass
@@ -142,8 +147,8 @@ class Runtime:
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(caller):
-            run, started = await starter.open_run(agent, question, caller, limits, live=True)
+        async with starter.take_turn(agent, caller, limits) as ticket:
+            run, started = await starter.open_run(agent, question, caller, limits, ticket, live=True)
             try:
                 async with aclosing(drive(run, started)) as batches:
                     async for batch in batches:
@@ -170,22 +175,38 @@ class Runtime:
         row = await self._store.find_run(run_id)
         if row is None:
             raise NotFound(f"no run {run_id!r}; `surefoot runs` lists what there is")
-        return row, await self._starter.read_events(row.run_id)
+        events = await self._starter.read_events(row.run_id)
+        return make_lost_row(row, fold(events)) if row.status == "lost" else row, events
 
     async def list_runs(
         self, *, tenant: str | None = None, user: str | None = None, session: str | None = None, limit: int = 50
     ) -> Sequence[RunRow]:
         """Runs of the store, newest first; without those that a tool of another run began."""
-        return await self._store.runs(tenant=tenant, user=user, session=session, limit=limit)
+        return await self._count_lost(await self._store.runs(tenant=tenant, user=user, session=session, limit=limit))
 
-    def scan_runs(self, *, since: float = 0.0, until: float | None = None) -> AsyncIterator[Sequence[RunRow]]:
-        """All runs of the store that began in that time (wall time, seconds), the oldest first, in pages."""
-        return self._store.scan_runs(since=since, until=until)
+    async def scan_runs(
+        self, *, since: float = 0.0, until: float | None = None
+    ) -> AsyncGenerator[Sequence[RunRow], None]:
+        """All runs of the store that began in that time (wall time, seconds), the oldest first, in pages.
+
+        One that was lost with its process has what it was charged, with all that was held for its call in flight.
+        """
+        async for page in self._store.scan_runs(since=since, until=until):
+            yield await self._count_lost(page)
+
+    async def _count_lost(self, rows: Sequence[RunRow]) -> Sequence[RunRow]:
+        read = self._starter.read_events
+        return [make_lost_row(row, fold(await read(row.run_id))) if row.status == "lost" else row for row in rows]
 
     @property
     def accounts(self) -> Accounts:
         """Limits and balances of those who pay: tenants, users, sessions."""
         return self._store.accounts
+
+    @property
+    def admission(self) -> AdmissionState:
+        """Who is inside and who waits at this moment, and what was refused so far; see docs/admission.md."""
+        return self._starter.admission.state()
 
 
 def run_sync(

@@ -49,18 +49,80 @@ class RetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
         attempts: Attempts in all, the first included.
         base_s: Upper end of the first delay, doubled each time.
         max_s: Longest delay between two attempts.
+        budget: Retries for each first attempt at a provider, over all runs: 0.1 is at most 10 % more load.
+        reserve: Retries a minute beside them, so that a run that is alone may retry, too.
     """
 
     attempts: int = 4
     base_s: float = 0.5
     max_s: float = 20.0
+    budget: float = 0.1
+    reserve: int = 10
+
+
+class BreakerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[breaker]``: when a route to a model counts as dead; see `surefoot.models.breaker`.
+
+    Attributes:
+        failures: So many failures in a row open it.
+        cooldown_s: Seconds until one call may try again; doubled each time that it fails, too.
+        max_cooldown_s: Longest of these times.
+    """
+
+    failures: int = 5
+    cooldown_s: float = 5.0
+    max_cooldown_s: float = 60.0
+
+
+class AdmissionSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[admission]``: who is let in when many come at once, in this process; see docs/admission.md.
+
+    Attributes:
+        user_requests_per_minute: Requests of one user; as many may come at once.
+        tenant_requests_per_minute: Requests of all users of one tenant.
+        user_runs: Runs of one user at once.
+        tenant_runs: Runs of one tenant at once.
+        runs: Runs of all at once.
+        user_queue: Requests of one user that may wait for a run to begin.
+        tenant_queue: Requests of one tenant that may wait.
+        queue: Requests of all that may wait.
+        max_wait_s: Longest wait; a request that would wait longer, or has, is refused.
+        target_wait_s: When each user's turn takes longer than this all the time, new work is shed.
+        max_lag_ms: When the event loop is later than this all the time, new work is shed.
+    """
+
+    user_requests_per_minute: float = 30.0
+    tenant_requests_per_minute: float = 3_000.0
+    user_runs: int = 3
+    tenant_runs: int = 500
+    runs: int = 1_000
+    user_queue: int = 20
+    tenant_queue: int = 1_000
+    queue: int = 5_000
+    max_wait_s: float = 30.0
+    target_wait_s: float = 5.0
+    max_lag_ms: float = 500.0
 
 
 class Tenant(Struct, frozen=True, forbid_unknown_fields=True):
-    """``[tenants.NAME]``: a customer.
+    """``[tenants.NAME]``: a customer. What is not given is as in ``[admission]``.
 
     Attributes:
         timezone: Where the days and months of its budgets begin; "" takes that of the settings.
+        weight: Turns that each of its users has in a round of the fair queue, from 1 to 100.
+        user_requests_per_minute: Requests of one of its users.
+        tenant_requests_per_minute: Requests of all its users.
+        user_runs: Runs of one of its users at once.
+        tenant_runs: Runs of all its users at once.
+        user_queue: Requests of one of its users that may wait.
+        tenant_queue: Requests of all its users that may wait.
     """
 
     timezone: str = ""
+    weight: float = 1.0
+    user_requests_per_minute: float | None = None
+    tenant_requests_per_minute: float | None = None
+    user_runs: int | None = None
+    tenant_runs: int | None = None
+    user_queue: int | None = None
+    tenant_queue: int | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+import math
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Final
 
+from surefoot.admission import Admission, Ticket
 from surefoot.agent import Agent, OutputT
 from surefoot.budget.accounts import Payers, make_payers
 from surefoot.budget.limits import MODEL_RUNG, Limits
@@ -22,14 +24,13 @@ from surefoot.result import RunResult, make_result
 from surefoot.run import Desk, Run
 from surefoot.sessions import SessionLocks, continue_from
 from surefoot.store.base import Store
-from surefoot.tool_calls import check_turn
-from surefoot.types import Message
+from surefoot.tool_calls import check_turn, find_outer
+from surefoot.types import Message, Unlimited
 
 MAX_DEPTH: Final = 5
 """How deep runs may begin runs: deeper is a loop of agents that call each other."""
 MAX_RUNGS: Final = 256
 """Agents on models of their ladders that are remembered; of others it is asked again."""
-_NO_TURN: Final = nullcontext()
 
 
 class Starter:
@@ -38,12 +39,14 @@ class Starter:
     Attributes:
         desk: What the runtime lends to every run, None while it is closed.
         live: Its runs on their way, by id.
+        admission: Who is let in.
     """
 
-    def __init__(self, compiler: Compiler, store: Store, limits: Limits) -> None:
+    def __init__(self, compiler: Compiler, store: Store, limits: Limits, admission: Admission) -> None:
         """``limits`` are for agents without limits of their own."""
         self.desk: Desk | None = None
         self.live: dict[str, Run] = {}
+        self.admission = admission
         self._compiler = compiler
         self._store = store
         self._limits = limits
@@ -54,21 +57,43 @@ class Starter:
         """The journal of a run."""
         return [event for record in await self._store.records(run_id) for event in decode_record(record)]
 
-    def take_turn(self, caller: Caller) -> AbstractAsyncContextManager[None]:
-        """A turn in the session, entered first of all: what is awaited before may change the order of arrival.
+    def take_turn(
+        self, agent: Agent[Any], caller: Caller, limits: Limits | None
+    ) -> AbstractAsyncContextManager[Ticket]:
+        """A turn in the session and a slot, entered first of all: what is awaited before may change who came first.
 
         Raises:
             ConfigError: The runtime is not open, or the run would wait for itself.
+            TooManyRequests: It is not let in, or has waited for too long.
         """
         if self.desk is None:
             raise ConfigError("the runtime is not open: use it inside `async with Runtime() as runtime:`")
-        if not caller.session:
-            return _NO_TURN
-        check_turn(caller, self.live)
-        return self._sessions.turn(caller.tenant, caller.user, caller.session)
+        if caller.session:
+            check_turn(caller, self.live)
+        seconds = (limits or agent.limits or self._limits).seconds
+        ticket = self.admission.enter(
+            caller,
+            seconds=math.inf if isinstance(seconds, Unlimited) else seconds,
+            kind=agent.name,
+            outer=find_outer(self.live),
+        )
+        return self._take_turn(self.desk, ticket, caller) if caller.session else ticket
+
+    @asynccontextmanager
+    async def _take_turn(self, desk: Desk, ticket: Ticket, caller: Caller) -> AsyncGenerator[Ticket, None]:
+        """The turn in the session first: who waits for it takes no slot meanwhile."""
+        async with AsyncExitStack() as stack:
+            stack.callback(ticket.leave)
+            try:
+                async with asyncio.timeout(ticket.expires - desk.clock.monotonic()):
+                    await stack.enter_async_context(self._sessions.turn(caller.tenant, caller.user, caller.session))
+            except TimeoutError:
+                raise ticket.give_up() from None
+            await ticket.start()
+            yield ticket
 
     async def open_run(
-        self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, *, live: bool
+        self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, ticket: Ticket, *, live: bool
     ) -> tuple[Run, RunStarted]:
         """A run that has not happened yet, and the event that begins it; whoever opened it closes it.
 
@@ -77,7 +102,9 @@ class Starter:
         """
         desk = self._check_open(self.desk)
         history = await self._history(caller) if caller.session else ()
-        return await self._begin(agent, desk, limits, question=question, history=history, caller=caller, live=live)
+        return await self._begin(
+            agent, desk, limits, question=question, history=history, caller=caller, live=live, ticket=ticket
+        )
 
     async def _begin(
         self, agent: Agent[Any], desk: Desk, limits: Limits | None, *, parent: Run | None = None, **rest: Any
@@ -182,6 +209,7 @@ def begin_run(
     live: bool,
     rungs: Mapping[str, Compiled],
     parent: Run | None = None,
+    ticket: Ticket | None = None,
 ) -> tuple[Run, RunStarted]:
     """A run that has not happened yet, and the event that begins it."""
     run_id = desk.clock.token("run")
@@ -202,8 +230,20 @@ def begin_run(
         output_schema=compiled.answer.schema if compiled.answer else None,
         prices=compiled.price_source,
         rates=compiled.price_snapshot,
+        waited_ms=0 if ticket is None else ticket.waited_ms,
     )
-    run = Run(run_id, compiled, desk, limits=limits, store=store, caller=caller, live=live, parent=parent, rungs=rungs)
+    run = Run(
+        run_id,
+        compiled,
+        desk,
+        limits=limits,
+        store=store,
+        caller=caller,
+        live=live,
+        parent=parent,
+        rungs=rungs,
+        arrived=None if ticket is None else ticket.arrived,
+    )
     return run, started
 
 

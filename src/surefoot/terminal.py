@@ -42,7 +42,7 @@ TABLE_COLUMNS: Final = 110
 BAR_CELLS: Final = 24
 STREAM_CHARS: Final = 200
 FRAMES_PER_S: Final = 8
-NARROW_COLUMNS: Final = 90
+NARROW_COLUMNS: Final = 94
 """What all columns of a list of runs, and twenty characters of the question, need."""
 _NUMBERS: Final = ("steps", "tokens", "cost", "time")
 _STATUS_STYLE: Final = {"final": "green", "budget": "yellow", "running": "cyan"}
@@ -209,15 +209,17 @@ def step_table(lines: Iterable[Line], console: Console) -> Table:
     return table
 
 
-def timeline(row: RunRow, events: Sequence[JournalEvent], console: Console) -> Group:
-    """A finished or unfinished run, step by step, with tokens, cost and latency."""
+def timeline(row: RunRow, events: Sequence[JournalEvent], console: Console, zone: dt.tzinfo = dt.UTC) -> Group:
+    """A finished or unfinished run, step by step, with tokens, cost and latency; its beginning as ``zone`` has it."""
     state, narrator, lines = RunState(), Narrator(), list[Line]()
     for event in events:
         lines += narrator.tell(event)
         state.apply(event)
     lines += narrator.rest()
     finished = state.finished
-    head = Text.assemble((row.run_id, "bold"), f"  {plain(row.model)}  ", _status(row), f"  {_when(row.started_at)}")
+    head = Text.assemble(
+        (row.run_id, "bold"), f"  {plain(row.model)}  ", _status(row), f"  {_when(row.started_at, zone)}"
+    )
     if row.user or row.session:
         head.append(f"  {plain(row.user, 64)} {plain(row.session, 64)}".rstrip(), _DIM)
     parts: list[RenderableType] = [head, Text(readable(_question(state) or row.question), "bold")]
@@ -250,11 +252,11 @@ def _question(state: RunState) -> str:
     return state.started.messages[-1].text if state.started is not None else ""
 
 
-def runs_table(rows: Sequence[RunRow], console: Console) -> Table:
-    """A list of runs, newest first; what does not fit a narrow terminal is left out."""
+def runs_table(rows: Sequence[RunRow], console: Console, zone: dt.tzinfo = dt.UTC) -> Table:
+    """A list of runs, newest first, in the time of ``zone``; what does not fit a narrow terminal is left out."""
     narrow = console.width < NARROW_COLUMNS
     id_chars = _id_chars(rows) if console.is_terminal else len(rows[0].run_id)
-    cells = [_describe_row(row, id_chars, narrow=narrow) for row in rows]
+    cells = [_describe_row(row, id_chars, zone, narrow=narrow) for row in rows]
     hidden = {"steps", "tokens", "time"} if narrow else set[str]()
     if narrow or not any(row.user for row in rows):
         hidden.add("user")
@@ -293,14 +295,14 @@ async def _has_runs(runtime: Runtime, name: str, value: str) -> bool:
     return bool(await runtime.list_runs(**{name: value}, limit=1))
 
 
-def _describe_row(row: RunRow, id_chars: int, *, narrow: bool) -> dict[str, Text]:
+def _describe_row(row: RunRow, id_chars: int, zone: dt.tzinfo, *, narrow: bool) -> dict[str, Text]:
     counts = ("", "", "", "")
     if row.finished_at:
         seconds = row.finished_at - row.started_at
         counts = (str(row.steps), f"{row.tokens:,}", str(Money(row.nano)) if row.nano else "", duration(seconds * 1e3))
     return {
         "run": Text(row.run_id[:id_chars]),
-        "when": Text(_when(row.started_at, short=narrow)),
+        "when": Text(_when(row.started_at, zone, short=narrow)),
         "user": Text(plain(row.user, 24)),
         "status": _status(row),
         **{name: Text(count) for name, count in zip(_NUMBERS, counts, strict=True)},
@@ -322,5 +324,5 @@ def _status(row: RunRow) -> Text:
     return Text(status, _STATUS_STYLE.get(status, "red"))
 
 
-def _when(seconds: float, *, short: bool = False) -> str:
-    return dt.datetime.fromtimestamp(seconds).astimezone().strftime("%m-%d %H:%M" if short else "%Y-%m-%d %H:%M:%S")
+def _when(seconds: float, zone: dt.tzinfo, *, short: bool = False) -> str:
+    return dt.datetime.fromtimestamp(seconds, zone).strftime("%m-%d %H:%M %Z" if short else "%Y-%m-%d %H:%M:%S %Z")

@@ -16,7 +16,6 @@ from surefoot.caller import Caller
 from surefoot.errors import ConfigError
 from surefoot.journal.events import ToolFinished, ToolIntended
 from surefoot.run import Run
-from surefoot.run_context import RunContext
 from surefoot.tools import Prepared
 from surefoot.types import SYSTEM_LABEL, ToolCall, ToolResult
 
@@ -50,6 +49,14 @@ def check_turn(caller: Caller, live: Mapping[str, Run]) -> None:
                 f"session {caller.session!r}: run {run_id} holds it until this tool ends, and a run that the tool "
                 "begins in it would wait for that: give the inner run another session, or none"
             )
+
+
+def find_outer(live: Mapping[str, Run]) -> str:
+    """Id of the run in whose tool the code runs, in a task or thread that it began as well; "" outside of all."""
+    for run_id in reversed(_ENCLOSING.get()):
+        if run_id in live:
+            return run_id
+    return ""
 
 
 def _conversation(caller: Caller) -> tuple[str, str, str]:
@@ -125,7 +132,7 @@ def _keep_results(run: Run, calls: tuple[ToolCall, ...], share: int, ready: list
             break
     else:
         return None
-    kept = max(LEAST_RESULT_BYTES, min(share, KEPT_RESULT_BYTES))
+    kept = max(LEAST_RESULT_BYTES, min(share // 2, KEPT_RESULT_BYTES))  # the other half is for the runs
     run.account.keep_text(sum([kept + _FRAMING_BYTES + len(call.id) for call in calls]))
     return kept
 
@@ -140,10 +147,12 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         context = run.context
         if prepared.tool.takes_context:
             context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
-        if run.caller.session:
-            result = await _run_enclosed(run, prepared, context)
-        else:  # nobody can wait for it
+        outer = _ENCLOSING.get()
+        _ENCLOSING.set((*outer, run.run_id))
+        try:
             result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
+        finally:
+            _ENCLOSING.set(outer)
     else:
         result = prepared
     content, cut_bytes = result.content, result.cut_bytes
@@ -166,16 +175,6 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             latency_ms=(clock.monotonic() - began) * 1e3,
         )
     )
-
-
-async def _run_enclosed(run: Run, prepared: Prepared, context: RunContext) -> ToolResult:
-    """Run a call so that `check_turn` knows of what begins in it."""
-    outer = _ENCLOSING.get()
-    _ENCLOSING.set((*outer, run.run_id))
-    try:
-        return await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
-    finally:
-        _ENCLOSING.set(outer)
 
 
 def _count(text: str) -> int:

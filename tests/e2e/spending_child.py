@@ -19,7 +19,7 @@ from surefoot.config import Settings
 from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import LimitReached, ModelRequested
 from surefoot.providers import Provider
-from surefoot.sections import RetrySettings, StoreSettings
+from surefoot.sections import AdmissionSettings, RetrySettings, StoreSettings
 
 PRICES = {"m": {"input": 2, "output": 8}}
 QUESTION = "How many of these does a budget admit?"
@@ -37,6 +37,9 @@ async def look(page: int) -> str:
 def make_settings(base_url: str, budgets: dict[str, Any]) -> Settings:
     return Settings(
         store=StoreSettings(lease_s=5.0),
+        admission=AdmissionSettings(
+            user_requests_per_minute=1_000_000, tenant_requests_per_minute=1_000_000, user_runs=1_000
+        ),
         providers={"fake": Provider(base_url, needs_key=False)},
         prices=PRICES,
         budgets=budgets,

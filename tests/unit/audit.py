@@ -35,12 +35,14 @@ from surefoot.journal.records import decode_record
 from surefoot.result import RunResult
 from surefoot.run import Run
 from surefoot.runtime import Runtime
-from surefoot.sections import RetrySettings, StoreSettings
+from surefoot.sections import AdmissionSettings, RetrySettings, StoreSettings
 from surefoot.store.base import RunRow, Store
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import Bill
 
 QUICK = RetrySettings(attempts=4, base_s=0.0005, max_s=0.002)
+MANY = AdmissionSettings(user_requests_per_minute=1_000_000, user_runs=1_000, user_queue=1_000, max_lag_ms=60_000)
+"""For tests of something else, in which one user has a great many runs."""
 
 Fault = Callable[[str, int], Exception | None]
 """Told the kind of write (create, append, finish) and its number in the run from 1: the error it fails with, or None."""
@@ -137,6 +139,18 @@ class Bench:
         """The audited state of the run that began last."""
         return await self.audit(list(self.store.live)[-1])
 
+    async def _late_evidence(self, run_id: str) -> tuple[int, int]:
+        """What refunds have changed of the tokens and nano-dollars of a run: its row has it, its journal is history."""
+        tables = [
+            (change.before, change.after)
+            for change in await self.runtime.accounts.changes(limit=10_000)
+            if change.before and change.after and change.before.get("run") == run_id
+        ]
+        tokens, nano = [
+            sum([int(after[name]) - int(before[name]) for before, after in tables]) for name in ("tokens", "usd")
+        ]
+        return tokens, nano
+
     async def audit(self, run_id: str) -> RunState:
         """Everything that holds of a run that has ended."""
         row, events = await self.runtime.read_run(run_id)
@@ -160,7 +174,8 @@ class Bench:
         finished = state.finished
         assert finished is not None, "the run has ended"
         assert (row.status, row.stop_reason, row.finished_at) == ("finished", finished.stop_reason, finished.at)
-        assert (row.steps, row.tokens, row.nano) == (state.steps, state.tokens, state.nano)
+        tokens, nano = await self._late_evidence(run_id)
+        assert (row.steps, row.tokens, row.nano) == (state.steps, state.tokens + tokens, state.nano + nano)
         assert row.output == finished.output[:200]
         return state
 
@@ -306,13 +321,15 @@ async def open_bench(
     """A bench over an SQLite file in ``folder``; with ``audit_again`` every run is audited at the end, too."""
     clock = clock or SystemClock()
     folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
-    settings = {"retry": QUICK, "model_timeout_s": 30.0} | settings
+    settings = {"retry": QUICK, "model_timeout_s": 30.0, "admission": MANY} | settings
     chosen = Settings(store=StoreSettings(durability=durability), **settings)
     store = WatchedStore(inner or SqliteStore(folder / "bench.db", clock=clock), fault)
     async with Runtime(store, settings=chosen, clock=clock) as runtime:
         bench = Bench(runtime, store)
         yield bench
         assert runtime._starter.live == {}
+        inside = runtime.admission
+        assert (inside.running, inside.waiting, inside.inside, inside.users) == (0, 0, 0, 0)
         assert len(runtime._starter._sessions) == 0
         for run_id, run in store.live.items() if audit_again else ():
             if run.state.finished is not None and "finish" in store.writes[run_id] and fault is None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tests.unit.audit import open_bench
 
 from surefoot import UNLIMITED, Agent, Limits, RunContext, Runtime, tool
+from surefoot.budget.limits import INFINITE
 from surefoot.config import Settings
 from surefoot.errors import BudgetExceeded, ConfigError, ToolError
 from surefoot.journal.events import ModelRequested, RunFinished, ToolFinished, ToolIntended
@@ -158,11 +159,83 @@ def test_a_fan_out_never_exceeds_the_run_above(width, depth, limits, words, over
     asyncio.run(check())
 
 
+@pytest.mark.parametrize("limits", [{"tokens": 30_000}, {"usd": "0.12"}])
+@pytest.mark.parametrize("ends", ["well", "in failures"])
+async def test_eight_children_wait_for_the_room_that_others_only_hold(tmp_path, limits, ends):
+    """Two worst cases fit at once, and all eight together use little: nobody is refused, and no answer is cut."""
+    done, most, together = [], [], 0
+
+    async def answer(_messages, _step):
+        nonlocal together
+        together += 1
+        most.append(together)
+        await asyncio.sleep(0.01)
+        together -= 1
+        return say("Yes.") if ends == "well" else status(400)
+
+    async with bench_of(tmp_path) as bench:
+        child = ScriptedModel(answer, prices=BILL)
+        agent = Agent(child, max_tokens=4_000)
+        model = ScriptedModel([fan_out(8), say("Done.")], prices=BILL)
+        tools = [delegate_to(agent, Limits(tokens=UNLIMITED, usd=UNLIMITED), done)]
+        result = await bench.run(Agent(model, tools=tools, max_tokens=500), limits=Limits(**limits), **CALLER)
+        assert result.output == "Done."
+        top, below = runs_of(bench)
+        if ends == "well":
+            assert [(inner.stop_reason, inner.limit, inner.limit_message) for inner in done] == [("final", "", "")] * 8
+        assert len(below) == 8
+        asked = [request.max_tokens for request in child.requests]
+        assert asked == [4_000] * 8, "what others hold makes no answer shorter"
+        assert 2 <= max(most) < 8, "they share the room, and do not have it all at once"
+        assert top.account.spent_tokens <= Limits(**limits).amounts().get("tokens", INFINITE)
+        assert top.account.waiting == []
+        await check_accounts(bench, model, child)
+
+
+async def test_a_child_waits_no_longer_than_it_has_time(tmp_path):
+    """The other call never ends: whoever waits for its room is told so in time to tell what was found."""
+    done = []
+    async with bench_of(tmp_path) as bench:
+        child = ScriptedModel([hang()], prices=BILL)
+        model = ScriptedModel([fan_out(2), say("In time.")], prices=BILL)
+        tools = [delegate_to(Agent(child, max_tokens=4_000), Limits(tokens=UNLIMITED, seconds=1), done)]
+        result = await bench.run(Agent(model, tools=tools, max_tokens=500), limits=Limits(tokens=11_000), **CALLER)
+        assert result.output == "In time."
+        assert len(child.requests) == 1
+        assert [(inner.stop_reason, inner.limit) for inner in done] == [("budget", "seconds")] * 2
+        assert runs_of(bench)[0].account.waiting == []
+
+
+async def test_cancelling_a_child_that_waits_leaves_nobody_waiting(tmp_path):
+    started = asyncio.Event()
+
+    async def wait(_messages, _step):
+        started.set()
+        await asyncio.Event().wait()
+
+    async with bench_of(tmp_path) as bench:
+        child = ScriptedModel(wait, prices=BILL)
+        model = ScriptedModel([fan_out(3), say("Done.")], prices=BILL)
+        tools = [delegate_to(Agent(child, max_tokens=4_000), Limits(tokens=UNLIMITED))]
+        agent = Agent(model, tools=tools, max_tokens=500)
+        task = asyncio.create_task(bench.run(agent, limits=Limits(tokens=11_000), **CALLER))
+        await started.wait()
+        top, _ = runs_of(bench)
+        async with asyncio.timeout(20):
+            while len(top.account.waiting) < 2:  # noqa: ASYNC110 - it has no event to wait for
+                await asyncio.sleep(0)
+        for run in [run for run in bench.store.runs_of().values() if run is not top]:
+            assert await bench.runtime.cancel(run.run_id)
+        assert (await task).output == "Done."
+        assert top.account.waiting == []
+        assert top.account.reserved == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("limits", "name"),
     [
-        ({"tokens": 12_000}, "tokens"),
-        ({"usd": "0.03"}, "usd"),
+        ({"tokens": 12_000, "steps": 1_000, "model_calls": 1_000}, "tokens"),
+        ({"usd": "0.03", "steps": 1_000, "model_calls": 1_000}, "usd"),
         ({"steps": 6}, "steps"),
         ({"model_calls": 6}, "model_calls"),
     ],

@@ -1,6 +1,6 @@
 import pytest
 
-from surefoot.config import KNOWN_PROVIDERS, Provider, Secret, Settings, load_settings, read_key
+from surefoot.config import KNOWN_PROVIDERS, Secret, Settings, load_settings, read_key
 from surefoot.errors import ConfigError
 
 
@@ -96,14 +96,13 @@ def test_providers_are_added_to_the_known_ones_and_may_replace_them(tmp_path):
 
 
 def test_keys_come_from_the_environment_and_hide(monkeypatch):
-    provider = Provider("http://a", "SOME_KEY")
     monkeypatch.delenv("SOME_KEY", raising=False)
     with pytest.raises(ConfigError, match="no API key for provider 'x': set the environment variable SOME_KEY"):
-        read_key("x", provider)
-    assert not read_key("x", Provider("http://a", "SOME_KEY", needs_key=False))
-    assert not read_key("x", Provider("http://a"))
+        read_key("x", "SOME_KEY", needed=True)
+    assert not read_key("x", "SOME_KEY", needed=False)
+    assert not read_key("x", "", needed=True)
     monkeypatch.setenv("SOME_KEY", " s3cret\n")
-    key = read_key("x", provider)
+    key = read_key("x", "SOME_KEY", needed=True)
     assert key.reveal() == "s3cret"
     assert "s3cret" not in repr(key) + str(key) + f"{key}"
     assert Secret("x")

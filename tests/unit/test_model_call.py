@@ -15,7 +15,7 @@ from surefoot.budget.rates import Rates, cost, read_rates
 from surefoot.errors import ModelBroken, ModelError, ModelOverloaded, ModelRefused, ModelUnreachable
 from surefoot.journal.events import ModelFailed, ModelReplied, ModelRequested, TextDelta
 from surefoot.providers import Provider
-from surefoot.sections import RetrySettings
+from surefoot.sections import BreakerSettings, RetrySettings
 from surefoot.testing import (
     FakeProvider,
     Price,
@@ -306,7 +306,9 @@ async def test_nothing_is_charged_where_nobody_listens(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # never listens
         address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
-        async with open_bench(tmp_path, providers={"fake": Provider(address, needs_key=False)}, prices=PRICES) as bench:
+        nobody = {"fake": Provider(address, needs_key=False)}
+        patient = BreakerSettings(failures=100)
+        async with open_bench(tmp_path, providers=nobody, prices=PRICES, breaker=patient) as bench:
             await bench.fails(ModelUnreachable, Agent("fake:m"), match=address)
             state = await bench.last()
             assert (state.model_calls, state.tokens, state.nano) == (4, 0, 0)

@@ -243,22 +243,23 @@ def test_a_list_of_runs():
     lines = [line.split() for line in printed(console, runs_table(ROWS, console))]
     assert lines[0] == ["run", "when", "user", "status", "steps", "tokens", "cost", "time", "question"]
     assert lines[1][0] == ROWS[0].run_id
-    assert lines[1][3:] == ["final", "3", "1,234", "$0.00091", "2.5", "s", "Where", "is", "it?"]
-    assert lines[2][3:] == ["ann", "running", "Where", "is", "it?"]
-    assert lines[3][3] == "lost"
+    assert lines[1][3] == "UTC"
+    assert lines[1][4:] == ["final", "3", "1,234", "$0.00091", "2.5", "s", "Where", "is", "it?"]
+    assert lines[2][4:] == ["ann", "running", "Where", "is", "it?"]
+    assert lines[3][4] == "lost"
     lines = console.file.getvalue().splitlines()
     assert max(len(line.rstrip()) for line in lines) == LIST_COLUMNS - 1  # and a space
     assert lines[3].rstrip().endswith("qqqqqqqqqqqqqqqqqqqq…")
 
 
-@pytest.mark.parametrize("width", [60, 89, 90, 140])
+@pytest.mark.parametrize("width", [60, 93, 94, 140])
 def test_a_list_of_runs_fits_a_terminal(width):
     console = screen(width)
     lines = printed(console, runs_table(ROWS, console))
     assert len(lines) == 4
     assert max(map(len, lines)) <= width
     assert lines[3].endswith("…")
-    assert ("tokens" in lines[0]) is (width >= 90)
+    assert ("tokens" in lines[0]) is (width >= 94)
     assert [line.split()[0] for line in lines[1:]] == [one.run_id[:14] for one in ROWS]
 
 

@@ -253,6 +253,8 @@ class RuleBook:
         self._rules: dict[str, dict[Period, dict[str, int]]] = {}
         self._zones = dict(zones or {})
         self._known: dict[str, tuple[tuple[Period, Amounts], ...]] = {}
+        stored = tuple(stored)
+        self._set = {(rule.account, rule.period, name) for rule in stored for name in rule.limits}
         for rule in (*declared, *stored):  # what comes later wins
             self._rules.setdefault(rule.account, {}).setdefault(rule.period, {}).update(rule.limits)
         amounts = [
@@ -293,6 +295,10 @@ class RuleBook:
                 return account
         return ""
 
+    def limits_any(self, payers: Payers) -> bool:
+        """Whether one of the accounts counts what its runs use."""
+        return any(period != "run" for account in payers.chain for period, _ in self.limits_of(account))
+
     def accounts(self) -> list[str]:
         """Accounts and patterns that have rules, sorted."""
         return sorted(self._rules, key=lambda account: (KINDS.index(account.partition(":")[0]), account))
@@ -300,6 +306,10 @@ class RuleBook:
     def rules_of(self, account: str) -> Mapping[Period, Mapping[str, int]]:
         """The rules of exactly that account or pattern."""
         return self._rules.get(account, {})
+
+    def origin(self, account: str, period: Period, name: str) -> Literal["set", "settings"]:
+        """Where a limit of `rules_of` comes from: it was set and holds for all processes, or this one's settings."""
+        return "set" if (account, period, name) in self._set else "settings"
 
     def _resolve(self, account: str) -> Iterable[tuple[Period, Amounts]]:
         merged: dict[Period, dict[str, int]] = {}

@@ -8,12 +8,15 @@ The account of a run that another run began stands below that run's: whatever it
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from surefoot.budget.holds import Charge, Fit, Hold, Shortage
 from surefoot.budget.limits import INFINITE, Limits
 from surefoot.budget.meter import Meter
 from surefoot.budget.rates import Rates, cost, cost_as_served, dearest_rates, price_bound
+from surefoot.budget.room import wake
 from surefoot.budget.shortages import lack_above, lack_calls, lack_money, lack_steps, lack_time, lack_tokens
 from surefoot.errors import BudgetExceeded
 from surefoot.types import Money, Usage
@@ -37,12 +40,13 @@ class Account(Meter):
     Attributes:
         parent: The account of the run that began this one, None for a run of its own.
         deadline: Monotonic seconds at which whatever is in flight is cancelled.
+        waiting: Of a run of its own: who waits until a hold of it, or of a run below it, comes free.
     """
 
     __slots__ = (
         "_holds", "_kept", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano",
         "_reserved_tokens", "_soft_deadline", "deadline", "input_rate", "max_tool_calls", "output_rate", "parent",
-        "rates",
+        "rates", "waiting",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, rates: Rates | None, started: float, parent: Account | None = None) -> None:
@@ -68,6 +72,7 @@ class Account(Meter):
             self._soft_deadline = min(self._soft_deadline, parent.soft_deadline)
         self._reserved_tokens = self._reserved_nano = 0
         self._holds = 0  # of this run alone, and never one twice
+        self.waiting: list[asyncio.Future[None]] = []
 
     def set_rates(self, rates: Rates | None) -> None:
         """The next call goes to a model of this price. Nothing may be reserved."""
@@ -154,6 +159,15 @@ class Account(Meter):
             return self._shortage(input_bound, least, by_tokens=room < least, final=final)
         return Fit(fits, "tokens" if room <= dear else "usd")
 
+    def alone(self, fit: Callable[[], Fit | Shortage]) -> Fit | Shortage:
+        """What `fit` says if no call was in flight: of no run above, and so of none beside this one."""
+        reserved = self.reserved
+        self._reserved_tokens = self._reserved_nano = 0
+        try:
+            return fit() if self.parent is None else self.parent.alone(fit)
+        finally:
+            self._reserved_tokens, self._reserved_nano = reserved
+
     def reserve(self, input_bound: int, max_tokens: int) -> Hold:
         """Take the worst case of one attempt, as `fit` has found it to fit.
 
@@ -204,6 +218,8 @@ class Account(Meter):
         self.model_calls -= 1
         if self.parent is not None:
             self.parent.give_back(hold, steps)
+        elif self.waiting:
+            wake(self.waiting)
 
     def output_within(self, input_bound: int, tokens: int, nano: int) -> int:
         """Output tokens of a call that may use so many tokens and nano-dollars; negative if the prompt does not fit."""
@@ -272,6 +288,8 @@ class Account(Meter):
             self.overrun_nano += max(0, charge.nano - hold.nano)
         if self.parent is not None:
             self.parent.book(hold, charge)
+        elif self.waiting:
+            wake(self.waiting)
 
     def release(self, hold: Hold) -> Charge:
         """Give a hold back: nothing can have been billed."""

@@ -59,12 +59,15 @@ class Settlement(Struct, frozen=True, gc=False):
         tokens: Tokens charged.
         nano: Nano-dollars charged.
         known: Whether the provider said so; otherwise the full hold is charged, and evidence may refund it later.
+        limited: Whether an account above the run has a limit. Without one the ledger has no hold, and only notes what
+            is unknown, so that it can be looked at and refunded.
     """
 
     hold: int
     tokens: int
     nano: int
     known: bool = True
+    limited: bool = True
 
 
 class Posting(Struct, frozen=True):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import click
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from surefoot.budget.accounts import (
     PERIODS,
@@ -39,6 +41,8 @@ from surefoot.commands.options import (
     run_to_end,
     within,
 )
+from surefoot.commands.spans import read_zone_of
+from surefoot.commands.tables import in_nano, json_name
 from surefoot.config import Settings, read_login
 from surefoot.errors import ConfigError, NotFound
 from surefoot.narrator import plain
@@ -181,18 +185,25 @@ def list_accounts(context: click.Context, /, *, limit: int, as_json: bool) -> No
     """List all accounts that have limits, with what is used of each."""
     settings = read_settings(context)
 
-    async def read(runtime: Runtime) -> tuple[dict[str, Any], list[Balance], list[Row]]:
+    async def read(runtime: Runtime) -> tuple[dict[str, Any], dict[str, Any], list[Balance], list[Row]]:
         book = runtime.accounts.book
         rules = {
-            account: {period: to_table(limits) for period, limits in book.rules_of(account).items()}
+            account: {period: in_nano(to_table(limits)) for period, limits in book.rules_of(account).items()}
+            for account in book.accounts()
+        }
+        origins = {
+            account: {
+                period: in_nano({name: book.origin(account, period, name) for name in limits})
+                for period, limits in book.rules_of(account).items()
+            }
             for account in book.accounts()
         }
         balances = await runtime.accounts.balances()
-        return rules, balances, list_rows(book, balances)
+        return rules, origins, balances, list_rows(book, balances)
 
-    rules, balances, rows = run_to_end(within(open_existing(settings), read))
+    rules, origins, balances, rows = run_to_end(within(open_existing(settings), read))
     if as_json:
-        print_json({"rules": rules, "windows": [to_json(balance) for balance in balances]})
+        print_json({"rules": rules, "origins": origins, "windows": [to_json(balance) for balance in balances]})
     elif rows:
         console = open_console()
         console.print(list_table(rows, limit, console))
@@ -216,9 +227,9 @@ def history(context: click.Context, /, *, account: str | None, limit: int, as_js
 
     changes = run_to_end(within(open_existing(settings), read))
     if as_json:
-        print_json(changes)
+        print_json([_change_to_json(change) for change in changes])
     elif changes:
-        open_console().print(changes_table(changes))
+        open_console().print(changes_table(changes, read_zone_of(settings)))
     else:
         click.echo("nothing was changed yet", err=True)
 
@@ -282,7 +293,19 @@ async def _look(runtime: Runtime, settings: Settings, account: str) -> AccountVi
 
 def _show(view: AccountView, *, as_json: bool) -> None:
     if as_json:
-        print_json(view)
+        print_json(_view_to_json(view))
     else:
         console = open_console()
         console.print(draw_account(view, console))
+
+
+def _view_to_json(view: AccountView) -> dict[str, Any]:
+    """An account for programs: the limit in US dollars is called ``nano``, as its figures are nano-dollars."""
+    limits = [replace(line, limit=json_name(line.limit)) for line in view.limits]
+    return {**to_builtins(view), "limits": to_builtins(limits)}
+
+
+def _change_to_json(change: RuleChange) -> dict[str, Any]:
+    """A change for programs, amounts in nano-dollars."""
+    tables = [None if table is None else in_nano(table) for table in (change.before, change.after)]
+    return {**to_builtins(change), "before": tables[0], "after": tables[1]}

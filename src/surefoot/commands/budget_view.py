@@ -26,18 +26,21 @@ from surefoot.budget.accounts import (
     split_account,
 )
 from surefoot.budget.limits import INFINITE
-from surefoot.budget.posting import PER, Balance, RuleChange, UnknownHold
+from surefoot.budget.posting import PER, Balance, RuleChange
 from surefoot.budget.windows import FOREVER, find_window
-from surefoot.commands.tables import DIM, NARROW_COLUMNS, figures_table
+from surefoot.commands.tables import DIM, NARROW_COLUMNS, figures_table, in_nano
 from surefoot.narrator import plain
 from surefoot.terminal import bar
-from surefoot.types import Money, Unlimited
+from surefoot.types import Unlimited
 
 Stored = Mapping[str, Mapping[str, Mapping[str, int | str]]]
 """What was set: by account or pattern, then by period, then by amount."""
 ACCOUNT_CHARS: Final = 40
 WIDE_BAR_CELLS: Final = 24
+WIDE_COLUMNS: Final = 120
+"""What a list with wide bars needs."""
 NARROW_BAR_CELLS: Final = 12
+_ORIGINS: Final = {"settings": "surefoot.toml", "set": "budget set"}
 _UNLIMITED: Final = Unlimited.UNLIMITED.value
 
 
@@ -182,10 +185,10 @@ def _notes(line: LimitLine, view: AccountView) -> Iterable[str]:
     if line.used is None and line.resets_at is not None:
         yield "no call yet"
     if line.resets_at is not None:
-        yield f"resets {_say_when(line.resets_at, ZoneInfo(view.zone))}"
+        yield f"resets {say_when(line.resets_at, ZoneInfo(view.zone))}"
     if line.overrun:
         yield f"{shown(line.limit, line.overrun)} of it beyond what was held"
-    origin = "surefoot.toml" if line.origin == "settings" else "budget set"
+    origin = _ORIGINS[line.origin]
     yield origin if line.pattern == view.account else f"{origin} for {plain(line.pattern, 200)}"
 
 
@@ -201,7 +204,7 @@ def _unit(name: str, value: str) -> str:
     return f" {name.replace('_', ' ')}"
 
 
-def _say_when(at: float, zone: ZoneInfo) -> str:
+def say_when(at: float, zone: ZoneInfo) -> str:
     """``2026-12-01 00:00 CET``."""
     return datetime.fromtimestamp(at, zone).strftime("%Y-%m-%d %H:%M %Z")
 
@@ -218,6 +221,7 @@ class Row(Struct, frozen=True):
     resets_at: float | None = None
     zone: str = ""
     frozen: bool = False
+    origin: str = ""
 
 
 def list_rows(book: RuleBook, balances: Sequence[Balance]) -> list[Row]:
@@ -228,7 +232,8 @@ def list_rows(book: RuleBook, balances: Sequence[Balance]) -> list[Row]:
         for period, limits in book.rules_of(account).items():
             balance = windows.pop((account, period), None)
             for name, of in limits.items():
-                rows.append(Row(account, period, name, of) if balance is None else _make_row(balance, name, of))
+                row = Row(account, period, name, of) if balance is None else _make_row(balance, name, of)
+                rows.append(replace(row, origin=_ORIGINS[book.origin(account, period, name)]))
     others = [
         _make_row(balance, name, of)
         for balance in windows.values()
@@ -259,7 +264,7 @@ def _fullness(row: Row) -> float:
 def list_table(rows: Sequence[Row], limit: int, console: Console) -> RenderableType:
     """The rows with bars, at most ``limit`` of them."""
     wide = console.width >= NARROW_COLUMNS
-    table = figures_table(["account", "limit", "used", "", *(["resets"] if wide else [])], left=2)
+    table = figures_table(["account", "limit", "used", "", *(["resets", "from"] if wide else [])], left=2)
     table.columns[0].max_width = ACCOUNT_CHARS if wide else ACCOUNT_CHARS // 2
     table.columns[2].justify = "left"
     before = ""
@@ -268,15 +273,19 @@ def list_table(rows: Sequence[Row], limit: int, console: Console) -> RenderableT
         name = f"{plain(row.account, 200)}" if row.account != before else ""
         name = f"! {name}" if row.frozen and name else name
         before = row.account
-        cells = WIDE_BAR_CELLS if wide else NARROW_BAR_CELLS
+        cells = WIDE_BAR_CELLS if console.width >= WIDE_COLUMNS else NARROW_BAR_CELLS
         has_bar = row.used is not None and row.of < INFINITE
         drawn = _draw_bar(row.used or 0, row.reserved, row.of, cells) if has_bar else Text()
-        resets = "" if row.resets_at is None else _say_when(row.resets_at, ZoneInfo(row.zone))
+        resets = "" if row.resets_at is None else say_when(row.resets_at, ZoneInfo(row.zone))
         told = "" if row.used is None else shown(row.limit, row.used)
         told += f" +{shown(row.limit, row.reserved)} held" if row.reserved else ""
         of = None if row.of >= INFINITE else row.of
         table.add_row(
-            Text(name, style), _say_limit(row.limit, of, row.period), drawn, told, *([resets] if wide else [])
+            Text(name, style),
+            _say_limit(row.limit, of, row.period),
+            drawn,
+            told,
+            *([resets, row.origin] if wide else []),
         )
     if len(rows) <= limit:
         return table
@@ -285,26 +294,21 @@ def list_table(rows: Sequence[Row], limit: int, console: Console) -> RenderableT
 
 def to_json(balance: Balance) -> dict[str, Any]:
     """A window for programs: USD in nano-dollars, null where there is no limit or no end."""
-    limits = {_json_name(name): of if of < INFINITE else None for name, of in balance.limits.named().items()}
-    spent = {_json_name(name): used for name, used in balance.spent.named().items()}
+    limits = in_nano({name: of if of < INFINITE else None for name, of in balance.limits.named().items()})
+    spent = in_nano(balance.spent.named())
     return {**to_builtins(balance), "limits": limits, "spent": spent, "ends_at": _end_of(balance)}
-
-
-def _json_name(name: str) -> str:
-    """Nano-dollars are called so: a figure named USD that is a thousand million times too large misleads."""
-    return "nano" if name == "usd" else name
 
 
 def _end_of(balance: Balance) -> float | None:
     return None if math.isinf(balance.ends_at) else balance.ends_at
 
 
-def changes_table(changes: Sequence[RuleChange]) -> Table:
-    """Who changed what and when."""
+def changes_table(changes: Sequence[RuleChange], zone: ZoneInfo) -> Table:
+    """Who changed what and when, in the time of ``zone``."""
     table = figures_table(["when", "account", "by", "what"], left=4)
     table.columns[3].no_wrap, table.columns[3].overflow = False, "fold"
     for change in changes:
-        when = datetime.fromtimestamp(change.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        when = datetime.fromtimestamp(change.at, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
         table.add_row(when, Text(plain(change.account, ACCOUNT_CHARS)), Text(plain(change.by, 24)), _say_change(change))
     return table
 
@@ -338,12 +342,3 @@ def _say_amounts(amounts: Mapping[str, int | str]) -> str:
 
 def _say_value(name: str, value: int | str) -> str:
     return value if isinstance(value, str) else shown(name, value)
-
-
-def unknown_table(holds: Sequence[UnknownHold]) -> Table:
-    """Holds of unknown outcome, with the words for `refund`."""
-    table = figures_table(["run", "hold", "when", "tokens", "cost"], left=1)
-    for hold in holds:
-        when = datetime.fromtimestamp(hold.at).astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(hold.run_id, str(hold.hold), when, f"{hold.tokens:,}", str(Money(hold.nano)))
-    return table

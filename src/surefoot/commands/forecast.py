@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -27,6 +28,8 @@ from surefoot.commands.tables import (
     dollars,
     exact_usd,
     figures_table,
+    in_nano,
+    json_name,
     short,
     write_csv,
 )
@@ -41,6 +44,10 @@ MAX_DAYS: Final = 366
 MAX_REQUESTS: Final = 1_000_000_000
 PLOT_ROWS: Final = 15
 PLOT_CELLS: Final = 36
+LEAST_CELLS: Final = 4
+WIDE_COLUMNS: Final = 80
+FIGURES_CHARS: Final = 22
+"""What stands beside a bar in a narrow terminal."""
 SUMMED: Final = ("usd", "tokens")
 _PER_DAY: Final = {"hour": 24.0, "day": 1.0, "week": 1 / 7, "month": 1 / 30}
 _RATE: Final = re.compile(r"(\d[\d_,]{0,12})(?:/(hour|day|week|month))?")
@@ -144,7 +151,7 @@ def forecast(
     if as_json:
         print_json(_describe(made))
     else:
-        open_console().print(draw(made, clock.now()))
+        open_console().print(draw(made, clock.now(), open_console().width))
 
 
 def read_rate(text: str) -> float:
@@ -189,7 +196,7 @@ async def _find_reached(runtime: Runtime, a_request: Mapping[str, Band], per_day
     return reached
 
 
-def draw(made: Forecast, now: float) -> RenderableType:
+def draw(made: Forecast, now: float, width: int = WIDE_COLUMNS) -> RenderableType:
     """The figures, the cumulated cost day by day, and what they stand on."""
     table = figures_table(["", "expected", "90 % band", ""])
     table.columns[2].justify = "left"
@@ -205,7 +212,7 @@ def draw(made: Forecast, now: float) -> RenderableType:
     )
     parts: list[RenderableType] = [table]
     if made.sums["usd"][-1].high > 0 and made.days > 1:
-        parts += [Text("\ncost day by day: expected, and what the band adds", "bold"), _plot(made)]
+        parts += [Text("\ncost day by day: expected, and what the band adds", "bold"), _plot(made, width)]
     if made.reached:
         parts.append(Text())
     parts += [Text(line, style) for line, style in _tell_reached(made, now)]
@@ -220,17 +227,20 @@ def _between(band: Band, say: Any) -> str:
     return f"{say(band.low)} – {say(band.high)}"
 
 
-def _plot(made: Forecast) -> RenderableType:
+def _plot(made: Forecast, width: int) -> RenderableType:
+    wide = width >= WIDE_COLUMNS
+    cells = PLOT_CELLS if wide else max(LEAST_CELLS, min(PLOT_CELLS, width - FIGURES_CHARS))
     bands, most = made.sums["usd"], made.sums["usd"][-1].high
     step = math.ceil(made.days / PLOT_ROWS)
     shown_days = sorted({*range(step, made.days + 1, step), made.days})
-    plot = figures_table(["", "", "", ""], left=0)
+    plot = figures_table(["", "", "", ""] if wide else ["", "", ""], left=0)
     plot.show_header = False
     plot.columns[1].justify = "left"
     for day in shown_days:
         band = bands[day - 1]
-        bar = amount_bar(band.mean / most, PLOT_CELLS, more=(band.high - band.mean) / most)
-        plot.add_row(f"day {day}", bar, dollars(band.mean), Text(_between(band, dollars), DIM))
+        bar = amount_bar(band.mean / most, cells, more=(band.high - band.mean) / most)
+        told = [Text(_between(band, dollars), DIM)] if wide else []  # the last band stands above
+        plot.add_row(f"day {day}", bar, dollars(band.mean), *told)
     return plot
 
 
@@ -267,7 +277,7 @@ def _span(days: float) -> str:
 
 def _date(now: float, days: float) -> str:
     try:
-        return datetime.fromtimestamp(now + days * 86_400).astimezone().date().isoformat()
+        return datetime.fromtimestamp(now + days * 86_400, UTC).date().isoformat()
     except (OverflowError, ValueError, OSError):
         return "beyond the calendar"
 
@@ -297,7 +307,9 @@ def _tabulate(made: Forecast) -> tuple[list[str], list[list[str | int | float]]]
 
 
 def _describe(made: Forecast) -> dict[str, Any]:
-    """For programs; USD in nano-dollars, infinite days as null."""
+    """For programs; amounts of money are nano-dollars and called so, infinite days are null."""
+    reached = [replace(one, limit=json_name(one.limit)) for one in made.reached]
+    made = replace(made, a_request=in_nano(made.a_request), sums=in_nano(made.sums), reached=reached)
     method = "bootstrap" if made.requests < SMALL else "normal"
     return {
         "method": method,

@@ -33,6 +33,9 @@ from surefoot.terminal import open_console
 DEFAULT_TOP: Final = 20
 """Lines of a table that nobody asked for more of; CSV and JSON have all."""
 BAR_CELLS: Final = 40
+LEAST_BAR_CELLS: Final = 4
+FIGURES_CHARS: Final = 22
+"""What stands beside a bar: share, amount and gaps."""
 _WHAT: Final = {"nano": "cost", "tokens": "tokens", "runs": "runs", "calls": "calls"}
 _LEAST_WANTED: Final = ("cached", "steps", "latency", "a run", "failed", "out", "in")
 """What a narrow terminal goes without, in this order."""
@@ -105,17 +108,18 @@ def draw(made: Report, top: int, console: Console) -> RenderableType:
     if made.by == "tool" and not found:
         parts = [Text("no run called a tool")]
     elif len(found) > 1:
-        parts += [Text(f"\nshare of {_WHAT[made.measure()]}", "bold"), _chart(made, found)]
+        parts += [Text(f"\nshare of {_WHAT[made.measure()]}", "bold"), _chart(made, found, console.width)]
     parts += [Text(note, DIM) for note in _notes(made)]
     return Group(*parts)
 
 
-def _chart(made: Report, found: list[sums_by.Group]) -> RenderableType:
+def _chart(made: Report, found: list[sums_by.Group], width: int) -> RenderableType:
+    cells = max(LEAST_BAR_CELLS, min(BAR_CELLS, width - max(len(_name(group)) for group in found) - FIGURES_CHARS))
     chart = figures_table(["", "", "", ""], left=2)
     chart.show_header = False
     most = max(group.share for group in found)
     for group in found:
-        bar = amount_bar(group.share / most if most else 0.0, BAR_CELLS)
+        bar = amount_bar(group.share / most if most else 0.0, cells)
         amount = getattr(group.sums, made.measure())
         told = dollars(amount) if made.measure() == "nano" else short(amount)
         chart.add_row(Text(_name(group)), bar, f"{group.share:.1%}", Text(told, DIM))
@@ -153,7 +157,9 @@ def _notes(made: Report) -> list[str]:
     if total.children:
         notes.append(f"{total.children:,} of {total.runs:,} runs were begun by a tool of another run")
     if total.unended:
-        notes.append(f"{total.unended:,} runs have no end yet: what they used is not in it")
+        notes.append(
+            f"{total.unended:,} runs have no end: of one under way nothing is in it yet, of a lost one all it held"
+        )
     unknown = total.tokens - total.usage.total_tokens
     if unknown > 0:
         notes.append(

@@ -141,8 +141,8 @@ def draw_loads(loads: Sequence[Any]) -> RenderableType:
         style = "red" if load.broken else "green"
         answered = report.answered / max(1, report.requests)
         table.add_row(
-            Text(f"{load.factor:.2f} ×", style), f"{load.per_day:,.0f}", f"{answered:.1%}", f"{report.wait_s.p95:,.2f} s",
-            f"{report.latency_s.p95:,.1f} s", f"{report.turned_away:,}", dollars(report.month_nano / 30),
+            Text(f"{load.factor:.2f} ×", style), f"{load.per_day:,.0f}", f"{answered:.1%}",
+            f"{report.wait_s.p95:,.2f} s", f"{report.latency_s.p95:,.1f} s", f"{report.turned_away:,}", dollars(report.month_nano / 30),
             Text("; ".join(load.broken), style),
         )  # fmt: skip
     carried = [load for load in loads if not load.broken]

@@ -58,13 +58,13 @@ def read_zone_of(settings: Settings) -> ZoneInfo:
     return read_zone(settings.timezone, "timezone")
 
 
-def read_span(since: str | None, until: str | None, zone: ZoneInfo, now: float) -> Span:
+def read_span(since: str | None, until: str | None, zone: ZoneInfo, now: float, *, option: str = "--since") -> Span:
     """The span that a person names: ``7d`` (hours, days or weeks back), ``2026-11-01``, ``2026-11-01T12:00``.
 
     Raises:
         ConfigError: One of the two is none of these, or nothing lies between them.
     """
-    begin = 0.0 if since is None else _read_instant("--since", since, zone, now, end=False)
+    begin = 0.0 if since is None else _read_instant(option, since, zone, now, end=False)
     end = None if until is None else _read_instant("--until", until, zone, now, end=True)
     if end is not None and end <= begin:
         raise ConfigError("--until is before --since: nothing lies between them")

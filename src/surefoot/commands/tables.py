@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import click
 from rich.cells import cell_len
@@ -19,6 +19,7 @@ from surefoot.errors import ConfigError
 from surefoot.narrator import plain
 from surefoot.types import NANO_PER_USD
 
+ValueT = TypeVar("ValueT")
 DIM: Final = "bright_black"
 NARROW_COLUMNS: Final = 100
 """In less, a table leaves some columns out."""
@@ -107,6 +108,16 @@ def short(count: float) -> str:
 def exact_usd(nano: int) -> str:
     """Nano-dollars as exact US dollars for programs: ``0.00123``."""
     return f"{Decimal(nano) / NANO_PER_USD:f}"
+
+
+def json_name(name: str) -> str:
+    """JSON has nano-dollars, and calls them so: a figure named USD that is a billion times too large misleads."""
+    return "nano" if name == "usd" else name
+
+
+def in_nano(amounts: Mapping[str, ValueT]) -> dict[str, ValueT]:
+    """Amounts by name, for JSON."""
+    return {json_name(name): value for name, value in amounts.items()}
 
 
 def dollars(nano: float) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import click
+from rich.table import Table
 
 from surefoot.budget.posting import UnknownHold
-from surefoot.commands.budget_view import unknown_table
+from surefoot.clock import SystemClock
+from surefoot.commands.budget_view import say_when
 from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end, within
+from surefoot.commands.spans import read_span, read_zone_of
+from surefoot.commands.tables import figures_table
 from surefoot.config import read_login
 from surefoot.errors import ConfigError, NotFound
 from surefoot.narrator import plain
@@ -16,6 +22,8 @@ from surefoot.runtime import Runtime
 from surefoot.terminal import open_console
 from surefoot.types import Money
 
+LEAST_AGE_S: Final = 32 * 86_400
+"""A window may last a month."""
 MOST_LISTED: Final = 10_000
 """Unknown holds that are read at most."""
 
@@ -35,9 +43,39 @@ def unknown(context: click.Context, /, *, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(holds)
     elif holds:
-        open_console().print(unknown_table(holds))
+        open_console().print(unknown_table(holds, read_zone_of(settings)))
     else:
-        click.echo("no hold of an account has an unknown outcome", err=True)
+        click.echo("no call has an unknown outcome", err=True)
+
+
+@click.command()
+@click.option(
+    "--older-than", required=True, metavar="AGE", help="What ended longer ago: `400d`, `60w`; 32 days at least."
+)
+@json_option
+@click.pass_context
+def purge(context: click.Context, /, *, older_than: str, as_json: bool) -> None:
+    """Forget holds of unknown outcome, and windows of accounts, that ended long ago; runs and reports stay."""
+    settings, clock = read_settings(context), SystemClock()
+    zone = read_zone_of(settings)
+    before = read_span(older_than, None, zone, clock.now(), option="--older-than").since
+    if before > clock.now() - LEAST_AGE_S:
+        raise ConfigError(f"--older-than {plain(older_than, 40)!r}: a month may still run; give 32d at least")
+
+    async def work(runtime: Runtime) -> int:
+        gone = 0
+        with open_console(stderr=True).status("purging") as status:
+            while some := await runtime.accounts.purge(before):
+                gone += some
+                status.update(f"purging: {gone:,} rows are gone")
+        return gone
+
+    gone = run_to_end(within(open_existing(settings), work))
+    if as_json:
+        print_json({"purged": gone, "before": before})
+    else:
+        when = say_when(before, zone)
+        click.echo(f"{gone:,} rows are gone: unknown holds and windows that ended before {when}")
 
 
 @click.command()
@@ -83,3 +121,11 @@ async def _check_bill(runtime: Runtime, run_id: str, hold: int, tokens: int, nan
         if (one.run_id, one.hold) == (run_id, hold) and (tokens > one.tokens or nano > one.nano):
             charged = f"{one.tokens:,} tokens and {Money(one.nano)}"
             raise ConfigError(f"hold {hold} of {run_id} was {charged}; if the bill really says more, add --more")
+
+
+def unknown_table(holds: Sequence[UnknownHold], zone: ZoneInfo) -> Table:
+    """Holds of unknown outcome, with the words for `refund`, in the time of ``zone``."""
+    table = figures_table(["run", "hold", "when", "tokens", "cost"], left=1)
+    for hold in holds:
+        table.add_row(hold.run_id, str(hold.hold), say_when(hold.at, zone), f"{hold.tokens:,}", str(Money(hold.nano)))
+    return table

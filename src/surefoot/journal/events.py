@@ -47,6 +47,7 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
         output_schema: JSON Schema of the structured answer, or None.
         prices: Where the price came from, "" when it is unknown.
         rates: The prices themselves: a JSON object of `surefoot.budget.rates.Rates`, encoded once; null when unknown.
+        waited_ms: How long the request waited, for its session's turn and a slot, before the run began.
     """
 
     version: int = JOURNAL_VERSION
@@ -64,6 +65,7 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
     output_schema: JsonSchema | None = None
     prices: str = ""
     rates: Raw = Raw(b"null")
+    waited_ms: int = 0
 
 
 class ModelRequested(Event, frozen=True, tag="model_requested", kw_only=True):

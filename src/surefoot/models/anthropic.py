@@ -41,7 +41,7 @@ TOOL_PROMPT_TOKENS: Final = 1_024
 up to 530 for the models that it lists (Claude 3 Opus, ``auto``), 346 for most; the rest is room for newer ones."""
 
 _PATH: Final = "/v1/messages"
-_WIRE: Final = Wire(read_reply, MessagesAssembly)
+_WIRE: Final = Wire(read_reply, MessagesAssembly, "anthropic-ratelimit-{kind}-{field}")
 _MARK: Final = b',"cache_control":{"type":"ephemeral"}'
 _NO_FORMAT: Final = re.compile(r"claude-(?:2|3|instant)|claude-(?:opus|sonnet)-4(?:-[01])?(?:-20\d{6})?$")
 

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from surefoot.models.rate_hint import RateHint
 from surefoot.types import JsonSchema, Message, ToolSpec, Usage
 
 FinishReason = Literal["stop", "tool_calls", "length", "content_filter", "refusal"]
@@ -44,6 +45,7 @@ class Reply(Struct, frozen=True, gc=False):
         finish_reason: Why the model stopped.
         response_id: The provider's id, "" if none.
         service_tier: Service tier at which the provider says that it served the call, "" if it says none.
+        rate: What the provider says of its limits, None for nothing.
     """
 
     message: Message
@@ -51,6 +53,7 @@ class Reply(Struct, frozen=True, gc=False):
     finish_reason: FinishReason
     response_id: str = ""
     service_tier: str = ""
+    rate: RateHint | None = None
 
 
 class Options(Struct, frozen=True, gc=False):

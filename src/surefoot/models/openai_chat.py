@@ -24,7 +24,7 @@ from surefoot.models.wire import (
 )
 from surefoot.types import JsonSchema, Message, ToolSpec
 
-_WIRE: Final = Wire(read_reply, ChatAssembly)
+_WIRE: Final = Wire(read_reply, ChatAssembly, "x-ratelimit-{field}-{kind}")
 _PATH: Final = "/chat/completions"
 _CALL: Final = b'{"id":%b,"type":"function","function":{"name":%b,"arguments":%b}}'
 _CALLS: Final = b',{"role":"assistant","content":%b,"tool_calls":[%b]}'

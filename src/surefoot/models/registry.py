@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from surefoot.config import Secret, Settings, read_key
 from surefoot.errors import ConfigError, NotFound
 from surefoot.models.base import Model, ModelProfile
 from surefoot.models.http import HttpClient
 from surefoot.models.openai_chat import OpenAIChat
-from surefoot.providers import KNOWN_PROVIDERS, Provider
+from surefoot.providers import KNOWN_PROVIDERS, Provider, ProviderEndpoint
 
 MAX_MODELS: Final = 256
 """Models kept; the one made longest ago makes room."""
@@ -28,6 +31,18 @@ def split_model(model: str) -> tuple[str, str]:
     return provider, name
 
 
+class Way(Struct, frozen=True):
+    """One way to a model.
+
+    Attributes:
+        model: The model behind one endpoint and key.
+        weight: Its share of the calls.
+    """
+
+    model: Model
+    weight: float = 1.0
+
+
 class Models:
     """The models of one runtime, each made once, over one pooled HTTP client."""
 
@@ -35,10 +50,10 @@ class Models:
         """Make models from the providers of ``settings``; ``http`` gives the client when the first one is needed."""
         self._settings = settings
         self._http = http
-        self._made: dict[str, Model] = {}
+        self._made: dict[str, tuple[Way, ...]] = {}
 
-    def find(self, model: str) -> Model:
-        """The model of that string.
+    def find(self, model: str) -> tuple[Way, ...]:
+        """The ways to the model of that string, one for each endpoint of its provider.
 
         Raises:
             ConfigError: The string is malformed, or the provider's key is not set.
@@ -56,12 +71,17 @@ class Models:
             )
         if not wire_name:
             raise ConfigError(f"model {model!r}: the name after the colon is missing")
-        key = read_key(name, provider)
-        made = make_model(model, provider_name=name, name=wire_name, provider=provider, key=key, http=self._http())
+        made = tuple([self._make(model, name, wire_name, provider, way) for way in provider.ways])
         if len(self._made) >= MAX_MODELS:
             del self._made[next(iter(self._made))]
         self._made[model] = made
         return made
+
+    def _make(self, model: str, name: str, wire_name: str, provider: Provider, way: ProviderEndpoint) -> Way:
+        key = read_key(name, way.api_key_env, needed=provider.needs_key)
+        here = replace(provider, base_url=way.base_url, api_key_env=way.api_key_env)
+        made = make_model(model, provider_name=name, name=wire_name, provider=here, key=key, http=self._http())
+        return Way(made, way.weight)
 
 
 def make_model(

@@ -155,7 +155,7 @@ def read_retry_after_s(header: HeaderLookup) -> float | None:
             seconds = _read_date_s(retry_after, header("date"))
         if seconds is not None:
             return min(seconds, MAX_RETRY_AFTER_S)
-    resets = [_read_duration_s(header(name) or "") for name in _RESET_HEADERS]
+    resets = [read_duration_s(header(name) or "") for name in _RESET_HEADERS]
     known = [reset for reset in resets if reset is not None]
     return min(max(known), MAX_RETRY_AFTER_S) if known else None
 
@@ -209,7 +209,7 @@ def _read_date_s(text: str, now: str | None) -> float | None:
         return None
 
 
-def _read_duration_s(text: str) -> float | None:
+def read_duration_s(text: str) -> float | None:
     """Seconds of ``6m0s``, ``20ms``, ``1.5s`` or a bare number of seconds."""
     parts = _DURATION.findall(text)
     if parts and "".join([number + unit for number, unit in parts]) == text:

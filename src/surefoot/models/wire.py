@@ -10,12 +10,13 @@ from urllib.parse import SplitResult, unquote
 import msgspec
 from msgspec import Struct
 
-from surefoot.errors import ModelBroken
+from surefoot.errors import ModelBroken, ModelError
 from surefoot.models.base import ModelProfile, Options, Prompt, Reply
 from surefoot.models.http import HttpClient, HttpStream, check_base_url, find_address
 from surefoot.models.mask import find_header_secrets, find_query_secrets
+from surefoot.models.rate_hint import RateReader
 from surefoot.models.sse import EventOverflow, SseParser
-from surefoot.models.status import Peer, build_page_error, build_reply_error, build_status_error, is_page
+from surefoot.models.status import HeaderLookup, Peer, build_page_error, build_reply_error, build_status_error, is_page
 from surefoot.types import Message, Part, ToolCall, ToolSpec
 
 FRAMING_TOKENS: Final = 64
@@ -60,10 +61,12 @@ class Wire(Struct, frozen=True):
     Attributes:
         read_reply: A whole reply from its body; raises `ModelBroken` if it holds an error or cannot be read.
         assemble: A streamed reply before its first event.
+        rate_names: How headers that tell of limits are named: see `surefoot.models.rate_hint.RateReader`.
     """
 
     read_reply: Callable[[bytes, Peer], Reply]
     assemble: Callable[[Peer], Assembly]
+    rate_names: str
 
 
 class WireModel(Generic[Head]):
@@ -92,6 +95,7 @@ class WireModel(Generic[Head]):
         self._peer = peer
         self._read_reply = wire.read_reply
         self._assemble = wire.assemble
+        self._rates = RateReader(wire.rate_names)
         self._http = http
         self._address = find_address(url)
         self._endpoint = http.prepare(url, headers, peer)
@@ -103,9 +107,9 @@ class WireModel(Generic[Head]):
             self._endpoint, prompt.body(max_tokens, options, stream=False), timeout_s
         )
         if status != 200:
-            raise build_status_error(status, header, body, self._peer)
+            raise self._build_error(status, header, body)
         try:
-            return self._read_reply(body, self._peer)
+            return self._add_rate(self._read_reply(body, self._peer), header)
         except ModelBroken:
             content_type = header("content-type") or ""
             if is_page(content_type):
@@ -135,6 +139,7 @@ class WireModel(Generic[Head]):
                     if not chunk:
                         break
                 reply = assembly.finish()
+            reply = self._add_rate(reply, http.header)
         except EventOverflow:
             raise build_reply_error(b'"an event of the stream is too long"', self._peer) from None
         finally:
@@ -159,10 +164,19 @@ class WireModel(Generic[Head]):
     async def close(self) -> None:
         """See `Model.close`. The pool belongs to whoever made it, and is shared with other models."""
 
+    def _add_rate(self, reply: Reply, header: HeaderLookup) -> Reply:
+        rate = self._rates.glance(header)
+        return reply if rate is None else msgspec.structs.replace(reply, rate=rate)
+
+    def _build_error(self, status: int, header: HeaderLookup, body: bytes) -> ModelError:
+        error = build_status_error(status, header, body, self._peer)
+        error.rate = self._rates.read(header)
+        return error
+
     async def _read_unstreamed(self, http: HttpStream) -> Reply | None:
         """The reply of a server that does not stream although it was asked to, None from one that does."""
         if http.status != 200:
-            raise build_status_error(http.status, http.header, await http.read_all(), self._peer)
+            raise self._build_error(http.status, http.header, await http.read_all())
         content_type = http.header("content-type") or ""
         if is_page(content_type):
             raise build_page_error(content_type, self._address, self._peer)

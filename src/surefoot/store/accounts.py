@@ -23,10 +23,12 @@ from surefoot.budget.accounts import (
 )
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import Balance, RuleChange, UnknownHold
-from surefoot.budget.windows import FOREVER, read_zone
+from surefoot.budget.windows import FOREVER, find_window, read_zone
 from surefoot.clock import Clock
 from surefoot.store.ledger import Ledger
+from surefoot.store.purge import purge
 from surefoot.store.reader import Reader
+from surefoot.store.said import SAID
 from surefoot.store.writer import Writer
 from surefoot.types import Unlimited
 
@@ -43,10 +45,18 @@ _BALANCES: Final = """
         AND window = (SELECT max(window) FROM windows WHERE account = here.account))
 """
 _CHANGES: Final = "SELECT at, account, period, before, after, by FROM changes"
-_UNKNOWN: Final = """
-    SELECT run_id, number, at, holds.tokens, holds.nano, prices FROM holds JOIN runs USING (run)
-    WHERE unknown = 1 ORDER BY at DESC, hold DESC LIMIT ?
+_UNKNOWN: Final = f"""
+    WITH live AS (SELECT run FROM runs JOIN leases USING (run) WHERE finished_at = 0 AND expires_at <= ?), {SAID},
+    refunded AS (
+        SELECT before ->> '$.run' AS run_id, before ->> '$.hold' AS number FROM changes WHERE period = 'refunded'
+    )
+    SELECT run_id, number, at, holds.tokens, holds.nano, prices FROM holds JOIN runs USING (run) WHERE unknown = 1
+    UNION
+    SELECT run_id, hold, at, hold_tokens, hold_nano, prices FROM open JOIN runs USING (run)
+    WHERE (run, hold) NOT IN (SELECT run, number FROM holds) AND (run_id, hold) NOT IN refunded
+    ORDER BY at DESC, number DESC LIMIT ?
 """
+"""Those that the ledger has, and of runs whose process is gone those that no account was charged for."""
 _read_limits = msgspec.json.Decoder(dict[str, int]).decode
 _read_table = msgspec.json.Decoder(dict[str, int | str] | None).decode
 
@@ -120,7 +130,7 @@ class SqliteAccounts:
             rows = await self._reader.read(f"{_BALANCES} ORDER BY window", now, now)
         for account in accounts or ():
             rows += await self._reader.read(f"{_BALANCES} AND account = ? ORDER BY window", now, now, account)
-        return [balance for row in rows if (balance := _make_balance(row, book)) is not None]
+        return [balance for row in rows if (balance := _make_balance(row, book, now)) is not None]
 
     async def acknowledge(self, account: str, *, by: str = "") -> bool:
         """See `Accounts.acknowledge`."""
@@ -139,11 +149,16 @@ class SqliteAccounts:
 
     async def unknown_holds(self, limit: int = 100) -> list[UnknownHold]:
         """See `Accounts.unknown_holds`."""
-        rows = await self._reader.read(_UNKNOWN, limit)
+        rows = await self._reader.read(_UNKNOWN, self._clock.now(), 0.0, limit)
         return [
             UnknownHold(run_id=run_id, hold=hold, at=at, tokens=tokens, nano=nano, prices=prices)
             for run_id, hold, at, tokens, nano, prices in rows
         ]
+
+    async def purge(self, before: float, most: int = 1_000) -> int:
+        """See `Accounts.purge`."""
+        assert most > 0
+        return await self._do(partial(_purge, before, most))
 
     async def _do(self, work: Transaction[T]) -> T:
         outcome: T = await self._writer.transact(work)
@@ -163,11 +178,12 @@ class SqliteAccounts:
         else:
             cursor.execute("DELETE FROM rules WHERE account = ? AND period = ?", where)
         self._note(books, where, (to_table(before) or None, to_table(after) or None), by)
-        ledger.catch_up(rule, book)
+        ledger.catch_up(book, rule.account)
         return after
 
     def _change_zone(self, tenant: str, zone: str, by: str, books: Books) -> None:
-        cursor, _ = books
+        cursor, ledger = books
+        book = ledger.book
         row = cursor.execute("SELECT zone FROM zones WHERE tenant = ?", (tenant,)).fetchone()
         if zone:
             cursor.execute("REPLACE INTO zones VALUES (?, ?)", (tenant, zone))
@@ -176,6 +192,7 @@ class SqliteAccounts:
         before: Table = None if row is None else {ZONE: row[0]}
         account = make_payers(tenant, "", "").chain[-1]
         self._note(books, (account, ZONE), (before, {ZONE: zone} if zone else None), by)
+        ledger.catch_up(book)
 
     def _acknowledge(self, account: str, by: str, books: Books) -> bool:
         cursor, _ = books
@@ -191,7 +208,8 @@ class SqliteAccounts:
         held = ledger.refund(hold.run_id, hold.hold, hold.tokens, hold.nano)
         if held is None:
             return False
-        before: Table = {"run": hold.run_id, "hold": hold.hold, "tokens": held.tokens, "usd": held.nano}
+        amounts = {"tokens": held.tokens, "usd": held.nano}
+        before: Table = {"run": hold.run_id, "hold": hold.hold, "at": int(held.at), **amounts}
         self._note(books, (held.account, REFUNDED), (before, {"tokens": hold.tokens, "usd": hold.nano}), by)
         return True
 
@@ -204,23 +222,32 @@ class SqliteAccounts:
         ledger.reload()
 
 
+def _purge(before: float, most: int, books: Books) -> int:
+    cursor, ledger = books
+    ledger.charge_lost()
+    gone = purge(cursor, before, most)
+    ledger.reload()
+    return gone
+
+
 def _to_json(table: Table) -> str | None:
     return None if table is None else msgspec.json.encode(table).decode()
 
 
-def _make_balance(row: tuple[Any, ...], book: RuleBook) -> Balance | None:
-    """None for a window whose limit was taken back."""
+def _make_balance(row: tuple[Any, ...], book: RuleBook, now: float) -> Balance | None:
+    """None for a window that does not count any more: its limit was taken back, or its time zone is another now."""
     account, period, starts_at, ends_at, *figures = row
     limits = dict(book.limits_of(account)).get(period)
     is_frozen = bool(figures[-1])
-    if limits is None and not is_frozen:
+    zone = book.zone(name_parts(account)[0])
+    if (limits is None or find_window(period, now, zone) != (starts_at, ends_at)) and not is_frozen:
         return None
     return Balance(
         account=account,
         period=period,
         starts_at=float(starts_at),
         ends_at=float("inf") if ends_at >= FOREVER else float(ends_at),
-        zone=book.zone(name_parts(account)[0]).key,
+        zone=zone.key,
         limits=limits or Amounts(*[INFINITE] * len(AMOUNTS)),
         spent=Amounts(*figures[:5]),
         reserved_tokens=figures[5],

@@ -23,6 +23,9 @@ RunStatus = Literal["running", "finished", "lost"]
 class RunRow(Struct, frozen=True, kw_only=True):
     """What a store knows of a run without reading its journal. What it used is 0 or "" until it is finished.
 
+    Its tokens and nano-dollars are as late evidence has corrected them (`Accounts.refund`), of an unfinished run the
+    correction alone.
+
     Attributes:
         run_id: Id of the run.
         agent: Name of the agent.
@@ -131,7 +134,18 @@ class Accounts(Protocol):
         ...
 
     async def unknown_holds(self, limit: int = 100) -> list[UnknownHold]:
-        """Holds charged in full because nobody knows what became of the call, the newest first."""
+        """Holds charged in full because nobody knows what became of the call, the newest first: of all runs."""
+        ...
+
+    async def purge(self, before: float, most: int = 1_000) -> int:
+        """Forget holds of unknown outcome, and windows, that ended before ``before`` (wall time, seconds).
+
+        At most ``most`` of each, so that nobody waits long for the database: call it until it returns 0. What was
+        charged stays charged, runs and journals stay; a hold that is forgotten cannot be refunded any more.
+
+        Returns:
+            How many rows went.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from surefoot.budget.accounts import Rule
+from surefoot.budget.posting import Posting
 from surefoot.clock import Clock
 from surefoot.errors import RunLost, StoreError, SurefootError
 from surefoot.store.database import explain, explaining
@@ -147,7 +148,7 @@ class Commits:
 
     def _write_together(self, group: Group) -> None:
         records = group.records
-        if group.postings and not self.ledger.is_idle():
+        if group.postings and (not self.ledger.is_idle() or any(map(_is_unknown, group.postings.values()))):
             self.cursor.execute("BEGIN IMMEDIATE")
             self._book(group, range(len(group.futures)))
             self._write_rows(*_leave_refused(group), group.size)
@@ -225,6 +226,11 @@ class Commits:
         if what is None:
             return StoreError(f"{self._path}: {name}, record {seq} cannot be stored: {error}")
         return RunLost(f"{name}, record {seq}: not written, because {what}")
+
+
+def _is_unknown(posting: Posting) -> bool:
+    """Whether it is noted even where nobody has set a limit."""
+    return posting.settlement is not None and not (posting.settlement.known or posting.settlement.limited)
 
 
 def _leave_refused(group: Group) -> tuple[list[Any], list[RunAt], list[RunAt]]:

@@ -12,47 +12,30 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
-from surefoot.budget.accounts import AMOUNTS, Amounts, Rule, RuleBook, name_parts
+from surefoot.budget.accounts import AMOUNTS, Amounts, Rule, RuleBook, make_payers, name_parts
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import UNPRICED, Claim, Posting, Refusal, Settlement
 from surefoot.clock import Clock
+from surefoot.store.held import (
+    DELETE_HOLDS,
+    FIND_LEFT,
+    FIND_LOST,
+    FIND_UNKNOWN,
+    INSERT_HOLDS,
+    MARK_HOLDS,
+    NOTE_UNKNOWN,
+    Held,
+)
 from surefoot.store.statements import ManyRows
 from surefoot.store.windows import Window, Windows
 
-_INSERT_HOLDS: Final = """
-    WITH new AS (:rows)
-    INSERT INTO holds (hold, run, number, tokens, nano, at, windows, account, prices)
-    SELECT * FROM new WHERE column1 <> 0
-"""
-_DELETE_HOLDS: Final = "WITH new AS (:rows) DELETE FROM holds WHERE hold IN (SELECT column1 FROM new)"
-_MARK_HOLDS: Final = "WITH new AS (:rows) UPDATE holds SET unknown = 1 WHERE hold IN (SELECT column1 FROM new)"
-_FIND_LOST: Final = """
-    SELECT hold, holds.tokens, holds.nano, windows, coalesce(finished_at > 0, 0)
-    FROM holds LEFT JOIN leases USING (run) LEFT JOIN runs USING (run)
-    WHERE unknown = 0 AND coalesce(expires_at, 0) <= ?
-"""
-_FIND_UNKNOWN: Final = """
-    SELECT hold, holds.tokens, holds.nano, windows, account FROM holds JOIN runs USING (run)
-    WHERE unknown = 1 AND run_id = ? AND number = ?
-"""
 _FREEZE: Final = """
     INSERT INTO freezes VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens, nano = nano + excluded.nano
 """
 _read_names = msgspec.json.Decoder(dict[str, int]).decode
-
-
-class Held(Struct, frozen=True, gc=False):
-    """A hold: its number in the table, its amounts, its windows, and the account nearest to the run."""
-
-    hold: int
-    tokens: int
-    nano: int
-    windows: tuple[int, ...]
-    account: str
 
 
 class Ledger:
@@ -87,9 +70,9 @@ class Ledger:
         self._new: list[int | float | str] = []
         self._closed: list[int] = []
         self._unknown: list[int] = []
-        self._insert_holds = ManyRows(9, _INSERT_HOLDS)
-        self._delete_holds = ManyRows(1, _DELETE_HOLDS)
-        self._mark_holds = ManyRows(1, _MARK_HOLDS)
+        self._insert_holds = ManyRows(9, INSERT_HOLDS)
+        self._delete_holds = ManyRows(1, DELETE_HOLDS)
+        self._mark_holds = ManyRows(1, MARK_HOLDS)
 
     def is_idle(self) -> bool:
         """Whether a posting would change nothing: nobody has set a limit. Needs no transaction."""
@@ -184,7 +167,7 @@ class Ledger:
 
     def charge_lost(self) -> int:
         """Charge in full the open holds of runs whose worker is gone or that have ended; how many there were."""
-        rows = self._cursor.execute(_FIND_LOST, (self._clock.now(),)).fetchall()
+        rows = self._cursor.execute(FIND_LOST, (self._clock.now(),)).fetchall()
         ours = {held.hold: key for key, held in self._open.items()}
         lost = [row for row in rows if row[0] not in ours or row[4]]
         for hold, tokens, nano, windows, _ in lost:
@@ -199,18 +182,21 @@ class Ledger:
         self.flush()
         return len(lost)
 
-    def catch_up(self, rule: Rule, before: RuleBook) -> None:
-        """Limits were changed from ``before``: see `Windows.catch_up`."""
-        self._windows.catch_up(rule, self._clock.now(), before, self.book)
+    def catch_up(self, before: RuleBook, account: str = "*") -> None:
+        """Limits or time zones were changed from ``before``: see `Windows.catch_up`."""
+        self._windows.catch_up(self._clock.now(), before, self.book, account)
         self.flush()
 
     def refund(self, run_id: str, number: int, tokens: int, nano: int) -> Held | None:
         """Replace the full charge of an unknown hold by what it cost; None if there is no such hold (any more)."""
-        row = self._cursor.execute(_FIND_UNKNOWN, (run_id, number)).fetchone()
+        row = self._cursor.execute(FIND_UNKNOWN, (run_id, number)).fetchone()
+        if row is None:
+            row = self._cursor.execute(FIND_LEFT, (run_id, self._clock.now(), 0.0, number)).fetchone()
         if row is None:
             return None
-        hold, held_tokens, held_nano, windows, account = row
-        held = Held(hold, held_tokens, held_nano, tuple(_numbers(windows)), account)
+        hold, held_tokens, held_nano, windows, account, at, *names = row
+        account = account or make_payers(*names).chain[-1]
+        held = Held(hold, held_tokens, held_nano, tuple(_numbers(windows)), account, at)
         self._correct(held, tokens, nano)
         self.flush()
         return held
@@ -277,6 +263,10 @@ class Ledger:
         key = run, settlement.hold
         held = self._open.pop(key, None)
         if held is None:  # nothing was booked, or it is settled
+            if not (settlement.known or settlement.limited):
+                self._last_hold += 1
+                values = (self._last_hold, run, settlement.hold, settlement.tokens, settlement.nano, self._clock.now())
+                self._cursor.execute(NOTE_UNKNOWN, values)
             return
         self._undo.append((key, held))
         tokens, nano = (settlement.tokens, settlement.nano) if settlement.known else (held.tokens, held.nano)
@@ -297,7 +287,7 @@ class Ledger:
 
     def _correct(self, held: Held, tokens: int, nano: int) -> None:
         """Late evidence: the hold was charged in full, and this is what it cost."""
-        if tokens > held.tokens or nano > held.nano:
+        if held.windows and (tokens > held.tokens or nano > held.nano):
             self._book_excess(held, tokens, nano)
         for window in map(self._windows.change, held.windows):
             window.spent_tokens += tokens - held.tokens

@@ -14,6 +14,7 @@ from surefoot.clock import Clock
 from surefoot.errors import NotFound, StoreError
 from surefoot.store.base import RunRow
 from surefoot.store.database import explaining, open_reader
+from surefoot.store.said import REFUNDS
 
 PAGE_ROWS: Final = 2_000
 """Rows that a scan reads at a time: about 2 MB."""
@@ -21,9 +22,15 @@ PAGE_ROWS: Final = 2_000
 _READ_RECORDS: Final = "SELECT body FROM records WHERE run = (SELECT run FROM runs WHERE run_id = ?) ORDER BY seq"
 _FIELDS: Final[tuple[str, ...]] = RunRow.__struct_fields__
 _STATUS: Final = "CASE WHEN finished_at > 0 THEN 'finished' WHEN expires_at > ? THEN 'running' ELSE 'lost' END"
+_SAYS: Final = {
+    "status": _STATUS,
+    "tokens": "tokens + coalesce(more_tokens, 0)",
+    "nano": "nano + coalesce(more_nano, 0)",
+}
 _READ_RUNS: Final = f"""
-    SELECT {", ".join([_STATUS if field == "status" else field for field in _FIELDS])}, run
-    FROM runs LEFT JOIN leases USING (run)
+    WITH refunds AS MATERIALIZED ({REFUNDS})
+    SELECT {", ".join([_SAYS.get(field, field) for field in _FIELDS])}, run
+    FROM runs LEFT JOIN leases USING (run) LEFT JOIN refunds ON refunded = run_id
 """
 _BY_PREFIX: Final = _READ_RUNS + "WHERE run_id BETWEEN ? AND ? ORDER BY run_id LIMIT 5"
 _NEWEST: Final = "parent = '' AND started_at < ? ORDER BY started_at DESC, run DESC LIMIT ?"

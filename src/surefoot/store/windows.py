@@ -9,8 +9,9 @@ from typing import Final, cast
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from surefoot.budget.accounts import Amounts, Payers, Period, Rule, RuleBook, is_pattern, name_parts
+from surefoot.budget.accounts import Amounts, Payers, Period, RuleBook, is_pattern, name_parts
 from surefoot.budget.windows import FOREVER, find_window
+from surefoot.store.said import SAID
 from surefoot.store.statements import ManyRows
 
 MAX_WINDOWS: Final = 50_000
@@ -36,31 +37,33 @@ _SPENT_BEFORE: Final = """
            coalesce(sum(tool_calls), 0)
     FROM runs WHERE started_at >= ? AND finished_at > 0
 """
-_SPENT_BY_LIVE: Final = """
-    WITH live AS MATERIALIZED (SELECT run FROM runs JOIN leases USING (run) WHERE finished_at = 0:of),
-    said AS MATERIALIZED (
-        SELECT run, value ->> '$.type' AS type, value ->> '$.hold' AS hold, value ->> '$.tokens' AS tokens,
-               coalesce(value ->> '$.nano', 0) AS nano, value ->> '$.hold_tokens' AS hold_tokens,
-               coalesce(value ->> '$.hold_nano', 0) AS hold_nano, coalesce(value ->> '$.attempt', 1) AS attempt
-        FROM (SELECT run, CAST(body AS TEXT) AS record FROM live JOIN records USING (run) ORDER BY records.rowid),
-             json_each(CASE WHEN json_valid(record) AND json_type(record) = 'array' THEN record ELSE '[]' END)
-        WHERE json_each.type = 'object' AND value ->> '$.at' >= ?
-    ),
-    open AS (
-        SELECT * FROM said AS asked WHERE type = 'model_requested' AND NOT EXISTS (
-            SELECT 1 FROM said
-            WHERE run = asked.run AND hold = asked.hold AND type IN ('model_replied', 'model_failed'))
+_SPENT_BY_LIVE: Final = f"""
+    WITH live AS MATERIALIZED (
+        SELECT run FROM runs WHERE run IN (SELECT run FROM leases) AND finished_at = 0:of
+        UNION SELECT run FROM runs WHERE started_at >= ? AND finished_at = 0:of
+    ), {SAID}, elsewhere AS (
+        SELECT * FROM open WHERE NOT EXISTS (
+            SELECT 1 FROM holds WHERE holds.run = open.run AND number = open.hold AND unknown = 0
+                AND ' ' || windows || ' ' LIKE '% ' || ? || ' %')
     )
     SELECT (SELECT coalesce(sum(tokens), 0) FROM said WHERE type IN ('model_replied', 'model_failed'))
-               + (SELECT coalesce(sum(hold_tokens), 0) FROM open),
+               + (SELECT coalesce(sum(hold_tokens), 0) FROM elsewhere),
            (SELECT coalesce(sum(nano), 0) FROM said WHERE type IN ('model_replied', 'model_failed'))
-               + (SELECT coalesce(sum(hold_nano), 0) FROM open),
+               + (SELECT coalesce(sum(hold_nano), 0) FROM elsewhere),
            (SELECT count(*) FROM said WHERE type = 'model_requested' AND attempt = 1),
            (SELECT count(*) FROM said WHERE type = 'model_requested'),
            (SELECT count(*) FROM said WHERE type = 'tool_intended')
 """
-"""The same of runs that have not ended, from their journals: the one place where the store reads what is in a record. A
-call in flight counts as all that it holds, for nobody will tell the window how it ended."""
+"""The same of runs that have not ended, from their journals. A call in flight counts as all that it holds, for nobody
+will tell the window how it ended, unless its hold is booked there; and so does one of a run whose process is gone."""
+_REFUNDED: Final = """
+    SELECT coalesce(sum((after ->> '$.tokens') - (before ->> '$.tokens')), 0),
+           coalesce(sum((after ->> '$.usd') - (before ->> '$.usd')), 0)
+    FROM changes JOIN runs ON run_id = before ->> '$.run'
+    WHERE period = 'refunded'
+        AND CASE finished_at WHEN 0 THEN coalesce(before ->> '$.at', changes.at) ELSE started_at END >= ?
+"""
+"""What late evidence has changed of the two."""
 _OF_ACCOUNT: Final = {
     "global": "",
     "tenant": " AND tenant = ? AND tenant <> ''",
@@ -137,9 +140,10 @@ class Path(Struct, frozen=True):
 
 
 _CURRENT: Final = """
-    SELECT window, account FROM windows
-    WHERE account BETWEEN ? AND ? AND period = ? AND starts_at <= ? AND ends_at > ?
+    SELECT window, account, period, starts_at, ends_at FROM windows
+    WHERE account BETWEEN ? AND ? AND starts_at <= ? AND ends_at > ?
 """
+_ALL: Final = "*"
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 
@@ -185,16 +189,17 @@ class Windows:
         self.dirty[number] = window
         return window
 
-    def catch_up(self, rule: Rule, now: float, before: RuleBook, book: RuleBook) -> None:
-        """Count what finished runs have spent while a window was without a limit, where ``rule`` gives it one again."""
-        pattern = is_pattern(rule.account)
-        first = rule.account.removesuffix("*") if pattern else rule.account
-        last = first + _LAST_CHARACTER if pattern else first
-        for number, account in self._cursor.execute(_CURRENT, (first, last, rule.period, now, now)).fetchall():
-            had, has = [any(period == rule.period for period, _ in of.limits_of(account)) for of in (before, book)]
-            if has and not had:
+    def catch_up(self, now: float, before: RuleBook, book: RuleBook, account: str = _ALL) -> None:
+        """Count what was spent past the windows of now that count from here on, and did not under ``before``.
+
+        They had no limit, or began elsewhere: their time zone was another. Of ``account`` or pattern, or of all.
+        """
+        first = account.removesuffix("*") if is_pattern(account) else account
+        last = first + _LAST_CHARACTER if is_pattern(account) else first
+        for number, name, period, *bounds in self._cursor.execute(_CURRENT, (first, last, now, now)).fetchall():
+            if _counts(book, name, period, now, bounds) and not _counts(before, name, period, now, bounds):
                 window = self.change(number)
-                spent = self._spent_before(account, window.starts_at)
+                spent = self._spent_before(name, window.starts_at, number)
                 window.count(Amounts(*map(max, spent, astuple(window.spent()))))
 
     def flush(self) -> None:
@@ -232,15 +237,25 @@ class Windows:
         self._windows[number] = window = Window(number, account, period, bounds, values)
         return window
 
-    def _spent_before(self, account: str, start: int) -> tuple[int, ...]:
-        """What the runs of an account have spent since ``start``, in the order of `AMOUNTS`."""
+    def _spent_before(self, account: str, start: int, window: int = 0) -> tuple[int, ...]:
+        """What the runs of an account have spent since ``start``, past what is held in ``window`` if it is there."""
         which = _OF_ACCOUNT[account.partition(":")[0]]
         names = name_parts(account)[: which.count("?")]
         ended = self._cursor.execute(_SPENT_BEFORE + which, (start, *names)).fetchone()
-        live = self._cursor.execute(_SPENT_BY_LIVE.replace(":of", which), (*names, start)).fetchone()
-        return tuple([sum(pair) for pair in zip(ended, live, strict=True)])
+        of_live = (*names, start, *names, start, window)
+        live = self._cursor.execute(_SPENT_BY_LIVE.replace(":of", which), of_live).fetchone()
+        late = self._cursor.execute(_REFUNDED + which, (start, *names)).fetchone()
+        return tuple([max(0, sum(parts)) for parts in zip(ended, live, (*late, 0, 0, 0), strict=True)])
 
     def _load(self, number: int) -> Window:
         account, period, starts_at, ends_at, *values = self._cursor.execute(_LOAD, (number,)).fetchone()
         self._windows[number] = window = Window(number, account, period, (starts_at, ends_at), values)
         return window
+
+
+def _counts(book: RuleBook, account: str, period: Period, now: float, bounds: Sequence[int]) -> bool:
+    """Whether calls of now are booked in that window under those limits and time zones."""
+    if all(limited != period for limited, _ in book.limits_of(account)):
+        return False
+    assert period != "run", "it has no window"
+    return find_window(period, now, book.zone(name_parts(account)[0])) == tuple(bounds)

@@ -20,7 +20,7 @@ def test_a_limit_is_set_seen_and_taken_back(surefoot, record):
     assert "$500.00 a month" in out
     record("hello", tenant="acme", user="u1")
     found = limits(surefoot, "tenant:acme")
-    usd, tokens = found["month", "usd"], found["month", "tokens"]
+    usd, tokens = found["month", "nano"], found["month", "tokens"]
     assert (usd["of"], usd["origin"], usd["pattern"]) == (500 * 10**9, "set", "tenant:acme")
     assert usd["used"] > 0
     assert tokens["used"] > 0
@@ -45,7 +45,7 @@ def test_a_wider_limit_is_lifted(surefoot, add_settings, record):
     record("hello", user="vip")
     surefoot("budget", "set", "user:vip", "--usd", "unlimited", "--per", "day")
     found = limits(surefoot, "user:vip")
-    assert (found["day", "usd"]["of"], found["day", "usd"]["origin"]) == (None, "set")
+    assert (found["day", "nano"]["of"], found["day", "nano"]["origin"]) == (None, "set")
     assert (found["day", "steps"]["of"], found["day", "steps"]["origin"], found["day", "steps"]["pattern"]) == (
         5, "settings", "user:*",
     )  # fmt: skip
@@ -109,7 +109,7 @@ def test_what_is_not_there(fails, surefoot, record, add_settings):
         "budget", "refund", run, 1, "--tokens", 1, "--usd", 1
     )
     assert "no run 'x'" in fails("budget", "refund", "x", 1, "--tokens", 1, "--usd", 1)
-    assert surefoot("budget", "unknown") == (0, "", "no hold of an account has an unknown outcome\n")
+    assert surefoot("budget", "unknown") == (0, "", "no call has an unknown outcome\n")
     assert surefoot("budget", "history") == (0, "", "nothing was changed yet\n")
 
 
@@ -121,9 +121,16 @@ def test_the_list(surefoot, record, add_settings):
     _, out, _ = surefoot("budget", "list")
     assert [line.split("  ")[0] for line in out.splitlines()] == ["account", "global", "user:*", "user:u1"]
     found = json.loads(surefoot("budget", "list", "--json")[1])
-    assert found["rules"] == {"global": {"month": {"usd": 500 * 10**9}}, "user:*": {"day": {"tokens": 5_000}}}
+    assert found["rules"] == {"global": {"month": {"nano": 500 * 10**9}}, "user:*": {"day": {"tokens": 5_000}}}
     assert {window["account"] for window in found["windows"]} == {"global", "user:u1"}
-    assert "2 more lines" in surefoot("budget", "list", "--limit", "1")[1]
+    surefoot("budget", "set", "global", "--tokens", "9000", "--per", "month")
+    _, out, _ = surefoot("budget", "list")
+    assert [line.split("  ")[-1].strip() for line in out.splitlines()[1:]][:3] == [
+        "surefoot.toml", "budget set", "surefoot.toml"
+    ]  # fmt: skip
+    found = json.loads(surefoot("budget", "list", "--json")[1])
+    assert found["origins"]["global"] == {"month": {"nano": "settings", "tokens": "set"}}
+    assert "3 more lines" in surefoot("budget", "list", "--limit", "1")[1]
 
 
 def test_the_history_says_who(surefoot, monkeypatch):
@@ -155,10 +162,10 @@ def test_an_unknown_outcome_is_refunded_once(surefoot, record, add_settings, fai
     (hold,) = json.loads(surefoot("budget", "unknown", "--json")[1])
     assert (hold["run_id"], hold["hold"]) == (run, 1)
     assert run in surefoot("budget", "unknown")[1]
-    assert limits(surefoot, "global")["day", "usd"]["used"] == hold["nano"] > 0
+    assert limits(surefoot, "global")["day", "nano"]["used"] == hold["nano"] > 0
     code, out, err = surefoot("budget", "refund", run[:-2], 1, "--tokens", "7", "--usd", "0.000001")
     assert (code, out, err) == (0, f"hold 1 of {run} is charged 7 tokens and $0.0000010 now\n", "")
-    assert limits(surefoot, "global")["day", "usd"]["used"] == 1_000
+    assert limits(surefoot, "global")["day", "nano"]["used"] == 1_000
     assert "was corrected before" in fails("budget", "refund", run, 1, "--tokens", "0", "--usd", "0")
     assert f"hold 1 of {run}: 7 tokens, $0.0000010 instead of " in " ".join(surefoot("budget", "history")[1].split())
     record("lose")
@@ -185,3 +192,51 @@ def test_help_names_every_command(surefoot):
     _, out, _ = surefoot("budget", "--help")
     for name in ("set", "unset", "show", "list", "history", "acknowledge", "unknown", "refund"):
         assert f"  {name} " in out
+
+
+def test_what_is_old_is_purged(surefoot, record):
+    record("lose", user="u1")
+    assert len(json.loads(surefoot("budget", "unknown", "--json")[1])) == 1, "no account has a limit, and it is listed"
+    code, _, told = surefoot("budget", "purge", "--older-than", "31d")
+    assert (code, "give 32d at least" in told) == (2, True)
+    code, _, told = surefoot("budget", "purge", "--older-than", "a while")
+    assert (code, "--older-than" in told) == (2, True)
+    code, out, _ = surefoot("budget", "purge", "--older-than", "400d")
+    assert (code, out.startswith("0 rows are gone")) == (0, True)
+    assert json.loads(surefoot("budget", "purge", "--older-than", "60w", "--json")[1])["purged"] == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "runs", "budget show global", "budget list", "budget history", "budget unknown", "report", "report --by tool",
+        "forecast --requests 10/day", "compare --models gpt-4.1", "prices gpt-4.1", "budget purge --older-than 99w",
+        "budget set global --usd 5 --per day", "budget unset global --usd",
+    ],
+)  # fmt: skip
+def test_money_in_json_is_nano_and_called_so(surefoot, record, add_settings, command):
+    """A figure under the name of US dollars would be a billion times too large."""
+    record()
+    record("hello", user="u1")
+    record("lose", user="u1")
+    surefoot("budget", "set", "global", "--usd", "500", "--per", "month")
+    surefoot("budget", "set", "global", "--usd", "600", "--per", "month")
+    code, out, err = surefoot(*command.split(), "--json")
+    assert code == 0, err
+    names, values = set(), set()
+
+    def walk(value):
+        if isinstance(value, dict):
+            names.update(value)
+            for one in value.values():
+                walk(one)
+        elif isinstance(value, list):
+            for one in value:
+                walk(one)
+        else:
+            values.add(value)
+
+    walk(json.loads(out))
+    assert "usd" not in names | values
+    if command in {"runs", "report", "budget unknown"}:
+        assert "nano" in names

@@ -15,9 +15,9 @@ from surefoot.commands.budget_view import (
     list_rows,
     list_table,
     to_json,
-    unknown_table,
     view_account,
 )
+from surefoot.commands.unknown import unknown_table
 
 NOW = 1_795_435_200.0  # 2026-11-23 12:00 UTC
 SAIGON = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -149,19 +149,19 @@ def test_a_window_for_programs():
 )
 def test_the_history_in_words(period, before, after, told):
     change = RuleChange(at=NOW, account="user:u1", period=period, before=before, after=after, by="root")
-    _, line = drawn(changes_table([change]), 200)
+    _, line = drawn(changes_table([change], ZoneInfo("UTC")), 200)
     assert line.endswith(f"user:u1  root  {told}")
 
 
 def test_hostile_names_stay_on_their_line():
     change = RuleChange(at=NOW, account="user:[red]\x1b[31m", period="day", before=None, after={"steps": 1}, by="\x07x")
-    _, line = drawn(changes_table([change]), 200)
+    _, line = drawn(changes_table([change], ZoneInfo("UTC")), 200)
     assert "\x1b" not in line
     assert "[red]" in line
 
 
 def test_unknown_outcomes():
     hold = UnknownHold(run_id="run_1", hold=3, at=NOW, tokens=1_234, nano=10**7)
-    _, line = drawn(unknown_table([hold]))
+    _, line = drawn(unknown_table([hold], ZoneInfo("UTC")))
     assert line.split()[:2] == ["run_1", "3"]
     assert line.split()[-2:] == ["1,234", "$0.010"]

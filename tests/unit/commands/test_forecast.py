@@ -46,10 +46,10 @@ def test_json_and_csv_have_every_day(recorded, surefoot, folder):
     found = json.loads(surefoot("forecast", "--requests", "48/hour", "--days", "3", "--json")[1])
     made = found["forecast"]
     assert (found["method"], found["seed"], found["confidence"], found["few"]) == ("bootstrap", 1, 0.9, True)
-    assert (made["requests"], made["requests_per_day"], len(made["sums"]["usd"])) == (5, 1152.0, 3)
-    band = made["sums"]["usd"][-1]
+    assert (made["requests"], made["requests_per_day"], len(made["sums"]["nano"])) == (5, 1152.0, 3)
+    band = made["sums"]["nano"][-1]
     assert band["low"] < band["mean"] < band["high"]
-    assert band["mean"] == pytest.approx(3 * 1152 * made["a_request"]["usd"]["mean"])
+    assert band["mean"] == pytest.approx(3 * 1152 * made["a_request"]["nano"]["mean"])
     code, out, err = surefoot("forecast", "--requests", "48/hour", "--days", "3", "--csv", "-")
     assert (code, err) == (0, "")
     rows = list(csv.DictReader(io.StringIO(out)))

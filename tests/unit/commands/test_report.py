@@ -5,6 +5,10 @@ import datetime as dt
 import io
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -115,3 +119,66 @@ def test_narrow_terminals_go_without_the_least_wanted(recorded, surefoot, monkey
         assert ("cached" in lines[0]) is (width == 120)
         assert "2 of 3 runs were begun by a tool of another run" in lines[-2]
         assert "3 runs have no end yet" in lines[-1]
+
+
+@pytest.mark.parametrize("command", [["report"], ["report", "--by", "user"], ["forecast", "--requests", "10/day"]])
+@pytest.mark.parametrize("columns", [40, 60])
+def test_a_narrow_terminal_has_whole_bars_and_figures(recorded, surefoot, monkeypatch, command, columns):
+    monkeypatch.setattr("surefoot.terminal.PIPE_COLUMNS", columns)
+    code, out, _ = surefoot(*command)
+    assert code == 0
+    bars = [line for line in out.splitlines() if "━" in line]
+    assert bars
+    assert max(map(len, bars)) <= columns
+    assert not [line for line in bars if "…" in line or "$" not in line]
+
+
+def test_a_killed_run_is_charged_as_the_budget_has_it(record, surefoot, folder, add_settings):
+    """Its process goes while a call is in flight: report, list and budget agree on what it held."""
+    add_settings("[store]\nlease_s = 1\n[prices]\nmodel = { input = 2, output = 8 }")
+    surefoot("budget", "set", "global", "--usd", "50", "--per", "total")
+    record("hello")
+    program = folder / "killed.py"
+    program.write_text(KILLED)
+    done = subprocess.run([sys.executable, program], cwd=folder, timeout=60, check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    window = wait_until_lost(surefoot)
+    made = json.loads(surefoot("report", "--json")[1])
+    assert made["total"]["runs"] == 2
+    assert (made["total"]["nano"], made["total"]["tokens"]) == (window["spent"]["nano"], window["spent"]["tokens"])
+    assert (made["total"]["calls"], made["total"]["errors"], made["total"]["unended"]) == (2, 1, 1)
+    (hold,) = json.loads(surefoot("budget", "unknown", "--json")[1])
+    lost = next(row for row in json.loads(surefoot("runs", "--json")[1]) if row["status"] == "lost")
+    assert (lost["run_id"], lost["nano"], lost["tokens"]) == (hold["run_id"], hold["nano"], hold["tokens"])
+    assert hold["nano"] > 0
+    surefoot("budget", "refund", hold["run_id"], hold["hold"], "--tokens", 5, "--usd", "0.000001")
+    made = json.loads(surefoot("report", "--json")[1])
+    window = json.loads(surefoot("budget", "list", "--json")[1])["windows"][0]
+    assert (made["total"]["nano"], made["total"]["tokens"]) == (window["spent"]["nano"], window["spent"]["tokens"])
+
+
+KILLED = """
+import asyncio, os, signal
+from surefoot import Agent, Runtime
+from surefoot.config import load_settings
+from surefoot.testing import ScriptedModel
+
+async def die(messages, step):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+async def main():
+    async with Runtime(settings=load_settings()) as runtime:
+        await runtime.run(Agent(ScriptedModel(die), max_tokens=500), "Go.")
+
+asyncio.run(main())
+"""
+
+
+def wait_until_lost(surefoot):
+    """Its lease has run out, and whoever looks has charged what it held."""
+    for _ in range(100):
+        window = json.loads(surefoot("budget", "list", "--json")[1])["windows"][0]
+        if not window["reserved_nano"] and not window["reserved_tokens"]:
+            return window
+        time.sleep(0.1)
+    raise AssertionError("it is still held")

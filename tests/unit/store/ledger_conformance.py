@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import datetime
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -60,6 +61,14 @@ class Caller:
         refusal = await self.store.append(self.run_id, self.seq, b"%d" % self.seq, posting)
         self.seq += refusal is None
         return refusal
+
+
+async def _ask(run: Caller, database: Database, *, hold: int, tokens: int) -> None:
+    """Claim as a run does: its record says so."""
+    said = {"type": "model_requested", "hold": hold, "at": database.clock.now(), "hold_tokens": tokens, "prices": "p1"}
+    posting = Posting(None, run.claim_of(hold, {"tokens": tokens, "model_calls": 1}))
+    assert await run.store.append(run.run_id, run.seq, json.dumps([said]).encode(), posting) is None
+    run.seq += 1
 
 
 async def limit(store: Store, account: str, period: Period = "total", **limits: int | None) -> None:
@@ -302,8 +311,117 @@ class LedgerConformance:
         assert await store.accounts.unknown_holds() == []
         [change] = [change for change in await store.accounts.changes() if change.period == "refunded"]
         assert (change.account, change.by) == (LEVELS[-1], "ann")
-        assert change.before == {"run": "run_1", "hold": 1, "tokens": 50, "usd": 50}
+        assert change.before == {"run": "run_1", "hold": 1, "at": 1_000_000, "tokens": 50, "usd": 50}
         assert change.after == {"tokens": 10, "usd": 20}
+
+    async def test_a_refund_outlives_the_limit(self, database: Database):
+        """Taken back and set again, it counts what its runs were charged in the end."""
+        store = await database.worker()
+        await limit(store, "user:acme/u1", tokens=100, usd=100)
+        run = await Caller(database, store).begin()
+        assert await run.claim(1, tokens=50, usd=50) is None
+        await run.settle(1, known=False)
+        await run.finish(tokens=50, nano=50)
+        assert await store.accounts.refund("run_1", 1, 10, 20)
+        for number in range(2):
+            await limit(store, "user:acme/u1", tokens=None, usd=None)
+            await limit(store, "user:acme/u1", tokens=100, usd=100)
+            found = await books(store)
+            assert (found.spent.tokens, found.spent.nano) == (10, 20), number
+        await limit(store, "tenant:acme", tokens=100)
+        other = await Caller(database, store, "run_2").begin()
+        assert await other.claim(1, tokens=90) is None, "a new window knows of it, too"
+        row = await store.find_run("run_1")
+        assert row is not None
+        assert (row.tokens, row.nano) == (10, 20)
+
+    async def test_what_is_in_flight_is_not_counted_twice(self, database: Database):
+        store = await database.worker()
+        await limit(store, "user:acme/u1", tokens=100)
+        run = await Caller(database, store).begin()
+        await _ask(run, database, hold=1, tokens=20)
+        await limit(store, "user:acme/u1", tokens=None)
+        await limit(store, "user:acme/u1", tokens=100)
+        assert await tokens(store) == (0, 20, 0)
+        await limit(store, "tenant:acme", tokens=100)
+        other = await Caller(database, store, "run_2").begin()
+        assert refused(await other.claim(1, tokens=81)).account == "tenant:acme", "which nobody will tell of its end"
+
+    async def test_a_time_zone_that_comes_back_counts_what_was_spent_in_the_other(self, database: Database):
+        store = await database.worker()
+        await limit(store, "user:acme/u1", "day", tokens=100)
+        run = await Caller(database, store).begin()
+        assert await run.claim(1, tokens=10) is None
+        await run.settle(1, 10)
+        await store.accounts.change_zone("acme", "Asia/Tokyo")
+        assert await run.claim(2, tokens=60) is None
+        await run.settle(2, 60)
+        await run.finish(tokens=70)
+        assert (await books(store, period="day")).zone == "Asia/Tokyo", "the other window is not of now"
+        await store.accounts.change_zone("acme", "")
+        found = await books(store, period="day")
+        assert (found.spent.tokens, found.zone) == (70, "UTC")
+        other = await Caller(database, store, "run_2").begin()
+        assert refused(await other.claim(1, tokens=31)).left == 30
+
+    async def test_unknown_outcomes_without_a_limit_are_listed_and_corrected(self, database: Database):
+        store = await database.worker()
+        run = await Caller(database, store).begin()
+        assert await run.claim(1, tokens=50, usd=40) is None
+        assert await run._append(Posting(Settlement(1, 50, 40, known=False, limited=False))) is None
+        [found] = await store.accounts.unknown_holds()
+        assert (found.run_id, found.hold, found.tokens, found.nano) == ("run_1", 1, 50, 40)
+        assert await store.accounts.refund("run_1", 1, 50, 60), "more than the hold: nobody is frozen without a limit"
+        assert not await store.accounts.refund("run_1", 1, 1, 1)
+        assert await store.accounts.unknown_holds() == []
+        await run.finish(tokens=50, nano=40)
+        row = await store.find_run("run_1")
+        assert row is not None
+        assert (row.tokens, row.nano) == (50, 60)
+        assert not await store.accounts.acknowledge("session:acme/u1/s1")
+
+    async def test_the_open_call_of_a_lost_run_is_listed_and_corrected(self, database: Database):
+        """No account had a hold of it: its journal says what it was."""
+        store, other = await database.worker(), await database.worker()
+        run = await Caller(database, store).begin()
+        await _ask(run, database, hold=1, tokens=20)
+        assert await other.accounts.unknown_holds() == [], "its process lives"
+        assert not await other.accounts.refund("run_1", 1, 5, 0)
+        database.clock.move(LEASE_S + 1)
+        [found] = await other.accounts.unknown_holds()
+        assert (found.run_id, found.hold, found.tokens, found.prices) == ("run_1", 1, 20, "p1")
+        assert await other.accounts.refund("run_1", 1, 5, 0)
+        assert not await other.accounts.refund("run_1", 1, 5, 0)
+        assert await other.accounts.unknown_holds() == []
+        await limit(other, "user:acme/u1", tokens=100)
+        new = await Caller(database, other, "run_2").begin()
+        assert refused(await new.claim(1, tokens=96)).left == 95
+
+    async def test_what_is_old_is_forgotten_in_batches(self, database: Database):
+        store = await database.worker()
+        await limit(store, "user:*", "hour", tokens=100)
+        await limit(store, "global", tokens=1_000)
+        runs = [await Caller(database, store, f"run_{at}", make_payers("", f"u{at}", "")).begin() for at in range(4)]
+        for run in runs:
+            assert await run.claim(1, tokens=10) is None
+        await runs[0].settle(1, known=False)
+        await runs[1].settle(1, 3)
+        await runs[2].settle(1, 20)
+        old = database.clock.now()
+        database.clock.move(2 * HOUR_S)
+        for at in range(3):
+            await runs[at].finish(tokens=10)
+        assert await store.accounts.purge(old) == 0
+        gone = [await store.accounts.purge(database.clock.now(), 1) for _ in range(4)]
+        assert (gone[-1], sum(gone)) == (0, 1), "the oldest hold is open: its windows stay, and so do those after it"
+        assert await store.accounts.unknown_holds() == []
+        assert not await store.accounts.refund("run_0", 1, 0, 0)
+        await runs[3].settle(1, 4)
+        gone = [await store.accounts.purge(database.clock.now(), 1) for _ in range(5)]
+        assert gone == [1, 1, 1, 0, 0], "one at a time; the one that froze its account stays"
+        assert (await books(store, "user:u2", "hour")).frozen
+        found = await books(store, "global")
+        assert (found.spent.tokens, found.reserved_tokens) == (37, 0), "what was charged stays charged"
 
     async def test_a_run_that_ends_leaves_nothing_reserved(self, database: Database):
         store = await database.worker()

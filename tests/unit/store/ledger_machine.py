@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Literal, TypeVar, cast
@@ -72,6 +72,7 @@ class ModelHold:
     windows: list[Key]
     nearest: str
     holder: ModelWorker | None
+    at: int
     state: Literal["open", "unknown", "closed"] = "open"
 
 
@@ -106,6 +107,7 @@ class LedgerModel:
         self.holds: list[ModelHold] = []
         self.frozen: set[str] = set()
         self.runs: list[ModelRun] = []
+        self.refunds: list[tuple[ModelHold, Counter[str]]] = []
 
     def limits_of(self, account: str, period: str) -> dict[str, int]:
         kind, _, rest = account.partition(":")
@@ -149,18 +151,27 @@ class LedgerModel:
         return found
 
     def spent_before(self, key: Key) -> Counter[str]:
-        """By runs that are finished: what those in flight have spent without a limit nobody knows."""
+        """By runs that are finished, as corrected: these records do not say what those in flight have spent."""
         spent: Counter[str] = Counter()
         for run in self.runs:
             if run.is_finished and key[0] in run.payers.chain and run.begun >= key[2]:
-                spent += run.spent
-        return spent
+                spent.update(run.spent)
+        for hold, correction in self.refunds:
+            run = hold.run
+            if key[0] in run.payers.chain and (run.begun if run.is_finished else hold.at) >= key[2]:
+                spent.update(correction)
+        return +spent
 
-    def change_rule(self, account: str, period: str, after: dict[str, int]) -> None:
-        unlimited = [key for key in self.windows if not self.limits_of(*key[:2])]
-        self.rules[account, period] = after
-        for key in unlimited:
-            if self.limits_of(*key[:2]) and key[2] <= self.clock.now() < self.windows[key].ends:
+    def counts(self, key: Key) -> bool:
+        """Whether a call of now is booked in that window."""
+        return bool(self.limits_of(*key[:2])) and (key[2], self.windows[key].ends) == self.bounds(*key[:2])
+
+    def change(self, apply: Callable[[], object]) -> None:
+        """Rules or zones change: a window that counts from now on learns what was spent past it."""
+        counted = {key for key in self.windows if self.counts(key)}
+        apply()
+        for key in self.windows:
+            if self.counts(key) and key not in counted:
                 self.windows[key].spent |= self.spent_before(key)
 
     def reserved(self, key: Key, name: str) -> int:
@@ -190,7 +201,16 @@ class LedgerModel:
                 limit = self.windows[key].limits.get(name, INFINITE)
                 assert self.used(key, name) + amounts[name] <= limit, "safety: whatever is admitted fits the limit"
         if windows and number:
-            hold = ModelHold(run, number, amounts["tokens"], amounts["usd"], windows, windows[-1][0], run.worker)
+            hold = ModelHold(
+                run,
+                number,
+                amounts["tokens"],
+                amounts["usd"],
+                windows,
+                windows[-1][0],
+                run.worker,
+                int(self.clock.now()),
+            )
             self.holds.append(hold)
         return None
 
@@ -231,7 +251,9 @@ class LedgerModel:
         found = {}
         for (account, period, start), window in self.windows.items():
             limits = self.limits_of(account, period)
-            if start <= self.clock.now() < window.ends and (limits or account in self.frozen):
+            if self.counts((account, period, start)) or (
+                start <= self.clock.now() < window.ends and account in self.frozen
+            ):
                 key = account, period, start
                 found[account, period, start] = (
                     window.ends,
@@ -388,6 +410,7 @@ class LedgerMachine(RuleBasedStateMachine):
         done = self.wait_for(actor.store.accounts.refund(hold.run.run_id, hold.number, cost, usd))
         assert done == (hold.state == "unknown")
         if done:
+            self.model.refunds.append((hold, Counter({"tokens": cost - hold.tokens, "usd": usd - hold.usd})))
             self.model.correct(hold, cost, usd)
         self.check(actor)
 
@@ -396,7 +419,7 @@ class LedgerMachine(RuleBasedStateMachine):
         actor = self.awake(worker)
         merged = {**self.model.rules.get((account, period), {}), **changes}
         after = {name: limit for name, limit in merged.items() if limit is not None}
-        self.model.change_rule(account, period, after)
+        self.model.change(lambda: self.model.rules.update({(account, period): after}))
         accounts = actor.store.accounts
         assert self.wait_for(accounts.change_rule(account, cast("Period", period), changes)) == after
         self.check(actor)
@@ -405,7 +428,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def move_house(self, worker: int, tenant: str, zone: str) -> None:
         actor = self.awake(worker)
         self.wait_for(actor.store.accounts.change_zone(tenant, zone))
-        self.model.zones[tenant] = zone
+        self.model.change(lambda: self.model.zones.update({tenant: zone}))
         self.check(actor)
 
     @precondition(lambda self: self.model.frozen)

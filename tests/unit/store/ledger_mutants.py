@@ -36,7 +36,7 @@ class Mutant:
     instead: str
 
 
-LEDGER, WINDOWS, COMMITS = "store/ledger.py", "store/windows.py", "store/commits.py"
+LEDGER, WINDOWS, COMMITS, HELD = "store/ledger.py", "store/windows.py", "store/commits.py", "store/held.py"
 
 MUTANTS = [
     Mutant(
@@ -139,7 +139,7 @@ MUTANTS = [
     ),
     Mutant(
         "the reaper takes the holds of the living",
-        LEDGER,
+        HELD,
         "WHERE unknown = 0 AND coalesce(expires_at, 0) <= ?",
         "WHERE unknown = 0 AND ? > 0",
     ),
@@ -194,8 +194,8 @@ MUTANTS = [
     Mutant(
         "a limit that comes back does not know what was spent without it",
         WINDOWS,
-        "if has and not had:",
-        "if had and not has:",
+        "if _counts(book, name, period, now, bounds) and not",
+        "if not _counts(book, name, period, now, bounds) and",
     ),
     Mutant(
         "a slow worker's evidence is booked as if nobody had charged its hold",
@@ -220,6 +220,48 @@ MUTANTS = [
         LEDGER,
         "            window.caps = window.limits\n",
         "",
+    ),
+    Mutant(
+        "a time zone that comes back does not know what was spent in the other",
+        "store/accounts.py",
+        "        ledger.catch_up(book)\n",
+        "",
+    ),
+    Mutant(
+        "a recount forgets what was refunded",
+        WINDOWS,
+        "zip(ended, live, (*late, 0, 0, 0), strict=True)",
+        "zip(ended, live, strict=True)",
+    ),
+    Mutant(
+        "a recount counts what is in flight twice: as spent, and as held",
+        WINDOWS,
+        "AND number = open.hold AND unknown = 0",
+        "AND number = open.hold AND unknown = 7",
+    ),
+    Mutant(
+        "a window of another time zone is shown as that of now",
+        "store/accounts.py",
+        "or find_window(period, now, zone) != (starts_at, ends_at)",
+        "",
+    ),
+    Mutant(
+        "an unknown outcome without a limit is nowhere",
+        LEDGER,
+        "if not (settlement.known or settlement.limited):",
+        "if settlement.hold < 0:",
+    ),
+    Mutant(
+        "a purge takes windows that a hold still needs",
+        "store/purge.py",
+        "min(?, coalesce((SELECT min(at) FROM holds), 1e18))",
+        "?",
+    ),
+    Mutant(
+        "a purge takes the window that says why an account is frozen",
+        "store/purge.py",
+        "AND account NOT IN (SELECT account FROM freezes) LIMIT",
+        "LIMIT",
     ),
 ]
 

@@ -1,7 +1,7 @@
 """What will happen in a simulation: every request and every trouble, drawn before it begins.
 
-A plan is a list, so that it can be made smaller as long as something still goes wrong: what a request does depends on its
-own number and the seed, and not on the others.
+A plan is a list, so that it can be made smaller as long as something still goes wrong: what a request does depends on
+its own number and the seed, and not on the others.
 """
 
 from __future__ import annotations

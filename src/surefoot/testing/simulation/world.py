@@ -21,7 +21,7 @@ class Arrivals(Struct, frozen=True, forbid_unknown_fields=True):
     """``[arrivals]``: when people ask.
 
     Attributes:
-        pattern: ``daily`` rises and falls over the day, ``poisson`` is even, ``burst`` has all begin within ``burst_s``.
+        pattern: ``daily`` rises and falls over the day, ``poisson`` is even, ``burst`` is all within ``burst_s``.
         peak_hour: Hour of the day (UTC) at which most ask; for ``daily``.
         peak_factor: How many times as many ask then as twelve hours later; for ``daily``.
         burst_s: Seconds; for ``burst``.

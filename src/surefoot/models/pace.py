@@ -1,0 +1,244 @@
+"""How fast calls may go to a provider: at once, requests a minute, tokens a minute.
+
+A `Key` has what the settings say of a provider's key, for all its models together. A `Pace` is a key and a model: it
+adds what the provider says itself, in its headers, of that model. Both know only what is taken and given back; who
+waits, and for how long, is the concern of `surefoot.models.gate`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from surefoot.models.rate_hint import Said
+from surefoot.models.status import read_duration_s
+
+MINUTE_S: Final = 60.0
+BURST_S: Final = 10.0
+"""How much of a minute's configured rate may go at once: a provider that counts by the minute of the clock would see
+that much too many at most. What a provider reports itself is exact, and may be used up at once."""
+MAX_PAUSE_S: Final = 60.0
+"""However long a provider asks to be left alone, one call asks again after this time."""
+CUT: Final = 0.7
+"""What is left of the concurrency after an overload. Additive increase and multiplicative decrease converge to a fair
+and stable share: Chiu and Jain, "Analysis of the Increase and Decrease Algorithms", Computer Networks 17, 1989."""
+FOREVER: Final = float("inf")
+_EPSILON: Final = 1e-9
+
+
+class Bucket:
+    """Requests or tokens that may go: they flow in steadily, up to a capacity.
+
+    Attributes:
+        limit: How many flow in within a minute.
+        capacity: How many it holds at most; it begins full.
+        level: How many are in it; below zero if more had to be taken.
+        moved: How much was taken out because the provider knows of less, in all.
+    """
+
+    __slots__ = ("_at", "_per_s", "capacity", "level", "limit", "moved")
+
+    def __init__(self, limit: float, capacity: float, now: float) -> None:
+        self.moved = 0.0
+        self.level = capacity
+        self._at = now
+        self.resize(limit, capacity)
+
+    def resize(self, limit: float, capacity: float) -> None:
+        """The rate has changed."""
+        assert limit > 0
+        assert capacity > 0
+        self.limit, self.capacity = limit, capacity
+        self._per_s = limit / MINUTE_S
+        self.level = min(self.level, capacity)
+
+    def wait_s(self, amount: float, now: float) -> float:
+        """Seconds until ``amount`` is there, 0 for now. What it never holds waits until it is full."""
+        elapsed = now - self._at
+        if elapsed > 0:
+            self._at = now
+            level = self.level + elapsed * self._per_s
+            self.level = level if level < self.capacity else self.capacity  # noqa: FURB136 - min() is slow
+        missing = (amount if amount < self.capacity else self.capacity) - self.level  # noqa: FURB136
+        return 0.0 if missing <= self.capacity * _EPSILON else missing / self._per_s
+
+    def give_back(self, amount: float) -> None:
+        """What was taken and not used; negative for what was used beyond."""
+        level = self.level + amount
+        self.level = level if level < self.capacity else self.capacity  # noqa: FURB136
+
+    def lower(self, level: float) -> None:
+        """The provider knows of no more than ``level``."""
+        if level < self.level:
+            self.moved += self.level - level
+            self.level = level
+
+
+class Key:
+    """The key of a provider: what all its models share.
+
+    Attributes:
+        most: Calls at once, as set.
+        allowed: Calls at once that the provider can bear, at least 1: after overloads less than ``most``.
+        is_cut: Whether that is so.
+        in_flight: Calls under way.
+        requests: Configured requests a minute, None where nothing is configured.
+        tokens: Configured tokens a minute.
+    """
+
+    __slots__ = ("_cut_at", "allowed", "in_flight", "is_cut", "most", "requests", "tokens")
+
+    def __init__(self, concurrency: int, rpm: float, tpm: float, now: float) -> None:
+        """``rpm`` and ``tpm`` are 0 where only the provider's headers tell."""
+        assert concurrency >= 1
+        self.most = concurrency
+        self.allowed = float(concurrency)
+        self.in_flight = 0
+        self.is_cut = False
+        self.requests = Bucket(rpm, max(1.0, rpm * BURST_S / MINUTE_S), now) if rpm else None
+        self.tokens = Bucket(tpm, tpm * BURST_S / MINUTE_S, now) if tpm else None
+        self._cut_at = -FOREVER
+
+    def wait_s(self, tokens: int, now: float) -> float:
+        """Seconds until a call of so many tokens has room, 0 for now, `FOREVER` until another call has ended."""
+        if self.in_flight + 1 > self.allowed:
+            return FOREVER
+        wait_s = 0.0
+        if self.requests is not None:
+            wait_s = self.requests.wait_s(1, now)
+        if self.tokens is not None:
+            wait_s = max(wait_s, self.tokens.wait_s(tokens, now))
+        return wait_s
+
+    def take(self, tokens: int) -> None:
+        """A call of at most so many tokens goes."""
+        self.in_flight += 1
+        if self.requests is not None:
+            self.requests.level -= 1
+        if self.tokens is not None:
+            self.tokens.level -= tokens
+
+    def grow(self) -> None:
+        """A call went well, after overloads: where the limit is felt, one more for each round of calls."""
+        if self.in_flight + 1 > self.allowed - 1:
+            self.allowed = min(float(self.most), self.allowed + 1 / self.allowed)
+            self.is_cut = self.allowed < self.most
+
+    def cut(self, taken_at: float, now: float) -> None:
+        """The provider is overloaded: fewer at once, but only once for the calls of one round."""
+        if taken_at >= self._cut_at:
+            self._cut_at = now
+            self.is_cut = True
+            self.allowed = max(1.0, min(self.allowed, self.in_flight) * CUT)
+
+
+class Flow:
+    """Requests or tokens of one key and model, as its provider reports them.
+
+    Attributes:
+        bucket: What may go, None while the provider says nothing.
+        sent: All that was ever taken.
+    """
+
+    __slots__ = ("bucket", "sent")
+
+    def __init__(self) -> None:
+        self.bucket: Bucket | None = None
+        self.sent = 0.0
+
+    def learn(self, said: Said, taken: Taken, now: float, *, refused: bool) -> None:
+        """Heed what came with the answer to the call that took ``taken``.
+
+        The provider knew of that call and of all before it. Of what was sent since it may or may not have known, so
+        that much is left out of the comparison; what is still missing, others have used: another process, or a person.
+        With a refusal nothing was used, and what is left is the truth of this moment.
+        """
+        bucket = self.bucket
+        since = self.sent - taken.sent
+        if bucket is None or bucket.limit != said.limit:
+            rate = said.limit / MINUTE_S
+            reset_s = read_duration_s(said.reset) if said.reset else None
+            # A bucket says when it is full again, and so how much it holds; a fixed window holds a minute's worth.
+            full = float(said.limit) if reset_s is None else min(float(said.limit), said.left + reset_s * rate)
+            if bucket is None:
+                bucket = self.bucket = Bucket(said.limit, max(1.0, full), now)
+                bucket.level = min(bucket.capacity, said.left - since)
+                return
+            bucket.resize(said.limit, max(1.0, full))
+        if refused:
+            bucket.lower(said.left)
+        elif taken.bucket is bucket:
+            expected = taken.level - bucket.moved - since
+            if expected > said.left:
+                bucket.lower(bucket.level - (expected - said.left))
+
+
+class Taken:
+    """What one call has taken of a `Flow`.
+
+    Attributes:
+        amount: How much.
+        bucket: The bucket that it came from, None if there was none.
+        level: What was left in it, and all that was ever moved out of it.
+        sent: All that had been taken of the flow by then.
+    """
+
+    __slots__ = ("amount", "bucket", "level", "sent")
+
+    def __init__(self, flow: Flow, amount: int) -> None:
+        self.amount = amount
+        flow.sent = self.sent = flow.sent + amount
+        self.bucket = bucket = flow.bucket
+        if bucket is not None:
+            bucket.level -= amount
+            self.level = bucket.level + bucket.moved
+        else:
+            self.level = FOREVER
+
+    def give_back(self, amount: int) -> None:
+        """To the bucket that it came from; a newer one never lacked it."""
+        if self.bucket is not None:
+            self.bucket.give_back(amount)
+
+
+class Pace:
+    """A model behind a key.
+
+    Attributes:
+        key: The key.
+        requests: Requests as the provider reports them.
+        tokens: Tokens likewise.
+        resume_at: Monotonic seconds before which the provider wants to hear nothing.
+    """
+
+    __slots__ = ("key", "requests", "resume_at", "tokens")
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.requests, self.tokens = Flow(), Flow()
+        self.resume_at = -FOREVER
+
+    def wait_s(self, tokens: int, now: float) -> float:
+        """Seconds until the provider bears a call of so many tokens, whatever the key says; 0 for now."""
+        wait_s = max(0.0, self.resume_at - now)
+        if (bucket := self.requests.bucket) is not None:
+            wait_s = max(wait_s, bucket.wait_s(1, now))
+        if (bucket := self.tokens.bucket) is not None:
+            wait_s = max(wait_s, bucket.wait_s(tokens, now))
+        return wait_s
+
+    def has_room(self, tokens: int, now: float) -> bool:
+        """Whether a call may go now, by the key and by the provider."""
+        key = self.key
+        if key.in_flight + 1 > key.allowed or self.resume_at > now:
+            return False
+        if (key.requests is not None or key.tokens is not None) and key.wait_s(tokens, now) > 0:
+            return False
+        flows = self.tokens.bucket is None and self.requests.bucket is None
+        return flows or self.wait_s(tokens, now) <= 0
+
+    def overload(self, begun_at: float, retry_after_s: float | None, now: float, *, explained: bool) -> None:
+        """The provider has turned a call away; ``explained``: its own figures say why, and how long to wait."""
+        if retry_after_s:
+            self.resume_at = max(self.resume_at, now + min(retry_after_s, MAX_PAUSE_S))
+        if not explained:
+            self.key.cut(begun_at, now)

@@ -1,0 +1,214 @@
+"""Who is inside, who waits, and whose turn it is: limits on three levels, and a queue that is fair between users.
+
+The queue is deficit round robin (Shreedhar and Varghese, SIGCOMM 1995) by tenant, where a tenant's quantum is its
+weight times its users that are ready, and round robin between these: each user has one turn in a round, of a weightier
+tenant more, however much it has waiting. A user whose own slots are all taken is not in the round, nor is a tenant.
+Everything is O(1), but for taking out what waits no longer, which looks through the items of one user.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import Final, Generic, TypeVar
+
+from surefoot.caller import Caller
+from surefoot.entitlements import Entitlement
+
+ItemT = TypeVar("ItemT")
+
+NO_LIMIT: Final = 1 << 62
+"""For the level that does not exist: of nobody's user, of no tenant."""
+
+
+class Level:
+    """What one user, one tenant or all have under way, and may have.
+
+    Attributes:
+        whose: Who that is, for people; "" for all.
+        runs: Slots.
+        queue: How many may wait.
+        running: Slots that are taken.
+        waiting: How many wait.
+    """
+
+    __slots__ = ("queue", "running", "runs", "waiting", "whose")
+
+    def __init__(self, whose: str, runs: int, queue: int) -> None:
+        self.whose = whose
+        self.runs = runs
+        self.queue = queue
+        self.running = 0
+        self.waiting = 0
+
+
+class TenantLevel(Level, Generic[ItemT]):
+    """A tenant that has anything under way.
+
+    Attributes:
+        name: Its name.
+        weight: Turns of each of its users in a round, at least 1.
+        ready: Its users that could take a slot, the next in turn first.
+        deficit: Turns that are left to it in this round.
+        ready_since: Since when only a slot of all is missing.
+    """
+
+    __slots__ = ("deficit", "name", "ready", "ready_since", "weight")
+
+    def __init__(self, name: str, runs: int, queue: int, weight: float) -> None:
+        super().__init__(f"tenant {name!r:.80}", runs, queue)
+        assert weight >= 1, "a lighter one would take many rounds for one turn"
+        self.name = name
+        self.weight = weight
+        self.ready: OrderedDict[str, UserLevel[ItemT]] = OrderedDict()
+        self.deficit = 0.0
+        self.ready_since = 0.0
+
+
+class UserLevel(Level, Generic[ItemT]):
+    """A user who has anything under way.
+
+    Attributes:
+        name: The user's name.
+        tenant: The tenant.
+        levels: Itself, its tenant and all.
+        items: What waits for a slot, in order of arrival.
+        ready_since: Since when no slot of its own is missing for the first of them.
+    """
+
+    __slots__ = ("items", "levels", "name", "ready_since", "tenant")
+
+    def __init__(self, name: str, runs: int, queue: int, tenant: TenantLevel[ItemT], everybody: Level) -> None:
+        super().__init__(f"user {name!r:.80}", runs, queue)
+        self.name = name
+        self.tenant = tenant
+        self.levels = (self, tenant, everybody)
+        self.items: deque[ItemT] = deque()
+        self.ready_since = 0.0
+
+    @property
+    def free(self) -> int:
+        """Slots that it could take now; 0 or less if there is none."""
+        return min([level.runs - level.running for level in self.levels])
+
+
+class Turns(Generic[ItemT]):
+    """All levels, and the round.
+
+    Attributes:
+        everybody: The level of all.
+        users: Users with anything under way, by tenant and name. Nobody else takes memory.
+        tenants: Tenants with anything under way.
+        queued: Items in the queue.
+    """
+
+    def __init__(self, runs: int, queue: int) -> None:
+        self.everybody = Level("", runs, queue)
+        self.users: dict[tuple[str, str], UserLevel[ItemT]] = {}
+        self.tenants: dict[str, TenantLevel[ItemT]] = {}
+        self.queued = 0
+        self._ring: OrderedDict[str, TenantLevel[ItemT]] = OrderedDict()  # tenants in the round, the next in turn first
+
+    def find(self, caller: Caller, rights: Entitlement) -> UserLevel[ItemT]:
+        """The level of a user; one that has nothing under way is new, and known only when something is counted.
+
+        Nobody's user and no tenant have no limits of their own.
+        """
+        user = self.users.get((caller.tenant, caller.user))
+        if user is not None:
+            return user
+        tenant = self.tenants.get(caller.tenant)
+        if tenant is None:
+            limits = (rights.tenant_runs, rights.tenant_queue) if caller.tenant else (NO_LIMIT, NO_LIMIT)
+            tenant = TenantLevel(caller.tenant, *limits, rights.weight)
+        limits = (rights.user_runs, rights.user_queue) if caller.user else (NO_LIMIT, NO_LIMIT)
+        return UserLevel(caller.user, *limits, tenant, self.everybody)
+
+    def count(self, user: UserLevel[ItemT], running: int, waiting: int, now: float) -> None:
+        """Add to what a user, its tenant and all have under way."""
+        for level in user.levels:
+            level.running += running
+            level.waiting += waiting
+        tenant = user.tenant
+        if user.running or user.waiting:
+            self.users[tenant.name, user.name] = user
+            self.tenants[tenant.name] = tenant
+        else:
+            del self.users[tenant.name, user.name]
+            if not (tenant.running or tenant.waiting):
+                del self.tenants[tenant.name]
+        if self.queued:
+            self._place(user, now)
+
+    def push(self, user: UserLevel[ItemT], item: ItemT, now: float) -> None:
+        """An item of a user's begins to wait for a slot; it counts as waiting already."""
+        user.items.append(item)
+        self.queued += 1
+        self._place(user, now)
+
+    def remove(self, user: UserLevel[ItemT], item: ItemT, now: float) -> None:
+        """An item waits no longer."""
+        user.items.remove(item)
+        self.queued -= 1
+        self._place(user, now)
+
+    def next_user(self) -> UserLevel[ItemT] | None:
+        """Whose turn it is, if there is a slot of all; None if nobody could take one."""
+        if not self._ring:
+            return None
+        tenant = next(iter(self._ring.values()))
+        return next(iter(tenant.ready.values()))
+
+    def waited_s(self, user: UserLevel[ItemT], now: float) -> float:
+        """For how long nothing but a slot of all has been missing to a user in the round."""
+        return now - max(user.ready_since, user.tenant.ready_since)
+
+    def ahead(self, user: UserLevel[ItemT]) -> float:
+        """How many mean run times one more request of a user would wait: the longest of what its levels say; about.
+
+        Of a level's ``runs`` slots, all taken by runs that take S seconds on average, one comes free every S / runs.
+        Before the request come the user's own, and as many of the others' as have a turn meanwhile.
+        """
+        place = user.waiting + 1
+        others = (len(self.users) - (user.waiting + user.running > 0)) * place / user.tenant.weight
+        longest = 0.0
+        for level in user.levels:
+            if level.running >= level.runs:
+                longest = max(longest, (place + min(level.waiting - user.waiting, others)) / level.runs)
+        return longest
+
+    def pop(self, now: float) -> ItemT:
+        """The next item in turn; there is one. It counts as waiting until it is counted otherwise."""
+        name, tenant = next(iter(self._ring.items()))
+        quantum = tenant.weight * len(tenant.ready)
+        if tenant.deficit < 1:
+            tenant.deficit += quantum
+        tenant.deficit = min(tenant.deficit, quantum + 1) - 1  # turns of users that left unserved are nobody's
+        if tenant.deficit < 1:
+            self._ring.move_to_end(name)
+        user_name, user = next(iter(tenant.ready.items()))
+        tenant.ready.move_to_end(user_name)
+        user.ready_since = now
+        item = user.items.popleft()
+        self.queued -= 1
+        self._place(user, now)
+        return item
+
+    def _place(self, user: UserLevel[ItemT], now: float) -> None:
+        """Into the round, or out of it: what follows from the counts, so that nobody can be forgotten."""
+        tenant = user.tenant
+        is_ready = bool(user.items) and user.running < user.runs
+        if is_ready != (user.name in tenant.ready):
+            if is_ready:
+                tenant.ready[user.name] = user
+                user.ready_since = now
+            else:
+                del tenant.ready[user.name]
+        if not tenant.ready:
+            tenant.deficit = 0.0  # who has nothing to do saves nothing up
+        is_ready = bool(tenant.ready) and tenant.running < tenant.runs
+        if is_ready != (tenant.name in self._ring):
+            if is_ready:
+                self._ring[tenant.name] = tenant
+                tenant.ready_since = now
+            else:
+                del self._ring[tenant.name]
