@@ -4,7 +4,7 @@ from random import Random
 
 from surefoot.config import Settings
 from surefoot.providers import Provider
-from surefoot.sections import RetrySettings, StoreSettings
+from surefoot.sections import AdmissionSettings, RetrySettings, StoreSettings
 from surefoot.testing.simulation.world import Arrivals, Clients, Faults, SimulatedModel, SimulatedTool, World
 
 
@@ -84,7 +84,19 @@ def draw_settings(seed):
         budgets["user:*"] = {chance.choice(["hour", "month"]): limits}
     if chance.random() < 0.2:
         budgets["session:*"] = {"total": {"steps": 6}}
+    admission = AdmissionSettings(
+        user_requests_per_minute=chance.choice([6, 30, 3000]),
+        tenant_requests_per_minute=chance.choice([20, 3000]),
+        user_runs=chance.choice([1, 3, 100]),
+        tenant_runs=chance.choice([2, 500]),
+        runs=chance.choice([2, 5, 1000]),
+        user_queue=chance.choice([0, 2, 20]),
+        queue=chance.choice([3, 5000]),
+        max_wait_s=chance.choice([1.0, 10.0, 30.0]),
+        target_wait_s=chance.choice([0.5, 5.0]),
+    )
     return Settings(
+        admission=admission,
         providers={"sim": Provider("http://127.0.0.1:9/v1", needs_key=False)},
         prices={"sim:model": {"input": 2.0, "output": 8.0}},
         budgets=budgets,

@@ -139,12 +139,15 @@ def draw_loads(loads: Sequence[Any]) -> RenderableType:
     for load in loads:
         report = load.report
         style = "red" if load.broken else "green"
-        answered = report.answered / max(1, report.requests)
-        table.add_row(
-            Text(f"{load.factor:.2f} ×", style), f"{load.per_day:,.0f}", f"{answered:.1%}",
-            f"{report.wait_s.p95:,.2f} s", f"{report.latency_s.p95:,.1f} s", f"{report.turned_away:,}", dollars(report.month_nano / 30),
-            Text("; ".join(load.broken), style),
-        )  # fmt: skip
+        cells = (
+            f"{load.per_day:,.0f}",
+            f"{report.answered / max(1, report.requests):.1%}",
+            f"{report.wait_s.p95:,.2f} s",
+            f"{report.latency_s.p95:,.1f} s",
+            f"{report.turned_away:,}",
+            dollars(report.month_nano / 30),
+        )
+        table.add_row(Text(f"{load.factor:.2f} ×", style), *cells, Text("; ".join(load.broken), style))
     carried = [load for load in loads if not load.broken]
     broken = [load for load in loads if load.broken]
     if not carried:

@@ -25,6 +25,7 @@ from surefoot.store.group import Group
 from surefoot.testing.chance import draw
 from surefoot.testing.simulation.books import Books
 from surefoot.testing.simulation.figures import Figures, Report
+from surefoot.testing.simulation.gate import Gate
 from surefoot.testing.simulation.observer import Ask, Observer
 from surefoot.testing.simulation.people import People
 from surefoot.testing.simulation.plan import Plan, Trouble
@@ -60,13 +61,13 @@ class Course:
         self._loop = asyncio.get_running_loop()
         self._clock = VirtualClock(self._loop, world.seed, EPOCH_S)
         books = Books(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
-        self.observer = Observer(self._clock, books)
+        self.observer = Observer(self._clock, books, Gate(settings))
         self._figures = Figures(world)
         price = find_price(world, settings, self._clock.now)
         self._model = SimulatedModel(world, self.observer, plan.troubles, price)
         agent = make_agent(world, self._model, self.observer)
         self._processes = [
-            Process(path, self._settings, self._clock, agent, self.observer, _Disk(self, place))
+            Process(place, path, self._settings, self._clock, agent, self.observer, _Disk(self, place))
             for place in range(world.processes)
         ]
         self._path = path

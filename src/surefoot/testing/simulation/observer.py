@@ -16,6 +16,7 @@ from surefoot.errors import TooManyRequests
 from surefoot.store.group import Group
 from surefoot.store.statements import RECORD_WIDTH
 from surefoot.testing.simulation.books import Books
+from surefoot.testing.simulation.gate import AT_ONCE, Gate, Who
 from surefoot.testing.simulation.plan import Request
 from surefoot.types import Message, Usage
 
@@ -59,6 +60,7 @@ class Ask(Struct, eq=False):
         persona: What it is like.
         began_s: Virtual seconds at which the runtime was called.
         run: Number of its run in the store, 0 before it is there.
+        host: The process that it came to, since its last start.
         first_call_s: When the model was called first, below 0 before.
         ended: The client has its answer or its error.
         acknowledged: The client has a result that ended well.
@@ -72,6 +74,7 @@ class Ask(Struct, eq=False):
     persona: Persona
     began_s: float
     run: int = 0
+    host: str = ""
     first_call_s: float = -1.0
     ended: bool = False
     acknowledged: bool = False
@@ -85,6 +88,11 @@ class Ask(Struct, eq=False):
     def canary(self) -> str:
         """What marks its user's words."""
         return canary_of(self.request)
+
+    @property
+    def who(self) -> Who:
+        """Where it came, and whose it is."""
+        return self.host, self.request.tenant, self.request.user
 
     @property
     def conversation(self) -> tuple[str, str, str]:
@@ -108,7 +116,7 @@ class Observer:
         retries: Calls that repeat one that failed.
     """
 
-    def __init__(self, clock: Clock, books: Books) -> None:
+    def __init__(self, clock: Clock, books: Books, gate: Gate) -> None:
         self.breaches: list[Breach] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.asks: dict[str, Ask] = {}
@@ -116,6 +124,8 @@ class Observer:
         self.retries = 0
         self._clock = clock
         self._books = books
+        self._gate = gate
+        self._arrivals: dict[str, Ask] = {}
         self._by_run: dict[int, Ask] = {}
         self._sessions: dict[tuple[str, str, str], list[Ask]] = {}
         self._active: dict[tuple[str, str, str], Ask] = {}
@@ -153,19 +163,27 @@ class Observer:
     def asked(self, ask: Ask) -> None:
         """A client calls the runtime."""
         self.asks[ask.key] = ask
+        self._arrivals[ask.key] = ask
         self.note("ask", ask.key)
 
-    def refused(self, ask: Ask, refusal: TooManyRequests) -> None:
-        """A client is turned away: at once, and told when to come back."""
+    def refused(self, ask: Ask, refusal: TooManyRequests, running: int) -> None:
+        """A client is turned away: at once, and told when to come back; ``running`` runs have a slot at that moment."""
         self.note("refused", ask.key, refusal.reason, f"{refusal.retry_after_s:.6f}")
         self.ended(ask, "refused")
-        if not refusal.retry_after_s > 0:
-            self.breach("C4", f"request {ask.key} is refused ({refusal.reason}) without a time to come back")
+        wrong = self._gate.refused(refusal, self._clock.monotonic() - ask.began_s)
+        if wrong:
+            self.breach("C4", f"request {ask.key} is {wrong}")
+        if not running and not ask.request.session and self._clock.monotonic() > ask.began_s:
+            self.breach("liveness", f"request {ask.key} has waited in vain, while nobody was inside")
+        if refusal.reason in AT_ONCE or self._clock.monotonic() == ask.began_s:
+            del self._arrivals[ask.key]
         if ask.first_call_s >= 0:
             self.breach("C4", f"request {ask.key} is refused ({refusal.reason}) after the model was called for it")
 
     def ended(self, ask: Ask, how: str, *, acknowledged: bool = False) -> None:
         """A client has an answer or an error."""
+        if ask.first_call_s >= 0 and not ask.ended:
+            self._gate.stopped(ask.who)
         ask.ended, ask.acknowledged = True, acknowledged
         self.note("end", ask.key, how)
         if ask.request.session:
@@ -198,6 +216,9 @@ class Observer:
         ask = self.asks[keys[-1]]
         if ask.first_call_s < 0:
             ask.first_call_s = self._clock.monotonic()
+            wrong = self._gate.started(ask.who)
+            if wrong:
+                self.breach("C4", f"request {ask.key}: {wrong}")
             self._check_history(ask, keys)
         ask.calls += 1
         self.note("call", ask.key, ask.calls)
@@ -312,6 +333,9 @@ class Observer:
         starter = runtime._starter  # noqa: SLF001 - whether anything is left in it is no business of its users
         if starter.live:
             self.breach("liveness", f"{len(starter.live)} runs are still live at the end")
+        inside = runtime.admission
+        if inside.running or inside.waiting or inside.inside or inside.users:
+            self.breach("liveness", f"admission still counts {inside} at the end")
         stuck = [task for task in abandoned if not task.done()]
         if stuck:
             self.breach("liveness", f"{len(stuck)} runs of a killed process have not ended")
@@ -321,6 +345,15 @@ class Observer:
         wrong = self._books.check_end(connection)
         if wrong:
             self.breach("B1" if "reserved" not in wrong else "liveness", wrong)
+        for ask in self._arrivals.values():
+            wrong = self._gate.admitted(ask.who, ask.began_s) if ask.host else ""
+            if wrong:
+                self.breach("C4", f"request {ask.key}: {wrong}")
+                break
+        done = {run for (run,) in connection.execute("SELECT run FROM runs WHERE finished_at > 0")}
+        gone = [ask.key for ask in self.asks.values() if ask.acknowledged and ask.run not in done]
+        if gone:
+            self.breach("R1", f"{len(gone)} requests were answered whose runs are not in the store, first {gone[0]}")
         lost = [ask.key for ask in self.asks.values() if not ask.ended]
         if lost:
             self.breach("liveness", f"{len(lost)} requests have no end, the first is {lost[0]}")

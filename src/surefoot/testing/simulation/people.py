@@ -47,7 +47,7 @@ class People:
             try:
                 await self._processes[place].ask(ask)
             except TooManyRequests as refusal:
-                self._observer.refused(ask, refusal)
+                self._observer.refused(ask, refusal, self._processes[place].runtime.admission.running)
                 figures.refused(refusal.reason, loop.time())
                 wait_s = refusal.retry_after_s if chance.random() < clients.obedient else IMPATIENCE_S
             except Lost as lost:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
+from collections import Counter
 from collections.abc import Callable
 from itertools import accumulate
 from typing import Final, Literal
@@ -70,12 +71,16 @@ def make_plan(world: World) -> Plan:
     end_s = world.hours * 3600
     pick_user = _make_picker(world, chance)
     requests: list[Request] = []
+    conversations: Counter[tuple[str, str]] = Counter()
     number = 0
     while number < world.requests:
         tenant, user = pick_user()
         at_s = _draw_arrival(world, chance, end_s)
         in_session = chance.random() < world.arrivals.sessions
-        session = f"s{number + 1}" if in_session else ""
+        session = ""
+        if in_session:
+            conversations[tenant, user] += 1
+            session = f"s{conversations[tenant, user]}"  # a name that other users have, too
         turns = min(_draw_turns(world.arrivals.turns, chance) if in_session else 1, world.requests - number)
         for _ in range(turns):
             number += 1

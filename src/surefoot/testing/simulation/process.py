@@ -31,6 +31,7 @@ class Process:
 
     def __init__(  # noqa: PLR0917 - the one caller is the course that it is a part of
         self,
+        place: int,
         path: Path,
         settings: Settings,
         clock: VirtualClock,
@@ -40,6 +41,7 @@ class Process:
     ) -> None:
         self.is_up = False
         self.runtime: Runtime
+        self._place = place
         self._path = path
         self._settings = settings
         self._clock = clock
@@ -47,6 +49,7 @@ class Process:
         self._observer = observer
         self._watcher = watcher
         self._store: VirtualStore
+        self._starts = 0
         self._calls: dict[asyncio.Task[None], asyncio.Future[None]] = {}
         self.abandoned: list[asyncio.Task[None]] = []
 
@@ -57,6 +60,7 @@ class Process:
         self.runtime = Runtime(self._store, settings=self._settings, clock=self._clock)
         await self.runtime.__aenter__()
         self.is_up = True
+        self._starts += 1
 
     async def stop(self) -> None:
         """Close it in good order."""
@@ -83,6 +87,7 @@ class Process:
         """
         if not self.is_up:
             raise Lost("the process is down")
+        ask.host = f"{self._place}.{self._starts}"
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[None] = loop.create_future()
         task = loop.create_task(self._run(ask))

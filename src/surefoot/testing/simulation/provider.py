@@ -26,6 +26,7 @@ FRAMING_TOKENS: Final = 3
 FRAMING_BYTES: Final = 24
 WORD: Final = " model"
 PIECES: Final = 3
+OVERLONG: Final = 8
 MINUTE_S: Final = 60.0
 
 
@@ -306,7 +307,7 @@ class SimulatedModel:
             finish = "length"
             calls = ()
         if chance.random() < faults.overlong:
-            out = 2 * call.max_tokens
+            out = OVERLONG * call.max_tokens
         usage = Usage(call.prompt.tokens, out)
         text = "" if calls else f"@@{ask.canary}@@ the answer:{WORD * min(out, call.max_tokens)}"
         reported = None if chance.random() < faults.no_usage else usage

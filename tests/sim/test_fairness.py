@@ -1,0 +1,45 @@
+"""One user with 5,000 requests waiting leaves the others their p99 within a fifth."""
+
+import pytest
+
+from surefoot.config import Settings
+from surefoot.sections import AdmissionSettings
+from surefoot.testing.simulation import World, simulate
+from surefoot.testing.simulation.world import Arrivals, Clients, SimulatedModel, SimulatedTool
+
+SECONDS = 4
+OTHERS = 99
+SETTINGS = Settings(
+    prices={"sim:model": {"input": 1.0, "output": 1.0}},
+    admission=AdmissionSettings(
+        user_requests_per_minute=1_000_000,
+        tenant_requests_per_minute=1_000_000,
+        user_runs=20,
+        tenant_runs=1_000,
+        runs=60,
+        user_queue=5_000,
+        tenant_queue=6_000,
+        queue=6_000,
+        max_wait_s=3_600.0,
+        target_wait_s=3_600.0,
+    ),
+)
+
+
+def p99(seed, flood):
+    world = World(
+        seed=seed,
+        users=OTHERS,
+        tenants=0,
+        requests=OTHERS * SECONDS,
+        hours=SECONDS / 3600,
+        arrivals=Arrivals(pattern="poisson", turns=1, sessions=0, skew=0, flood_requests=flood),
+        clients=Clients(retries=0, stream=0),
+        model=SimulatedModel(
+            id="sim:model", latency_s=0.4, spread=0.3, instructions_tokens=1, question_tokens=1, reply_tokens=1, tool_steps=0
+        ),
+        tool=SimulatedTool(),
+    )
+    report = simulate(world, SETTINGS)
+    assert report.breaches == ()
+    return report
