@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from surefoot.testing.simulation.observer import Ask, Breach
-from surefoot.testing.simulation.plan import Request
+from surefoot.testing.simulation.plan import FLOODER, Request
 from surefoot.testing.simulation.provider import Tally
 from surefoot.testing.simulation.world import World
 
@@ -55,8 +55,8 @@ class Report(Struct, frozen=True, kw_only=True):
         stopped: Those of them that a limit ended, by the limit.
         unanswered: The others, by why: ``gave up`` (refused, or cut off), ``cancelled``, or the error's code.
         refusals: Refusals by reason; a request that comes back may count several times.
-        wait_s: From the arrival of the try that was admitted to its first call of the model.
-        latency_s: From the first arrival of an answered request to its answer.
+        wait_s: From the arrival of the try that was admitted to its first call of the model; without the flooding user.
+        latency_s: From the first arrival of an answered request to its answer; likewise.
         calls: Calls of the model.
         retries: Those of them that repeat one that failed.
         turned_away: Calls that the provider answered with 429.
@@ -134,10 +134,12 @@ class Figures:
         self._requests[request.tenant] += 1
         self._arrived[self._slot(request.at_s)] += 1
         if ask.first_call_s >= 0:
-            self._waits[self._slot(request.at_s)].append(ask.first_call_s - ask.began_s)
             self._spend(ask.first_call_s, now_s)
+            if request.user != FLOODER:
+                self._waits[self._slot(request.at_s)].append(ask.first_call_s - ask.began_s)
         if not how:
-            self._latencies.append(now_s - asked_s)
+            if request.user != FLOODER:
+                self._latencies.append(now_s - asked_s)
             if ask.limit:
                 self._stopped[ask.limit] += 1
 

@@ -10,7 +10,7 @@ from surefoot.errors import SurefootError, TooManyRequests
 from surefoot.testing.chance import draw
 from surefoot.testing.simulation.figures import Figures
 from surefoot.testing.simulation.observer import Ask, Observer, Persona
-from surefoot.testing.simulation.plan import Request
+from surefoot.testing.simulation.plan import FLOODER, Request
 from surefoot.testing.simulation.process import Lost, Process
 from surefoot.testing.simulation.provider import spread
 from surefoot.testing.simulation.world import World
@@ -76,12 +76,15 @@ class People:
         steps = 0
         while steps < 50 and chance.random() < model.tool_steps / (1 + model.tool_steps):
             steps += 1
+        hangs_up_s = 0.0
+        if request.user == FLOODER:
+            hangs_up_s = max(0.001, world.hours * 3600 - request.at_s)
+        elif chance.random() < clients.cancel:
+            hangs_up_s = chance.expovariate(1 / (2 * model.latency_s + 0.01))
         return Persona(
             tool_steps=steps,
             endless=chance.random() < model.endless,
             stream=chance.random() < clients.stream,
-            cancel_after_s=chance.expovariate(1 / (2 * model.latency_s + 0.01))
-            if chance.random() < clients.cancel
-            else 0.0,
+            cancel_after_s=hangs_up_s,
             question_tokens=min(2_000, max(1, round(spread(model.question_tokens, model.spread, chance)))),
         )

@@ -19,6 +19,8 @@ from surefoot.testing.chance import Random, draw
 from surefoot.testing.simulation.world import World
 
 FLOODER: Final = "flood"
+FLOOD_AT: Final = 0.1
+"""After which part of the time the flood comes."""
 DAY_S: Final = 86_400.0
 SLOTS: Final = 288
 """Pieces of the time within which people ask evenly: five minutes of a day."""
@@ -87,7 +89,7 @@ def make_plan(world: World) -> Plan:
             requests.append(Request(number, at_s, tenant, user, session))
             at_s += chance.expovariate(1 / world.arrivals.think_s) if world.arrivals.think_s else 0.0
     flood = range(number + 1, number + 1 + world.arrivals.flood_requests)
-    requests += [Request(extra, end_s / 2, _tenant_of(0, world), FLOODER, "") for extra in flood]
+    requests += [Request(extra, end_s * FLOOD_AT, _tenant_of(0, world), FLOODER, "") for extra in flood]
     requests.sort(key=lambda request: (request.at_s, request.number))
     return Plan(tuple(requests), tuple(_draw_troubles(world, chance, end_s)))
 

@@ -29,7 +29,8 @@ class Arrivals(Struct, frozen=True, forbid_unknown_fields=True):
         think_s: Seconds from one question of a conversation to the next, on average.
         sessions: Share of the conversations that are sessions; the others are single questions without one.
         skew: 0 when all users ask alike; 1 is Zipf's law: the first asks twice as much as the second. Tenants, too.
-        flood_requests: Questions that one more user asks all at once, in the middle.
+        flood_requests: Questions that one more user asks all at once, after a tenth of the time. What of them is not
+            answered when the time is over is given up.
     """
 
     pattern: Literal["daily", "poisson", "burst"] = "daily"
