@@ -147,7 +147,8 @@ def draw_loads(loads: Sequence[Any]) -> RenderableType:
             f"{report.turned_away:,}",
             dollars(report.month_nano / 30),
         )
-        table.add_row(Text(f"{load.factor:.2f} ×", style), *cells, Text("; ".join(load.broken), style))
+        missed = ", ".join([broken.partition(" ")[0] for broken in load.broken])
+        table.add_row(Text(f"{load.factor:.2f} ×", style), *cells, Text(missed, style))
     carried = [load for load in loads if not load.broken]
     broken = [load for load in loads if load.broken]
     if not carried:

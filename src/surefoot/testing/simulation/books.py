@@ -43,7 +43,7 @@ class Books:
 
     def __init__(self, rules: Iterable[Rule], zones: Mapping[str, ZoneInfo]) -> None:
         """For the limits and time zones of the settings."""
-        self._rules = [(rule.account, rule.period, rule.limits) for rule in rules]
+        self._rules = sorted(rules, key=lambda rule: len(rule.account))
         self._zones = zones
         self._limits: dict[str, dict[WindowPeriod, dict[str, int]]] = {}
         self._committed: dict[Key, list[int]] = {}
@@ -151,7 +151,9 @@ class Books:
         found: list[Key] = []
         for account in chain:
             zone = self._zones.get("" if account == "global" else tenant) or self._zones.get("") or ZoneInfo("UTC")
-            found += [(account, period, find_window(period, now, zone)[0]) for period in self._limits_of(account)]
+            for period in self._limits_of(account):
+                key: Key = account, period, find_window(period, now, zone)[0]
+                found.append(key)
         return found
 
     def _limits_of(self, account: str) -> dict[WindowPeriod, dict[str, int]]:
@@ -159,9 +161,9 @@ class Books:
         known = self._limits.get(account)
         if known is None:
             known = self._limits[account] = {}
-            for name, period, limits in sorted(self._rules, key=lambda rule: len(rule[0])):
-                if period != "run" and (
-                    name == account or (name.endswith("*") and account.startswith(name.removesuffix("*")))
-                ):
-                    known.setdefault(period, {}).update(limits)
+            for rule in self._rules:
+                name, period = rule.account, rule.period
+                fits = name == account or (name.endswith("*") and account.startswith(name.removesuffix("*")))
+                if fits and period != "run":
+                    known.setdefault(period, {}).update(rule.limits)
         return known

@@ -34,8 +34,8 @@ class Gate:
 
     def admitted(self, who: Who, now: float) -> str:
         """A request was let in, its arrival being ``now``; what is wrong with that. Told in the order of arrival."""
-        host, tenant, user = who
-        owners = [((host, tenant, user), "user_requests_per_minute")]
+        host, tenant, _ = who
+        owners: list[tuple[tuple[str, ...], str]] = [(who, "user_requests_per_minute")]
         if tenant:
             owners.append(((host, tenant), "tenant_requests_per_minute"))
         for owner, name in owners:

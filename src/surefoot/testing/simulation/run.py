@@ -126,7 +126,7 @@ def _load(world: World, settings: Settings | None, factor: float) -> Load:
     report = simulate(world, settings)
     targets = world.targets
     checks = (
-        ("requests without an answer", report.unanswered_share, targets.refused, "{:.1%}"),
+        ("unanswered", report.unanswered_share, targets.refused, "{:.1%}"),
         ("wait p95", report.wait_s.p95, targets.wait_p95_s, "{:.1f} s"),
         ("latency p95", report.latency_s.p95, targets.latency_p95_s, "{:.1f} s"),
     )

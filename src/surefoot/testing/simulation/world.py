@@ -215,7 +215,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "users": (1, MAX_USERS),
     "tenants": (0, 10_000),
     "requests": (1, MAX_REQUESTS),
-    "hours": (0.001, MAX_HOURS),
+    "hours": (0.0001, MAX_HOURS),
     "processes": (1, 16),
     "peak_hour": (0, 24),
     "peak_factor": (1, 1_000),
