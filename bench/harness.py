@@ -20,7 +20,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,13 +126,34 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
             await warm_up.play_all(options.warm_up, options.concurrency, first=1_000_000_000)
             gc.collect()
             ask(f"{options.upstream}/reset")
+            if options.calm_gc:
+                gc.freeze()
+                gc.set_threshold(700, 10, 1_000)
             load, peak = Load(run, options.steps), Peak()
             cpu_before_s, wall_before_s = cpu_s(), time.perf_counter()
-            await load.play_all(options.runs, options.concurrency)
+            with measure_lag(on=options.lag) as lag:
+                await load.play_all(options.runs, options.concurrency)
             wall_s, used_s = time.perf_counter() - wall_before_s, cpu_s() - cpu_before_s
             grown_kb = peak.grown_kb()
             served = ask(f"{options.upstream}/stats")
-    return report(options, load, served, wall_s=wall_s, used_s=used_s, grown_kb=grown_kb)
+    return report(options, load, served, wall_s=wall_s, used_s=used_s, grown_kb=grown_kb) | lag
+
+
+@contextmanager
+def measure_lag(*, on: bool) -> Iterator[dict[str, float]]:
+    """How late the event loop was, filled in when the block ends; it needs Surefoot, which peers lack."""
+    figures: dict[str, float] = {}
+    if not on:
+        yield figures
+        return
+    from surefoot.stress.figures import spread
+    from surefoot.stress.gauges import LoopLag
+
+    with LoopLag() as lag:
+        yield figures
+    late = spread(lag.lags_s)
+    for name, lag_s in (("p50", late.p50), ("p99", late.p99), ("most", late.most)):
+        figures[f"lag_{name}_ms"] = round(lag_s * 1000, 1)
 
 
 def report(
@@ -171,6 +192,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--delay-ms", type=int, default=0)
     parser.add_argument("--pace-ms", type=int, default=0)
     parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--lag", action="store_true", help="measure the delay of the event loop, too")
+    parser.add_argument("--calm-gc", action="store_true", help="gc.freeze() after the warm-up, full collections rare")
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     parser.add_argument("--warm-up", type=int, default=64, help="runs that are not counted")
     parser.add_argument("--directory", help="where journals are written (default: the system's temporary directory)")

@@ -1,4 +1,4 @@
-"""The command line: ``surefoot demo | run | runs | show | budget | report | compare | forecast | prices | sim | init``.
+"""The command line: ``surefoot COMMAND``, each of which stands in `commands`.
 
 Exit codes: 0 done; 1 the run failed inside Surefoot, the provider stopped or cut the answer, or the output cannot
 be written; 2 the command, settings or agent are wrong; 3 a limit ended the run (the answer so far is printed); 4 the
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
-from msgspec.structs import replace
 
 from surefoot import __version__
 from surefoot.agent import Agent
@@ -28,18 +27,17 @@ from surefoot.clock import SystemClock
 from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
-from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end
+from surefoot.commands.options import json_option, open_existing, point_to, print_json, read_settings, run_to_end
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
 from surefoot.commands.sim import sim
 from surefoot.commands.spans import read_zone_of
+from surefoot.commands.stress import stress
 from surefoot.commands.unknown import purge, refund, unknown
 from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, SurefootError
 from surefoot.journal.events import JournalEvent, RunFinished
-from surefoot.models.registry import split_model
 from surefoot.narrator import plain
-from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.runtime import Runtime
 from surefoot.store.base import RunRow
 from surefoot.terminal import RunView, explain_no_runs, open_console, readable, runs_table, timeline
@@ -148,7 +146,7 @@ def run(
     with redirect_stdout(sys.stderr):  # what modules and tools print does not mix with the answer
         agent = _make_agent(settings, agent_name, model, protocol)
     if base_url is not None:
-        settings = _point_to(settings, agent, base_url)
+        settings = point_to(settings, agent, base_url)
     if question == "-":
         question = sys.stdin.buffer.read().decode(errors="replace")
     if not question.strip():
@@ -291,18 +289,6 @@ def _make_agent(settings: Settings, name: str | None, model: str | None, protoco
     return agent.replace(model=model or agent.model, protocol=protocol or agent.protocol)
 
 
-def _point_to(settings: Settings, agent: Agent[Any], base_url: str) -> Settings:
-    """The settings with another address for the agent's provider; its key is used if it is set."""
-    if not isinstance(agent.model, str):
-        raise ConfigError("--base-url: the agent brings a model object of its own; give --model too")
-    name, _ = split_model(agent.model)
-    if name == "local":
-        raise ConfigError("--base-url: `local:` is the embedded model; name the model of the endpoint with --model")
-    provider = settings.provider(name) or Provider(base_url)
-    moved = replace(provider, base_url=base_url, needs_key=False, free=provider.free and name in settings.providers)
-    return replace(settings, providers={**KNOWN_PROVIDERS, **settings.providers, name: moved})
-
-
 def _change_limits(limits: Limits, given: dict[str, int | float | str]) -> Limits:
     for name, value in given.items():
         table = limits.to_table()
@@ -322,7 +308,7 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-for command in (budget, report, compare, forecast, prices, sim):
+for command in (budget, report, compare, forecast, prices, sim, stress):
     commands.add_command(command)
 for command in (unknown, refund, purge):
     budget.add_command(command)

@@ -14,7 +14,14 @@ from msgspec.structs import asdict
 
 from surefoot.errors import ConfigError
 from surefoot.providers import KNOWN_PROVIDERS, Provider
-from surefoot.sections import AdmissionSettings, BreakerSettings, LocalSettings, RetrySettings, StoreSettings, Tenant
+from surefoot.sections import (
+    AdmissionSettings,
+    BreakerSettings,
+    LocalSettings,
+    RetrySettings,
+    StoreSettings,
+    Tenant,
+)
 
 CONFIG_NAME: Final = "surefoot.toml"
 MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
@@ -56,8 +63,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         timezone: Where the days and months of budgets begin, an IANA name.
         model_timeout_s: Longest wait for one reply of a model.
         retry: Attempts for one model call.
-        breaker: When a provider counts as dead.
         admission: Who is let in when many come at once.
+        breaker: When a provider counts as dead.
         local: The embedded model.
     """
 
@@ -72,8 +79,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = "UTC"
     model_timeout_s: float = 120.0
     retry: RetrySettings = RetrySettings()
-    breaker: BreakerSettings = BreakerSettings()
     admission: AdmissionSettings = AdmissionSettings()
+    breaker: BreakerSettings = BreakerSettings()
     local: LocalSettings = LocalSettings()
 
     def provider(self, name: str) -> Provider | None:
@@ -187,13 +194,6 @@ def _check_numbers(settings: Settings, where: str) -> None:
         "breaker.max_cooldown_s": settings.breaker.max_cooldown_s,
         "local.context_tokens": settings.local.context_tokens,
         "local.max_waiting": settings.local.max_waiting,
-        **{f"admission.{name}": value for name, value in asdict(settings.admission).items()},
-        **{
-            f"tenants.{tenant}.{name}": value
-            for tenant, of in settings.tenants.items()
-            for name, value in asdict(of).items()
-            if name != "timezone" and value is not None
-        },
     }
     not_negative = {"retry.budget": settings.retry.budget, "retry.reserve": settings.retry.reserve}
     for name, provider in settings.providers.items():
@@ -201,6 +201,12 @@ def _check_numbers(settings: Settings, where: str) -> None:
         positive |= {f"{key}.{field}": getattr(provider, field) for field in _POSITIVE_OF_PROVIDERS}
         positive |= {f"{key}.endpoints[{place}].weight": way.weight for place, way in enumerate(provider.endpoints)}
         not_negative |= {f"{key}.rpm": provider.rpm, f"{key}.tpm": provider.tpm}
+    sections = {"admission": asdict(settings.admission)}
+    sections |= {f"tenants.{name}": asdict(tenant) for name, tenant in settings.tenants.items()}
+    for section, fields in sections.items():
+        for field, value in fields.items():
+            if isinstance(value, (int, float)):
+                (not_negative if field.endswith("queue") else positive)[f"{section}.{field}"] = value
     for name, value in positive.items():
         if not 0 < value <= MAX_NUMBER:
             raise ConfigError(f"{where}: {name} = {value}: must be a positive number, at most {MAX_NUMBER:,}")

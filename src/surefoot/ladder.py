@@ -8,11 +8,11 @@ from msgspec import Struct
 
 from surefoot.budget.holds import Shortage
 from surefoot.budget.limits import MODEL_RUNG
-from surefoot.compiled import Compiled
-from surefoot.journal.events import ContextSummarised, ModelSwitched, Nudged, RungTaken
+from surefoot.journal.events import ContextSummarised, Nudged, RungTaken
 from surefoot.model_call import ModelCall
 from surefoot.models.base import Reply
 from surefoot.run import Run
+from surefoot.switch import switch_model
 
 TRIM_BYTES: Final = 400
 """What is kept of an older tool result: about a hundred tokens."""
@@ -65,7 +65,7 @@ def climb(run: Run, call: ModelCall, due: Due) -> None:
         run.emit(Nudged(at=now, text=SUMMARY_NUDGE, wants_summary=True))
         run.sums_up = True
     elif due.rung.startswith(MODEL_RUNG):
-        _switch(run, call, run.rungs[due.rung])
+        switch_model(run, call, run.rungs[due.rung])
 
 
 def take_summary(run: Run, call: ModelCall, reply: Reply) -> None:
@@ -93,19 +93,3 @@ def _has_room(run: Run, call: ModelCall) -> bool:
     now = run.desk.clock.monotonic()
     bound = call.prompt.bound() + 2 * len(SUMMARY_NUDGE)  # the second half is for what stands around it
     return not isinstance(run.account.fit(bound, SUMMARY_TOKENS, final=False, now=now), Shortage)
-
-
-def _switch(run: Run, call: ModelCall, compiled: Compiled) -> None:
-    run.compiled = compiled
-    run.account.set_rates(compiled.rates)
-    run.emit(
-        ModelSwitched(
-            at=run.desk.clock.now(),
-            model=compiled.model.profile.id,
-            protocol=compiled.protocol.name,
-            system=compiled.system,
-            prices=compiled.price_source,
-            rates=compiled.price_snapshot,
-        )
-    )
-    call.reopen()

@@ -10,6 +10,7 @@ from typing import Final
 
 from surefoot.budget.posting import Refusal, tell_refused
 from surefoot.errors import BudgetExceeded, ModelError, OutputInvalid, RunLost, StoreError, SurefootError
+from surefoot.fallback import fall_back
 from surefoot.journal.events import (
     BudgetWarning,
     Nudged,
@@ -160,7 +161,11 @@ async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None
     if run.sums_up:
         forgo_summary(run, call)
         return await hold_budget(run, call)
-    shortage = await call.recover()
+    try:
+        shortage = await call.recover()
+    except ModelError as error:
+        fall_back(run, call, error)
+        shortage = await call.hold_again()
     if shortage is None:
         return purpose
     return None if run.final_only else await hold_last(run, call, shortage)

@@ -28,6 +28,7 @@ class RunResult(Struct, Generic[OutputT], frozen=True):
         budget: What the run used.
         messages: The conversation.
         run_id: Its id.
+        models: The models that answered, by model string, in the order of their first replies.
     """
 
     output: OutputT
@@ -42,6 +43,7 @@ class RunResult(Struct, Generic[OutputT], frozen=True):
     budget: BudgetReport
     messages: tuple[Message, ...]
     run_id: str
+    models: tuple[str, ...] = ()
 
 
 def make_result(run: Run) -> RunResult[Any]:
@@ -64,4 +66,5 @@ def make_result(run: Run) -> RunResult[Any]:
         budget=budget,
         messages=tuple(run.state.messages),
         run_id=run.run_id,
+        models=run.state.answered,
     )

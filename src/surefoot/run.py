@@ -28,6 +28,7 @@ from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row
 from surefoot.store.base import Store
 from surefoot.threads import ToolThreads
+from surefoot.turnstile import Turnstile
 
 _NO_RUNGS: Final[Mapping[str, Compiled]] = MappingProxyType({})
 
@@ -42,6 +43,7 @@ class Desk(Struct, frozen=True):
         timeout_s: Longest wait for one reply.
         durable: Whether a record is on disk before it is relied on.
         begin_child: Runs an agent for a tool of a run, on that run's budget.
+        turnstile: Where runs pass that begin.
     """
 
     clock: Clock
@@ -50,6 +52,7 @@ class Desk(Struct, frozen=True):
     timeout_s: float
     durable: bool
     begin_child: Callable[[Run, Any, str, Limits | None], Awaitable[Any]]
+    turnstile: Turnstile
 
 
 class Run:
@@ -71,6 +74,8 @@ class Run:
         started: Monotonic seconds of its beginning: when the request for it arrived.
         live: Whether text is wanted while it streams.
         loop: The event loop that it runs in.
+        models: Its agent on each of its models, in the order in which they are asked.
+        failures: What was wrong with models that have failed for good, by model string.
         rungs: Its agent on the models of its ladder, by rung.
         sums_up: The next call is a summary of the conversation.
         final_only: The budget is at its end: only an answer is of use now.
@@ -86,9 +91,9 @@ class Run:
 
     __slots__ = (
         "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
-        "context", "desk", "final_only", "interrupted", "live", "loop", "news", "over", "parent", "payers",
-        "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state", "sums_up", "task",
-        "tool_calls_untold", "value",
+        "context", "desk", "failures", "final_only", "interrupted", "live", "loop", "models", "news", "over",
+        "parent", "payers", "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state", "sums_up",
+        "task", "tool_calls_untold", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
@@ -116,6 +121,8 @@ class Run:
         self.refusal: Refusal | None = None
         self.tool_calls_untold = 0
         self.compiled = compiled
+        self.models = compiled, *compiled.fallbacks
+        self.failures: dict[str, str] = {}
         self.desk = desk
         self.caller = caller
         self.live = live

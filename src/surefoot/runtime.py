@@ -29,6 +29,7 @@ from surefoot.starter import Starter
 from surefoot.store.base import Accounts, RunRow, Store
 from surefoot.store.choose import choose_store
 from surefoot.threads import ToolThreads
+from surefoot.turnstile import Turnstile
 
 TOOL_THREADS: Final = 32
 """Blocking tools that run at once in one process."""
@@ -78,6 +79,7 @@ class Runtime:
             timeout_s=self.settings.model_timeout_s,
             begin_child=self._starter.run_child,
             durable=self.settings.store.durability == "full",
+            turnstile=Turnstile(self._clock),
         )
         return self
 

@@ -101,6 +101,8 @@ class Starter:
             SurefootError: It cannot begin; nothing of it was written.
         """
         desk = self._check_open(self.desk)
+        if (turn := desk.turnstile.enter()) is not None:
+            await turn
         history = await self._history(caller) if caller.session else ()
         return await self._begin(
             agent, desk, limits, question=question, history=history, caller=caller, live=live, ticket=ticket
@@ -111,11 +113,14 @@ class Starter:
     ) -> tuple[Run, RunStarted]:
         """Compile and check; then the run and its first event. What is left is passed on to `begin_run`."""
         compiled = await self._compiler.compile(agent)
-        for above in _find_lineage(parent):
-            check_price(compiled, above.account.limits)
         caller: Caller = rest["caller"]
         payers = make_payers(caller.tenant, caller.user, caller.session) if parent is None else parent.payers
-        limits = self._check_limits(compiled, limits or agent.limits or self._limits, payers)
+        given = limits or agent.limits or self._limits
+        for one in (compiled, *compiled.fallbacks):
+            for above in _find_lineage(parent):
+                check_price(one, above.account.limits)
+            limits = self._check_limits(one, given, payers)
+        assert limits is not None, "an agent has a model"
         rungs = await self._compile_rungs(agent, limits, payers) if limits.ladder else {}
         self._check_open(desk)
         run, started = begin_run(compiled, desk, store=self._store, limits=limits, parent=parent, rungs=rungs, **rest)

@@ -40,7 +40,7 @@ from surefoot.store.base import RunRow, Store
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import Bill
 
-QUICK = RetrySettings(attempts=4, base_s=0.0005, max_s=0.002)
+QUICK = RetrySettings(attempts=4, base_s=0.0005, max_s=0.002, reserve=10_000)
 MANY = AdmissionSettings(user_requests_per_minute=1_000_000, user_runs=1_000, user_queue=1_000, max_lag_ms=60_000)
 """For tests of something else, in which one user has a great many runs."""
 

@@ -112,3 +112,29 @@ def test_keys_come_from_the_environment_and_hide(monkeypatch):
 def test_a_number_that_no_clock_can_hold(tmp_path, text):
     with pytest.raises(ConfigError, match="must be a positive number, at most 1,000,000,000"):
         load_settings(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("[admission]\nuser_runs = 0", "admission.user_runs = 0: must be a positive number"),
+        ("[admission]\nuser_queue = -1", "admission.user_queue = -1: must be 0 or more"),
+        ("[admission]\nmax_wait_s = inf", "admission.max_wait_s = inf: must be a positive number, at most"),
+        ("[admission]\nruns_at_once = 3", "unknown field `runs_at_once`"),
+        ("[tenants.acme]\nweight = 0.5", "tenants.acme.weight = 0.5: must be from 1 to 100"),
+        ("[tenants.acme]\ntenant_requests_per_minute = 0", "tenants.acme.tenant_requests_per_minute = 0.0: must be"),
+        ("[tenants.acme]\ntenant_queue = -3", "tenants.acme.tenant_queue = -3: must be 0 or more"),
+    ],
+)
+def test_a_wrong_limit_of_admission_is_named(tmp_path, toml, told):
+    path = tmp_path / "surefoot.toml"
+    path.write_text(toml)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path)
+    assert told in str(caught.value)
+
+
+def test_nobody_needs_to_be_allowed_to_wait(tmp_path):
+    path = tmp_path / "surefoot.toml"
+    path.write_text("[admission]\nuser_queue = 0\n[tenants.acme]\nuser_queue = 0\nweight = 100")
+    assert load_settings(path).admission.user_queue == 0

@@ -12,9 +12,12 @@ import click
 import msgspec
 from msgspec.structs import replace
 
+from surefoot.agent import Agent
 from surefoot.config import Settings, load_settings
-from surefoot.errors import NotFound
+from surefoot.errors import ConfigError, NotFound
 from surefoot.event_loop import run_in_loop
+from surefoot.models.registry import split_model
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.runtime import Runtime
 from surefoot.sections import StoreSettings
 
@@ -44,6 +47,23 @@ def json_option(command: CommandT) -> CommandT:
 def print_json(value: Any) -> None:
     """One line of JSON on stdout."""
     click.echo(msgspec.json.encode(value))  # bytes: JSON is UTF-8, whatever the terminal is
+
+
+def point_to(settings: Settings, agent: Agent[Any], base_url: str, *, send_key: bool = True) -> Settings:
+    """The settings with another address for the agent's provider; its key is used if it is set.
+
+    Raises:
+        ConfigError: The agent's model has no provider with an address.
+    """
+    if not isinstance(agent.model, str):
+        raise ConfigError("--base-url: the agent brings a model object of its own; give --model too")
+    name, _ = split_model(agent.model)
+    if name == "local":
+        raise ConfigError("--base-url: `local:` is the embedded model; name the model of the endpoint with --model")
+    provider = settings.provider(name) or Provider(base_url)
+    moved = replace(provider, base_url=base_url, needs_key=False, free=provider.free and name in settings.providers)
+    moved = moved if send_key else replace(moved, api_key_env="")
+    return replace(settings, providers={**KNOWN_PROVIDERS, **settings.providers, name: moved})
 
 
 def open_existing(settings: Settings) -> Runtime:

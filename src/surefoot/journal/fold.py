@@ -47,6 +47,7 @@ class RunState:
 
     Attributes:
         started: The first event, None before it.
+        model: The model string that calls go to.
         messages: The conversation: system message first, then in order, tool results in the order of their calls.
         tokens: Tokens charged.
         nano: Nano-dollars charged.
@@ -66,12 +67,13 @@ class RunState:
 
     __slots__ = (
         "_answers", "_called", "_charges", "_open", "finished", "holds", "intended", "limit", "messages",
-        "model_calls", "nano", "results", "rungs", "rungs_passed",
+        "model", "model_calls", "nano", "results", "rungs", "rungs_passed",
         "shortage", "started", "steps", "tokens", "tool_calls",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.started: RunStarted | None = None
+        self.model = ""
         self.messages: list[Message] = []
         self._charges: list[Charged] = []
         self._called: list[tuple[str, bool, float]] = []
@@ -93,6 +95,11 @@ class RunState:
         return sum_usage([usage for *_, usage in self._charges if usage is not None])
 
     @property
+    def answered(self) -> tuple[str, ...]:
+        """The models that gave a reply, in the order of their first ones."""
+        return tuple({model: None for model, failed, *_ in self._charges if not failed})
+
+    @property
     def models(self) -> dict[str, ModelTally]:
         """What was used of each model, by model string."""
         return tally_models(self._charges)
@@ -108,6 +115,7 @@ class RunState:
 
     def _run_started(self, event: RunStarted) -> None:
         self.started = event
+        self.model = event.model
         self.messages.extend(event.messages)
 
     def _model_requested(self, event: ModelRequested) -> None:
@@ -186,6 +194,9 @@ class RunState:
 
     def _model_switched(self, event: ModelSwitched) -> None:
         rest = self.messages[1:] if self.messages[0].role == "system" else self.messages
+        if event.model.partition(":")[0] != self.model.partition(":")[0]:
+            rest = translate(rest)
+        self.model = event.model
         self.messages[:] = rest if event.system is None else [event.system, *rest]
 
     def _limit_reached(self, event: LimitReached) -> None:
@@ -228,6 +239,27 @@ def trim_results(messages: Sequence[Message], keep_bytes: int) -> list[Message]:
         else message
         for place, message in enumerate(messages)
     ]
+
+
+def translate(messages: Sequence[Message]) -> list[Message]:
+    """The messages as another provider takes them.
+
+    What only the old provider understands (thinking blocks, with its signature) is left out. Ids of tool calls get the
+    narrowest form that a provider demands, nine letters and digits, each call and its result the same one.
+    """
+    ids: dict[str, str] = {}
+    translated: list[Message] = []
+    for message in messages:
+        calls = message.tool_calls
+        for call in calls:
+            ids[call.id] = f"call{len(ids) + 1:05}" if call.id not in ids else ids[call.id]
+        if calls or message.blocks:
+            renamed = tuple([replace(call, id=ids[call.id]) for call in calls])
+            message = replace(message, tool_calls=renamed, blocks="")  # noqa: PLW2901 - the translated one
+        elif message.tool_call_id in ids:
+            message = replace(message, tool_call_id=ids[message.tool_call_id])  # noqa: PLW2901 - as above
+        translated.append(message)
+    return translated
 
 
 def _cut_parts(parts: tuple[Part, ...], keep_bytes: int) -> tuple[Part, ...]:

@@ -107,7 +107,7 @@ class HttpClient:
         connect_timeout_s: Longest time for DNS, TCP, proxy and TLS together.
     """
 
-    def __init__(self, *, max_connections: int = 2_000, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+    def __init__(self, *, max_connections: int = 10_000, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         self._max_connections = max_connections
         self._connect_timeout_s = connect_timeout_s
         self._clients: dict[bool, Client] = {}

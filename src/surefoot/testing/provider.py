@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from surefoot.testing.brain import Brain
 from surefoot.testing.choice import Choice, Mix
 from surefoot.testing.script import garbage, reset, say, status
 from surefoot.testing.server import REPORT_PATH, FakeProvider
+from surefoot.testing.teller import Latency
 from surefoot.types import UNLIMITED
 
 __all__ = ["FakeProvider", "main"]
@@ -33,18 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _build_parser().parse_args(arguments)
     try:
         provider = _build_provider(options)
-        run_in_loop(lambda: _serve(provider))
+        run_in_loop(lambda: _serve(provider, until_stdin_ends=options.until_stdin_ends))
     except SurefootError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     return 0
 
 
-async def _serve(provider: FakeProvider) -> None:
+async def _serve(provider: FakeProvider, *, until_stdin_ends: bool = False) -> None:
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, done.set)
+    if until_stdin_ends:
+        loop.add_reader(sys.stdin, done.set)
     async with provider:
         origin = provider.base_url.removesuffix("/v1")
         ready = {"base_url": provider.base_url, "api_key": provider.api_key, "report_url": origin + REPORT_PATH}
@@ -61,6 +65,8 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--answer", default="Done.", help="the answer")
     parser.add_argument("--echo", action="store_true", help="repeat every canary-... that is in the prompt")
     parser.add_argument("--latency-s", type=float, default=0.0, help="seconds before each reply")
+    parser.add_argument("--latency-sigma", type=float, default=0.0, help="draw them log-normal around that")
+    parser.add_argument("--until-stdin-ends", action="store_true", help="end with the process that holds stdin open")
     parser.add_argument("--fault-rate", type=float, default=0.0, help="share of requests that go wrong, 0 to 1")
     parser.add_argument("--seed", type=int, default=0, help="which requests go wrong, and how")
     parser.add_argument("--rpm", type=int, help="requests a minute")
@@ -76,12 +82,19 @@ def _build_provider(options: argparse.Namespace) -> FakeProvider:
         mix_faults(brain, options.fault_rate, options.seed) if options.fault_rate > 0 else brain,
         api_key=options.api_key,
         prices=Price(options.input_usd, options.output_usd),
-        latency_s=options.latency_s,
+        latency_s=spread_latency(options.latency_s, options.latency_sigma),
         rpm=UNLIMITED if options.rpm is None else options.rpm,
         tpm=UNLIMITED if options.tpm is None else options.tpm,
         seed=options.seed,
         port=options.port,
     )
+
+
+def spread_latency(latency_s: float, sigma: float) -> Latency:
+    """Log-normal latencies around the median ``latency_s``; always the same without ``sigma``."""
+    if sigma <= 0 or latency_s <= 0:
+        return latency_s
+    return lambda chance: chance.lognormvariate(math.log(latency_s), sigma)
 
 
 def mix_faults(brain: Choice, rate: float, seed: int) -> Mix:

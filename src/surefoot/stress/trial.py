@@ -1,0 +1,84 @@
+"""A stress test from its first request to its report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from surefoot.agent import Agent
+from surefoot.clock import Clock
+from surefoot.config import Settings
+from surefoot.runtime import Runtime
+from surefoot.stress.gauges import Gauges
+from surefoot.stress.load import Load
+from surefoot.stress.plan import Plan
+from surefoot.stress.report import Report, make_report, read_spent
+from surefoot.stress.score import Score
+
+LOOK_S: Final = 0.2
+"""How often the process is looked at, and the live view is told."""
+
+Watcher = Callable[[Score, float], None]
+"""Shown the score and the seconds since the beginning, several times a second."""
+
+
+async def run_trial(
+    plan: Plan, settings: Settings, agent: Agent[Any], clock: Clock, *, endpoint: str, warm_up: bool, watch: Watcher
+) -> Report:
+    """Play ``plan`` on a runtime with these settings.
+
+    A cancellation (Ctrl-C) ends the load; what there is by then is reported.
+
+    Args:
+        plan: What to do.
+        settings: Of the runtime; the database is to be a new one.
+        agent: Who answers.
+        clock: Time.
+        endpoint: Name of the endpoint for the report.
+        warm_up: Make one request before that does not count: it reads prices and tokenizers.
+        watch: See `Watcher`.
+
+    Raises:
+        ConfigError: What every request would fail of.
+        NotFound: The same, of a name.
+        StoreError: The database does not open.
+    """
+    async with Runtime(settings=settings, clock=clock) as runtime:
+        if warm_up:
+            await runtime.run(agent, plan.write_question(0))
+        began_at = clock.now()
+        gauges, load = Gauges(), Load(runtime, agent, plan, clock)
+        looking = asyncio.create_task(_look(load, gauges, clock, watch))
+        try:
+            with gauges.lag:
+                interrupted = await _play(load)
+        finally:
+            looking.cancel()
+        gauges.look(clock.monotonic() - load.began_s, load.score.under_way)
+        watch(load.score, clock.monotonic() - load.began_s)
+        spent = await read_spent(runtime, began_at)
+    model = agent.model if isinstance(agent.model, str) else agent.model.profile.id
+    return make_report(
+        plan, load.score, gauges, spent, model=model, endpoint=endpoint, began_at=began_at, interrupted=interrupted
+    )
+
+
+async def _play(load: Load) -> bool:
+    """Whether it was interrupted."""
+    try:
+        await load.play()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
+        task.uncancel()
+        return True
+    return False
+
+
+async def _look(load: Load, gauges: Gauges, clock: Clock, watch: Watcher) -> None:
+    while True:
+        await asyncio.sleep(LOOK_S)
+        seconds = clock.monotonic() - load.began_s
+        gauges.look(seconds, load.score.under_way)
+        watch(load.score, seconds)
