@@ -23,6 +23,7 @@ Row = tuple[Any, ...]
 """Of the windows, as `_COLUMNS` says."""
 
 FIGURES: Final = ("tokens", "usd", "steps", "model_calls", "tool_calls")
+_NOTHING: Final[tuple[None, list[Key]]] = (None, [])
 _WATCH: Final = (
     "CREATE TEMP TABLE touched (window INTEGER PRIMARY KEY)",
     """CREATE TEMP TRIGGER begun AFTER INSERT ON main.windows
@@ -61,7 +62,7 @@ class Books:
 
     def settle(self, run: int, settlement: Settlement) -> Claim | None:
         """A settlement was committed; the claim that it settles, None if there is none."""
-        claim, keys = self._open.pop((run, settlement.hold), (None, []))
+        claim, keys = self._open.pop((run, settlement.hold), _NOTHING)
         if claim is not None:
             more = settlement.tokens - claim.tokens, settlement.nano - claim.nano
             self._add(keys, more)

@@ -23,10 +23,11 @@ from surefoot.run_context import RunContext
 from surefoot.sections import StoreSettings
 from surefoot.store.group import Group
 from surefoot.testing.chance import draw
+from surefoot.testing.simulation.ask import Ask
 from surefoot.testing.simulation.books import Books
 from surefoot.testing.simulation.figures import Figures, Report
 from surefoot.testing.simulation.gate import Gate
-from surefoot.testing.simulation.observer import Ask, Observer
+from surefoot.testing.simulation.observer import Observer
 from surefoot.testing.simulation.people import People
 from surefoot.testing.simulation.plan import Plan, Trouble
 from surefoot.testing.simulation.process import Process

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from surefoot.testing.simulation.observer import Ask, Breach
+from surefoot.testing.simulation.ask import Ask, Breach
 from surefoot.testing.simulation.plan import FLOODER, Request
 from surefoot.testing.simulation.provider import Tally
 from surefoot.testing.simulation.world import World

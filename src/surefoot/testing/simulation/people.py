@@ -8,8 +8,9 @@ from typing import Final
 
 from surefoot.errors import SurefootError, TooManyRequests
 from surefoot.testing.chance import draw
+from surefoot.testing.simulation.ask import Ask, Persona
 from surefoot.testing.simulation.figures import Figures
-from surefoot.testing.simulation.observer import Ask, Observer, Persona
+from surefoot.testing.simulation.observer import Observer
 from surefoot.testing.simulation.plan import FLOODER, Request
 from surefoot.testing.simulation.process import Lost, Process
 from surefoot.testing.simulation.provider import spread

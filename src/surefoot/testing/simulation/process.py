@@ -11,8 +11,9 @@ from surefoot.agent import Agent
 from surefoot.config import Settings
 from surefoot.journal.events import RunFinished, TextDelta
 from surefoot.runtime import Runtime
+from surefoot.testing.simulation.ask import Ask
 from surefoot.testing.simulation.disk import DiskWatcher, VirtualStore
-from surefoot.testing.simulation.observer import Ask, Observer
+from surefoot.testing.simulation.observer import Observer
 from surefoot.testing.simulation.provider import WORD
 from surefoot.testing.simulation.virtual import VirtualClock
 

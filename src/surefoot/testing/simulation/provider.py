@@ -15,7 +15,8 @@ from surefoot.errors import ModelBroken, ModelError, ModelUnreachable
 from surefoot.models.base import FinishReason, ModelProfile, Options, Prompt, Reply
 from surefoot.models.status import Peer, build_status_error
 from surefoot.testing.chance import Random, draw
-from surefoot.testing.simulation.observer import CANARY, KEY, Ask, Observer
+from surefoot.testing.simulation.ask import CANARY, KEY, Ask
+from surefoot.testing.simulation.observer import Observer
 from surefoot.testing.simulation.plan import Trouble
 from surefoot.testing.simulation.world import World
 from surefoot.types import Message, ToolCall, ToolSpec, Usage
