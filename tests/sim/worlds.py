@@ -84,7 +84,7 @@ def draw_settings(seed):
         budgets["user:*"] = {chance.choice(["hour", "month"]): limits}
     if chance.random() < 0.2:
         budgets["session:*"] = {"total": {"steps": 6}}
-    admission = AdmissionSettings(
+    tight = AdmissionSettings(
         user_requests_per_minute=chance.choice([6, 30, 3000]),
         tenant_requests_per_minute=chance.choice([20, 3000]),
         user_runs=chance.choice([1, 3, 100]),
@@ -96,7 +96,7 @@ def draw_settings(seed):
         target_wait_s=chance.choice([0.5, 5.0]),
     )
     return Settings(
-        admission=admission,
+        admission=tight if chance.random() < 0.5 else AdmissionSettings(),
         providers={"sim": Provider("http://127.0.0.1:9/v1", needs_key=False)},
         prices={"sim:model": {"input": 2.0, "output": 8.0}},
         budgets=budgets,

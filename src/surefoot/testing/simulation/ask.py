@@ -52,6 +52,7 @@ class Ask(Struct, eq=False):
         ended: The client has its answer or its error.
         acknowledged: The client has a result that ended well.
         calls: Calls of the model.
+        attempts: Attempts at the call that is under way.
         limit: The limit that ended its run, "" if none did.
         outcomes: What became of each call by the number of its hold: its usage, None for unknown, 0 for not billed.
     """
@@ -67,6 +68,7 @@ class Ask(Struct, eq=False):
     acknowledged: bool = False
     cancelled: bool = False
     calls: int = 0
+    attempts: int = 0
     limit: str = ""
     outcomes: dict[int, tuple[int, int] | None] = {}
     tools_done: set[str] = set()

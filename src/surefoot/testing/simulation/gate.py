@@ -19,9 +19,14 @@ Who = tuple[str, str, str]
 
 
 class Gate:
-    """Limits of ``[admission]``, as the settings say them."""
+    """Limits of ``[admission]`` and ``[retry]``, as the settings say them.
+
+    Attributes:
+        attempts: Of one call, at most.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self.attempts = settings.retry.attempts
         self._settings = settings
         self._running: Counter[tuple[str, ...]] = Counter()
         self._levels: dict[tuple[str, ...], tuple[float, float]] = {}

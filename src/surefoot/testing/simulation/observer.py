@@ -147,6 +147,9 @@ class Observer:
             return ask, 0
         hold, claim = found
         self.retries += not claim.steps
+        ask.attempts = 1 if claim.steps else ask.attempts + 1
+        if ask.attempts > self._gate.attempts:
+            self.breach("R4", f"request {ask.key}: attempt {ask.attempts} of one call, of {self._gate.attempts}")
         if claim.tokens < worst[0] or claim.nano < worst[1]:
             held = f"{claim.tokens:,} tokens and {claim.nano:,} nano-dollars are held"
             self.breach("B2", f"request {ask.key}: {held} for a call that may cost {worst[0]:,} and {worst[1]:,}")
