@@ -49,6 +49,7 @@ class Ask(Struct, eq=False):
         run: Number of its run in the store, 0 before it is there.
         host: The process that it came to, since its last start.
         first_call_s: When the model was called first, below 0 before.
+        stop_reason: Why its run ended, "" while it has not.
         ended: The client has its answer or its error.
         acknowledged: The client has a result that ended well.
         calls: Calls of the model.
@@ -70,6 +71,7 @@ class Ask(Struct, eq=False):
     calls: int = 0
     attempts: int = 0
     limit: str = ""
+    stop_reason: str = ""
     outcomes: dict[int, tuple[int, int] | None] = {}
     tools_done: set[str] = set()
 

@@ -64,6 +64,7 @@ class People:
                 figures.ended(request, error.code, ask, asked_s, loop.time())
                 return
             else:
+                self._observer.ended(ask, ask.stop_reason, acknowledged=True)
                 figures.ended(request, "", ask, asked_s, loop.time())
                 return
             await asyncio.sleep(wait_s * (1 + 0.1 * chance.random()))

@@ -129,10 +129,10 @@ class Process:
                     elif isinstance(event, RunFinished):
                         observer.seen(ask, event.output, "an answer")
                         ask.limit = event.limit
-                        observer.ended(ask, event.stop_reason, acknowledged=event.stop_reason != "error")
+                        ask.stop_reason = event.stop_reason
         else:
             result = await self.runtime.run(self._agent, question, deps=ask, **who)
             observer.result(ask, result.messages)
             observer.seen(ask, result.text, "an answer")
             ask.limit = result.limit
-            observer.ended(ask, result.stop_reason, acknowledged=True)
+            ask.stop_reason = result.stop_reason
