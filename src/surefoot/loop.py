@@ -22,13 +22,17 @@ from surefoot.journal.events import (
     Thought,
 )
 from surefoot.ladder import forgo_summary, take_summary
-from surefoot.model_call import ModelCall
+from surefoot.model_call import WINDOW, ModelCall
 from surefoot.models.base import Reply
 from surefoot.next_call import hold_budget, hold_last, reach, refit
 from surefoot.protocol.base import Turn
 from surefoot.run import Run
+from surefoot.sessions import SessionMoved
+from surefoot.store.base import Outcome
+from surefoot.store.session_rows import Moved
 from surefoot.tool_calls import cut_text, run_tools
 from surefoot.types import Message, StopReason
+from surefoot.window import room_for_results
 
 FINISH_TIMEOUT_S: Final = 5.0
 """How long the last record of a cancelled run may take to reach the disk."""
@@ -106,6 +110,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
 
     Raises:
         SurefootError: The run failed; `RunFinished` with the same error is the last event before.
+        SessionMoved: Nothing of it was written, and it is to be begun anew.
         BudgetExceeded: A limit was reached and ``on_limit="raise"``.
     """
     call = ModelCall(run)
@@ -136,7 +141,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
     except (asyncio.CancelledError, GeneratorExit):
         await _abandon(run)
         raise
-    except (RunLost, StoreError):
+    except (RunLost, StoreError, SessionMoved):
         call.passage.leave(sent=False)
         raise  # after a record that is not in the journal nothing more may be written; the lease tells of the rest
     except BaseException as error:  # whatever a tool or a model raises, the journal tells the end
@@ -149,7 +154,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
 async def _turn_back(run: Run, call: ModelCall, purpose: Purpose, stopped: Refusal | ModelError) -> Purpose | None:
     """The call was not made: an account has no room for it, or no way is open."""
     if isinstance(stopped, Refusal):
-        return refit(run, call, purpose, stopped)
+        return await refit(run, call, purpose, stopped)
     return await _follow(run, call, purpose)
 
 
@@ -168,6 +173,8 @@ async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None
         shortage = await call.hold_again()
     if shortage is None:
         return purpose
+    if shortage.limit == WINDOW:  # another model goes on, and its window is smaller
+        return await hold_budget(run, call)
     return None if run.final_only else await hold_last(run, call, shortage)
 
 
@@ -193,7 +200,7 @@ async def _take_reply(run: Run, call: ModelCall, reply: Reply) -> None:
         shortage = run.account.tool_shortage(len(turn.calls))
         if shortage is not None:
             reach(run, shortage)
-        await run_tools(run, turn.calls, call.room_bytes())
+        await run_tools(run, turn.calls, room_for_results(run, call))
 
 
 def _canonical(turn: Turn, message: Message) -> Message:
@@ -297,13 +304,14 @@ async def _write_end(run: Run) -> None:
     ending.add_done_callback(wake)
     try:
         await woken
-        ending.result()
+        if isinstance(ending.result(), Moved):
+            raise SessionMoved
     except asyncio.CancelledError:
         await _await_disk(run, ending)
         raise
 
 
-async def _await_disk(run: Run, ending: asyncio.Future[Refusal | None]) -> None:
+async def _await_disk(run: Run, ending: asyncio.Future[Outcome]) -> None:
     await asyncio.wait({ending}, timeout=FINISH_TIMEOUT_S)
     if ending.done():
         ending.result()

@@ -12,7 +12,7 @@ from surefoot.budget.holds import Charge, Fit, Hold, Shortage, is_plausible
 from surefoot.budget.ledger import MIN_FINAL_TOKENS, MIN_STEP_TOKENS
 from surefoot.budget.posting import Refusal
 from surefoot.budget.room import wait_for_room
-from surefoot.errors import ModelBroken, ModelError
+from surefoot.errors import ModelBroken, ModelError, ModelUnreachable
 from surefoot.growing_prompt import GrowingPrompt
 from surefoot.journal.events import BudgetOverrun, ModelFailed, ModelReplied, ModelRequested, Purpose
 from surefoot.models.base import Options, Reply
@@ -20,6 +20,8 @@ from surefoot.passage import TIMER_SLACK_S, Passage
 from surefoot.run import Run
 from surefoot.types import JsonSchema, Message, Usage
 
+WINDOW: Final = "window"
+"""Names the shortage of a prompt that does not fit the model's window: it must be shortened."""
 _NO_HOLD: Final = Hold(0, 0, 0, 0)
 
 
@@ -75,6 +77,10 @@ class ModelCall:
             self._schema = compiled.protocol.response_schema(self._run.stage)
         if self._schema is not None and not compiled.model.profile.trusts_usage:
             bound += len(encode_json(self._schema))  # some providers show the model the schema, and bill it
+        if compiled.window - bound < want:
+            bound, want = await self.prompt.fit_window(bound, want, self._schema)
+            if want == 0:
+                return Shortage(WINDOW, f"the prompt does not fit the {compiled.window} tokens of the model's window")
         first = self._attempt == 0
         fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
@@ -85,11 +91,6 @@ class ModelCall:
         self.fit = fit
         self._reserve(bound, fit.max_tokens)
         return None
-
-    def room_bytes(self) -> int:
-        """Bytes that may join the conversation so that a last answer still fits the budget."""
-        self.prompt.show()
-        return self._run.account.room_for_text(self.prompt.bound())
 
     async def begin(self, purpose: Purpose) -> Refusal | ModelError | None:
         """Take leave to go, then write down that an attempt is made, if the accounts above the run have room for it.
@@ -162,6 +163,8 @@ class ModelCall:
         hold = self._hold
         assert hold is not None, "hold() came first"
         timeout_s = self._send()
+        if not self._is_sent:
+            return
         try:
             reply = await self.passage.model.respond(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
         except ModelError as error:
@@ -177,6 +180,8 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         text = seen = ""
         timeout_s = self._send()
+        if not self._is_sent:
+            return
         pieces = self.passage.model.stream(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
         try:
             async for piece in pieces:
@@ -216,7 +221,7 @@ class ModelCall:
         self._hold = None
         self._attempt = self._tried = 0
         self._settled, self._usage, self._untold = hold, usage, reply
-        if usage is not None and self._run.compiled.model.profile.trusts_usage:
+        if usage is not None:
             self.prompt.measure(usage.input_tokens)
 
     def tell_reply(self, *, joins: bool) -> None:
@@ -331,11 +336,14 @@ class ModelCall:
         )
 
     def _send(self) -> float:
-        """Note that the attempt may be billed from now on; seconds that it may take."""
+        """Seconds that the attempt may take; it may be billed from now on, or has failed unsent if none are left."""
         run = self._run
-        self._is_sent = True
         self._asked_at = run.desk.clock.monotonic()
         timeout_s = run.account.deadline - self._asked_at
+        self._is_sent = timeout_s > 0
+        if not self._is_sent:  # the disk, or the room that others held, came too late
+            self.passage.leave(sent=False)
+            self._failure = ModelUnreachable("no time was left to send the request in")
         if timeout_s > run.desk.timeout_s:  # noqa: PLR1730 - min() takes 800 instructions
             timeout_s = run.desk.timeout_s
         return timeout_s

@@ -16,15 +16,16 @@ from surefoot.caller import Caller
 from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
 from surefoot.config import Settings, load_settings
+from surefoot.conversations import Sessions
 from surefoot.errors import NotFound
 from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import JournalEvent, RunEvent
-from surefoot.journal.fold import fold
 from surefoot.loop import drive, stop_runs
 from surefoot.result import RunResult, make_result
 from surefoot.retry import Retries
 from surefoot.run import Desk
-from surefoot.run_row import make_lost_row
+from surefoot.sections import OnBusy
+from surefoot.sessions import SessionMoved, SessionTurns
 from surefoot.starter import Starter
 from surefoot.store.base import Accounts, RunRow, Store
 from surefoot.store.choose import choose_store
@@ -63,7 +64,9 @@ class Runtime:
         self._compiler = Compiler(settings, self._clock, progress)
         self._store = choose_store(store, settings, self._clock)
         self._store.accounts.declare(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
-        self._starter = Starter(self._compiler, self._store, limits, Admission(settings, self._clock))
+        turns = SessionTurns(self._store, self._clock, settings.sessions)
+        self._starter = Starter(self._compiler, self._store, limits, Admission(settings, self._clock), turns)
+        self.sessions: Final = Sessions(turns, self._store, self._clock, settings.sessions)
 
     async def __aenter__(self) -> Self:
         """Open the store.
@@ -78,9 +81,11 @@ class Runtime:
             threads=ToolThreads(TOOL_THREADS),
             timeout_s=self.settings.model_timeout_s,
             begin_child=self._starter.run_child,
+            find_kept=self._starter.find_kept,
             durable=self.settings.store.durability == "full",
             turnstile=Turnstile(self._clock),
         )
+        self.sessions.begin_house_keeping()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -91,6 +96,7 @@ class Runtime:
             stack.push_async_callback(self._store.close)
             stack.push_async_callback(self._compiler.close)
             stack.callback(desk.threads.close)
+            stack.push_async_callback(self.sessions.end_house_keeping)
             await stop_runs(list(self._starter.live.values()))
 
     async def run(
@@ -103,6 +109,7 @@ class Runtime:
         tenant: str = "",
         deps: object = None,
         limits: Limits | None = None,
+        on_busy: OnBusy | None = None,
     ) -> RunResult[OutputT]:
         """Run an agent to its end.
 
@@ -110,27 +117,32 @@ class Runtime:
             agent: The agent.
             question: What the user asks.
             user: Whose run it is.
-            session: A conversation to continue or to begin, "" for none. One run of a session at a time; others wait,
-                but inside a tool of a run of the same session, which would wait for itself, it is a `ConfigError`.
+            session: A conversation to continue or to begin, "" for none. One run of a session at a time; inside a tool
+                of a run of the same session, which would wait for itself, it is a `ConfigError`. See docs/sessions.md.
             tenant: The customer that the user belongs to, "" for none; see docs/budgets.md.
             deps: Given to tools as ``ctx.deps``.
             limits: Instead of the agent's.
+            on_busy: If the session is, ``queue`` waits, ``reject`` refuses, ``interrupt`` cancels what runs.
 
         Raises:
+            NotFound: There is no such session, or it has expired.
             SurefootError: The run failed; nothing of it is lost, see ``surefoot show``.
             BudgetExceeded: A limit was reached and it says ``on_limit="raise"``.
-            TooManyRequests: Not now; see docs/admission.md.
+            TooManyRequests: Not now; see docs/admission.md and docs/sessions.md.
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(agent, caller, limits) as ticket:
-            run, started = await starter.open_run(agent, question, caller, limits, ticket, live=False)
-            try:
-                async for _ in drive(run, started):
-                    pass
-                return make_result(run)
-            finally:
-                starter.close_run(run)
+        async with starter.take_turn(agent, caller, limits, on_busy) as seat:
+            while True:
+                run, started = await starter.open_run(agent, question, caller, limits, seat, live=False)
+                try:
+                    async for _ in drive(run, started):
+                        pass
+                    return make_result(run)
+                except SessionMoved:
+                    await seat.look_again()
+                finally:
+                    starter.close_run(run)
 
     async def stream(
         self,
@@ -142,6 +154,7 @@ class Runtime:
         tenant: str = "",
         deps: object = None,
         limits: Limits | None = None,
+        on_busy: OnBusy | None = None,
     ) -> AsyncGenerator[RunEvent, None]:
         """The events of a run as they happen, `RunFinished` last; arguments and errors as `run`.
 
@@ -149,21 +162,24 @@ class Runtime:
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(agent, caller, limits) as ticket:
-            run, started = await starter.open_run(agent, question, caller, limits, ticket, live=True)
-            try:
-                async with aclosing(drive(run, started)) as batches:
-                    async for batch in batches:
-                        for event in batch:
-                            yield event
-            finally:
-                starter.close_run(run)
+        async with starter.take_turn(agent, caller, limits, on_busy) as seat:
+            while True:
+                run, started = await starter.open_run(agent, question, caller, limits, seat, live=True)
+                try:
+                    async with aclosing(drive(run, started)) as batches:
+                        async for batch in batches:
+                            for event in batch:
+                                yield event
+                    return
+                except SessionMoved:  # before the first event was told
+                    await seat.look_again()
+                finally:
+                    starter.close_run(run)
 
     async def cancel(self, run_id: str) -> bool:
         """Stop a run of this process: ``run`` returns with ``stop_reason="cancelled"``, a stream ends with it.
 
-        Returns:
-            False if no such run is live here, or it has ended already.
+        False if no such run is live here, or it has ended already.
         """
         run = self._starter.live.get(run_id)
         return run is not None and run.cancel()
@@ -177,14 +193,15 @@ class Runtime:
         row = await self._store.find_run(run_id)
         if row is None:
             raise NotFound(f"no run {run_id!r}; `surefoot runs` lists what there is")
-        events = await self._starter.read_events(row.run_id)
-        return make_lost_row(row, fold(events)) if row.status == "lost" else row, events
+        (row,) = await self._starter.count_lost([row])
+        return row, await self._starter.read_events(row.run_id)
 
     async def list_runs(
         self, *, tenant: str | None = None, user: str | None = None, session: str | None = None, limit: int = 50
     ) -> Sequence[RunRow]:
         """Runs of the store, newest first; without those that a tool of another run began."""
-        return await self._count_lost(await self._store.runs(tenant=tenant, user=user, session=session, limit=limit))
+        rows = await self._store.runs(tenant=tenant, user=user, session=session, limit=limit)
+        return await self._starter.count_lost(rows)
 
     async def scan_runs(
         self, *, since: float = 0.0, until: float | None = None
@@ -194,11 +211,7 @@ class Runtime:
         One that was lost with its process has what it was charged, with all that was held for its call in flight.
         """
         async for page in self._store.scan_runs(since=since, until=until):
-            yield await self._count_lost(page)
-
-    async def _count_lost(self, rows: Sequence[RunRow]) -> Sequence[RunRow]:
-        read = self._starter.read_events
-        return [make_lost_row(row, fold(await read(row.run_id))) if row.status == "lost" else row for row in rows]
+            yield await self._starter.count_lost(page)
 
     @property
     def accounts(self) -> Accounts:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from surefoot.admission import Admission, Ticket
 from surefoot.agent import Agent, OutputT
@@ -16,14 +16,20 @@ from surefoot.caller import Caller, mend
 from surefoot.compiled import Compiled
 from surefoot.compiler import Compiler, check_price
 from surefoot.errors import ConfigError, ToolError
+from surefoot.journal.context_events import OutputKept
 from surefoot.journal.events import JournalEvent, RunStarted
 from surefoot.journal.fold import fold
 from surefoot.journal.records import decode_record
+from surefoot.ladder import SUMMARISER
 from surefoot.loop import drive
+from surefoot.read_more import is_of_run
 from surefoot.result import RunResult, make_result
 from surefoot.run import Desk, Run
-from surefoot.sessions import SessionLocks, continue_from
-from surefoot.store.base import Store
+from surefoot.run_row import make_lost_row
+from surefoot.sections import OnBusy
+from surefoot.sessions import SessionTurns, Turn
+from surefoot.store.base import RunRow, Store
+from surefoot.store.session_rows import SessionClaim
 from surefoot.tool_calls import check_turn, find_outer
 from surefoot.types import Message, Unlimited
 
@@ -31,6 +37,35 @@ MAX_DEPTH: Final = 5
 """How deep runs may begin runs: deeper is a loop of agents that call each other."""
 MAX_RUNGS: Final = 256
 """Agents on models of their ladders that are remembered; of others it is asked again."""
+MAX_EARLIER_RUNS: Final = 1_000
+"""Newest runs of a session in whose cut outputs the model may read on."""
+
+
+class Seat:
+    """A slot, and the turn in the session if there is one. ``async with`` waits for the slot and gives it back.
+
+    Attributes:
+        ticket: For the slot.
+        turn: In the session, None without one.
+    """
+
+    __slots__ = ("ticket", "turn")
+
+    def __init__(self, ticket: Ticket, turn: Turn | None = None) -> None:
+        self.ticket = ticket
+        self.turn = turn
+
+    async def look_again(self) -> None:
+        """Another process has used the session: see `Turn.look_again`."""
+        assert self.turn is not None, "only a turn can be lost"
+        await self.turn.look_again()
+
+    async def __aenter__(self) -> Self:
+        await self.ticket.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.ticket.leave()
 
 
 class Starter:
@@ -42,24 +77,31 @@ class Starter:
         admission: Who is let in.
     """
 
-    def __init__(self, compiler: Compiler, store: Store, limits: Limits, admission: Admission) -> None:
-        """``limits`` are for agents without limits of their own."""
+    def __init__(
+        self, compiler: Compiler, store: Store, limits: Limits, admission: Admission, turns: SessionTurns
+    ) -> None:
+        """``limits`` are for agents without limits of their own, ``turns`` those of sessions."""
         self.desk: Desk | None = None
         self.live: dict[str, Run] = {}
         self.admission = admission
         self._compiler = compiler
         self._store = store
         self._limits = limits
-        self._sessions = SessionLocks()
+        self._turns = turns
         self._rungs: dict[tuple[Agent[Any], str], Agent[Any]] = {}
 
     async def read_events(self, run_id: str) -> list[JournalEvent]:
         """The journal of a run."""
         return [event for record in await self._store.records(run_id) for event in decode_record(record)]
 
+    async def count_lost(self, rows: Sequence[RunRow]) -> list[RunRow]:
+        """The rows; those of lost runs with what they were charged, from their journals."""
+        read = self.read_events
+        return [make_lost_row(row, fold(await read(row.run_id))) if row.status == "lost" else row for row in rows]
+
     def take_turn(
-        self, agent: Agent[Any], caller: Caller, limits: Limits | None
-    ) -> AbstractAsyncContextManager[Ticket]:
+        self, agent: Agent[Any], caller: Caller, limits: Limits | None, on_busy: OnBusy | None
+    ) -> AbstractAsyncContextManager[Seat]:
         """A turn in the session and a slot, entered first of all: what is awaited before may change who came first.
 
         Raises:
@@ -77,23 +119,25 @@ class Starter:
             kind=agent.name,
             outer=find_outer(self.live),
         )
-        return self._take_turn(self.desk, ticket, caller) if caller.session else ticket
+        return self._take_turn(self.desk, ticket, caller, on_busy) if caller.session else Seat(ticket)
 
     @asynccontextmanager
-    async def _take_turn(self, desk: Desk, ticket: Ticket, caller: Caller) -> AsyncGenerator[Ticket, None]:
+    async def _take_turn(
+        self, desk: Desk, ticket: Ticket, caller: Caller, on_busy: OnBusy | None
+    ) -> AsyncGenerator[Seat, None]:
         """The turn in the session first: who waits for it takes no slot meanwhile."""
         async with AsyncExitStack() as stack:
             stack.callback(ticket.leave)
             try:
                 async with asyncio.timeout(ticket.expires - desk.clock.monotonic()):
-                    await stack.enter_async_context(self._sessions.turn(caller.tenant, caller.user, caller.session))
+                    turn = await stack.enter_async_context(self._turns.turn(caller, on_busy))
             except TimeoutError:
                 raise ticket.give_up() from None
             await ticket.start()
-            yield ticket
+            yield Seat(ticket, turn)
 
     async def open_run(
-        self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, ticket: Ticket, *, live: bool
+        self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, seat: Seat, *, live: bool
     ) -> tuple[Run, RunStarted]:
         """A run that has not happened yet, and the event that begins it; whoever opened it closes it.
 
@@ -101,12 +145,16 @@ class Starter:
             SurefootError: It cannot begin; nothing of it was written.
         """
         desk = self._check_open(self.desk)
-        if (turn := desk.turnstile.enter()) is not None:
-            await turn
-        history = await self._history(caller) if caller.session else ()
-        return await self._begin(
-            agent, desk, limits, question=question, history=history, caller=caller, live=live, ticket=ticket
-        )
+        if (pause := desk.turnstile.enter()) is not None:
+            await pause
+        turn = seat.turn
+        history = () if turn is None else await turn.history()
+        claim = None if turn is None else turn.claim
+        about: dict[str, Any] = {"question": question, "caller": caller, "live": live, "ticket": seat.ticket}
+        run, started = await self._begin(agent, desk, limits, history=history, turn=claim, **about)
+        if turn is not None:
+            turn.attach(run.run_id, run.state, run.cancel)
+        return run, started
 
     async def _begin(
         self, agent: Agent[Any], desk: Desk, limits: Limits | None, *, parent: Run | None = None, **rest: Any
@@ -121,7 +169,7 @@ class Starter:
                 check_price(one, above.account.limits)
             limits = self._check_limits(one, given, payers)
         assert limits is not None, "an agent has a model"
-        rungs = await self._compile_rungs(agent, limits, payers) if limits.ladder else {}
+        rungs = await self._compile_rungs(agent, limits, payers)
         self._check_open(desk)
         run, started = begin_run(compiled, desk, store=self._store, limits=limits, parent=parent, rungs=rungs, **rest)
         self.live[run.run_id] = run
@@ -130,16 +178,18 @@ class Starter:
     async def _compile_rungs(self, agent: Agent[Any], limits: Limits, payers: Payers) -> dict[str, Compiled]:
         """The agent on each model of its ladder: a wrong name, key or price is refused before the run begins."""
         rungs: dict[str, Compiled] = {}
-        for rung in limits.ladder:
-            if rung.startswith(MODEL_RUNG):
-                key = agent, rung
-                if key not in self._rungs:
-                    if len(self._rungs) >= MAX_RUNGS:
-                        del self._rungs[next(iter(self._rungs))]
-                    self._rungs[key] = agent.replace(model=rung.removeprefix(MODEL_RUNG), protocol="auto")
-                compiled = await self._compiler.compile(self._rungs[key])
-                self._check_limits(compiled, limits, payers)
-                rungs[rung] = compiled
+        models = {rung: rung.removeprefix(MODEL_RUNG) for rung in limits.ladder if rung.startswith(MODEL_RUNG)}
+        if self._compiler.summariser:
+            models[SUMMARISER] = self._compiler.summariser
+        for rung, model in models.items():
+            key = agent, rung
+            if key not in self._rungs:
+                if len(self._rungs) >= MAX_RUNGS:
+                    del self._rungs[next(iter(self._rungs))]
+                self._rungs[key] = agent.replace(model=model, protocol="auto")
+            compiled = await self._compiler.compile(self._rungs[key])
+            self._check_limits(compiled, limits, payers)
+            rungs[rung] = compiled
         return rungs
 
     def close_run(self, run: Run) -> None:
@@ -179,18 +229,24 @@ class Starter:
         finally:
             self.close_run(run)
 
+    async def find_kept(self, caller: Caller, reference: str) -> OutputKept | None:
+        """An output that an earlier run of the caller's session has kept, None if there is none of that reference.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        owner = caller.tenant, caller.user, caller.session
+        if not caller.session:
+            return None
+        for row in await self._store.runs(tenant=owner[0], user=owner[1], session=owner[2], limit=MAX_EARLIER_RUNS):
+            if is_of_run(reference, row.run_id):
+                return fold(await self.read_events(row.run_id)).kept.get(reference)
+        return None
+
     def _check_open(self, desk: Desk | None) -> Desk:
         if desk is None or self.desk is not desk:
             raise ConfigError("the runtime was closed before the run could begin")
         return desk
-
-    async def _history(self, caller: Caller) -> tuple[Message, ...]:
-        """What the session's last run left, whoever ran it and whether it ended well."""
-        owner = caller.tenant, caller.user, caller.session
-        for row in await self._store.runs(tenant=owner[0], user=owner[1], session=owner[2], limit=5):
-            if row.status != "running":
-                return continue_from(fold(await self.read_events(row.run_id)).messages)
-        return ()
 
 
 def _find_lineage(run: Run | None) -> list[Run]:
@@ -215,6 +271,7 @@ def begin_run(
     rungs: Mapping[str, Compiled],
     parent: Run | None = None,
     ticket: Ticket | None = None,
+    turn: SessionClaim | None = None,
 ) -> tuple[Run, RunStarted]:
     """A run that has not happened yet, and the event that begins it."""
     run_id = desk.clock.token("run")
@@ -248,6 +305,7 @@ def begin_run(
         parent=parent,
         rungs=rungs,
         arrived=None if ticket is None else ticket.arrived,
+        turn=turn,
     )
     return run, started
 

@@ -6,9 +6,10 @@ import pytest
 from tests.unit.audit import open_bench
 
 from surefoot import Agent, Limits, tool
+from surefoot.context import translate
 from surefoot.errors import ConfigError, ModelBroken, ModelOverloaded, ModelRefused, ModelUnreachable, PriceUnknown
 from surefoot.journal.events import ModelFailed, ModelRequested, ModelSwitched, TextDelta
-from surefoot.journal.fold import fold, translate
+from surefoot.journal.fold import fold
 from surefoot.narrator import Narrator
 from surefoot.providers import Provider
 from surefoot.sections import BreakerSettings, RetrySettings

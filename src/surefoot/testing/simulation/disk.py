@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from surefoot.clock import Clock
-from surefoot.errors import RunLost
+from surefoot.errors import StoreError
 from surefoot.store.database import open_writer
 from surefoot.store.group import Group
 from surefoot.store.handover import Handed, Work
@@ -165,7 +165,7 @@ def abandon(futures: Iterable[asyncio.Future[Any]]) -> None:
     """Wake those who wait in a process that has died, so that they end."""
     for future in futures:
         if not future.done():
-            future.set_exception(RunLost("the process was killed"))
+            future.set_exception(StoreError("the process was killed"))
             future.exception()  # it may be left unread
 
 

@@ -72,6 +72,7 @@ class Process:
         """Kill it: what it had not written is lost, and whoever was connected is cut off."""
         self.is_up = False
         self._store.crash()
+        self.abandoned.append(asyncio.get_running_loop().create_task(self.runtime.sessions.end_house_keeping()))
         calls, self._calls = self._calls, {}
         for task, outcome in calls.items():
             task.cancel()
