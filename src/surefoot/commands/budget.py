@@ -42,7 +42,7 @@ from surefoot.commands.options import (
     within,
 )
 from surefoot.commands.spans import read_zone_of
-from surefoot.commands.tables import in_nano, json_name
+from surefoot.commands.tables import fitted, in_nano, json_name
 from surefoot.config import Settings, read_login
 from surefoot.errors import ConfigError, NotFound
 from surefoot.narrator import plain
@@ -229,7 +229,8 @@ def history(context: click.Context, /, *, account: str | None, limit: int, as_js
     if as_json:
         print_json([_change_to_json(change) for change in changes])
     elif changes:
-        open_console().print(changes_table(changes, read_zone_of(settings)))
+        console = open_console()
+        console.print(fitted(changes_table(changes, read_zone_of(settings)), console))
     else:
         click.echo("nothing was changed yet", err=True)
 

@@ -125,7 +125,7 @@ def test_the_list(surefoot, record, add_settings):
     assert {window["account"] for window in found["windows"]} == {"global", "user:u1"}
     surefoot("budget", "set", "global", "--tokens", "9000", "--per", "month")
     _, out, _ = surefoot("budget", "list")
-    assert [line.split("  ")[-1].strip() for line in out.splitlines()[1:]][:3] == [
+    assert [line.rstrip().split("  ")[-1].strip() for line in out.splitlines()[1:]][:3] == [
         "surefoot.toml", "budget set", "surefoot.toml"
     ]  # fmt: skip
     found = json.loads(surefoot("budget", "list", "--json")[1])
