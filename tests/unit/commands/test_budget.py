@@ -117,8 +117,10 @@ def test_the_list(surefoot, record, add_settings):
     record()
     assert "nothing is limited above the runs" in surefoot("budget", "list")[2]
     add_settings('[budgets.global]\nmonth = { usd = 500 }\n[budgets."user:*"]\nday = { tokens = 5_000 }')
+    assert "the process that ran last read other limits" in surefoot("budget", "list")[2]
     record("hello", user="u1")
-    _, out, _ = surefoot("budget", "list")
+    _, out, told = surefoot("budget", "list")
+    assert told == ""
     assert [line.split("  ")[0] for line in out.splitlines()] == ["account", "global", "user:*", "user:u1"]
     found = json.loads(surefoot("budget", "list", "--json")[1])
     assert found["rules"] == {"global": {"month": {"nano": 500 * 10**9}}, "user:*": {"day": {"tokens": 5_000}}}
