@@ -21,6 +21,7 @@ from surefoot.commands.tables import (
     exact_usd,
     figures_table,
     fit_columns,
+    fitted,
     named,
     short,
     write_csv,
@@ -37,7 +38,7 @@ LEAST_BAR_CELLS: Final = 4
 FIGURES_CHARS: Final = 22
 """What stands beside a bar: share, amount and gaps."""
 _WHAT: Final = {"nano": "cost", "tokens": "tokens", "runs": "runs", "calls": "calls"}
-_LEAST_WANTED: Final = ("cached", "steps", "latency", "a run", "failed", "out", "in")
+_LEAST_WANTED: Final = ("cached", "steps", "latency", "a run", "of calls", "failed", "out", "in")
 """What a narrow terminal goes without, in this order."""
 
 
@@ -104,7 +105,7 @@ def draw(made: Report, top: int, console: Console) -> RenderableType:
     for number, row in enumerate(rows):
         style = "bold" if number == len(found) else ""
         table.add_row(*[Text(row[name], style) for name in shown])
-    parts: list[RenderableType] = [table]
+    parts: list[RenderableType] = [fitted(table, console)]
     if made.by == "tool" and not found:
         parts = [Text("no run called a tool")]
     elif len(found) > 1:

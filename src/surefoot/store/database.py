@@ -16,7 +16,7 @@ from surefoot.types import UNLIMITED, Unlimited
 APPLICATION_ID: Final = 0x53464F54
 """``PRAGMA application_id`` of our files ("SFOT"): tells them from every other program's."""
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 PAGE_BYTES: Final = 4096
 """SQLite's default. A third of what SQLite does for a small commit is checksums of pages: with 2 KiB a commit of one
@@ -135,6 +135,7 @@ _MIGRATIONS: Final = {
         ALTER TABLE runs ADD COLUMN tool_calls INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE runs ADD COLUMN usage TEXT NOT NULL DEFAULT '';
     """,
+    3: "ALTER TABLE counter ADD COLUMN declared TEXT NOT NULL DEFAULT '';",
 }
 """What brings each older version to the next, before the statements of schema.sql."""
 

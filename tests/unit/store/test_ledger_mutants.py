@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 
 import pytest
+from tests.unit.mutants import PACKAGE, Mutant
 from tests.unit.session_mutants import MUTANTS as SESSION_MUTANTS
-from tests.unit.store.ledger_mutants import MUTANTS, PACKAGE, Mutant
+from tests.unit.store.ledger_mutants import MUTANTS
 
 
 @pytest.mark.parametrize("mutant", MUTANTS + SESSION_MUTANTS, ids=lambda mutant: mutant.why)

@@ -12,6 +12,7 @@ import pytest
 from tests.unit.store.conformance import Database, HandClock, finished, row
 from tests.unit.store.ledger_conformance import Caller, books, limit, refused
 
+from surefoot.budget.accounts import Rule
 from surefoot.errors import StoreError
 from surefoot.store.database import APPLICATION_ID, SCHEMA_VERSION
 from surefoot.store.sqlite import SqliteStore
@@ -106,6 +107,26 @@ async def test_an_old_database_is_brought_up_to_date(path, tmp_path):
     await fresh.open()
     await fresh.close()
     assert shape(path) == shape(tmp_path / "fresh.db")
+
+
+async def test_a_database_of_the_version_before_counts_its_windows_again(tmp_path):
+    path = tmp_path / "runs.db"
+    rules = [Rule("user:acme/u1", "total", {"tokens": 100})]
+    async with Database.opened(lambda clock, lease_s: SqliteStore(path, clock=clock, lease_s=lease_s)) as database:
+        store = await database.worker(rules=rules)
+        fresh = shape(path)
+        run = await Caller(database, store).begin()
+        assert await run.claim(1, tokens=10) is None
+        await run.settle(1, 10)
+        await run.finish(tokens=30)
+        await store.close()
+        with contextlib.closing(sqlite3.connect(path)) as old:
+            old.execute("ALTER TABLE counter DROP COLUMN declared")
+            old.execute("PRAGMA user_version = 3")
+        store = await database.worker(rules=rules)
+        assert shape(path) == fresh
+        await Caller(database, store, "run_2").begin()
+        assert (await books(store, "user:acme/u1")).spent.tokens == 30
 
 
 async def test_processes_that_upgrade_at_once(path):
