@@ -104,7 +104,9 @@ class Lines:
 
     def leave(self, key: Key, place: Place) -> None:
         """His turn is over, or he waits no more; the next one's begins."""
-        line = self._lines[key]
+        line = self._lines.get(key)
+        if line is None:
+            return  # he waits no more, and whoever held the session has left it since: nobody else was there
         if line.holder is not place:
             if place in line.waiting:  # not if it was passed over because he waited no more
                 line.waiting.remove(place)
