@@ -254,8 +254,9 @@ def _end(
 def _digest(run: Run) -> str:
     """What was found so far, when the budget leaves no call to say it."""
     state = run.state
-    found = [f"- {message.text}" for message in state.messages if message.role == "tool" and not message.is_error]
-    thoughts = [message.text for message in state.messages if message.role == "assistant" and message.text]
+    said = state.conversation
+    found = [f"- {message.text}" for message in said if message.role == "tool" and not message.is_error]
+    thoughts = [message.text for message in said if message.role == "assistant" and message.text]
     shortage = state.shortage
     why = f"the limit on {state.limit} was reached"
     if shortage is not None and shortage.account:  # the figures of others are not for who reads the answer

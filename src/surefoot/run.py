@@ -216,8 +216,7 @@ class Run:
         """
         self._check_behind()
         recorder = self._recorder
-        takes_turn = self.turn is not None and not recorder.taken
-        if claim is None and not takes_turn:
+        if claim is None and not self._takes_turn:
             self._apply(events)
             recorder.pending += events
             self._behind = self._append()
@@ -290,9 +289,17 @@ class Run:
             behind.result()  # nobody waited for it, but nothing goes on after a record that was not written
 
     def write_behind(self) -> None:
-        """Append what is pending, if anything is: before something that may take long. Nobody waits for the disk."""
-        if self._recorder.pending:
+        """Append what is pending, if anything is: before something that may take long. Nobody waits for the disk.
+
+        Not the record that takes the turn in the session: what becomes of it must be known before anything follows.
+        """
+        if self._recorder.pending and not self._takes_turn:
             self._behind = self._append()
+
+    @property
+    def _takes_turn(self) -> bool:
+        """Whether the next record is the one with which it takes its turn in the session, which may be refused."""
+        return self.turn is not None and not self._recorder.taken
 
     def write_end(self) -> asyncio.Future[Outcome]:
         """Append the last record and close the run in the store; fails as `write`.

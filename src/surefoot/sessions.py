@@ -179,7 +179,7 @@ class SessionTurns:
     async def read_messages(self, head: str) -> tuple[Message, ...]:
         """The conversation as the run ``head`` left it, from its journal; nothing for ""."""
         records = await self._store.records(head) if head else ()
-        return continue_from(fold([event for record in records for event in decode_record(record)]).messages)
+        return continue_from(fold([event for record in records for event in decode_record(record)]).conversation)
 
 
 def not_found(session: str) -> NotFound:

@@ -12,6 +12,7 @@ from surefoot.errors import ConfigError
 from surefoot.growing_prompt import GrowingPrompt
 from surefoot.journal.context_events import ContextSummarised, ContextTrimmed
 from surefoot.journal.events import ModelRequested, ModelSwitched, RunStarted
+from surefoot.journal.fold import fold
 from surefoot.ladder import SUMMARY_NUDGE
 from surefoot.providers import Provider
 from surefoot.sections import ContextSettings
@@ -286,6 +287,22 @@ async def test_a_cancelled_summary_loses_nothing_that_was_set_aside(tmp_path):
         assert state.finished.stop_reason == "cancelled"
         assert "page" in state.messages[-1].text
         assert SUMMARY_NUDGE not in [message.text for message in state.messages]
+
+
+async def test_a_process_that_dies_while_it_sums_up_loses_nothing_that_was_set_aside(tmp_path):
+    """Its journal ends with the request for the summary: the next run of the session begins with all that was said."""
+    async with (
+        FakeProvider(summing, api_key="", context_tokens=6_000, input_multiplier=4) as provider,
+        open_bench(tmp_path, **with_summaries(provider)) as bench,
+    ):
+        result = await bench.run(Agent("own:m", tools=[read_page], limits=WIDE), "read all", user="u", session="s")
+        events = await read_journal(bench.store, result.run_id)
+    end = next(place for place, event in enumerate(events) if getattr(event, "sets_aside", 0))
+    before = fold(events[:end])
+    dying = fold(events[: end + 2])
+    assert isinstance(events[end + 1], ModelRequested)
+    assert dying.messages != before.messages
+    assert dying.conversation == before.conversation == before.messages
 
 
 async def test_an_unknown_model_for_summaries_is_refused_before_the_run(tmp_path):
