@@ -363,3 +363,49 @@ async def test_an_exact_count_decides_where_there_is_one(tmp_path):
         assert result.output == "done"
         assert max(len(request.body) for request in provider.requests) > 8_000
         assert of(ContextTrimmed, events) == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit"),
+    [
+        (Limits(), "tokens"),
+        (Limits(on_limit="raise"), "tokens"),
+        (Limits(tokens=UNLIMITED, usd="0.20"), "usd"),
+        (Limits(ladder=("trim", "finish")), "tokens"),
+    ],
+)
+async def test_a_session_does_not_use_up_the_budget_of_a_question(tmp_path, limits, limit):
+    """A window that is larger than the budget never fills: the session must go on all the same."""
+    async with FakeProvider(answer, api_key="") as provider:
+        providers = own(provider, context_tokens=400_000)
+        rates = {"own:m": {"input": 8, "output": 8}}
+        async with open_bench(tmp_path, providers=providers, prices=rates, audit_again=False) as bench:
+            agent = Agent("own:m", tools=[read_page], limits=limits)
+            trims = []
+            for number in range(30):
+                question = f"question {number} " + "blah " * 300
+                result = await bench.run(agent, question, user="u", session="s")
+                assert (result.stop_reason, result.output) == ("final", f"answer to {question}"), number
+                trims += of(ContextTrimmed, await read_journal(bench.store, result.run_id))
+    assert {event.limit for event in trims} == {limit}
+    assert len(trims) < 15  # half of what fits is freed at a time
+
+
+async def test_what_a_run_did_itself_is_never_forgotten_for_its_budget(tmp_path):
+    def reply(request):
+        return call("read_page", number=1) if request.tools else say("out")
+
+    limits = Limits(tokens=9_000, steps=UNLIMITED, tool_calls=UNLIMITED)
+    async with (
+        FakeProvider(reply, api_key="") as provider,
+        open_bench(tmp_path, providers=own(provider, context_tokens=400_000), audit_again=False) as bench,
+    ):
+        agent = Agent("own:m", tools=[read_page], limits=limits)
+        await bench.run(agent, "One?", user="u", session="s")
+        result = await bench.run(agent, "Two?", user="u", session="s")
+        trims = of(ContextTrimmed, await read_journal(bench.store, result.run_id))
+    assert result.stop_reason == "budget"
+    assert [event.limit for event in trims] == ["tokens"]
+    asked = [m.text for m in result.messages if m.role == "user" and m.parts[0].label.author == "user"]
+    assert asked == ["Two?"]
+    assert len([m for m in result.messages if m.role == "tool"]) == result.budget.tool_calls
