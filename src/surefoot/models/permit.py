@@ -68,8 +68,8 @@ class Permit:
         pace, breaker = self.route.pace, self.route.breaker
         if tokens is not None:
             self._correct(tokens)
-        if pace.key.is_cut:
-            pace.key.grow()
+        if pace.key.is_strained:
+            pace.key.recover()
         if rate is not None:
             self._learn(rate, self._gate.now(), refused=False)
         if breaker.is_troubled:
