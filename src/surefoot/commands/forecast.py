@@ -204,14 +204,11 @@ def draw(made: Forecast, now: float, console: Console) -> RenderableType:
     table.columns[2].justify = "left"
     cost, tokens = made.a_request["usd"], made.a_request["tokens"]
     requests = round(made.requests_per_day * made.days)
+    days = f"{made.days} day{'s' if made.days > 1 else ''}"
     table.add_row("cost of a request", dollars(cost.mean), _between(cost, dollars))
-    table.add_row(
-        f"cost of {made.days} days", *_bold(made.sums["usd"][-1], dollars), Text(f"{requests:,} requests", DIM)
-    )
+    table.add_row(f"cost of {days}", *_bold(made.sums["usd"][-1], dollars), Text(f"{requests:,} requests", DIM))
     table.add_row("tokens of a request", short(tokens.mean), _between(tokens, short))
-    table.add_row(
-        f"tokens of {made.days} days", short(made.sums["tokens"][-1].mean), _between(made.sums["tokens"][-1], short)
-    )
+    table.add_row(f"tokens of {days}", short(made.sums["tokens"][-1].mean), _between(made.sums["tokens"][-1], short))
     parts: list[RenderableType] = [fitted(table, console)]
     if made.sums["usd"][-1].high > 0 and made.days > 1:
         parts += [Text("\ncost day by day: expected, and what the band adds", "bold"), _plot(made, console.width)]

@@ -14,7 +14,7 @@ from surefoot.budget.prices import name_setting, open_prices
 from surefoot.budget.rates import KINDS, Rates
 from surefoot.clock import SystemClock
 from surefoot.commands.options import json_option, print_json, read_settings
-from surefoot.commands.tables import fitted
+from surefoot.commands.tables import GAP, fitted
 from surefoot.config import Settings
 from surefoot.models.registry import split_model
 from surefoot.narrator import plain
@@ -85,7 +85,7 @@ def _draw(model: str, rates: Rates, console: Console) -> Group:
     """One model: a row for each kind of token, a column for each service tier and length of prompt."""
     columns = [column for service in (rates, *rates.services) for column in (service, *service.tiers)]
     names = [service.service or "standard" for service in (rates, *rates.services) for _ in (service, *service.tiers)]
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
     table.add_column("USD per million tokens", no_wrap=True)
     for name, column in zip(names, columns, strict=True):
         head = f"{name}, prompt > {column.above:,}" if column.above else name
