@@ -55,10 +55,10 @@ class Seat:
         self.ticket = ticket
         self.turn = turn
 
-    async def look_again(self) -> None:
-        """Another process has used the session: see `Turn.look_again`."""
+    async def look_again(self, run: Run) -> None:
+        """Another process has used the session, so that ``run`` did not begin: see `Turn.look_again`."""
         assert self.turn is not None, "only a turn can be lost"
-        await self.turn.look_again()
+        await self.turn.look_again(stopped=run.cancelled)
 
     async def __aenter__(self) -> Self:
         await self.ticket.__aenter__()
