@@ -15,7 +15,7 @@ from surefoot.budget.limits import MODEL_RUNG, Limits
 from surefoot.caller import Caller, mend
 from surefoot.compiled import Compiled
 from surefoot.compiler import Compiler, check_price
-from surefoot.errors import ConfigError, ToolError
+from surefoot.errors import ConfigError, NotFound, ToolError
 from surefoot.journal.context_events import OutputKept
 from surefoot.journal.events import JournalEvent, RunStarted
 from surefoot.journal.fold import fold
@@ -187,8 +187,11 @@ class Starter:
                 if len(self._rungs) >= MAX_RUNGS:
                     del self._rungs[next(iter(self._rungs))]
                 self._rungs[key] = agent.replace(model=model, protocol="auto")
-            compiled = await self._compiler.compile(self._rungs[key])
-            self._check_limits(compiled, limits, payers)
+            try:
+                compiled = await self._compiler.compile(self._rungs[key])
+                self._check_limits(compiled, limits, payers)
+            except (ConfigError, NotFound) as error:
+                raise type(error)(f"{rung}: {error}") from None
             rungs[rung] = compiled
         return rungs
 
