@@ -48,6 +48,7 @@ async def drive(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
 
     Raises:
         SurefootError: As `react`.
+        SessionMoved: As `react`, also where not even that end was written.
     """
     async with aclosing(react(run, started)) as batches:
         try:
@@ -73,6 +74,8 @@ async def drive(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
                     if run.interrupted:
                         run.interrupted = False
                         task.uncancel()
+                if run.is_moved:
+                    raise SessionMoved
                 if not batch:
                     return
                 yield batch
@@ -289,7 +292,9 @@ async def _abandon(run: Run) -> None:
     if run.state.finished is None:
         run.abandon("cancelled", "the run was cancelled while the model was answering")
         _end(run, "cancelled")
-        await _await_disk(run, run.write_end())
+        ending = run.write_end()
+        await _await_disk(run, ending)
+        run.is_moved = ending.done() and isinstance(ending.result(), Moved)
 
 
 async def _write_end(run: Run) -> None:

@@ -91,6 +91,7 @@ class Run:
         news: Events that the generator has not handed out yet.
         abandon: Settles the model call in flight, if there is one; takes a code and a message for the journal.
         cancelled: Somebody asked Surefoot (not the task) to stop the run.
+        is_moved: It was cancelled, and nothing of it was written: another process has used the session meanwhile.
         turn: What it claims of its session with its first record, None if it has no turn in one.
         task: The task that waits for the run's next events, None between two events.
         interrupted: `cancel` has cancelled that task.
@@ -99,8 +100,8 @@ class Run:
 
     __slots__ = (
         "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
-        "context", "desk", "failures", "final_only", "interrupted", "live", "loop", "models", "news", "over",
-        "parent", "payers", "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state",
+        "context", "desk", "failures", "final_only", "interrupted", "is_moved", "live", "loop", "models", "news",
+        "over", "parent", "payers", "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state",
         "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold", "turn", "value",
     )  # fmt: skip
 
@@ -153,7 +154,7 @@ class Run:
         )
         self.state = RunState()
         self.rungs = rungs
-        self.final_only = self.cancelled = self.interrupted = self.sums_up = self.summary_failed = False
+        self.final_only = self.cancelled = self.interrupted = self.is_moved = self.sums_up = self.summary_failed = False
         self.summed_up_for: Compiled | None = None
         self.repairs_left = compiled.repairs
         self.value: Any = None

@@ -218,29 +218,63 @@ async def test_a_name_has_a_size_that_memory_can_bear_and_messages_show(bench, f
     assert len(str(caught.value)) < 200
 
 
+@pytest.fixture
+async def narrow(tmp_path, clock):
+    """A runtime whose provider takes one call at a time."""
+    providers = {"scripted": Provider("http://127.0.0.1:9/v1", needs_key=False, free=True, concurrency=1)}
+    async with open_bench(tmp_path, clock=clock, providers=providers) as bench:
+        yield bench
+
+
+async def until_waiting(bench):
+    """Until a run waits for the provider."""
+    async with asyncio.timeout(10):
+        while not bench.runtime._starter._compiler._router._gates["scripted"].waiting:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("way", ["run", "stream"])
-async def test_what_another_process_did_while_a_run_waits_for_its_provider_is_seen(tmp_path, clock, way):
+async def test_what_another_process_did_while_a_run_waits_for_its_provider_is_seen(tmp_path, clock, narrow, way):
     """Its first record, which takes the turn, must not be written behind its back: it may be refused."""
-    one_at_a_time = {"scripted": Provider("http://127.0.0.1:9/v1", needs_key=False, free=True, concurrency=1)}
-    async with (
-        open_bench(tmp_path, clock=clock, providers=one_at_a_time) as bench,
-        Runtime(SqliteStore(tmp_path / "bench.db", clock=clock), settings=Settings(), clock=clock) as elsewhere,
-    ):
-        await bench.run(ECHO, "q0", session="s")
+    async with Runtime(SqliteStore(tmp_path / "bench.db", clock=clock), settings=Settings(), clock=clock) as elsewhere:
+        await narrow.run(ECHO, "q0", session="s")
         await elsewhere.run(ECHO, "q1", session="s")
         held = Held()
         async with asyncio.TaskGroup() as group:
-            other = group.create_task(bench.run(held.agent, "Hold the only slot."))
+            group.create_task(narrow.run(held.agent, "Hold the only slot."))
             await held.asked.get()
-            waits = group.create_task(getattr(bench, way)(ECHO, "q2", session="s"))
-            gate = bench.runtime._starter._compiler._router._gates["scripted"]
-            async with asyncio.timeout(10):
-                while not gate.waiting:  # noqa: ASYNC110 - nothing tells of one more that waits
-                    await asyncio.sleep(0)
+            group.create_task(getattr(narrow, way)(ECHO, "q2", session="s"))
+            await until_waiting(narrow)
             held.gate.set()
-        assert (other.done(), waits.exception()) == (True, None)
-        said = await elsewhere.sessions.transcript("s")
-        assert seen(said) == ["q0", "re q0", "q1", "re q1", "q2", "re q2"]
+        assert seen(await elsewhere.sessions.transcript("s")) == ["q0", "re q0", "q1", "re q1", "q2", "re q2"]
+
+
+@pytest.mark.parametrize("way", ["run", "stream"])
+@pytest.mark.parametrize("by", ["interrupt", "cancel"])
+async def test_who_is_stopped_before_its_turn_was_taken_has_run_and_its_question_is_kept(
+    tmp_path, clock, narrow, by, way
+):
+    """Its end is its first record, and is refused, since another process has used the session: it ends anew."""
+    async with Runtime(SqliteStore(tmp_path / "bench.db", clock=clock), settings=Settings(), clock=clock) as elsewhere:
+        await narrow.run(ECHO, "q0", session="s")
+        await elsewhere.run(ECHO, "q1", session="s")
+        held = Held()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(narrow.run(held.agent, "Hold the only slot."))
+            await held.asked.get()
+            stopped = group.create_task(getattr(narrow, way)(ECHO, "q2", session="s"))
+            await until_waiting(narrow)
+            if by == "interrupt":
+                group.create_task(narrow.run(ECHO, "q3", session="s", on_busy="interrupt"))
+            else:
+                (run_id,) = [run.run_id for run in narrow.runtime._starter.live.values() if run.caller.session]
+                assert await narrow.runtime.cancel(run_id)
+            result = await stopped
+            held.gate.set()
+        end = result[-1] if way == "stream" else result
+        assert end.stop_reason == "cancelled"
+        said = seen(await elsewhere.sessions.transcript("s"))
+        assert said == ["q0", "re q0", "q1", "re q1", "q2", *(["q3", "re q3"] if by == "interrupt" else [])]
 
 
 @pytest.mark.parametrize("way", ["memory", "evicted", "elsewhere"])

@@ -8,7 +8,7 @@ from tests.unit.audit import open_bench, read_journal
 
 from surefoot import UNLIMITED, Agent, Limits, tool
 from surefoot.context import NOTE, SUMMARY_HEAD, SUMMARY_OF_OTHERS, is_note
-from surefoot.errors import ConfigError
+from surefoot.errors import ConfigError, NotFound
 from surefoot.growing_prompt import GrowingPrompt
 from surefoot.journal.context_events import ContextSummarised, ContextTrimmed
 from surefoot.journal.events import ModelRequested, ModelSwitched, RunStarted
@@ -305,10 +305,15 @@ async def test_a_process_that_dies_while_it_sums_up_loses_nothing_that_was_set_a
     assert dying.conversation == before.conversation == before.messages
 
 
-async def test_an_unknown_model_for_summaries_is_refused_before_the_run(tmp_path):
-    async with open_bench(tmp_path, context=ContextSettings(summarise_with="nobody")) as bench:
-        with pytest.raises(ConfigError, match="must be written provider:name"):
+@pytest.mark.parametrize(("model", "error"), [("nobody", ConfigError), ("nobody:m", NotFound), ("own:", ConfigError)])
+async def test_an_unknown_model_for_summaries_is_refused_before_the_run_by_the_name_of_its_setting(
+    tmp_path, model, error
+):
+    providers = {"own": Provider("http://127.0.0.1:9/v1", needs_key=False)}
+    async with open_bench(tmp_path, context=ContextSettings(summarise_with=model), providers=providers) as bench:
+        with pytest.raises(error, match=rf"^\[context\] summarise_with: model '{model}'"):
             await bench.runtime.run(Agent(ScriptedModel([say("Hi.")])), "Hi.")
+        assert await bench.runtime.list_runs() == []
 
 
 async def test_a_count_of_what_was_sent_says_nothing_of_a_prompt_that_begins_anew(tmp_path):

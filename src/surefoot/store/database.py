@@ -148,6 +148,10 @@ _FILLINGS: Final = {
             SELECT run_id FROM runs
             WHERE runs.session = sessions.session AND runs.session <> '' AND runs.user = sessions.user
                 AND runs.tenant = sessions.tenant AND parent = '' AND finished_at > 0
+            ORDER BY started_at DESC, run DESC LIMIT 1), ''), live = coalesce((
+            SELECT iif(finished_at > 0, '', run_id) FROM runs
+            WHERE runs.session = sessions.session AND runs.session <> '' AND runs.user = sessions.user
+                AND runs.tenant = sessions.tenant AND parent = ''
             ORDER BY started_at DESC, run DESC LIMIT 1), '');
     """,
 }

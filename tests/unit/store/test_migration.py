@@ -129,6 +129,31 @@ async def test_a_database_of_the_version_before_counts_its_windows_again(tmp_pat
         assert (await books(store, "user:acme/u1")).spent.tokens == 30
 
 
+async def test_what_was_under_way_in_a_session_still_is(path):
+    """A run without an end: as long as it has its lease nobody else begins there, after that its words are kept."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute("UPDATE runs SET session = 's1' WHERE run_id = 'run_2'")
+        old.execute("UPDATE leases SET expires_at = 50.0")
+        old.execute(
+            "INSERT INTO runs SELECT 3, 'run_3', agent, model, user, 's3', question, 6.0, 7.0, '', 0, 0, 0, '' FROM runs LIMIT 1"
+        )
+        old.execute(
+            "INSERT INTO runs SELECT 4, 'run_4', agent, model, user, 's3', question, 5.0, 0.0, '', 0, 0, 0, '' FROM runs LIMIT 1"
+        )
+    clock = HandClock()
+    store = SqliteStore(path, clock=clock)
+    clock.now_s = 40.0
+    await store.open()
+    found = await store.sessions.find("", "u1", "s1")
+    assert (found.head, found.live, found.turns) == ("run_1", "run_2", 2)
+    clock.now_s = 60.0
+    found = await store.sessions.find("", "u1", "s1")
+    assert (found.head, found.live) == ("run_2", "")
+    found = await store.sessions.find("", "u1", "s3")
+    assert (found.head, found.live) == ("run_3", ""), "what was lost before is not the last that was said"
+    await store.close()
+
+
 async def test_processes_that_upgrade_at_once(path):
     children = [
         await asyncio.create_subprocess_exec(sys.executable, "-c", OPEN, path, stdin=-1, stdout=-1, stderr=-1)
