@@ -67,4 +67,8 @@ def _latinize(match: re.Match[str]) -> str:
     word = match[0]
     if word.isascii() or _MIXED.search(word) is None:
         return word
-    return "".join([LOOKALIKE.get(letter, letter) for letter in word])
+    made = [LOOKALIKE.get(letter, letter) for letter in word]
+    after = match.string[match.end() : match.end() + 1]
+    if after and unicodedata.combining(after):
+        made[-1] = word[-1]  # with its mark it would be another letter, and the text no longer NFKC
+    return "".join(made)

@@ -241,7 +241,7 @@ def _word_ends(letters: str) -> set[int]:
 _LEET_WORD: Final = re.compile(r"[a-z0-9@$!|]{3,40}")
 _LEET_I: Final = str.maketrans("013457@$!|89", "oieastasilbg")
 _LEET_L: Final = str.maketrans("013457@$!|89", "oleastasilbg")
-_LEET_MARKS: Final = re.compile(r"[a-z][013457@$!|]+[a-z]|\b[013457@$|][a-z]{2}")
+_LEET_MARKS: Final = re.compile(r"[013457@$!|](?:(?<=[a-z].)[013457@$!|]*[a-z]|(?<!\w.)[a-z]{2})")
 _LONG_WORD: Final = 5
 
 

