@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from typing import Final
+from unicodedata import combining
 
 _PAIRS: Final = (
     "аa ạa ӕa вb ьb сc ԁd еe ҽe ғf ԍg һh ћh іi їi ӏl јj кk қk лn мm нh ոn пn оo рp ԛq гr ѕs тt цu уy ұy ѵv ѡw ԝw хx ҳx зz "  # Cyrillic
@@ -67,8 +68,11 @@ def _latinize(match: re.Match[str]) -> str:
     word = match[0]
     if word.isascii() or _MIXED.search(word) is None:
         return word
-    made = [LOOKALIKE.get(letter, letter) for letter in word]
-    after = match.string[match.end() : match.end() + 1]
-    if after and unicodedata.combining(after):
-        made[-1] = word[-1]  # with its mark it would be another letter, and the text no longer NFKC
-    return "".join(made)
+    followers = match.string[match.start() + 1 : match.end() + 1] + " "
+    # A letter with a mark behind it stays: made Latin it would be composed with the mark if it came by once more.
+    return "".join(
+        [
+            letter if combining(follower) else LOOKALIKE.get(letter, letter)
+            for letter, follower in zip(word, followers, strict=False)
+        ]
+    )
