@@ -279,8 +279,10 @@ class Pace:
             return False
         if (key.requests is not None or key.tokens is not None) and key.wait_s(tokens, now) > 0:
             return False
-        flows = self.tokens.bucket is None and self.requests.bucket is None
-        return flows or self.wait_s(tokens, now) <= 0
+        of_tokens, of_requests = self.tokens.bucket, self.requests.bucket
+        if of_tokens is not None and of_tokens.wait_s(tokens, now) > 0:
+            return False
+        return of_requests is None or of_requests.wait_s(1, now) <= 0
 
     def overload(self, begun_at: float, retry_after_s: float | None, now: float, *, explained: bool) -> None:
         """The provider has turned a call away; ``explained``: its own figures say why, and how long to wait."""

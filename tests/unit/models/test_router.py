@@ -176,6 +176,18 @@ def test_configured_rates_let_a_burst_go_and_then_the_rate():
     assert routes.take(1) is None
 
 
+def test_what_flows_in_while_nobody_calls_is_not_more_than_a_burst():
+    clock = HandClock()
+    routes = build(clock, rpm=60)
+    routes.take(1).succeed(1, None)
+    clock.time += 1_000
+    burst = 0
+    while (permit := routes.take(1)) is not None:
+        permit.succeed(1, None)
+        burst += 1
+    assert burst == int(60 * BURST_S / 60)
+
+
 def test_what_is_held_is_corrected_by_what_was_used():
     clock = HandClock()
     routes = build(clock, tpm=6_000)  # a thousand at once
