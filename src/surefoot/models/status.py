@@ -38,6 +38,9 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 MAX_MESSAGE_CHARS: Final = 300
 MAX_RETRY_AFTER_S: Final = 86_400.0
 
+OF_THE_KEY: Final = frozenset({401, 402, 403})
+"""Statuses of a `ModelRefused` for the sake of the key or its credit: another key may be answered."""
+
 _OVERLOADED: Final = frozenset({409, 425, 429, 503, 529})
 _UNPAID: Final = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}

@@ -86,7 +86,7 @@ MUTANTS = [
         "if not sent:\n            self._unsend()\n        self.route.breaker.forget(probe=self._probe)\n        if False:",
     ),
     Mutant("a refusal is a death", PERMIT, "elif isinstance(error, ModelRefused):", "elif False:"),
-    Mutant("a breaker never opens", BREAKER, "self.is_closed = False", "self.is_closed = True"),
+    Mutant("a breaker never opens", BREAKER, "self.is_closed = self._probing = False", "self._probing = False"),
     Mutant(
         "one user's failures open it like those of many",
         BREAKER,
@@ -151,7 +151,7 @@ MUTANTS = [
         "now >= self._window_ends or len(self._taken) >= MAX_USERS",
         "now >= self._window_ends",
     ),
-    Mutant("attempts have no end", RETRY, "or attempt >= settings.attempts", ""),
+    Mutant("attempts have no end", RETRY, "attempt >= settings.attempts or not", "not"),
     Mutant("a retry does not wait for Retry-After", RETRY, "(0.0 if elsewhere else error.retry_after_s or 0.0)", "0.0"),
     Mutant(
         "a wait goes beyond the deadline",
