@@ -34,6 +34,7 @@ PER_DOUBLING = {"user": 0.3, "tool": 0.3}
 GROUPS = {"user": ("benign_prompt", "hard_benign"), "tool": ("benign_tool", "benign_text")}
 FOUND = {"user": ("direct",), "tool": ("indirect",)}
 WHOLE_WORDS = 160
+FEW, MANY = 0.3, 3.0
 NOT_FOR = {"user": ("own_indirect",), "tool": ("own_direct", "own_requests")}
 HERE = Path(__file__).parent
 
@@ -99,8 +100,9 @@ def gather(channel: str, train: list[dict], harmless: list[dict], left_out: set[
     for text, label, source in make_rows(SEED, SCALE):
         if source in NOT_FOR[channel]:
             continue
+        weight = 1.0 if channel == "user" or not label or text.isascii() else FEW
         for window in whole(text, channel):
-            made.add(window, label, 1.0)
+            made.add(window, label, weight)
         if channel == "tool" and not label:
             for window in windows(text, channel):
                 made.add(window, 0, 0.5)
@@ -119,6 +121,8 @@ def add_harmless(made: Rows, channel: str, row: dict) -> None:
             made.add(window, 0, 0.4 if channel == "tool" else 1.0)
     if not row["source"].startswith("ui"):
         weight = 0.5 if is_prompt else 1.0 if channel == "user" or "channel" in row else 0.4
+        if channel == "tool" and row["source"] in {"docs_vi", "docs_zh"}:
+            weight = MANY  # of Vietnamese and Chinese prose there is too little for what tools return of it
         for window in windows(row["text"], channel):
             made.add(window, 0, weight)
 

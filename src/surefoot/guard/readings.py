@@ -172,6 +172,7 @@ _LEAST_SPLIT: Final = 4
 _GLUE: Final = re.compile(
     r"""["'`]\s{0,4}[+.&]{1,2}\s{0,4}["'`]|["'`]\s{0,4}[;,]?\s{0,4}\w{1,20}\s{0,3}=\s{0,3}["'`]"""
 )
+_GLUE_SIGNS: Final = ("+", "=", "&", '".', "'.", "`.", '" .', "' .", "` .")
 _VALUE: Final = re.compile(r"""(?<=[:,\[{]\s|.[:,\[{])"([^"\n]{1,4000})"(?!\s{0,4}:)""")
 _MAX_KNOWN: Final = 16
 
@@ -182,7 +183,7 @@ def _regrouped(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
         yield _join_letters(match)
     if _has_split_word(folded):
         yield _substitute(folded, _SPLIT_WORD, lambda _: "", "split words")
-    if _GLUE.search(folded) is not None:
+    if any(map(folded.__contains__, _GLUE_SIGNS)) and _GLUE.search(folded) is not None:
         yield _substitute(folded, _GLUE, lambda _: "", "joined strings")
     if ('":' in folded or '", "' in folded) and may_have_phrase(words):
         values = list(_VALUE.finditer(folded))
