@@ -217,7 +217,10 @@ def _model_schema(models: JsonSchema, cls: Any) -> JsonSchema:
 
 
 def _decode_custom(cls: Any, value: Any) -> Any:
-    """A path or URL, not yet checked, or a pydantic model: it is given JSON again, whose strict mode knows its limits."""
+    """A path or URL, not yet checked, or a pydantic model.
+
+    A model is given JSON again: its strict mode knows what JSON cannot express.
+    """
     if cls in _CUSTOM:
         if not isinstance(value, str) or not value:
             raise TypeError("Expected a text that is not empty")
@@ -249,7 +252,9 @@ def _tidy(part: Any) -> Any:
             tidy[key] = value
     if _DEMAND in tidy:
         demand: str = tidy.pop(_DEMAND)
-        tidy["description"] = f"{tidy['description'].removesuffix('.')}. {demand}" if tidy.get("description") else demand
+        tidy["description"] = (
+            f"{tidy['description'].removesuffix('.')}. {demand}" if tidy.get("description") else demand
+        )
     values: list[Any] = tidy.get("enum", [])
     kinds = {_TYPE_NAMES.get(value.__class__, "") for value in values}
     if "type" not in tidy and len(kinds) == 1 and "" not in kinds:

@@ -22,7 +22,7 @@ Decode = Callable[[str], dict[str, Any]]
 """JSON text of a call's arguments -> keyword arguments. Raises `ToolError` with a message for the model."""
 
 Settle = Callable[[dict[str, Any]], dict[str, Any]]
-"""Decoded arguments -> the same, with what they name followed and resolved. Blocks. Raises `ToolError` for the model."""
+"""Decoded arguments -> the same, with what they name followed and resolved. Blocks. Raises `ToolError`."""
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _PATH: Final = re.compile(r" - at `(?:key in )?\$\.(\w+)")

@@ -132,9 +132,7 @@ def tool(
     def make(function: Callable[P, R]) -> Tool[P, R]:
         if isinstance(function, Tool):
             raise ConfigError(f"{function!r} is a tool already: give its function to tool()")
-        signature = read_signature(
-            function, RunContext, name=name, description=description, limits=argument_limits
-        )
+        signature = read_signature(function, RunContext, name=name, description=description, limits=argument_limits)
         _check_options(signature.name, effect, timeout_s, max_output_bytes, idempotent=idempotent)
         return Tool(
             function=function,

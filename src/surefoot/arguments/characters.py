@@ -15,9 +15,12 @@ _HIDDEN: Final = re.compile(
 )
 _JOINERS: Final = re.compile("[\u200c\u200d]")
 _SELECTORS: Final = re.compile("[\ufe00-\ufe0f]")
+_KEYCAPS: Final = frozenset("0123456789#*")
 _LINES: Final = re.compile(r"[\t\n\r]")
 _MOST_MARKS: Final = 4
-_MARKS: Final = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{%d}" % (_MOST_MARKS + 1))
+_MARKS: Final = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5}"  # one more than that
+)
 
 
 def refuse_hidden(text: str, *, lines: bool = False) -> None:
@@ -44,14 +47,18 @@ def refuse_hidden(text: str, *, lines: bool = False) -> None:
 def _find_stray(text: str) -> re.Match[str] | None:
     """A joiner that joins nothing, or a selector of variants after what has none."""
     for found in _JOINERS.finditer(text):
-        before, after = text[: found.start()][-1:], text[found.end() : found.end() + 1]
+        before, after = _before(text, found), text[found.end() : found.end() + 1]
         if before.isascii() or after.isascii() or _JOINERS.match(after):
             return found
     for found in _SELECTORS.finditer(text):
-        before = text[: found.start()][-1:]
-        if (before.isascii() and before not in set("0123456789#*")) or not before or _SELECTORS.match(before):
+        before = _before(text, found)
+        if (before.isascii() and before not in _KEYCAPS) or _SELECTORS.match(before):
             return found
     return None
+
+
+def _before(text: str, found: re.Match[str]) -> str:
+    return text[found.start() - 1 : found.start()]
 
 
 def _name(character: str) -> str:

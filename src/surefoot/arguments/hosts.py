@@ -29,8 +29,7 @@ def read_host(text: str) -> str:
     """
     if text.startswith("["):
         return _read_ipv6(text)
-    if text.endswith("."):
-        text = text[:-1]
+    text = text.removesuffix(".")
     labels = [_read_label(label) for label in text.split(".")]
     host = ".".join(labels)
     if len(host) > _MOST_CHARACTERS:

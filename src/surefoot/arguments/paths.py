@@ -19,7 +19,7 @@ _SLASHES: Final = re.compile("[\u2044\u2215\u2216\u29f5\u29f8\u29f9\uff0f\uff3c\
 _PERCENT: Final = re.compile(r"%(?:[0-9A-Fa-f]{2}|[uU][0-9A-Fa-f]{2})")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?![ 0-9])")
 _STREAM: Final = re.compile(r":(?![ 0-9])")
-_SIGNS: Final = re.compile(r'[*?"<>|`;\x00]|\$[({A-Za-z_]|\{[{%]|\\')
+_SIGNS: Final = re.compile(r'[*"<>|`;\x00]|\$[({A-Za-z_]|\{[{%]|\\')
 _DEVICE: Final = re.compile(
     r"(?:con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$|clock\$)(?:[ .:].*)?",
     re.IGNORECASE | re.DOTALL,
@@ -66,7 +66,7 @@ class Within(Check):
 
     def read(self, value: Any) -> Path:
         """The absolute path. Raises ``ValueError``."""
-        text = os.fspath(value)
+        text = str(value)
         if not text:
             raise ValueError(f"is empty: {self._advice()}")
         if text == "/" or (text.startswith("/") and not text.startswith("//")):
@@ -116,10 +116,12 @@ class Within(Check):
         if found:
             raise ValueError(f"has `{found[0]}`, which is not allowed in a path")
         names = rest.split("/")
-        if rest.startswith("//") or _SCHEME.match(folded) or rest.startswith("~"):
+        if rest.startswith(("//", "~")) or _SCHEME.match(folded):
             raise ValueError(f"begins with a drive, a scheme, a server or a home: {self._advice()}")
         for name, plain in zip(names, folded.split("/"), strict=True):
             self._check_name(name, plain)
+        if names[-1].endswith(".") and names[-1] != ".":
+            raise ValueError("ends with a dot: leave it out")
         return names
 
     def _check_name(self, name: str, plain: str) -> None:
@@ -127,8 +129,8 @@ class Within(Check):
             raise ValueError(f"has `..` or a name of dots and spaces only: {self._advice()}")
         if plain.startswith(".") and plain != "." and not self.hidden:
             raise ValueError("has a name that begins with a dot, and hidden files are not allowed")
-        if plain != plain.strip() or (plain.endswith(".") and plain != "."):
-            raise ValueError("has a name that begins or ends with a space, or ends with a dot: leave it out")
+        if plain != plain.strip():
+            raise ValueError("has a name that begins or ends with a space: leave it out")
         if _STREAM.search(name) or "::" in plain:
             raise ValueError("has a colon inside a name: leave it out")
         if _DEVICE.fullmatch(plain):

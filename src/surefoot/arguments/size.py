@@ -42,7 +42,7 @@ class ArgumentLimits(Struct, frozen=True, gc=False):
         size = len(text)
         if size > self.nbytes or (not text.isascii() and len(text.encode(errors="replace")) > self.nbytes):
             raise ValueError(f"The arguments have more than {self.nbytes} bytes: send less at a time.")
-        # Every nesting needs a bracket and every value a comma or a bracket: few of them, and there is nothing to look for
+        # Every nesting needs a bracket, every value a comma or a bracket: with few of them there is nothing to look for
         brackets = text.count("[") + text.count("{")
         if brackets > self.depth or text.count(",") + brackets > self.items:
             self._scan(text)

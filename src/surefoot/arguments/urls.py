@@ -48,6 +48,7 @@ class SafeUrl:
         self,
         text: str,
         rule: Hosts,
+        *,
         scheme: str = "",
         host: str = "",
         port: int = 0,
@@ -88,7 +89,7 @@ class SafeUrl:
         return hash(self.text)
 
 
-def _resolve(host: str, port: int) -> list[str]:
+def _ask_system(host: str, port: int) -> list[str]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
 
@@ -109,7 +110,7 @@ class Hosts(Check):
         schemes: tuple[str, ...] = ("https", "http"),
         ports: tuple[int, ...] = (80, 443, 8080, 8443),
         private: bool = False,
-        resolve: Resolve = _resolve,
+        resolve: Resolve = _ask_system,
     ) -> None:
         """Declare the hosts.
 
@@ -160,11 +161,13 @@ class Hosts(Check):
             raise ValueError(f"has the scheme `{scheme[:16]}`, and allowed is {' or '.join(self.schemes)}")
         host, port = self._read_authority(parts[2], scheme)
         path, query, fragment = parts[3], parts[4] or "", parts[5] or ""
+        if not path and "@" in query + fragment:
+            raise ValueError("has `@` where some programs look for the host: write `/` before `?` or `#`")
         if _ENCODED_CONTROL.search(path) or _ENCODED_HEADER.search(query):
             raise ValueError("has an encoded control character: leave it out")
         shown = host if port == _DEFAULT_PORTS[scheme] else f"{host}:{port}"
         rest = quote(f"{path}{query}{fragment}", safe=_SAFE)
-        return SafeUrl(f"{scheme}://{shown}{rest}", self, scheme, host, port)
+        return SafeUrl(f"{scheme}://{shown}{rest}", self, scheme=scheme, host=host, port=port)
 
     def settle(self, value: SafeUrl) -> SafeUrl:
         """The URL with its host's addresses, all of which are allowed. Raises ``ValueError``."""
@@ -179,7 +182,7 @@ class Hosts(Check):
             raise ValueError(f"has the host `{value.host}`, which has no address: name another")
         if not all(map(self._is_open, found)):
             raise ValueError(f"has the host `{value.host}`, which is an address of a private network: name another")
-        return SafeUrl(value.text, self, value.scheme, value.host, value.port, found)
+        return SafeUrl(value.text, self, scheme=value.scheme, host=value.host, port=value.port, addresses=found)
 
     def _read_authority(self, authority: str, scheme: str) -> tuple[str, int]:
         if "@" in authority:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import collections.abc as abc
 import copy
 import types
 import typing
+from collections import abc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin, get_type_hints
@@ -106,9 +106,7 @@ class _Maker:
 
     def _make_annotated(self, kind: Any) -> Walk:
         inner = None if kind is SafeUrl else self._make_base(kind.__origin__)
-        steps = [
-            (check.kinds, getattr(check, self._verb)) for check in read_checks(kind) if self._is_wanted(check)
-        ]
+        steps = [(check.kinds, getattr(check, self._verb)) for check in read_checks(kind) if self._is_wanted(check)]
 
         def walk(value: Any, path: str) -> Any:
             if inner is not None:
@@ -128,28 +126,29 @@ class _Maker:
         return None if base is Path or base is SafeUrl else self.make(base)
 
     def _make_union(self, choices: tuple[Any, ...]) -> Walk:
-        walks = [(_class_of(choice), walk) for choice in choices if (walk := self.make(choice)) is not None]
+        made = [(_class_of(choice), self.make(choice)) for choice in choices]
+        walks = [(cls, walk) for cls, walk in made if walk is not None]
 
-        def walk(value: Any, path: str) -> Any:
+        def walk_choice(value: Any, path: str) -> Any:
             for cls, inner in walks:
                 if isinstance(value, cls):
                     return inner(value, path)
             return value
 
-        return walk
+        return walk_choice
 
     def _make_tuple(self, args: tuple[Any, ...]) -> Walk:
         if args[1:] == (...,):
             return _walk_items(tuple, cast("Walk", self.make(args[0])))
         walks = [self.make(arg) for arg in args]
 
-        def walk(value: Any, path: str) -> Any:
+        def walk_each(value: Any, path: str) -> Any:
             return tuple(
                 inner(item, f"{path}[{index}]") if inner else item
                 for index, (inner, item) in enumerate(zip(walks, value, strict=True))
             )
 
-        return walk
+        return walk_each
 
     def _make_class(self, cls: type) -> Walk:
         if cls in self._classes:

@@ -69,14 +69,18 @@ class Word(Check):
         return value
 
 
-_SQL_WORDS: Final = frozenset(
-    "all alter analyze and any as asc attach begin between by call case cast check collate column commit create cross "
-    "current_user database declare default delete desc detach distinct drop else end escape except exec execute exists "
-    "explain fetch for foreign from full grant group having if in index inner insert intersect into is join key left "
-    "like limit load merge natural not null of offset on or order outer pragma primary procedure references replace "
-    "returning revoke right rollback row select session_user set shutdown sleep some table then to transaction trigger "
-    "truncate union unique update use user using values view waitfor when where with".split()
+_SQL_WORDS: Final = frozenset(  # that begin, join or end a statement; nobody calls a table so
+    """
+    all alter analyze and any as asc attach begin between by call case cast check collate column commit create cross
+    current_user database declare default delete desc detach distinct drop else end escape except exec execute exists
+    explain fetch for foreign from full grant group having if in index inner insert intersect into is join key left like
+    limit load merge natural not null of offset on or order outer pragma primary procedure references replace returning
+    revoke right rollback row select session_user set shutdown sleep some table then to transaction trigger truncate
+    union unique update use user using values view waitfor when where with
+    """.split()  # noqa: SIM905 - a table
 )
+_MARKS: Final = "\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u064b-\u065f"
+_SIGN: Final = re.compile(rf"[^\w./:@%+,=\-{_MARKS}]|^[-~=]")
 
 
 class _ShellWord(Check):
@@ -84,7 +88,6 @@ class _ShellWord(Check):
 
     __slots__ = ()
     _MOST: Final = 1024
-    _FORBIDDEN: Final = re.compile(r"[^\w./:@%+,=-]|^[-~=]")
     _ADVICE: Final = "write one word of letters, digits and `_ . / : @ % + , = -`, not beginning with `-`, `=` or `~`"
 
     def schema(self, kind: Any) -> JsonSchema:
@@ -92,20 +95,11 @@ class _ShellWord(Check):
 
     def read(self, value: str) -> str:
         refuse_hidden(value)
-        # Compatible forms of signs become signs in some shells and terminals, and marks are no letters for \w
-        found = self._FORBIDDEN.search(fold(value)) if value.isascii() else _find_sign(fold(value))
+        found = _SIGN.search(fold(value))  # fullwidth signs are signs to some terminals
         if not value or len(value) > self._MOST or found:
             shown = f"has `{found[0]}`" if found else f"is empty or longer than {self._MOST} characters"
             raise ValueError(f"{shown}: {self._ADVICE}")
         return value
-
-
-_MARKS: Final = "\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u064b-\u065f"
-_SIGN: Final = re.compile(rf"[^\w./:@%+,=\-{_MARKS}]|^[-~=]")
-
-
-def _find_sign(text: str) -> re.Match[str] | None:
-    return _SIGN.search(text)
 
 
 class _SqlText(Check):
@@ -113,10 +107,12 @@ class _SqlText(Check):
 
     __slots__ = ()
     _MOST: Final = 1000
-    _SIGNS: Final = re.compile(r"['\"`;\\=<>|*#@$&^~{}\[\]()\x00\u02bc\u02b9\u2032\u2018\u201b\u00b4\u02bb]|--|/\*|%00|\b0x[0-9a-f]")
+    _SIGNS: Final = re.compile(
+        r"['\"`;\\=<>|*#@$&^~{}\[\]()\x00\u02bc\u02b9\u2032\u2018\u201b\u00b4\u02bb]|--|/\*|%00|\b0x[0-9a-f]"
+    )
     _PHRASES: Final = re.compile(
         r"\b(?:union[\s+]+(?:all[\s+]+)?select|(?:or|and|xor|not)[\s+]+(?:not[\s+]+)?(?:\d|true|false|null|exists|sleep|benchmark)"
-        r"|order[\s+]+by[\s+]+\d|group[\s+]+by[\s+]+\w|having[\s+]+\d|waitfor[\s+]+delay|select[\s+]+\w+[\s+]+from|insert[\s+]+into|delete[\s+]+from"
+        r"|order[\s+]+by[\s+]+\d|group[\s+]+by[\s+]+\d|having[\s+]+\d|waitfor[\s+]+delay|select[\s+]+\w+[\s+]+from|insert[\s+]+into|delete[\s+]+from"
         r"|(?:drop|alter|truncate|create)[\s+]+(?:table|database|schema|user|view|index|procedure|function)|update[\s+]+\w+[\s+]+set"
         r"|into[\s+]+(?:outfile|dumpfile)|exec(?:ute)?[\s+]+(?:xp|sp|immediate|master)|shutdown[\s+]+with|is[\s+]+(?:not[\s+]+)?null|(?:r?like|between)[\s+]+\d)",
     )
@@ -124,7 +120,8 @@ class _SqlText(Check):
     def schema(self, kind: Any) -> JsonSchema:
         return {
             "maxLength": self._MOST,
-            "description": "Text without quotes (write ’ for an apostrophe), brackets, backslashes, `;`, `--`, `=` or other signs of SQL",
+            "description": "Text without quotes, brackets, backslashes, `;`, `--`, `=` and other signs of SQL; "
+            "write ’ for an apostrophe",
         }
 
     def read(self, value: str) -> str:
@@ -141,22 +138,26 @@ class _SqlText(Check):
 class Plain(Check):
     """``Annotated[str, Plain(lines=True)]``: prose, with ends of lines; `PlainText` is one line.
 
-    Refused are markup (``<b>``, entities, ``javascript:``), templates (``{{``, ``${``, ``<%``), calls of scripts, control
-    and unseen characters, also where they are disguised as fullwidth or mathematical forms.
+    Refused are markup (``<b>``, entities, ``javascript:``), templates (``{{``, ``${``, ``<%``), calls of scripts,
+    control and unseen characters, also where they are disguised as fullwidth or mathematical forms.
     """
 
     __slots__ = ("lines", "most")
     _SIGNS: Final = re.compile(
-        r"<[A-Za-z/!?%@$#]|%>|\?>|&#|&[A-Za-z][A-Za-z0-9]{1,30};|\{[{%#@*!=]|[}%]\}|[$#@*~%][{(]|\$\$\{|\[\[|\]\]|<<|\$!|\{[a-z$]+[.:|}]"
-        r"|\b(?:javascript|vbscript|livescript|data|jar|file|php|expect|gopher|dict|phar|ldap|rmi|jndi)\s*:(?:[^\s]|$)"
-        r"|\bon[a-z]{3,30}\s*=|\b(?:src|href|style|action|formaction|xmlns|srcdoc)\s*="
-        r"|%(?:0[0adAD]|3[cCeE]|2[27]|7[bB])|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f{]|[0-7]{2,3})|\\[rn]"
-        r"|__[a-z]+__|#set\b|#foreach\b|#include\b|\b(?:constructor|prototype|__proto__)\s*[.\[]",
+        r"<[A-Za-z/!?%@$#]|[%?\]]>|<<|&#|&[A-Za-z][A-Za-z0-9]{1,30};"  # markup and entities
+        r"|\{[{%#@*!=0-9$]|[}%]\}|[$#@*~%][{(]|\[\[|\]\]|\$!|\{[a-z]{1,30}[.:|}]"  # templates
+        r"|#(?:set|foreach|include)\b|@[a-z]{2,20}\("
+        r"|\b(?:javascript|vbscript|livescript|data|jar|file|php|expect|gopher|dict|phar|ldap|rmi|jndi)\s*:(?:\S|$)"
+        r"|\bon[a-z]{3,30}\s*=|\b[a-z-]{1,30}=[\"']"  # attributes
+        r"|\b(?:src|href|style|action|formaction|xmlns|srcdoc)\s*="
+        r"|%(?:0[0adAD]|3[cCeE]|2[27]|7[bB]|5[fF]|25[0-9A-Fa-f%]|[cC]4%8[aAdD]|[eE]5%98%8[aAdD])|%[a-z]{2,20};"
+        r"|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f{]|[0-7]{2,3}|[rn])|\+A[A-Za-z0-9+/]{2}-"  # escapes, UTF-7
+        r"|__[a-z]{1,30}__|['\"]\s*\+\s*['\"]|['\"](?:\]|\)[};])|\[[#$]|\bnew\s+[A-Z][A-Za-z]{1,40}\(|\$\.[a-z]"  # code
     )
     _CALLS: Final = re.compile(
         r"\b(?:alert|prompt|confirm|eval|exec|system|fetch|import|require|settimeout|setinterval|function|passthru|popen|"
-        r"shell_exec|fromcharcode|atob|open|read|getclass|forname|invoke|write|writeln)\s*[(`]|\b(?:document|window|location|self|top|parent|"
-        r"globalthis|navigator|localstorage|process|java|runtime|config|request|session)\s*[.\[]\s*[a-z'\"]"
+        r"shell_exec|fromcharcode|atob|getclass|forname|invoke|writeln)\s*[(`]|\b(?:document|window|location|globalthis|"
+        r"navigator|localstorage|process|runtime|reflect|constructor|prototype)\s*(?:\.[a-z]|\[)"
     )
 
     def __init__(self, *, lines: bool = False, most: int = 10_000) -> None:
@@ -190,7 +191,11 @@ class _EmailAddress(Check):
     _LOCAL: Final = re.compile(r"[A-Za-z0-9_+-]+(?:['.][A-Za-z0-9_+-]+)*")
 
     def schema(self, kind: Any) -> JsonSchema:
-        return {"format": "email", "maxLength": 254, "description": "One address, as name@example.com, without a display name"}
+        return {
+            "format": "email",
+            "maxLength": 254,
+            "description": "One address, as name@example.com, without a display name",
+        }
 
     def read(self, value: str) -> str:
         local, at, domain = value.rpartition("@")
