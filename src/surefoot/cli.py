@@ -33,6 +33,7 @@ from surefoot.commands.options import json_option, open_existing, point_to, prin
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
 from surefoot.commands.sessions import sessions
+from surefoot.commands.sim import sim
 from surefoot.commands.spans import read_zone_of
 from surefoot.commands.stress import stress
 from surefoot.commands.unknown import purge, refund, unknown
@@ -312,7 +313,7 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-for command in (sessions, budget, report, compare, forecast, prices, guard, stress):
+for command in (sessions, budget, report, compare, forecast, prices, guard, sim, stress):
     commands.add_command(command)
 for command in (unknown, refund, purge):
     budget.add_command(command)

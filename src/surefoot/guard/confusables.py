@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from typing import Final
+from unicodedata import combining
 
 _PAIRS: Final = (
     "аa ạa ӕa вb ьb сc ԁd еe ҽe ғf ԍg һh ћh іi їi ӏl јj кk қk лn мm нh ոn пn оo рp ԛq гr ѕs тt цu уy ұy ѵv ѡw ԝw хx ҳx зz "  # Cyrillic
@@ -67,4 +68,11 @@ def _latinize(match: re.Match[str]) -> str:
     word = match[0]
     if word.isascii() or _MIXED.search(word) is None:
         return word
-    return "".join([LOOKALIKE.get(letter, letter) for letter in word])
+    followers = match.string[match.start() + 1 : match.end() + 1] + " "
+    # A letter with a mark behind it stays: made Latin it would be composed with the mark if it came by once more.
+    return "".join(
+        [
+            letter if combining(follower) else LOOKALIKE.get(letter, letter)
+            for letter, follower in zip(word, followers, strict=False)
+        ]
+    )

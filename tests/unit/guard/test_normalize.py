@@ -19,6 +19,7 @@ TRICKY = st.text(
 
 @given(st.one_of(ANY, TRICKY))
 @example("\u1fdf\u0329\u20db\u1baa")
+@example("A\u0410\u0323")
 @example("\u0331\uff83\u3376\u08cd\x92\u1ce4")
 def test_what_is_plain_stays_plain(text):
     once = normalize(text)
