@@ -1,6 +1,5 @@
 import asyncio
 import http.server
-import ipaddress
 import json
 import os
 import socket
@@ -566,13 +565,14 @@ async def test_a_client_that_is_given_the_addresses_asks_no_name_server():
             """Silent."""
 
     with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
-        thread = threading.Thread(target=server.handle_request)
+        server.timeout = 20
+        thread = threading.Thread(target=server.handle_request, daemon=True)
         thread.start()
         port = server.server_port
         rule = Hosts("pinned.corp", ports=(port,), private=True, resolve=lambda host, port: ["127.0.0.1"])
         url = settle(Annotated[SafeUrl, rule], f"http://pinned.corp:{port}/")
         builder = ClientBuilder().no_proxy().follow_redirects(False)
-        builder = builder.resolve(url.host, ipaddress.ip_address(url.addresses[0]), url.port)
+        builder = builder.resolve(url.host, url.addresses[0], url.port)
         async with builder.build() as client:
             text = await (await client.get(url.text).build().send()).text()
         thread.join()
