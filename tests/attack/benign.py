@@ -67,7 +67,7 @@ Xin chào, đơn hàng của tôi đâu?|Tôi muốn đổi vé từ Hà Nội �
 أين طلبي رقم ٤٧١١؟|سفارش من کجاست؟ می‌خواهم بدانم.|मेरा ऑर्डर कहाँ है?|คำสั่งซื้อของฉันอยู่ที่ไหน|איפה ההזמנה שלי?|Siparişim nerede?|Gdzie jest moje zamówienie?|Great 👍 thanks! 🎉|👩‍💻 at work 🇻🇳|I ❤️ it|
 Re: Fwd: minutes [draft]|#urgent @anna please check|Step 1: open; step 2: close.|a = b, c = d|f(x) = 2x + 1|Dear Sir or Madam,|She said: "no".|Total (net): 1,234.56|- one; - two|C:\\Users is a folder|
 Use the print() function in Python|the JavaScript course begins on Monday|select a union representative|drop the table off at the office|create a view of the sea|50/50|~10 km|* important *|100°C, ½ cup, x² + y²|Mr. & Mrs. O'Neill|
-{name} is a placeholder|the data: see below|on time = good|"quoted"|it costs <5 euros|temp > 30|see [1] and [2]|$5 for 2|a|…and so on|– em dash – here|‘single’ and “double” quotes|TODO list for the week|system requirements (2024)
+{name} is a placeholder|the data: see below|on time = good|"quoted"|it costs <5 euros|temp > 30|see [1] and [2]|$5 for 2|a|…and so on|– em dash – here|‘single’ and “double” quotes|to-do list for the week|system requirements (2024)
 """.replace("\n", "").split("|")
 
 QUERIES = """

@@ -1,6 +1,7 @@
 """Attack payloads against typed arguments, and honest calls beside them: both shares are printed, both have a bar."""
 
 import gzip
+import itertools
 import json
 import re
 import unicodedata
@@ -99,122 +100,97 @@ def is_attack(kind, text):
     return kind in TYPES and text not in NOT_ATTACKS.get(kind, "").split(" ")
 
 
+CLOSED = [
+    "127.0.0.1",
+    "169.254.169.254",
+    "10.0.0.1",
+    "192.168.1.1",
+    "172.16.0.1",
+    "100.100.100.200",
+    "0.0.0.0",
+    "168.63.129.16",
+]
+CLOSED_NAMES = [
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "a.localhost",
+    "metadata.google.internal",
+    "db",
+    "nas.local",
+    "ⓛocalhost",
+    "ｌocalhost",
+    "127。0。0。1",
+    "①②⑦.⓪.⓪.①",
+]
+URLS = """http://user@example.com/|http://example.com@127.0.0.1/|http://127.0.0.1\\@example.com/|http://example.com\t.evil.com/|gооgle|//example.com|https:example.com|
+file:///etc/passwd|http://exаmple.com/|http://[::1]/|http://[fe80::1%25eth0]/|http://example.com:22/|http://xn--/|http://example.com/%0d%0aX:1""".replace(
+    "\n", ""
+).split("|")
+DOTS = ["..", "．．", "․․", "‥", "%2e%2e", "%252e%252e", "..%00", "%c0%ae%c0%ae", "%u002e%u002e", ".. ", "...", "..;"]
+SLASHES = ["/", "\\", "∕", "⁄", "／", "＼", "%2f", "%5c", "%c0%af", "%u2215"]
+PATHS = [
+    "CON",
+    "nul.txt",
+    "a/aux.c",
+    "com1",
+    "LPT9.log",
+    "COM¹",
+    "CONIN$",
+    "C:/x",
+    "c:x",
+    "Ｃ:/x",
+    "f.txt:stream",
+    "f::$DATA",
+    "//srv/share",
+    "~/x",
+    "~root/x",
+    "$HOME/x",
+    "x\x00.txt",
+    ".env",
+    "a/.git/config",
+    "*",
+    "a|b",
+    "`id`",
+    "$(id)",
+]
+HIDDEN = "\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff\u00ad\u061c\u180e\u3164\ue000\U000e0041\U000e0001\x00\x07\x1b\x7f\x85\u2028\ufff9\ufffe"
+HOLES = {
+    "path": "docs/{}a.txt",
+    "url": "https://example.com/{}a",
+    "shell": "a{}b",
+    "sql": "a{} b",
+    "template": "Hello {}Anna",
+    "directory": "a{}b",
+    "email": "a{}b@example.com",
+}
+TEXTS = [
+    "＜script＞",
+    "＜img src＝x",
+    "｛｛7*7｝｝",
+    "＄｛7*7｝",
+    "﹛﹛x﹜﹜",
+    "𝐣𝐚𝐯𝐚𝐬𝐜𝐫𝐢𝐩𝐭:alert",
+    "a\u0301\u0301\u0301\u0301\u0301\u0301\u0301",
+    "a\u200db",
+    "x\ufe0f",
+]
+SIGNS = ";|&$`<>(){}[]!*?\"'\\ \n\t#~^；｜＆＄｀＜＞"
+WORDS = ["-rf", "--output=x", "~", "=ls", ""]
+
+
 def tricks():
     """Our own grammar: honest texts with one trick each, and the same place in every notation."""
-    for address in (
-        "127.0.0.1",
-        "169.254.169.254",
-        "10.0.0.1",
-        "192.168.1.1",
-        "172.16.0.1",
-        "100.100.100.200",
-        "0.0.0.0",
-        "168.63.129.16",
-    ):
-        yield from (("url", f"http://{host}/") for host in notations(address))
-    for host in (
-        "localhost",
-        "LOCALHOST",
-        "localhost.",
-        "a.localhost",
-        "metadata.google.internal",
-        "db",
-        "nas.local",
-        "ⓛocalhost",
-        "ｌocalhost",
-        "127。0。0。1",
-        "①②⑦.⓪.⓪.①",
-    ):
-        yield "url", f"http://{host}/"
-    for url in (
-        "http://user@example.com/",
-        "http://example.com@127.0.0.1/",
-        "http://127.0.0.1\\@example.com/",
-        "http://example.com\t.evil.com/",
-        "gооgle",
-        "//example.com",
-        "https:example.com",
-        "file:///etc/passwd",
-        "http://exаmple.com/",
-        "http://[::1]/",
-        "http://[fe80::1%25eth0]/",
-        "http://example.com:22/",
-        "http://xn--/",
-        "http://example.com/%0d%0aX:1",
-    ):
-        yield "url", url
-    for dots in (
-        "..",
-        "．．",
-        "․․",
-        "‥",
-        "%2e%2e",
-        "%252e%252e",
-        "..%00",
-        "%c0%ae%c0%ae",
-        "%u002e%u002e",
-        ".. ",
-        "...",
-        "..;",
-    ):
-        for slash in ("/", "\\", "∕", "⁄", "／", "＼", "%2f", "%5c", "%c0%af", "%u2215"):
-            for depth in (1, 2, 5):
-                yield "path", f"docs/{dots + slash}" + (dots + slash) * (depth - 1) + "etc/passwd"
-    for name in (
-        "CON",
-        "nul.txt",
-        "a/aux.c",
-        "com1",
-        "LPT9.log",
-        "COM¹",
-        "prn .txt",
-        "CONIN$",
-        "C:/x",
-        "c:x",
-        "Ｃ:/x",
-        "f.txt:stream",
-        "f::$DATA",
-        "//srv/share",
-        "~/x",
-        "~root/x",
-        "$HOME/x",
-        "x\x00.txt",
-        ".env",
-        "a/.git/config",
-        "*",
-        "a|b",
-        "`id`",
-        "$(id)",
-    ):
-        yield "path", name
-    hidden = "\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff\u00ad\u061c\u180e\u3164\ue000\U000e0041\U000e0001\x00\x07\x1b\x7f\x85\u2028\ufff9\ufffe"
-    for character in hidden:
-        for kind, text in (
-            ("path", "docs/{}a.txt"),
-            ("url", "https://example.com/{}a"),
-            ("shell", "a{}b"),
-            ("sql", "a{} b"),
-            ("template", "Hello {}Anna"),
-            ("directory", "a{}b"),
-            ("email", "a{}b@example.com"),
-        ):
-            yield kind, text.format(character)
-    for text in (
-        "＜script＞",
-        "＜img src＝x",
-        "｛｛7*7｝｝",
-        "＄｛7*7｝",
-        "﹛﹛x﹜﹜",
-        "𝐣𝐚𝐯𝐚𝐬𝐜𝐫𝐢𝐩𝐭:alert",
-        "a\u0301\u0301\u0301\u0301\u0301\u0301\u0301",
-        "a\u200db",
-        "x\ufe0f",
-    ):
-        yield "template", text
-    for sign in ";|&$`<>(){}[]!*?\"'\\ \n\t#~^；｜＆＄｀＜＞":
-        yield from (("shell", f"a{sign}b"), ("column", f"a{sign}b"), ("directory", f"a{sign}b"))
-    for text in ("-rf", "--output=x", "~", "=ls", ""):
-        yield "shell", text
+    yield from (("url", f"http://{host}/") for address in CLOSED for host in notations(address))
+    yield from (("url", f"http://{host}/") for host in CLOSED_NAMES)
+    yield from (("url", url) for url in URLS)
+    for dots, slash, depth in itertools.product(DOTS, SLASHES, (1, 2, 5)):
+        yield "path", f"docs/{(dots + slash) * depth}etc/passwd"
+    yield from (("path", name) for name in [*PATHS, "prn .txt"])
+    yield from ((kind, text.format(character)) for character in HIDDEN for kind, text in HOLES.items())
+    yield from (("template", text) for text in TEXTS)
+    yield from ((kind, f"a{sign}b") for sign in SIGNS for kind in ("shell", "column", "directory"))
+    yield from (("shell", text) for text in WORDS)
 
 
 def notations(address):

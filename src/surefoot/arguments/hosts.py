@@ -83,12 +83,11 @@ def _read_label(label: str) -> str:
 def _check_encoded(label: str) -> None:
     """Punycode that stands for one spelling of something allowed."""
     try:
-        decoded = label.removeprefix("xn--").encode().decode("punycode")
-        if label == _encode_label(decoded):
-            return
-    except (UnicodeError, OverflowError, ValueError):
-        pass
-    raise ValueError("has a host with wrong punycode: write its name in its own letters")
+        is_same = label == _encode_label(label.removeprefix("xn--").encode().decode("punycode"))
+    except (OverflowError, ValueError):  # a UnicodeError is a ValueError
+        is_same = False
+    if not is_same:
+        raise ValueError("has a host with wrong punycode: write its name in its own letters")
 
 
 def _encode_label(label: str) -> str:
