@@ -26,13 +26,16 @@ from surefoot.guard.tokens import find_words
 
 SEED = 20
 SCALE = 1200
-STRENGTH = 2.0
+STRENGTH = {"user": 1.0, "tool": 2.0}
+WITH_PIECES = {"user": True, "tool": False}
 SMOOTHING = 2.0
 NEVER = ("agentdojo", "agentdyn", "injecagent")
-PER_DOUBLING = {"user": 0.15, "tool": 0.25}
+PER_DOUBLING = {"user": 0.3, "tool": 0.3}
 GROUPS = {"user": ("benign_prompt", "hard_benign"), "tool": ("benign_tool", "benign_text")}
 FOUND = {"user": ("direct",), "tool": ("indirect",)}
 WHOLE_WORDS = 160
+FEW, MANY = 0.3, 3.0
+NOT_FOR = {"user": ("own_indirect",), "tool": ("own_direct", "own_requests")}
 HERE = Path(__file__).parent
 
 
@@ -41,19 +44,19 @@ def read(path: Path) -> list[dict]:
         return [json.loads(line) for line in lines]
 
 
-def split(text: str) -> tuple[list[list[int]], list[tuple[int, int]]]:
+def split(text: str, channel: str) -> tuple[list[list[int]], list[tuple[int, int]]]:
     """The features of each word, and the windows."""
     folded = normalize(text).folded
     words = find_words(folded)
-    return list_features(words), list_windows(find_sentences(words, folded))
+    return list_features(words, with_pieces=WITH_PIECES[channel]), list_windows(find_sentences(words, folded))
 
 
-def whole(text: str) -> list[list[list[int]]]:
-    return [split(text)[0][:WHOLE_WORDS]]
+def whole(text: str, channel: str) -> list[list[list[int]]]:
+    return [split(text, channel)[0][:WHOLE_WORDS]]
 
 
-def windows(text: str) -> list[list[list[int]]]:
-    rows, ranges = split(text)
+def windows(text: str, channel: str) -> list[list[list[int]]]:
+    rows, ranges = split(text, channel)
     return [rows[start:end] for start, end in ranges if end - start > 3]
 
 
@@ -84,46 +87,65 @@ class Rows:
 
 
 def gather(channel: str, train: list[dict], harmless: list[dict], left_out: set[str]) -> Rows:
-    """The rows that a channel learns from: what a user may ask for is harmless, unless a tool returned it."""
+    """The rows that a channel learns from.
+
+    What a user may ask for is harmless, unless a tool returned it; attacks by users say nothing of those in data.
+    """
     made = Rows()
-    for row in train:
-        if row["source"] in left_out or row["source"].startswith(NEVER) or (channel == "tool" and not row["label"]):
+    for row in train if channel == "user" else []:
+        if row["source"] in left_out or row["source"].startswith(NEVER):
             continue
-        for window in whole(row["text"]):
-            made.add(window, int(row["label"]), 1.0 if channel == "user" else 0.3)
+        for window in whole(row["text"], channel):
+            made.add(window, int(row["label"]), 1.0)
     for text, label, source in make_rows(SEED, SCALE):
-        if channel == "user" and source == "own_indirect":
+        if source in NOT_FOR[channel]:
             continue
-        for window in whole(text):
-            made.add(window, label, 1.0)
+        weight = 1.0 if channel == "user" or not label or text.isascii() else FEW
+        for window in whole(text, channel):
+            made.add(window, label, weight)
         if channel == "tool" and not label:
-            for window in windows(text):
+            for window in windows(text, channel):
                 made.add(window, 0, 0.5)
     for row in harmless:
-        for window in windows(row["text"]) if row["source"] != "ui" else whole(row["text"]):
-            made.add(window, 0, 1.0 if channel == "user" else 0.4)
+        add_harmless(made, channel, row)
     return made
 
 
-def fit(rows: Rows) -> tuple[np.ndarray, float, float]:
+def add_harmless(made: Rows, channel: str, row: dict) -> None:
+    """Add a harmless text: what users ask is no text that a tool returns."""
+    if row.get("channel", channel) != channel:
+        return
+    is_prompt = row.get("channel") == "user"
+    if is_prompt or row["source"].startswith("ui"):
+        for window in whole(row["text"], channel):
+            made.add(window, 0, 0.4 if channel == "tool" else 1.0)
+    if not row["source"].startswith("ui"):
+        weight = 0.5 if is_prompt else 1.0 if channel == "user" or "channel" in row else 0.4
+        if channel == "tool" and row["source"] in {"docs_vi", "docs_zh"}:
+            weight = MANY  # of Vietnamese and Chinese prose there is too little for what tools return of it
+        for window in windows(row["text"], channel):
+            made.add(window, 0, weight)
+
+
+def fit(rows: Rows, strength: float) -> tuple[np.ndarray, float, float]:
     """Whole weights in -127..127, what 1 stands for, and the bias."""
-    model = LogisticRegression(C=STRENGTH, solver="liblinear", random_state=SEED)
+    model = LogisticRegression(C=strength, solver="liblinear", random_state=SEED, tol=1e-3)
     model.fit(rows.matrix(), np.array(rows.labels), sample_weight=np.array(rows.weights))
     weights = model.coef_[0]
-    unit = float(np.quantile(np.abs(weights[weights != 0]), 0.9995) / 127)
+    unit = float(np.quantile(np.abs(weights[weights != 0]), 0.999) / 127)
     return np.clip(np.rint(weights / unit), -127, 127).astype(np.int8), unit, float(model.intercept_[0])
 
 
-def score(table: np.ndarray, unit: float, bias: float, text: str, per_doubling: float) -> float:
+def score(table: np.ndarray, unit: float, bias: float, text: str, channel: str) -> float:
     """A document's score before the threshold, as the classifier computes it."""
-    rows, ranges = split(text)
+    rows, ranges = split(text, channel)
     if not ranges:
         return -30.0
     sums = np.concatenate([[0], np.cumsum([int(table[row].sum(dtype=np.int64)) for row in rows])])
     counts = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
     start, end = np.array(ranges).T
     scores = bias + unit * (sums[end] - sums[start]) / np.sqrt(counts[end] - counts[start] + SMOOTHING)
-    return float(scores.max() - per_doubling * np.log2(len(ranges)))
+    return float(scores.max() - PER_DOUBLING[channel] * np.log2(len(ranges)))
 
 
 def report(channel: str, docs: list[dict], scores: np.ndarray, threshold: float) -> dict[str, float]:
@@ -147,15 +169,18 @@ def main() -> None:
     parser.add_argument("--channel", choices=list(GROUPS), action="append")
     options = parser.parse_args()
     train, dev, extra = read(options.train), read(options.dev), read(HERE / "data" / "harmless.jsonl.gz")
+    prompts = read(HERE / "data" / "prompts.jsonl.gz")
     held = [{**row, "label": 0, "group": row["source"]} for row in extra if row["split"] == "dev"]
     head, tables, figures = {}, b"", {}
     for channel in options.channel or list(GROUPS):
-        rows = gather(channel, train, [row for row in extra if row["split"] == "train"], set(options.leave_out))
+        rows = gather(
+            channel, train, [row for row in extra if row["split"] == "train"] + prompts, set(options.leave_out)
+        )
         print(f"{channel}: {len(rows.labels)} rows, {sum(rows.labels)} attacks", flush=True)
-        table, unit, bias = fit(rows)
+        table, unit, bias = fit(rows, STRENGTH[channel])
         seen = (*GROUPS[channel], *FOUND[channel])
         docs = [row for row in dev if row["group"] in seen] + held
-        scores = np.array([score(table, unit, bias, doc["text"], PER_DOUBLING[channel]) for doc in docs])
+        scores = np.array([score(table, unit, bias, doc["text"], channel) for doc in docs])
         calm = np.array([doc["group"] in GROUPS[channel] for doc in docs])
         threshold = float(np.quantile(scores[calm], 0.99))
         spread = threshold - float(np.quantile(scores[calm], 0.9))
@@ -167,13 +192,14 @@ def main() -> None:
             "threshold": threshold,
             "per_doubling": PER_DOUBLING[channel],
             "slope": slope,
+            "with_pieces": WITH_PIECES[channel],
         }
         tables += table.tobytes()
     if options.leave_out or options.channel:
         return
     data = MAGIC + json.dumps(head, sort_keys=False).encode() + b"\n" + zlib.compress(tables, 9)
     FILE.write_bytes(data)
-    inputs = [options.train, options.dev, HERE / "data" / "harmless.jsonl.gz", HERE / "synthetic.py"]
+    inputs = [options.train, options.dev, *sorted((HERE / "data").iterdir()), HERE / "synthetic.py"]
     manifest = {
         "inputs": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs},
         "output": {"classifier.bin": hashlib.sha256(data).hexdigest(), "bytes": len(data)},

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from surefoot.errors import ConfigError
+
+MAX_NAME_BYTES: Final = 512
+"""Of UTF-8. Names are keys of tables that live in memory, and stand in error messages: they must be small."""
 
 
 def mend(text: str) -> str:
@@ -16,7 +21,7 @@ class Caller(Struct, frozen=True):
     """Who runs the agent: the user, the conversation, the customer ("" for none), and what tools get as ``ctx.deps``.
 
     Raises:
-        ConfigError: A name is no text that can be stored.
+        ConfigError: A name is no text that can be stored, or is longer than `MAX_NAME_BYTES`.
     """
 
     user: str = ""
@@ -35,4 +40,7 @@ def _check_name(field: str, name: object) -> None:
     if name is None:
         raise ConfigError(f'{field}=None: must be text; leave it out, or give "", for none')
     if not isinstance(name, str) or mend(name) != name:
-        raise ConfigError(f"{field}={name!r}: must be text that UTF-8 can carry")
+        raise ConfigError(f"{field}={name!r:.80}: must be text that UTF-8 can carry")
+    if len(name) * 4 > MAX_NAME_BYTES and len(name.encode()) > MAX_NAME_BYTES:
+        size = len(name.encode())
+        raise ConfigError(f"{field}={name[:40]!r}...: a name has {MAX_NAME_BYTES} bytes at most, not {size:,}")

@@ -69,6 +69,9 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = commands.main(arguments or ["--help"], "surefoot", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)  # the help as it is, not an error in one line
+        code = error.exit_code
     except click.UsageError as error:
         where = f"; see {error.ctx.command_path} --help" if error.ctx is not None else ""
         code = _complain(f"{error.format_message().rstrip('.')}{where}", error.exit_code)

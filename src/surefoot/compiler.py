@@ -103,7 +103,8 @@ class Compiler:
         answer = None if agent.output is None else AnswerType(agent.output)
         name = profile.protocol if agent.protocol == "auto" else agent.protocol
         toolbox = agent.toolbox
-        keeps_rest = self._settings.context.read_more and toolbox.specs != () and toolbox.find(READ_MORE) is None
+        offers = self._settings.context.read_more and profile.read_more
+        keeps_rest = offers and toolbox.specs != () and toolbox.find(READ_MORE) is None
         if keeps_rest:
             toolbox = Toolbox([*toolbox, read_more])
         specs = toolbox.specs
@@ -173,6 +174,7 @@ class Compiler:
             trusts_usage=True,
             max_output_tokens=512,
             concurrency=most,
+            read_more=False,  # with it the small model solved two of the three tasks of the demo, without it all
             context_tokens=self._settings.local.context_tokens,
         )
         key = Secret(server.api_key)

@@ -113,7 +113,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{chosen or 'the environment'}: {_find_fault(table) or error}") from None
+        raise ConfigError(f"{chosen or 'the environment'}: {_find_fault(table, str(error))}") from None
     _check_numbers(settings, str(chosen or "the environment"))
     _check_durations(settings, str(chosen or "the environment"))
     return settings
@@ -126,6 +126,8 @@ def read_key(name: str, variable: str, *, needed: bool) -> Secret:
         ConfigError: The variable is not set or empty.
     """
     key = os.environ.get(variable, "").strip()
+    if variable and not variable.replace("_", "a").isalnum():  # not repeated: it may be the key itself
+        raise ConfigError(f"api_key_env of [providers.{name}] is the name of a variable, such as MY_API_KEY, not a key")
     if not key and variable and needed:
         raise ConfigError(f"no API key for provider {name!r}: set the environment variable {variable}")
     return Secret(key)
@@ -172,19 +174,26 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
 
 
-def _find_fault(table: dict[str, Any]) -> str:
-    """What is wrong with a provider, with its name, which the conversion of all settings shows as ``[...]``."""
-    providers: Any = table.get("providers")
-    for name, provider in cast("dict[str, Any]", providers).items() if isinstance(providers, dict) else ():
-        try:
-            msgspec.convert(provider, Provider)
-        except msgspec.ValidationError as error:
-            fault, _, key = str(error).partition(" - at `$")
-            missing = fault.partition("missing required field `")[2].rstrip("`")
-            return (
-                f"providers.{name}.{missing} is missing" if missing else f"providers.{name}{key.rstrip('`')}: {fault}"
-            )
-    return ""
+def _find_fault(table: dict[str, Any], error: str) -> str:
+    """What is wrong, where, in words; with the name of a provider or tenant, which msgspec shows as ``[...]``."""
+    for section, kind in (("providers", Provider), ("tenants", Tenant)):
+        inner: Any = table.get(section)
+        for name, value in cast("dict[str, Any]", inner).items() if isinstance(inner, dict) else ():
+            try:
+                msgspec.convert(value, kind)
+            except msgspec.ValidationError as fault:
+                return _reword(str(fault), f"{section}.{name}")
+    return _reword(error, "")
+
+
+def _reword(error: str, where: str) -> str:
+    fault, _, key = error.partition(" - at `$")
+    place = f"{where}{key.rstrip('`')}".lstrip(".")
+    what, _, field = fault.partition(" field `")
+    if field:
+        name = f"{place}.{field.rstrip('`')}".lstrip(".")
+        return f"{name} is missing" if "missing" in what else f"there is no setting {name}"
+    return f"{place}: {fault}"
 
 
 _POSITIVE_OF_PROVIDERS: Final = ("max_output_tokens", "concurrency", "max_waiting")

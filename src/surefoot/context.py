@@ -1,4 +1,4 @@
-"""What of a conversation goes on into the prompt once it has outgrown the model's window: pure functions over messages.
+"""What of a conversation goes on into the prompt once it has outgrown its room there: pure functions over messages.
 
 What goes, goes whole: a reply that calls tools together with all its results, and of earlier turns the question with
 what came of it. The system message, the question of the run and the last step stay. Every text that stays keeps its
@@ -77,6 +77,17 @@ def plan_trim(
     keep_bytes = _fit_results(messages[start:], sizes[start:], total - most)
     left_out = sum([_may_go(message, place, asked) for place, message in enumerate(messages[:start])])
     return Trim(len(messages) - start, left_out, keep_bytes) if left_out or keep_bytes else None
+
+
+def plan_forget(
+    messages: Sequence[Message], sizes: Sequence[int], question: Message, room: int, most: int
+) -> Trim | None:
+    """How to leave out earlier turns alone, arguments as in `plan_trim`; None if none can go, or it would not help."""
+    asked = find_question(messages, question)
+    after = sum(sizes[asked + 1 :])
+    start, total = _choose_start(messages[: asked + 1], sizes[: asked + 1], asked, room - after)
+    left_out = sum([_may_go(message, place, asked) for place, message in enumerate(messages[:start])])
+    return Trim(len(messages) - start, left_out) if left_out and total + after <= most else None
 
 
 def trim(messages: Sequence[Message], question: Message, keeps: int, keep_bytes: int = 0) -> list[Message]:

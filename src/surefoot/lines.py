@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -123,7 +124,8 @@ class Lines:
     def refuse(self, key: Key, why: str, retry_after_s: float | None = None) -> TooManyRequests:
         """The error for a caller who does not get his turn."""
         wait_s = max(LEAST_WAIT_S, self._mean_s if retry_after_s is None else retry_after_s)
-        told = f"session {key[2]!r} {why}; try again in {wait_s:.1f} s"
+        wait_s = math.ceil(wait_s * 10) / 10  # as admission says it; rounded down it would be too early
+        told = f"session {key[2]!r} {why}; try again in {wait_s:g} s"
         return TooManyRequests(told, reason="session", retry_after_s=wait_s)
 
     def _remaining_s(self, line: Line) -> float:

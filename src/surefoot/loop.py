@@ -48,6 +48,7 @@ async def drive(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
 
     Raises:
         SurefootError: As `react`.
+        SessionMoved: As `react`, also where not even that end was written.
     """
     async with aclosing(react(run, started)) as batches:
         try:
@@ -73,6 +74,8 @@ async def drive(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
                     if run.interrupted:
                         run.interrupted = False
                         task.uncancel()
+                if run.is_moved:
+                    raise SessionMoved
                 if not batch:
                     return
                 yield batch
@@ -254,8 +257,9 @@ def _end(
 def _digest(run: Run) -> str:
     """What was found so far, when the budget leaves no call to say it."""
     state = run.state
-    found = [f"- {message.text}" for message in state.messages if message.role == "tool" and not message.is_error]
-    thoughts = [message.text for message in state.messages if message.role == "assistant" and message.text]
+    said = state.conversation
+    found = [f"- {message.text}" for message in said if message.role == "tool" and not message.is_error]
+    thoughts = [message.text for message in said if message.role == "assistant" and message.text]
     shortage = state.shortage
     why = f"the limit on {state.limit} was reached"
     if shortage is not None and shortage.account:  # the figures of others are not for who reads the answer
@@ -288,7 +292,9 @@ async def _abandon(run: Run) -> None:
     if run.state.finished is None:
         run.abandon("cancelled", "the run was cancelled while the model was answering")
         _end(run, "cancelled")
-        await _await_disk(run, run.write_end())
+        ending = run.write_end()
+        await _await_disk(run, ending)
+        run.is_moved = ending.done() and isinstance(ending.result(), Moved)
 
 
 async def _write_end(run: Run) -> None:

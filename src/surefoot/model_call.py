@@ -64,8 +64,8 @@ class ModelCall:
         self.prompt.open()
         self._schema = None
 
-    async def hold(self, *, final: bool, want: int | None = None) -> Shortage | None:
-        """Reserve the worst case of the next attempt, or say what leaves no room; ``want`` output tokens at most."""
+    async def hold(self, *, final: bool, want: int | None = None, least: int = 0) -> Shortage | None:
+        """Reserve the worst case of the next attempt, or say what lacks; ``least`` to ``want`` output tokens."""
         run = self._run
         compiled, account, clock = run.compiled, run.account, run.desk.clock
         self.prompt.show()
@@ -86,8 +86,8 @@ class ModelCall:
         if fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
             bound = await self.prompt.count_exactly(bound, self._schema)
             fit = await wait_for_room(account, bound, want, final=final, begins_step=first, clock=clock)
-        if isinstance(fit, Shortage):
-            return fit
+        if isinstance(fit, Shortage) or (fit.limit and fit.max_tokens < least):
+            return fit if isinstance(fit, Shortage) else Shortage(fit.limit, f"a reply has no room for {least} tokens")
         self.fit = fit
         self._reserve(bound, fit.max_tokens)
         return None

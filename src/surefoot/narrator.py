@@ -199,7 +199,8 @@ def _tell_money(event: JournalEvent) -> list[Line]:
             return [Line("…", text, "dim", "dim")]
         case ContextTrimmed():
             cut = f", older results cut to {event.keep_bytes:,} bytes" if event.keep_bytes else ""
-            text = f"window of {event.window:,} tokens: {event.left_out:,} older messages left out{cut}"
+            why = f"limit on {event.limit}" if event.limit else f"window of {event.window:,} tokens"
+            text = f"{why}: {event.left_out:,} older messages left out{cut}"
             return [Line("✂", text, "yellow", "yellow")]
         case ContextSummarised():
             return [Line("≡", plain(event.text), "yellow", "italic")]

@@ -7,12 +7,13 @@ from typing import Final
 
 from surefoot.budget.holds import Shortage
 from surefoot.budget.posting import Refusal
+from surefoot.context import LEAST_OUTPUT
 from surefoot.errors import BudgetExceeded
 from surefoot.journal.events import LimitReached, Nudged, Purpose
-from surefoot.ladder import SUMMARY_TOKENS, climb, find_due, forgo_summary
+from surefoot.ladder import RELIEVED, SUMMARY_TOKENS, climb, find_due, forgo_summary
 from surefoot.model_call import WINDOW, ModelCall
 from surefoot.run import Run
-from surefoot.window import make_room
+from surefoot.window import forget_turns, make_room
 
 FINAL_NUDGE: Final = (
     "The budget of this run is at its end ({why}). Call no more tools. Give your final answer now from what is known "
@@ -70,15 +71,24 @@ async def hold_last(run: Run, call: ModelCall, shortage: Shortage, refusal: Refu
 
 
 async def hold_in_window(run: Run, call: ModelCall, *, final: bool) -> Shortage | None:
-    """`ModelCall.hold`, with room made if the model's window has none.
+    """`ModelCall.hold`, with room made if the model's window has none, or the budget none for the earlier turns.
 
-    Where that takes a summary (`Run.sums_up`), its call is still to be held.
+    Where that takes a summary (`Run.sums_up`), its call is still to be held. Rungs of a ladder come before turns go.
     """
-    shortage = await call.hold(final=final)
-    while shortage is not None and shortage.limit == WINDOW and not run.sums_up:
-        await make_room(run, call)
+    least = LEAST_OUTPUT
+    shortage = await call.hold(final=final, least=least)
+    while shortage is not None and not run.sums_up:
+        climbs = not run.final_only and find_due(run, shortage) is not None
+        if shortage.limit == WINDOW:
+            await make_room(run, call)
+        elif shortage.limit in RELIEVED and not climbs and await forget_turns(run, call, shortage.limit, final=final):
+            pass  # and once more
+        elif least:
+            least = 0
+        else:
+            break
         if not run.sums_up:
-            shortage = await call.hold(final=final)
+            shortage = await call.hold(final=final, least=least)
     return shortage
 
 

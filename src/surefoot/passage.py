@@ -76,7 +76,8 @@ class Passage:
         if permit is not None:
             self._failed_on = permit.route
             hurried = timeout_s < min(PATIENCE_S, self._run.desk.timeout_s) and elapsed_s >= timeout_s - TIMER_SLACK_S
-            permit.fail(error, self._culprit, hurried=hurried)
+            elsewhere = self._run.compiled.routes.has_other(permit.route)
+            permit.fail(error, self._culprit, hurried=hurried, elsewhere=elsewhere)
 
     def leave(self, *, sent: bool) -> None:
         """Nobody waits for the attempt any more; give the permit back, if there still is one."""

@@ -30,6 +30,7 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         wire: ``openai`` for ``/chat/completions``, ``anthropic`` for ``/v1/messages``.
         protocol: How its models speak ReAct best.
         max_output_tokens: Default of ``max_tokens`` for one reply.
+        read_more: Its models get the tool ``read_more`` where ``[context]`` offers it; small ones are confused by it.
         context_tokens: Tokens of its models' window, prompt and reply together; 0 takes what is known of each model.
         trusts_usage: See `surefoot.models.base.ModelProfile.trusts_usage`.
         needs_key: Refuse to call it without a key; otherwise the key is sent if it is set.
@@ -48,6 +49,7 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     wire: Literal["openai", "anthropic"] = "openai"
     protocol: Literal["native", "json", "text"] = "native"
     max_output_tokens: int = 1024
+    read_more: bool = True
     context_tokens: int = 0
     trusts_usage: bool = False
     needs_key: bool = True

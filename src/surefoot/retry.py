@@ -5,8 +5,8 @@ what went wrong                             error               tried again
 ==========================================  ==================  =====================================================
 refused connection, DNS, TLS                `ModelUnreachable`  yes
 409, 425, 429, 503, 529                     `ModelOverloaded`   yes, not before ``Retry-After``
-timeout, cut stream, 408, other 5xx,        `ModelBroken`       yes: both attempts may be billed, and both are held
-unreadable reply
+timeout, cut stream, 408, 5xx, unreadable   `ModelBroken`       yes: both attempts may be billed, and both are held
+401, 402, 403, no credit                    `ModelRefused`      at once, if another endpoint is open
 other 4xx: our own making                   `ModelRefused`      never
 our own limits: no route, no room in time   no attempt          never: nothing of it would change soon
 ==========================================  ==================  =====================================================
@@ -19,10 +19,10 @@ from typing import Final
 
 from surefoot.clock import Clock
 from surefoot.errors import ModelError
+from surefoot.models.status import OF_THE_KEY
 from surefoot.sections import RetrySettings
 
-MOST_SAVED: Final = 100.0
-"""Retries that a provider may save up in good times: enough for a gust, too few for a storm."""
+MOST_SAVED: Final = 100.0  # in good times: enough for a gust, too few for a storm
 MAX_PROVIDERS: Final = 256
 MAX_USERS: Final = 10_000
 _WINDOW_S: Final = 60.0
@@ -33,9 +33,8 @@ def delay_before_retry(
 ) -> float | None:
     """Seconds to wait before the next attempt, None to give up.
 
-    Full jitter (a uniform draw up to a doubling bound) spreads the callers of a recovering provider most evenly; see
-    Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. A ``Retry-After`` of the provider is the
-    least that is waited; one beyond the deadline ends the attempts at once.
+    Full jitter, a uniform draw up to a doubling bound (Brooker, "Exponential Backoff And Jitter", AWS Architecture
+    Blog, 2015). ``Retry-After`` is the least that is waited; one beyond the deadline ends the attempts at once.
 
     Args:
         error: What went wrong.
@@ -45,8 +44,10 @@ def delay_before_retry(
         deadline: Monotonic seconds at which the run ends.
         elsewhere: The next attempt can go to another endpoint, which has not asked for a wait.
     """
-    if not error.retryable or attempt >= settings.attempts:
+    if attempt >= settings.attempts or not (error.retryable or (elsewhere and error.status in OF_THE_KEY)):
         return None
+    if not error.retryable:
+        return 0.0
     bound = min(settings.max_s, settings.base_s * 2.0 ** min(attempt - 1, 30))
     delay = bound * clock.random() + (0.0 if elsewhere else error.retry_after_s or 0.0)
     return delay if clock.monotonic() + delay < deadline else None
@@ -55,9 +56,8 @@ def delay_before_retry(
 class RetryBudget:
     """How many retries a provider is worth: a share of the first attempts, and a few a minute for those who are alone.
 
-    After the retry budgets of Finagle and gRPC. It is shared, but fairly: who has had more retries in this minute than
-    are left for everybody gets none, so that one user's request that always fails uses up half of it and no more (the
-    dynamic threshold of Choudhury and Hahne, IEEE/ACM Transactions on Networking 6, 1998).
+    After Finagle and gRPC. Shared fairly: who has had more retries in this minute than are left for everybody gets none
+    (dynamic threshold; Choudhury and Hahne, IEEE/ACM Trans. Networking 6, 1998), so that one user has half at most.
     """
 
     __slots__ = ("_at", "_left", "_most", "_reserve", "_share", "_taken", "_window_ends")
@@ -114,7 +114,7 @@ class Retries:
     ) -> float | None:
         """See `delay_before_retry`; None as well if ``who`` may not retry at ``provider`` now."""
         delay = delay_before_retry(error, attempt, self._settings, self._clock, deadline, elsewhere=elsewhere)
+        if delay is None or not error.retryable:  # a refused key shuts its endpoint, and needs no budget
+            return delay
         budget = self._budgets.get(provider)
-        if delay is None or budget is None or not budget.take(who, self._clock.monotonic()):
-            return None
-        return delay
+        return delay if budget and budget.take(who, self._clock.monotonic()) else None

@@ -91,6 +91,7 @@ class Run:
         news: Events that the generator has not handed out yet.
         abandon: Settles the model call in flight, if there is one; takes a code and a message for the journal.
         cancelled: Somebody asked Surefoot (not the task) to stop the run.
+        is_moved: It was cancelled, and nothing of it was written: another process has used the session meanwhile.
         turn: What it claims of its session with its first record, None if it has no turn in one.
         task: The task that waits for the run's next events, None between two events.
         interrupted: `cancel` has cancelled that task.
@@ -99,8 +100,8 @@ class Run:
 
     __slots__ = (
         "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
-        "context", "desk", "failures", "final_only", "interrupted", "live", "loop", "models", "news", "over",
-        "parent", "payers", "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state",
+        "context", "desk", "failures", "final_only", "interrupted", "is_moved", "live", "loop", "models", "news",
+        "over", "parent", "payers", "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state",
         "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold", "turn", "value",
     )  # fmt: skip
 
@@ -153,7 +154,7 @@ class Run:
         )
         self.state = RunState()
         self.rungs = rungs
-        self.final_only = self.cancelled = self.interrupted = self.sums_up = self.summary_failed = False
+        self.final_only = self.cancelled = self.interrupted = self.is_moved = self.sums_up = self.summary_failed = False
         self.summed_up_for: Compiled | None = None
         self.repairs_left = compiled.repairs
         self.value: Any = None
@@ -216,8 +217,7 @@ class Run:
         """
         self._check_behind()
         recorder = self._recorder
-        takes_turn = self.turn is not None and not recorder.taken
-        if claim is None and not takes_turn:
+        if claim is None and not self._takes_turn:
             self._apply(events)
             recorder.pending += events
             self._behind = self._append()
@@ -290,9 +290,17 @@ class Run:
             behind.result()  # nobody waited for it, but nothing goes on after a record that was not written
 
     def write_behind(self) -> None:
-        """Append what is pending, if anything is: before something that may take long. Nobody waits for the disk."""
-        if self._recorder.pending:
+        """Append what is pending, if anything is: before something that may take long. Nobody waits for the disk.
+
+        Not the record that takes the turn in the session: what becomes of it must be known before anything follows.
+        """
+        if self._recorder.pending and not self._takes_turn:
             self._behind = self._append()
+
+    @property
+    def _takes_turn(self) -> bool:
+        """Whether the next record is the one with which it takes its turn in the session, which may be refused."""
+        return self.turn is not None and not self._recorder.taken
 
     def write_end(self) -> asyncio.Future[Outcome]:
         """Append the last record and close the run in the store; fails as `write`.

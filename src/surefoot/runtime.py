@@ -140,7 +140,7 @@ class Runtime:
                         pass
                     return make_result(run)
                 except SessionMoved:
-                    await seat.look_again()
+                    await seat.look_again(run)
                 finally:
                     starter.close_run(run)
 
@@ -172,7 +172,7 @@ class Runtime:
                                 yield event
                     return
                 except SessionMoved:  # before the first event was told
-                    await seat.look_again()
+                    await seat.look_again(run)
                 finally:
                     starter.close_run(run)
 

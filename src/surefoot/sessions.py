@@ -72,9 +72,14 @@ class Turn:
             delay_s = min(delay_s * 1.5, LAST_LOOK_S)
         self.claim = SessionClaim(row is not None, "" if row is None else row.head)
 
-    async def look_again(self) -> None:
-        """Another process was faster: forget what was known of the session and look how it stands; raises as `look`."""
+    async def look_again(self, *, stopped: bool) -> None:
+        """Another process was faster: forget what was known of the session and look how it stands; raises as `look`.
+
+        A run that was ``stopped`` begins all the same, so that its question is kept, and ends at once.
+        """
         self._run = None
+        if stopped:
+            self._place.interrupt()
         self._turns.transcripts.drop(self._key)
         if self._turns.clock.monotonic() >= self._deadline:
             raise self._turns.lines.refuse(self._key, "is in constant use by other processes")
@@ -179,7 +184,7 @@ class SessionTurns:
     async def read_messages(self, head: str) -> tuple[Message, ...]:
         """The conversation as the run ``head`` left it, from its journal; nothing for ""."""
         records = await self._store.records(head) if head else ()
-        return continue_from(fold([event for record in records for event in decode_record(record)]).messages)
+        return continue_from(fold([event for record in records for event in decode_record(record)]).conversation)
 
 
 def not_found(session: str) -> NotFound:

@@ -15,7 +15,7 @@ from surefoot.budget.limits import MODEL_RUNG, Limits
 from surefoot.caller import Caller, mend
 from surefoot.compiled import Compiled
 from surefoot.compiler import Compiler, check_price
-from surefoot.errors import ConfigError, ToolError
+from surefoot.errors import ConfigError, NotFound, ToolError
 from surefoot.journal.context_events import OutputKept
 from surefoot.journal.events import JournalEvent, RunStarted
 from surefoot.journal.fold import fold
@@ -55,10 +55,10 @@ class Seat:
         self.ticket = ticket
         self.turn = turn
 
-    async def look_again(self) -> None:
-        """Another process has used the session: see `Turn.look_again`."""
+    async def look_again(self, run: Run) -> None:
+        """Another process has used the session, so that ``run`` did not begin: see `Turn.look_again`."""
         assert self.turn is not None, "only a turn can be lost"
-        await self.turn.look_again()
+        await self.turn.look_again(stopped=run.cancelled)
 
     async def __aenter__(self) -> Self:
         await self.ticket.__aenter__()
@@ -187,8 +187,11 @@ class Starter:
                 if len(self._rungs) >= MAX_RUNGS:
                     del self._rungs[next(iter(self._rungs))]
                 self._rungs[key] = agent.replace(model=model, protocol="auto")
-            compiled = await self._compiler.compile(self._rungs[key])
-            self._check_limits(compiled, limits, payers)
+            try:
+                compiled = await self._compiler.compile(self._rungs[key])
+                self._check_limits(compiled, limits, payers)
+            except (ConfigError, NotFound) as error:
+                raise type(error)(f"{rung}: {error}") from None
             rungs[rung] = compiled
         return rungs
 

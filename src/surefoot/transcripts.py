@@ -16,6 +16,11 @@ from surefoot.types import Message
 
 PACK_FROM_BYTES: Final = 512
 """Conversations that are shorter are not compressed: it would save less than it costs."""
+PACK_UP_TO_BYTES: Final = 256 << 10
+"""Longer ones are not, either: it takes 10 ms a megabyte, and the event loop would wait for it."""
+LARGEST_SHARE: Final = 8
+"""A conversation that would take more than one part in so many of the memory is not kept: one session is not to put all
+others out."""
 ENTRY_BYTES: Final = 700
 """What an entry counts beside its conversation: names, times, its place in the table."""
 
@@ -81,6 +86,8 @@ class Transcripts:
             data = pack(messages)
         except UnicodeEncodeError:
             return  # a model of the user's own wrote what UTF-8 cannot carry: the journal has it mended
+        if len(data) * LARGEST_SHARE > self._most_bytes:
+            return
         kept = Kept(head, used_at, self._clock.monotonic() + self._ttl_s, data)
         self._kept[key] = kept
         self.size_bytes += len(data) + ENTRY_BYTES
@@ -116,7 +123,7 @@ def pack(messages: Sequence[Message]) -> bytes:
         UnicodeEncodeError: There is half of a surrogate pair in it.
     """
     data = _encode(messages)
-    packed = zlib.compress(data, 1) if len(data) >= PACK_FROM_BYTES else data
+    packed = zlib.compress(data, 1) if PACK_FROM_BYTES <= len(data) <= PACK_UP_TO_BYTES else data
     return _PACKED + packed if len(packed) < len(data) else _PLAIN + data
 
 

@@ -1,11 +1,12 @@
-"""A run inside its model's window: room is made where the conversation has outgrown it, and kept for what tools say."""
+"""A run inside its model's window and budget: room is made where the conversation has none, and kept for tools."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from surefoot.budget.holds import Shortage
 from surefoot.budget.ledger import NUDGE_TOKENS
-from surefoot.context import NOTE_TOKENS, Trim, least_output, plan_trim
+from surefoot.context import NOTE_TOKENS, Trim, find_question, least_output, plan_forget, plan_trim
 from surefoot.growing_prompt import size_messages, size_messages_exactly
 from surefoot.journal.context_events import ContextTrimmed
 from surefoot.ladder import SUMMARISER, SUMMARY_TOKENS, begin_summary
@@ -13,8 +14,8 @@ from surefoot.model_call import ModelCall
 from surefoot.run import Run
 
 TRIM_TO: Final = 0.5
-"""Share of the window that is filled after a trim: what stays is then the same bytes for many steps, so that the
-provider's prompt cache holds it."""
+"""Share of the window, or of the budget, that is filled after a trim: what stays is then the same bytes for many
+steps, so that the provider's prompt cache holds it."""
 _SUMMARY_BYTES: Final = SUMMARY_TOKENS * 6
 """Of a summary in the prompt, where a token may be any word."""
 
@@ -41,7 +42,30 @@ async def make_room(run: Run, call: ModelCall) -> None:
         _leave_out(run, call, plan)
 
 
-def _leave_out(run: Run, call: ModelCall, plan: Trim) -> None:
+async def forget_turns(run: Run, call: ModelCall, limit: str, *, final: bool) -> bool:
+    """Leave out the oldest earlier turns of the session if ``limit``, tokens or usd, has room without them.
+
+    What was talked of before must not use up the budget of a question. What the run itself did stays: that is what its
+    budget is for.
+    """
+    compiled, account, messages, question = run.compiled, run.account, run.state.messages, run.state.question
+    if find_question(messages, question) <= (messages[0].role == "system"):
+        return False
+    now, fits, too_long = run.desk.clock.monotonic(), -1, call.prompt.bound() + 1
+    while too_long - fits > 1:
+        bound = (fits + too_long) // 2
+        if isinstance(account.fit(bound, compiled.max_tokens, final=final, now=now), Shortage):
+            too_long = bound
+        else:
+            fits = bound
+    fixed, sizes = await size_messages_exactly(run, messages)
+    plan = plan_forget(messages, sizes, question, int(fits * TRIM_TO) - fixed, fits - fixed)
+    if plan is not None:
+        _leave_out(run, call, plan, limit)
+    return plan is not None
+
+
+def _leave_out(run: Run, call: ModelCall, plan: Trim, limit: str = "") -> None:
     run.summary_failed = False  # the next one may do better
     run.emit(
         ContextTrimmed(
@@ -50,6 +74,7 @@ def _leave_out(run: Run, call: ModelCall, plan: Trim) -> None:
             left_out=plan.left_out,
             keep_bytes=plan.keep_bytes,
             window=run.compiled.window,
+            limit=limit,
         )
     )
     call.reopen()

@@ -170,3 +170,22 @@ async def test_a_budget_is_kept_with_retries_and_fallback_in_the_mix(tmp_path):
         assert (balance.reserved_nano, balance.overrun_nano) == (0, 0)
         assert balance.spent.nano > 0.7 * limit_nano
         assert second.stats.replies > 0
+
+
+@pytest.mark.parametrize("refusal", [status(401), status(403), status(402)], ids=["401", "403", "402"])
+async def test_a_key_that_is_refused_fails_nobody_while_another_is_taken(tmp_path, refusal):
+    bad, good = FakeProvider(lambda _: refusal, api_key=""), FakeProvider(lambda _: say("Hi."), api_key="")
+    async with bad, good, Runtime(tmp_path / "r.db", settings=settings({"p": served(bad, good)})) as runtime:
+        outcomes = await run_all(runtime, Agent("p:m"))
+        assert [one for one in outcomes if isinstance(one, ModelError)] == []
+        assert 0 < bad.stats.requests <= CONCURRENCY  # those under way when the first refusal came
+        assert bad.stats.requests + good.stats.requests == await count_holds(runtime)
+
+
+async def test_the_only_key_is_refused_to_each_in_the_words_of_the_provider(tmp_path):
+    async with FakeProvider(lambda _: status(401), api_key="") as bad:
+        alone = Runtime(tmp_path / "r.db", settings=settings({"p": served(bad)}))
+        async with alone as runtime:
+            outcomes = await run_all(runtime, Agent("p:m"), runs=10)
+            assert {type(one).__name__ for one in outcomes} == {"ModelRefused"}
+            assert bad.stats.requests == 10

@@ -1,4 +1,4 @@
-"""Source broken on purpose: whether the tests of a part catch it. `ledger_mutants` and `admission_mutants` have the lists."""
+"""Source broken on purpose: whether the tests of a part catch it. `ledger_mutants`, `session_mutants` and `admission_mutants` have the lists."""
 
 from __future__ import annotations
 

@@ -260,7 +260,7 @@ async def test_a_reader_that_closes_its_stream_charges_in_full(tmp_path):
 
 async def test_a_deadline_charges_in_full(tmp_path):
     async with bench_of(tmp_path) as bench:
-        result = await bench.run(Agent(ScriptedModel([hang()]), limits=Limits(seconds=0.05)), **CALLER)
+        result = await bench.run(Agent(ScriptedModel([hang()]), limits=Limits(seconds=0.5)), **CALLER)
         assert (result.stop_reason, result.limit) == ("budget", "seconds")
         ((request, _),) = await holds_of(bench)
         assert (await check_books(bench)).tokens == request.hold_tokens

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 from tests.unit.store.conformance import HandClock
 
 from surefoot.journal.fold import LAST_CALL
-from surefoot.transcripts import ENTRY_BYTES, PACK_FROM_BYTES, Transcripts, continue_from, pack, unpack
+from surefoot.transcripts import (
+    ENTRY_BYTES,
+    LARGEST_SHARE,
+    PACK_FROM_BYTES,
+    PACK_UP_TO_BYTES,
+    Transcripts,
+    continue_from,
+    pack,
+    unpack,
+)
 from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall
 
 LABELS = st.builds(
@@ -71,14 +80,27 @@ def test_those_used_last_are_kept(clock):
 
 
 def test_bytes_are_limited_too(clock):
-    transcripts = make(clock, most=1_000, most_bytes=3 * (ENTRY_BYTES + 400))
+    transcripts = make(clock, most=1_000, most_bytes=9 * (ENTRY_BYTES + 400))
     chance = random.Random(2)
-    for name in "abcdef":
+    for name in "abcdefghijkl":
         fill(transcripts, name, text="".join(chance.choices("abcdefghijklmnop0123456789", k=300)))
-    assert names(transcripts, *"abcdef") == ["d", "e", "f"]
-    assert 3 * ENTRY_BYTES < transcripts.size_bytes <= 3 * (ENTRY_BYTES + 400)
-    fill(transcripts, "g", text="".join(chance.choices("abcdefghijklmnop0123456789", k=50_000)))
-    assert (len(transcripts), transcripts.size_bytes) == (0, 0), "one that is too large is not kept at all"
+    assert names(transcripts, *"abcdefghijkl") == list("defghijkl")
+    assert 9 * ENTRY_BYTES < transcripts.size_bytes <= 9 * (ENTRY_BYTES + 400)
+
+
+def test_one_that_is_too_large_is_not_kept_and_puts_nobody_out(clock):
+    transcripts = make(clock, most=1_000, most_bytes=1_000 * LARGEST_SHARE)
+    fill(transcripts, "a", "b")
+    noise = random.Random(2).choices("abcdefghijklmnop0123456789", k=1_500)
+    fill(transcripts, "b", text="".join(noise))
+    assert names(transcripts, "a", "b") == ["a"], "what it was before is no more"
+
+
+def test_what_is_compressed_is_short_enough_to_hold_up_nobody():
+    short, long = ("Where is order 4711? " * (size // 21) for size in (PACK_UP_TO_BYTES - 99, PACK_UP_TO_BYTES + 99))
+    assert len(pack((Message.user(short),))) < PACK_UP_TO_BYTES / 10
+    assert len(pack((Message.user(long),))) > PACK_UP_TO_BYTES
+    assert unpack(pack((Message.user(long),))) == (Message.user(long),)
 
 
 def test_what_is_not_used_is_forgotten_after_its_time(clock):

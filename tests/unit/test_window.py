@@ -8,10 +8,11 @@ from tests.unit.audit import open_bench, read_journal
 
 from surefoot import UNLIMITED, Agent, Limits, tool
 from surefoot.context import NOTE, SUMMARY_HEAD, SUMMARY_OF_OTHERS, is_note
-from surefoot.errors import ConfigError
+from surefoot.errors import ConfigError, NotFound
 from surefoot.growing_prompt import GrowingPrompt
 from surefoot.journal.context_events import ContextSummarised, ContextTrimmed
 from surefoot.journal.events import ModelRequested, ModelSwitched, RunStarted
+from surefoot.journal.fold import fold
 from surefoot.ladder import SUMMARY_NUDGE
 from surefoot.providers import Provider
 from surefoot.sections import ContextSettings
@@ -288,10 +289,31 @@ async def test_a_cancelled_summary_loses_nothing_that_was_set_aside(tmp_path):
         assert SUMMARY_NUDGE not in [message.text for message in state.messages]
 
 
-async def test_an_unknown_model_for_summaries_is_refused_before_the_run(tmp_path):
-    async with open_bench(tmp_path, context=ContextSettings(summarise_with="nobody")) as bench:
-        with pytest.raises(ConfigError, match="must be written provider:name"):
+async def test_a_process_that_dies_while_it_sums_up_loses_nothing_that_was_set_aside(tmp_path):
+    """Its journal ends with the request for the summary: the next run of the session begins with all that was said."""
+    async with (
+        FakeProvider(summing, api_key="", context_tokens=6_000, input_multiplier=4) as provider,
+        open_bench(tmp_path, **with_summaries(provider)) as bench,
+    ):
+        result = await bench.run(Agent("own:m", tools=[read_page], limits=WIDE), "read all", user="u", session="s")
+        events = await read_journal(bench.store, result.run_id)
+    end = next(place for place, event in enumerate(events) if getattr(event, "sets_aside", 0))
+    before = fold(events[:end])
+    dying = fold(events[: end + 2])
+    assert isinstance(events[end + 1], ModelRequested)
+    assert dying.messages != before.messages
+    assert dying.conversation == before.conversation == before.messages
+
+
+@pytest.mark.parametrize(("model", "error"), [("nobody", ConfigError), ("nobody:m", NotFound), ("own:", ConfigError)])
+async def test_an_unknown_model_for_summaries_is_refused_before_the_run_by_the_name_of_its_setting(
+    tmp_path, model, error
+):
+    providers = {"own": Provider("http://127.0.0.1:9/v1", needs_key=False)}
+    async with open_bench(tmp_path, context=ContextSettings(summarise_with=model), providers=providers) as bench:
+        with pytest.raises(error, match=rf"^\[context\] summarise_with: model '{model}'"):
             await bench.runtime.run(Agent(ScriptedModel([say("Hi.")])), "Hi.")
+        assert await bench.runtime.list_runs() == []
 
 
 async def test_a_count_of_what_was_sent_says_nothing_of_a_prompt_that_begins_anew(tmp_path):
@@ -346,3 +368,49 @@ async def test_an_exact_count_decides_where_there_is_one(tmp_path):
         assert result.output == "done"
         assert max(len(request.body) for request in provider.requests) > 8_000
         assert of(ContextTrimmed, events) == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit"),
+    [
+        (Limits(), "tokens"),
+        (Limits(on_limit="raise"), "tokens"),
+        (Limits(tokens=UNLIMITED, usd="0.20"), "usd"),
+        (Limits(ladder=("trim", "finish")), "tokens"),
+    ],
+)
+async def test_a_session_does_not_use_up_the_budget_of_a_question(tmp_path, limits, limit):
+    """A window that is larger than the budget never fills: the session must go on all the same."""
+    async with FakeProvider(answer, api_key="") as provider:
+        providers = own(provider, context_tokens=400_000)
+        rates = {"own:m": {"input": 8, "output": 8}}
+        async with open_bench(tmp_path, providers=providers, prices=rates, audit_again=False) as bench:
+            agent = Agent("own:m", tools=[read_page], limits=limits)
+            trims = []
+            for number in range(30):
+                question = f"question {number} " + "blah " * 300
+                result = await bench.run(agent, question, user="u", session="s")
+                assert (result.stop_reason, result.output) == ("final", f"answer to {question}"), number
+                trims += of(ContextTrimmed, await read_journal(bench.store, result.run_id))
+    assert {event.limit for event in trims} == {limit}
+    assert len(trims) < 15  # half of what fits is freed at a time
+
+
+async def test_what_a_run_did_itself_is_never_forgotten_for_its_budget(tmp_path):
+    def reply(request):
+        return call("read_page", number=1) if request.tools else say("out")
+
+    limits = Limits(tokens=9_000, steps=UNLIMITED, tool_calls=UNLIMITED)
+    async with (
+        FakeProvider(reply, api_key="") as provider,
+        open_bench(tmp_path, providers=own(provider, context_tokens=400_000), audit_again=False) as bench,
+    ):
+        agent = Agent("own:m", tools=[read_page], limits=limits)
+        await bench.run(agent, "One?", user="u", session="s")
+        result = await bench.run(agent, "Two?", user="u", session="s")
+        trims = of(ContextTrimmed, await read_journal(bench.store, result.run_id))
+    assert result.stop_reason == "budget"
+    assert [event.limit for event in trims] == ["tokens"]
+    asked = [m.text for m in result.messages if m.role == "user" and m.parts[0].label.author == "user"]
+    assert asked == ["Two?"]
+    assert len([m for m in result.messages if m.role == "tool"]) == result.budget.tool_calls

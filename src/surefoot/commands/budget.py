@@ -42,7 +42,7 @@ from surefoot.commands.options import (
     within,
 )
 from surefoot.commands.spans import read_zone_of
-from surefoot.commands.tables import in_nano, json_name
+from surefoot.commands.tables import fitted, in_nano, json_name
 from surefoot.config import Settings, read_login
 from surefoot.errors import ConfigError, NotFound
 from surefoot.narrator import plain
@@ -185,7 +185,7 @@ def list_accounts(context: click.Context, /, *, limit: int, as_json: bool) -> No
     """List all accounts that have limits, with what is used of each."""
     settings = read_settings(context)
 
-    async def read(runtime: Runtime) -> tuple[dict[str, Any], dict[str, Any], list[Balance], list[Row]]:
+    async def read(runtime: Runtime) -> tuple[dict[str, Any], dict[str, Any], list[Balance], list[Row], bool]:
         book = runtime.accounts.book
         rules = {
             account: {period: in_nano(to_table(limits)) for period, limits in book.rules_of(account).items()}
@@ -199,16 +199,20 @@ def list_accounts(context: click.Context, /, *, limit: int, as_json: bool) -> No
             for account in book.accounts()
         }
         balances = await runtime.accounts.balances()
-        return rules, origins, balances, list_rows(book, balances)
+        return rules, origins, balances, list_rows(book, balances), await runtime.accounts.differs()
 
-    rules, origins, balances, rows = run_to_end(within(open_existing(settings), read))
+    rules, origins, balances, rows, differs = run_to_end(within(open_existing(settings), read))
     if as_json:
-        print_json({"rules": rules, "origins": origins, "windows": [to_json(balance) for balance in balances]})
+        windows = [to_json(balance) for balance in balances]
+        print_json({"rules": rules, "origins": origins, "windows": windows, "differs": differs})
     elif rows:
         console = open_console()
         console.print(list_table(rows, limit, console))
     else:
         click.echo("nothing is limited above the runs: surefoot budget set global --usd 500 --per month", err=True)
+    if differs and not as_json:
+        told = "the process that ran last read other limits or time zones from its surefoot.toml, and keeps to those"
+        click.echo(f"{told}: restart what still runs, give all the same file, or use `surefoot budget set`", err=True)
 
 
 @budget.command()
@@ -229,7 +233,8 @@ def history(context: click.Context, /, *, account: str | None, limit: int, as_js
     if as_json:
         print_json([_change_to_json(change) for change in changes])
     elif changes:
-        open_console().print(changes_table(changes, read_zone_of(settings)))
+        console = open_console()
+        console.print(fitted(changes_table(changes, read_zone_of(settings)), console))
     else:
         click.echo("nothing was changed yet", err=True)
 

@@ -28,7 +28,7 @@ from surefoot.budget.accounts import (
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import PER, Balance, RuleChange
 from surefoot.budget.windows import FOREVER, find_window
-from surefoot.commands.tables import DIM, NARROW_COLUMNS, figures_table, in_nano
+from surefoot.commands.tables import DIM, NARROW_COLUMNS, figures_table, fitted, in_nano
 from surefoot.narrator import plain
 from surefoot.terminal import bar
 from surefoot.types import Unlimited
@@ -266,7 +266,8 @@ def list_table(rows: Sequence[Row], limit: int, console: Console) -> RenderableT
     wide = console.width >= NARROW_COLUMNS
     table = figures_table(["account", "limit", "used", "", *(["resets", "from"] if wide else [])], left=2)
     table.columns[0].max_width = ACCOUNT_CHARS if wide else ACCOUNT_CHARS // 2
-    table.columns[2].justify = "left"
+    for column in (table.columns[2], *table.columns[4:]):
+        column.justify = "left"
     before = ""
     for row in rows[:limit]:
         style = "red" if row.frozen else ""
@@ -287,9 +288,10 @@ def list_table(rows: Sequence[Row], limit: int, console: Console) -> RenderableT
             told,
             *([resets, row.origin] if wide else []),
         )
+    shown_rows = fitted(table, console)
     if len(rows) <= limit:
-        return table
-    return Group(table, Text(f"{len(rows) - limit:,} more lines; --limit {len(rows)} shows them", DIM))
+        return shown_rows
+    return Group(shown_rows, Text(f"{len(rows) - limit:,} more lines; --limit {len(rows)} shows them", DIM))
 
 
 def to_json(balance: Balance) -> dict[str, Any]:

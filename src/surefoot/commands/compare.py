@@ -24,6 +24,7 @@ from surefoot.commands.tables import (
     exact_usd,
     figures_table,
     fit_columns,
+    fitted,
     named,
     write_csv,
 )
@@ -176,7 +177,7 @@ def draw(priced: Comparison, offers: Sequence[Offer], console: Console) -> Rende
             "Where long prompts cost more, the average prompt of a run's calls decides; prices are of short ones."
         )
     notes += [f"Left out: {reason}." for reason in _left_out(priced)]
-    return Group(table, Text(), *[Text(note, DIM) for note in notes])
+    return Group(fitted(table, console), Text(), *[Text(note, DIM) for note in notes])
 
 
 def _cells(offer: Offer, requests: int, most: int) -> dict[str, str]:

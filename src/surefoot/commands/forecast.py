@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 from msgspec import Struct
 from msgspec.structs import replace
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from surefoot.budget.accounts import AMOUNTS, shown
@@ -28,6 +28,7 @@ from surefoot.commands.tables import (
     dollars,
     exact_usd,
     figures_table,
+    fitted,
     in_nano,
     json_name,
     short,
@@ -151,7 +152,8 @@ def forecast(
     if as_json:
         print_json(_describe(made))
     else:
-        open_console().print(draw(made, clock.now(), open_console().width))
+        console = open_console()
+        console.print(draw(made, clock.now(), console))
 
 
 def read_rate(text: str) -> float:
@@ -196,23 +198,20 @@ async def _find_reached(runtime: Runtime, a_request: Mapping[str, Band], per_day
     return reached
 
 
-def draw(made: Forecast, now: float, width: int = WIDE_COLUMNS) -> RenderableType:
+def draw(made: Forecast, now: float, console: Console) -> RenderableType:
     """The figures, the cumulated cost day by day, and what they stand on."""
     table = figures_table(["", "expected", "90 % band", ""])
     table.columns[2].justify = "left"
     cost, tokens = made.a_request["usd"], made.a_request["tokens"]
     requests = round(made.requests_per_day * made.days)
+    days = f"{made.days} day{'s' if made.days > 1 else ''}"
     table.add_row("cost of a request", dollars(cost.mean), _between(cost, dollars))
-    table.add_row(
-        f"cost of {made.days} days", *_bold(made.sums["usd"][-1], dollars), Text(f"{requests:,} requests", DIM)
-    )
+    table.add_row(f"cost of {days}", *_bold(made.sums["usd"][-1], dollars), Text(f"{requests:,} requests", DIM))
     table.add_row("tokens of a request", short(tokens.mean), _between(tokens, short))
-    table.add_row(
-        f"tokens of {made.days} days", short(made.sums["tokens"][-1].mean), _between(made.sums["tokens"][-1], short)
-    )
-    parts: list[RenderableType] = [table]
+    table.add_row(f"tokens of {days}", short(made.sums["tokens"][-1].mean), _between(made.sums["tokens"][-1], short))
+    parts: list[RenderableType] = [fitted(table, console)]
     if made.sums["usd"][-1].high > 0 and made.days > 1:
-        parts += [Text("\ncost day by day: expected, and what the band adds", "bold"), _plot(made, width)]
+        parts += [Text("\ncost day by day: expected, and what the band adds", "bold"), _plot(made, console.width)]
     if made.reached:
         parts.append(Text())
     parts += [Text(line, style) for line, style in _tell_reached(made, now)]

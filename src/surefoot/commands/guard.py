@@ -92,7 +92,7 @@ def draw_scan(found: Detection) -> RenderableType:
         )
     )
     if found.skipped:
-        parts.append(Text(f"{found.skipped:,} characters in the middle were not looked at", DIM))
+        parts.append(Text(f"{found.skipped:,} characters hold text in disguise: not all of it was decoded", DIM))
     return Group(*parts, Text(_SIGNAL, DIM))
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import click
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +14,7 @@ from surefoot.budget.prices import name_setting, open_prices
 from surefoot.budget.rates import KINDS, Rates
 from surefoot.clock import SystemClock
 from surefoot.commands.options import json_option, print_json, read_settings
+from surefoot.commands.tables import GAP, fitted
 from surefoot.config import Settings
 from surefoot.models.registry import split_model
 from surefoot.narrator import plain
@@ -44,7 +45,7 @@ def prices(context: click.Context, /, *, models: tuple[str, ...], provider: str 
         console = open_console()
         for name, model, rates in found:
             if rates is not None:
-                console.print(_draw(_join(name, model), rates))
+                console.print(_draw(_join(name, model), rates, console))
     for name, model, rates in found:
         if rates is None:
             told = f"surefoot: no price is known for {_join(name, model)}; add to surefoot.toml: "
@@ -80,11 +81,11 @@ def _describe(settings: Settings, provider: str, model: str, rates: Rates | None
     return {"model": _join(provider, model), "known": True, "digest": rates.digest, "rates": rates.snapshot}
 
 
-def _draw(model: str, rates: Rates) -> Group:
+def _draw(model: str, rates: Rates, console: Console) -> Group:
     """One model: a row for each kind of token, a column for each service tier and length of prompt."""
     columns = [column for service in (rates, *rates.services) for column in (service, *service.tiers)]
     names = [service.service or "standard" for service in (rates, *rates.services) for _ in (service, *service.tiers)]
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
     table.add_column("USD per million tokens", no_wrap=True)
     for name, column in zip(names, columns, strict=True):
         head = f"{name}, prompt > {column.above:,}" if column.above else name
@@ -95,7 +96,7 @@ def _draw(model: str, rates: Rates) -> Group:
     since = "since when is not known" if rates.since is None else f"since {rates.since.isoformat()}"
     asked = f" · requests ask for {plain(rates.asked, 64)}" if rates.asked else ""
     told = f"{plain(rates.source, _NAME_CHARS)} · {since} · digest {rates.digest}{asked}"
-    return Group(Text(model, "bold"), table, Text(told, "bright_black"))
+    return Group(Text(model, "bold"), fitted(table, console), Text(told, "bright_black"))
 
 
 def _write_usd(rate: int) -> str:

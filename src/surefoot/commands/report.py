@@ -21,6 +21,7 @@ from surefoot.commands.tables import (
     exact_usd,
     figures_table,
     fit_columns,
+    fitted,
     named,
     short,
     write_csv,
@@ -37,7 +38,7 @@ LEAST_BAR_CELLS: Final = 4
 FIGURES_CHARS: Final = 22
 """What stands beside a bar: share, amount and gaps."""
 _WHAT: Final = {"nano": "cost", "tokens": "tokens", "runs": "runs", "calls": "calls"}
-_LEAST_WANTED: Final = ("cached", "steps", "latency", "a run", "failed", "out", "in")
+_LEAST_WANTED: Final = ("cached", "steps", "latency", "a run", "of calls", "failed", "out", "in")
 """What a narrow terminal goes without, in this order."""
 
 
@@ -84,10 +85,10 @@ def report(
         click.echo("there are no runs in that time", err=True)
 
 
-def _name(group: sums_by.Group) -> str:
+def _name(by: str, group: sums_by.Group) -> str:
     """A group in one word: users and sessions as their accounts are named."""
     if group.others:
-        return f"({group.others:,} others)"
+        return f"({group.others:,} {'earlier' if by == 'day' else 'others'})"
     *above, last = group.key
     parts = [*filter(None, above[:1]), *above[1:], last] if above else [last]
     return named("/".join(map(quote, parts)) if any(parts) and above else last)
@@ -96,7 +97,7 @@ def _name(group: sums_by.Group) -> str:
 def draw(made: Report, top: int, console: Console) -> RenderableType:
     """A table, a bar for each of its lines, and what must be known to read them."""
     found = made.groups(top)
-    rows = [{made.by: _name(group), **_cells(made, group.sums, group.share)} for group in found]
+    rows = [{made.by: _name(made.by, group), **_cells(made, group.sums, group.share)} for group in found]
     if len(found) > 1:
         rows.append({made.by: "all", **_cells(made, made.total, 1.0)})
     shown = fit_columns(rows, _LEAST_WANTED, console.width)
@@ -104,7 +105,7 @@ def draw(made: Report, top: int, console: Console) -> RenderableType:
     for number, row in enumerate(rows):
         style = "bold" if number == len(found) else ""
         table.add_row(*[Text(row[name], style) for name in shown])
-    parts: list[RenderableType] = [table]
+    parts: list[RenderableType] = [fitted(table, console)]
     if made.by == "tool" and not found:
         parts = [Text("no run called a tool")]
     elif len(found) > 1:
@@ -114,15 +115,17 @@ def draw(made: Report, top: int, console: Console) -> RenderableType:
 
 
 def _chart(made: Report, found: list[sums_by.Group], width: int) -> RenderableType:
-    cells = max(LEAST_BAR_CELLS, min(BAR_CELLS, width - max(len(_name(group)) for group in found) - FIGURES_CHARS))
+    cells = max(
+        LEAST_BAR_CELLS, min(BAR_CELLS, width - max(len(_name(made.by, group)) for group in found) - FIGURES_CHARS)
+    )
     chart = figures_table(["", "", "", ""], left=2)
     chart.show_header = False
-    most = max(group.share for group in found)
-    for group in found:
-        bar = amount_bar(group.share / most if most else 0.0, cells)
+    most = max([group.share for group in found if not group.others], default=0.0)
+    for group in found:  # the sum of many others would make all bars short
+        bar = Text() if group.others else amount_bar(group.share / most if most else 0.0, cells)
         amount = getattr(group.sums, made.measure())
         told = dollars(amount) if made.measure() == "nano" else short(amount)
-        chart.add_row(Text(_name(group)), bar, f"{group.share:.1%}", Text(told, DIM))
+        chart.add_row(Text(_name(made.by, group)), bar, f"{group.share:.1%}", Text(told, DIM))
     return chart
 
 

@@ -36,6 +36,7 @@ EXIT_LEFT: Final = 1
 _SHOWN_CHARS: Final = 2_000
 _STDOUT: Final = "-"
 _NAME_CHARS: Final = 100
+_MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
 
@@ -107,7 +108,7 @@ def export(context: click.Context, /, *, user: str, tenant: str, output: str) ->
         if not await runtime.list_runs(user=user, tenant=tenant, limit=1) and not await runtime.sessions.list(
             user=user, tenant=tenant, limit=1
         ):
-            raise NotFound(f"nothing is stored of user {plain(user, _NAME_CHARS)!r}; --tenant names his customer")
+            raise NotFound(f"nothing is stored of user {plain(user, _NAME_CHARS)!r}; is the --tenant the right one?")
         if output == _STDOUT:
             return await _write_export(runtime, user, tenant, sys.stdout.buffer)
         with Path(output).open("wb") as file:  # noqa: ASYNC230 - nothing else runs in this process
@@ -129,7 +130,7 @@ def erase(context: click.Context, /, *, user: str, tenant: str, yes: bool, compa
     settings = read_settings(context)
     whose = f"user {plain(user, _NAME_CHARS)!r}" + (f" of {plain(tenant, _NAME_CHARS)!r}" if tenant else "")
     runtime = open_existing(settings)
-    if not yes and not click.confirm(f"erase all that {whose} wrote and was answered? It cannot be undone", err=True):
+    if not yes and not _confirm(f"erase all that {whose} wrote and was answered? It cannot be undone"):
         raise ConfigError("nothing was erased")
 
     async def change(runtime: Runtime) -> Erased:
@@ -142,6 +143,8 @@ def erase(context: click.Context, /, *, user: str, tenant: str, yes: bool, compa
         click.echo(f"erased {erased.sessions:,} sessions and the words of {erased.runs:,} runs of {whose}")
         if erased.runs:
             click.echo(f"their figures are those of {erased.pseudonym} now")
+    if not (erased.runs or erased.sessions or erased.under_way):
+        click.echo(f"nothing was stored of {whose}: is the --tenant the right one?", err=True)
     if erased.under_way:
         click.echo(f"{erased.under_way} runs are under way and keep theirs: erase again when they have ended", err=True)
         return EXIT_LEFT
@@ -167,6 +170,16 @@ def purge(context: click.Context, /, *, older_than: str | None, as_json: bool) -
         print_json({"sessions": count})
     else:
         click.echo(f"deleted {count:,} sessions unused for {older_than or settings.sessions.delete_after}")
+
+
+def _confirm(question: str) -> bool:
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo(err=True)
+        raise ConfigError("nothing was erased: there is nobody to ask; --yes answers the question") from None
 
 
 async def _find(runtime: Runtime, session: str, user: str | None, tenant: str | None) -> SessionRow:
@@ -207,8 +220,10 @@ def _list_table(rows: Sequence[SessionRow], now: float, settings: Settings) -> R
 
 
 def _ago(seconds: float) -> str:
+    if seconds < _MINUTE_S:
+        return f"{max(0.0, seconds):.0f} s"
     if seconds < _HOUR_S:
-        return f"{max(0.0, seconds) / 60:.0f} min"
+        return f"{seconds / _MINUTE_S:.0f} min"
     return f"{seconds / _HOUR_S:.0f} h" if seconds < 2 * _DAY_S else f"{seconds / _DAY_S:.0f} d"
 
 
@@ -216,10 +231,9 @@ _ROLES: Final = {"user": "bold cyan", "assistant": "bold green", "tool": "bold y
 
 
 def _transcript(row: SessionRow, messages: Sequence[Message]) -> RenderableType:
+    turns = f"{row.turns:,} turn{'' if row.turns == 1 else 's'}"
     under_way = ", a run is under way" if row.live else ""
-    lines: list[RenderableType] = [
-        Text(f"{plain(row.session, _NAME_CHARS)}  {_owner(row)}, {row.turns} turns{under_way}")
-    ]
+    lines: list[RenderableType] = [Text(f"{plain(row.session, _NAME_CHARS)}  {_owner(row)}, {turns}{under_way}")]
     if not messages:
         lines.append(Text("nothing was said yet", DIM))
     for message in messages:

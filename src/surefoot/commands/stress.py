@@ -148,6 +148,8 @@ def stress(
     plan = Plan(users=users, unique=unique or min(20, users), requests=requests or users, **_take(options, Plan))
     target = Target(**_take(options, Target))
     fake = Fake(**_take(options, Fake))
+    if not target.is_fake:
+        _refuse_options_of_fake(context)
     if target.real and target.base_url is not None:
         raise ConfigError("--real asks the endpoint of the settings, --base-url another one; choose one of them")
     if html_file is not None:
@@ -202,6 +204,14 @@ async def _test(
 def _take(options: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
     """The options that are fields of ``kind``."""
     return {name: options[name] for name in kind.__struct_fields__ if name in options}
+
+
+def _refuse_options_of_fake(context: click.Context) -> None:
+    """A real endpoint is as slow and as faulty as it is: an option that would do nothing is a mistake."""
+    for name in ("latency_s", "latency_sigma", "tool_calls", "reply_tokens", "fault_rate", "rpm", "tpm"):
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = name.replace("_", "-")
+            raise ConfigError(f"--{option} is for the built-in fake provider; with --base-url or --real leave it out")
 
 
 def _check_writable(path: Path) -> None:

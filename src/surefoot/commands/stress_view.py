@@ -71,6 +71,8 @@ def draw(report: Report, console: Console) -> RenderableType:
         parts += [Text(), Text("latency of the answers", "bold"), _bins(report.latency_bins, cells)]
     if report.failures:
         parts += [Text(), Text("failed", "bold"), _failures(report, cells)]
+        first = report.examples.items()
+        parts += [Text.assemble((plain(reason, 40), "red"), "  ", plain(told, 300)) for reason, told in first]
     return Group(*parts)
 
 

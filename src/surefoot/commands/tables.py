@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 
 import click
 from rich.cells import cell_len
-from rich.table import Table
+from rich.console import Console, Group, RenderableType
+from rich.table import Column, Table
 from rich.text import Text
 
 from surefoot.commands.options import CommandT
@@ -24,6 +25,7 @@ DIM: Final = "bright_black"
 NARROW_COLUMNS: Final = 100
 """In less, a table leaves some columns out."""
 GAP: Final = 2
+_TEXT_CELLS: Final = 12
 NAME_CHARS: Final = 28
 _STDOUT: Final = "-"
 _EXACT_BELOW: Final = 10_000
@@ -88,9 +90,49 @@ def fit_columns(rows: Sequence[Mapping[str, str]], least_wanted: Sequence[str], 
     return list(widths)
 
 
+def fitted(table: Table, console: Console) -> RenderableType:
+    """The table if ``console`` has room for it, else each of its lines as a block: no figure is ever cut.
+
+    What goes to a pipe or a file is as wide as it needs to be.
+    """
+    if not console.is_terminal:
+        table.width = sum(map(_widest, table.columns)) + GAP * (len(table.columns) - 1)
+        return table
+    needed = sum(map(_least, table.columns)) + GAP * (len(table.columns) - 1)
+    return table if needed <= console.width else _stacked(table)
+
+
+def _widest(column: Column) -> int:
+    most = max([cell_len(str(part)) for part in (column.header, *column.cells)])
+    return most if column.max_width is None else min(most, column.max_width)
+
+
+def _least(column: Column) -> int:
+    """What a column needs: one that may wrap its text has room for each word, and for a few short ones."""
+    if column.no_wrap:
+        return _widest(column)
+    words = [word for part in (column.header, *column.cells) for word in str(part).split()]
+    return max(min(_widest(column), _TEXT_CELLS), *map(cell_len, words), 1)
+
+
+def _stacked(table: Table) -> RenderableType:
+    """A name on each line's first cell, and below it its other cells with the heads of their columns."""
+    heads = [str(column.header) for column in table.columns]
+    blocks: list[RenderableType] = [Text(heads[0], DIM)] if heads[0] else []
+    for first, *others in zip(*[list(column.cells) for column in table.columns], strict=True):
+        block = Table.grid(padding=(0, GAP, 0, 0))
+        block.add_column(style=DIM, no_wrap=True)
+        block.add_column(overflow="fold")
+        for head, cell in zip(heads[1:], others, strict=True):
+            if str(cell).strip():
+                block.add_row(f"  {head}", cell)
+        blocks += [Text(str(first), "bold", overflow="fold"), block] if str(first) else [block]
+    return Group(*blocks)
+
+
 def amount_bar(share: float, cells: int, *, more: float = 0.0, style: str = "cyan") -> Text:
     """A bar of at most ``cells``: ``share`` of them filled, then ``more`` of them for what may be added."""
-    filled = round(min(max(share, 0.0), 1.0) * cells)
+    filled = max(round(min(max(share, 0.0), 1.0) * cells), int(share > 0))  # a little is not nothing
     added = round(min(max(share + more, 0.0), 1.0) * cells) - filled
     return Text.assemble(("━" * filled, style), ("━" * added, DIM), " " * (cells - filled - added))
 

@@ -14,7 +14,7 @@ from surefoot.clock import SystemClock
 from surefoot.commands.budget_view import say_when
 from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end, within
 from surefoot.commands.spans import read_span, read_zone_of
-from surefoot.commands.tables import figures_table
+from surefoot.commands.tables import figures_table, fitted
 from surefoot.config import read_login
 from surefoot.errors import ConfigError, NotFound
 from surefoot.narrator import plain
@@ -43,7 +43,8 @@ def unknown(context: click.Context, /, *, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(holds)
     elif holds:
-        open_console().print(unknown_table(holds, read_zone_of(settings)))
+        console = open_console()
+        console.print(fitted(unknown_table(holds, read_zone_of(settings)), console))
     else:
         click.echo("no call has an unknown outcome", err=True)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from functools import cache
+from functools import cache, lru_cache
 from math import exp, log2, sqrt
 from pathlib import Path
 from typing import Final, Literal
@@ -18,12 +18,22 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from surefoot.guard.features import FEATURES, Words, find_sentences, list_features, list_windows
+from surefoot.guard.features import (
+    FAR,
+    FEATURES,
+    MASK,
+    REMEMBERED,
+    Words,
+    describe_word,
+    find_sentences,
+    list_kinds,
+    list_windows,
+)
 
 Channel = Literal["user", "tool"]
 
 FILE: Final = Path(__file__).parent / "classifier.bin"
-MAGIC: Final = b"surefoot guard classifier 1\n"
+MAGIC: Final = b"surefoot guard classifier 2\n"
 _SMOOTHING: Final = 2.0
 """Added to the count of a window's features, so that one word alone is no verdict."""
 
@@ -37,6 +47,7 @@ class Scale(Struct, frozen=True):
         threshold: Document score that 1 % of harmless documents reach: risk 0.5.
         per_doubling: What each doubling of the number of windows takes off.
         slope: Log-odds per score.
+        with_pieces: Whether pieces of words count.
     """
 
     unit: float
@@ -44,6 +55,7 @@ class Scale(Struct, frozen=True):
     threshold: float
     per_doubling: float
     slope: float
+    with_pieces: bool
 
 
 class Verdict(Struct, frozen=True):
@@ -73,36 +85,78 @@ class Classifier:
         scales = msgspec.json.decode(head, type=dict[Channel, Scale])
         tables = zlib.decompress(packed)
         assert len(tables) == FEATURES * len(scales), "written for these features"
-        self._channels: dict[Channel, tuple[Scale, array[int]]] = {}
+        self._channels: dict[Channel, tuple[Scale, _Table]] = {}
         for number, (channel, scale) in enumerate(scales.items()):
             table = array("b", tables[number * FEATURES : (number + 1) * FEATURES])
-            self._channels[channel] = scale, table
+            self._channels[channel] = scale, _Table(table, with_pieces=scale.with_pieces)
 
-    def judge(self, words: Words, folded: str, channel: Channel) -> Verdict:
-        """Judge a text by its words; linear in their number."""
+    def judge(self, words: Words, folded: str, channel: Channel, copies: int = 1) -> Verdict:
+        """Judge a text by its words; linear in their number.
+
+        ``copies`` is the number of chunks that the text is one of: all their windows are among the many.
+        """
         if not words:
             return HARMLESS
         scale, table = self._channels[channel]
-        weight = table.__getitem__
-        sums, counts = [0], [0]
-        total = count = 0
-        for rows in list_features(words):
-            total += sum(map(weight, rows))
-            count += len(rows)
-            sums.append(total)
-            counts.append(count)
+        sums, counts = _add_up(words, table)
         windows = list_windows(find_sentences(words, folded))
         scores = [
             scale.bias + scale.unit * (sums[end] - sums[start]) / sqrt(counts[end] - counts[start] + _SMOOTHING)
             for start, end in windows
         ]
-        fence = scale.threshold + scale.per_doubling * log2(len(windows))
+        fence = scale.threshold + scale.per_doubling * log2(len(windows) * copies)
         best = max(scores)
         if best < fence:
             return Verdict(_risk(best - fence, scale.slope))
         worst = sorted([(-score, place) for place, score in enumerate(scores) if score >= fence])[:MAX_WINDOWS]
         spans = [(*_span(words, windows[place]), _risk(-score - fence, scale.slope)) for score, place in worst]
         return Verdict(_risk(best - fence, scale.slope), tuple(spans))
+
+
+class _Table:
+    """The weights of a channel, and what they make of words that were seen."""
+
+    def __init__(self, weights: array[int], *, with_pieces: bool) -> None:
+        self.weights = weights
+        self.with_pieces = with_pieces
+        self.weigh = lru_cache(maxsize=REMEMBERED)(self._weigh)
+
+    def _weigh(self, text: str) -> tuple[int, int, int, int, int]:
+        """Hash, hash of the stem, kind, weight and count of the features of a word by itself."""
+        word, stem, kind, rows, pieces = describe_word(text)
+        if self.with_pieces:
+            rows += pieces
+        return word, stem, kind, sum(map(self.weights.__getitem__, rows)), len(rows)
+
+
+_PAIRS_OF_WORDS: Final = 3
+
+
+def _add_up(words: Words, table: _Table) -> tuple[list[int], list[int]]:
+    """For each place the weights, and the number, of the features of all words before it: those of `list_features`."""
+    sums, counts = [0], [0]
+    total = count = 0
+    weights, weigh = table.weights, table.weigh
+    word_1 = stem_1 = stem_2 = 7
+    kinds: list[tuple[int, int]] = [(0, FAR)] * 3
+    for place, (text, _) in enumerate(words):
+        word, stem, kind, weight, number = weigh(text)
+        total += (
+            weight
+            + weights[(word_1 * 0x9E3779B1 + word >> 3) & MASK]
+            + weights[(stem_1 * 0x85EBCA6B + stem >> 5) & MASK]
+            + weights[(stem_2 * 0xC2B2AE35 + stem >> 7) & MASK]
+        )
+        count += number + _PAIRS_OF_WORDS
+        word_1, stem_2, stem_1 = word, stem_1, stem
+        if kind:
+            rows = list_kinds(kind, place, kinds)
+            total += sum([weights[row] for row in rows])
+            count += len(rows)
+            kinds = [(kind, place), *kinds[:2]]
+        sums.append(total)
+        counts.append(count)
+    return sums, counts
 
 
 def _risk(margin: float, slope: float) -> float:

@@ -11,18 +11,23 @@ from typing import Final
 
 from msgspec import Struct
 
-from surefoot.guard.classifier import HARMLESS, Channel, Verdict, load_classifier
+from surefoot.guard.classifier import Channel, load_classifier
 from surefoot.guard.markup import find_hidden, find_marks
 from surefoot.guard.normalize import Normalized, Unseen, normalize
-from surefoot.guard.phrases import find_phrases, first_words
+from surefoot.guard.phrases import find_phrases, may_have_phrase
 from surefoot.guard.readings import MAX_DEPTH, Reading, find_readings
 from surefoot.guard.threats import Threat, ThreatClass
-from surefoot.guard.tokens import find_words
+from surefoot.guard.tokens import find_words, list_words
 from surefoot.guard.word_kinds import KIND_OF
 
-MAX_CHARS: Final = 200_000
-"""Of a longer text the beginning and the end are looked at, half of this each; see `Detection.skipped`."""
+CHUNK_CHARS: Final = 50_000
+"""A longer text is looked at chunk by chunk, so that each has room of its own for threats and for other readings."""
+OVERLAP_CHARS: Final = 1_000
+"""What two chunks have in common: no phrase is longer."""
 MAX_THREATS: Final = 200
+"""In a text; the surest are kept."""
+MAX_OF_A_KIND: Final = 50
+"""In a chunk: many of one kind must not take the room of another."""
 SUSPICIOUS: Final = 0.5
 """Risk from which a text is called unsafe: one harmless document in a hundred gets there."""
 _SHORT_CHARS: Final = 600
@@ -39,7 +44,7 @@ class Detection(Struct, frozen=True):
         text: The text, plain, with its original.
         threats: What was found, by place; spans are places in the original.
         risk: 0 to 1; 0.5 is reached by about one harmless document in a hundred.
-        skipped: Characters in the middle of a very long text that were not looked at.
+        skipped: Characters of the chunks that hold more in disguise than is decoded; a threat says so, too.
     """
 
     text: Normalized
@@ -49,23 +54,48 @@ class Detection(Struct, frozen=True):
 
 
 def detect(text: str, channel: Channel = "user") -> Detection:
-    """Look at a text that a user wrote, or that a tool returned; never raises, in time proportional to its length."""
-    if len(text) > MAX_CHARS:
-        return _detect_ends(text, channel)
+    """Look at all of a text that a user wrote, or that a tool returned; never raises.
+
+    The time grows with the length and no faster; a chunk takes at most a fixed time, whatever is in it.
+    """
     plain = normalize(text)
-    search = _Search(channel)
-    search.found += list(_unseen(plain))[:MAX_THREATS]
+    if len(text) <= CHUNK_CHARS:
+        search = _search(plain, channel, 1)
+        threats = _merge(search.found) if search.found else ()
+        return Detection(plain, threats, search.risk, len(text) if search.is_cut else 0)
+    found: list[Threat] = []
+    risk, skipped = 0.0, 0
+    chunks = list(_cut(text))
+    for start, end in chunks:
+        search = _search(normalize(text[start:end]), channel, len(chunks))
+        found += [_move(threat, start) for threat in search.found]
+        risk = max(risk, search.risk)
+        skipped += end - start if search.is_cut else 0
+    return Detection(plain, _merge(found), risk, min(skipped, len(text)))
+
+
+def _cut(text: str) -> Iterator[tuple[int, int]]:
+    """Ranges of `CHUNK_CHARS` that overlap, and that begin between words where there are gaps at all."""
+    start = 0
+    while start + CHUNK_CHARS < len(text):
+        yield start, start + CHUNK_CHARS
+        after = start + CHUNK_CHARS - OVERLAP_CHARS
+        gap = text.rfind(" ", after - OVERLAP_CHARS, after)
+        start = after if gap < 0 else gap + 1
+    yield start, len(text)
+
+
+def _search(plain: Normalized, channel: Channel, copies: int) -> _Search:
+    search = _Search(channel, copies)
+    for threat in _unseen(plain):
+        search.add(threat.kind, (threat.start, threat.end), threat.score, threat.why, "")
     search.look(plain, plain.span)
-    threats = _merge(search.found)
-    return Detection(plain, threats, max(search.risk, combine(threats)))
-
-
-def _detect_ends(text: str, channel: Channel) -> Detection:
-    half = MAX_CHARS // 2
-    head, tail = detect(text[:half], channel), detect(text[-half:], channel)
-    moved = len(text) - half
-    later = [_move(threat, moved) for threat in tail.threats]
-    return Detection(normalize(text), (*head.threats, *later)[:MAX_THREATS], max(head.risk, tail.risk), moved - half)
+    if search.is_cut:
+        why = "more in disguise than is decoded: something may hide behind decoys"
+        search.add(ThreatClass.UNDECODED, (0, len(plain.original)), _UNDECODED_SCORE, why, "")
+    if search.found:
+        search.risk = max(search.risk, combine(search.found))
+    return search
 
 
 def _move(threat: Threat, by: int) -> Threat:
@@ -85,40 +115,70 @@ def combine(threats: Iterable[Threat]) -> float:
 
 
 class _Search:
-    """One search: what was found so far, and for whom."""
+    """One search of a chunk: what was found so far, and for whom."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, copies: int) -> None:
         self.channel: Channel = channel
+        self.copies = copies
         self.found: list[Threat] = []
+        self.counts: dict[ThreatClass, int] = {}
         self.risk = 0.0
+        self.is_cut = False
 
     def look(self, text: Normalized, locate: Locate, reading: str = "", via: str = "", depth: int = MAX_DEPTH) -> None:
-        """Add the threats of a text and, down to ``depth``, of its other readings."""
-        words = find_words(text.folded)
-        distinct = frozenset([word for word, _ in words])
+        """Add the threats of a text and, down to ``depth``, of its other readings.
+
+        Each step has a cheap sign without which it would find nothing, so that a plain text costs little.
+        """
+        folded = text.folded
+        distinct = frozenset(list_words(folded))
         since = len(self.found)
-        if not distinct.isdisjoint(first_words()):
-            for phrase in find_phrases([word for word, _ in words]):
-                last, at = words[phrase.last]
-                span = locate(words[phrase.first][1], at + len(last))
-                self.add(phrase.kind, span, phrase.score, phrase.why, via)
-        for mark in find_marks(text.folded, from_user=self.channel == "user"):
+        is_whole = reading not in _WORDS_ONLY
+        has_phrase = may_have_phrase(distinct)
+        is_judged = is_whole and self._is_judged(folded, distinct)
+        if has_phrase or is_judged:
+            words = find_words(folded)
+            if has_phrase:
+                self._add_phrases(words, locate, via)
+            if is_judged:
+                self._judge(words, folded, locate, via)
+        for mark in find_marks(folded, from_user=self.channel == "user"):
             self.add(mark.kind, locate(mark.start, mark.end), mark.score, mark.why, via)
-        if reading not in _WORDS_ONLY:
-            verdict = _judge(words, distinct, text.folded, self.channel)
-            self.risk = max(self.risk, verdict.risk)
-            for start, end, risk in verdict.windows:
-                self.add(ThreatClass.SUSPICIOUS_WORDING, locate(start, end), risk, "worded like known attacks", via)
         if len(self.found) > since:
-            self._note_hidden(text.folded, locate, since, via)
-        if depth and (reading not in _WORDS_ONLY):
-            for other in find_readings(text, distinct):
+            self._note_hidden(folded, locate, since, via)
+        if depth and is_whole:
+            others, is_cut = find_readings(text, distinct)
+            self.is_cut = self.is_cut or is_cut
+            for other in others:
                 self._look_again(other, text, locate, via, depth)
 
+    def _is_judged(self, folded: str, distinct: frozenset[str]) -> bool:
+        """Whether the classifier is asked: of figures and names, as tools return them, no attack is made."""
+        is_data = self.channel == "tool" and len(folded) <= _SHORT_CHARS and folded.isascii()
+        return not is_data or len(distinct & KIND_OF.keys()) >= _LEAST_KINDS
+
+    def _add_phrases(self, words: list[tuple[str, int]], locate: Locate, via: str) -> None:
+        for phrase in find_phrases([word for word, _ in words]):
+            last, at = words[phrase.last]
+            span = locate(words[phrase.first][1], at + len(last))
+            self.add(phrase.kind, span, phrase.score, phrase.why, via)
+
+    def _judge(self, words: list[tuple[str, int]], folded: str, locate: Locate, via: str) -> None:
+        verdict = load_classifier().judge(words, folded, self.channel, self.copies)
+        self.risk = max(self.risk, verdict.risk)
+        for start, end, risk in verdict.windows:
+            self.add(ThreatClass.SUSPICIOUS_WORDING, locate(start, end), risk, "worded like known attacks", via)
+
     def add(self, kind: ThreatClass, span: tuple[int, int], score: float, why: str, via: str) -> None:
-        """Add a threat while there is room."""
-        if len(self.found) < MAX_THREATS:
+        """Add a threat while there is room for its kind."""
+        count = self.counts.get(kind, 0)
+        if count < MAX_OF_A_KIND or score >= SUSPICIOUS > self._best_of(kind):
+            self.counts[kind] = count + 1
             self.found.append(Threat(kind, *span, score, why, via))
+
+    def _best_of(self, kind: ThreatClass) -> float:
+        """The best score of a kind so far: decoys of low score must not keep a sure threat out."""
+        return max([threat.score for threat in self.found if threat.kind is kind], default=0.0)
 
     def _look_again(self, other: Reading, text: Normalized, locate: Locate, via: str, depth: int) -> None:
         told = f"{via}, {other.via}" if via else other.via
@@ -128,12 +188,17 @@ class _Search:
         sure = [threat for threat in self.found[since:] if threat.score >= SUSPICIOUS and threat.via]
         news = [threat for threat in sure if not _is_known(threat, self.found[:since])]
         if not news:
-            del self.found[since:]
+            self._forget(since)
         elif other.is_prose:
             self.add(ThreatClass.HIDDEN_TEXT, (news[0].start, news[-1].end), 0.6, f"instructions in {other.via}", told)
         elif other.via in _PIECES:
             why = f"instructions in pieces: {other.via}"
             self.add(ThreatClass.PAYLOAD_SPLITTING, (news[0].start, news[-1].end), 0.6, why, told)
+
+    def _forget(self, since: int) -> None:
+        for threat in self.found[since:]:
+            self.counts[threat.kind] -= 1
+        del self.found[since:]
 
     def _note_hidden(self, folded: str, locate: Locate, since: int, via: str) -> None:
         for start, end in [locate(*span) for span in find_hidden(folded)]:
@@ -144,16 +209,10 @@ class _Search:
 
 
 _LEAST_KINDS: Final = 2
+_UNDECODED_SCORE: Final = 0.55
 _WORDS_ONLY: Final = frozenset({"leet", "rot13", "backwards", "split words", "joined strings", "split over fields"})
 """Readings that are nonsense unless they are right: only phrases and marks count in them."""
 _PIECES: Final = frozenset({"split words", "joined strings", "split over fields", "spaced letters"})
-
-
-def _judge(words: list[tuple[str, int]], distinct: frozenset[str], folded: str, channel: Channel) -> Verdict:
-    is_data = channel == "tool" and len(folded) <= _SHORT_CHARS and folded.isascii()
-    if is_data and len(distinct & KIND_OF.keys()) < _LEAST_KINDS:
-        return HARMLESS  # figures and names, as tools return them all the time: no attack is made of such words
-    return load_classifier().judge(words, folded, channel)
 
 
 def _locator(reading: Reading, text: Normalized, locate: Locate) -> Locate:
@@ -217,4 +276,5 @@ def _merge(found: list[Threat]) -> tuple[Threat, ...]:
         key = (threat.kind, threat.start, threat.end)
         if key not in best or best[key].score < threat.score:
             best[key] = threat
-    return tuple(sorted(best.values(), key=lambda threat: (threat.start, threat.end, -threat.score)))
+    surest = sorted(best.values(), key=lambda threat: -threat.score)[:MAX_THREATS]
+    return tuple(sorted(surest, key=lambda threat: (threat.start, threat.end, -threat.score)))

@@ -1,89 +1,145 @@
 """What the classifier sees of a text: for each word the features that end at it, and the windows that are judged.
 
-Features are words, stems, pairs of them and pairs and triples of *kinds* of words, hashed into one table; training
-uses this module, too, so the two cannot drift apart. Everything is linear: each word looks back at a fixed number of
-words.
+Features are words, stems, pieces of words, pairs of words and pairs and triples of *kinds* of words, hashed into one
+table; training uses this module, too, so the two cannot drift apart. What a word is by itself is remembered, so that
+only pairs are hashed anew. Everything is linear: each word looks back at a fixed number of words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
+from zlib import crc32
 
-from surefoot.guard.tokens import hash_word
 from surefoot.guard.word_kinds import KIND_OF
 
-HASHED: Final = 1 << 18
+HASHED: Final = 1 << 20
 KIND_RANGE: Final = 32
-_PAIRS: Final = HASHED + KIND_RANGE
-_TRIPLES: Final = _PAIRS + KIND_RANGE**2
-FEATURES: Final = _TRIPLES + KIND_RANGE**3
+PAIRS: Final = HASHED + KIND_RANGE
+TRIPLES: Final = PAIRS + KIND_RANGE**2
+FEATURES: Final = TRIPLES + KIND_RANGE**3
 """Rows of the table of weights."""
 WINDOW_WORDS: Final = 40
 """A sentence that is longer is several: an attack must not drown in one."""
 KIND_REACH: Final = 8
 """Words between two kinds that still belong together."""
-_MASK: Final = HASHED - 1
-_FAR: Final = -1 - KIND_REACH
+STEM_CHARS: Final = 5
+PIECE_CHARS: Final = (3, 4, 5)
+"""Sizes of the pieces of words: they know a word in another form, or with a slip."""
+REMEMBERED: Final = 16_384
+"""Words."""
+MASK: Final = HASHED - 1
+FAR: Final = -1 - KIND_REACH
 _ENDS: Final = frozenset(".!?。！？;；|")
 _QUOTES: Final = frozenset("\"'`”’")
+_STOPS: Final = _ENDS | _QUOTES
 _AROUND_FIELDS: Final = frozenset(",:{}[]()")
 
 Words = Sequence[tuple[str, int]]
 
 
-def list_features(words: Words) -> list[list[int]]:
-    """For each word the rows of the table that it and the words before it have."""
+class WordFeatures(NamedTuple):
+    """What a word is by itself.
+
+    Attributes:
+        word: Its hash, for pairs.
+        stem: The hash of its stem.
+        kind: Its kind, 0 if it has none.
+        rows: Rows of the table: the word, its stem and its kind.
+        pieces: Rows of its pieces.
+    """
+
+    word: int
+    stem: int
+    kind: int
+    rows: tuple[int, ...]
+    pieces: tuple[int, ...]
+
+
+@lru_cache(maxsize=REMEMBERED)
+def describe_word(text: str) -> WordFeatures:
+    """The features of one word; numbers are all alike."""
+    kind = KIND_OF.get(text, 0)
+    if text.isdecimal():
+        text = "0"
+    word = crc32(text.encode("utf-8", "surrogatepass"))
+    stem = crc32(b"~" + text[:STEM_CHARS].encode("utf-8", "surrogatepass"))
+    rows = [word & MASK, stem & MASK]
+    if kind:
+        rows.append(HASHED + kind)
+    return WordFeatures(word, stem, kind, tuple(rows), tuple(_pieces(text)))
+
+
+def _pieces(text: str) -> Iterator[int]:
+    if len(text) < PIECE_CHARS[0] or not text.isascii():
+        return
+    fenced = f"<{text}>".encode()
+    for size in PIECE_CHARS:
+        for at in range(len(fenced) - size + 1):
+            yield crc32(b"#" + fenced[at : at + size]) & MASK
+
+
+def list_features(words: Words, *, with_pieces: bool) -> list[list[int]]:
+    """For each word the rows of the table that it and the words before it have.
+
+    Pieces help where words are bent, as users bend them; on what tools return they only find accidents.
+    The classifier adds up the weights of the same rows without making lists, see `Classifier.judge`.
+    """
     found: list[list[int]] = []
     word_1 = stem_1 = stem_2 = 7
-    kind_1 = kind_2 = kind_3 = 0
-    at_1 = at_2 = at_3 = _FAR
-    kind_of = KIND_OF.get
+    kinds: list[tuple[int, int]] = [(0, FAR)] * 3
     for place, (text, _) in enumerate(words):
-        word, stem = hash_word(text)
+        word, stem, kind, rows, pieces = describe_word(text)
         here = [
-            word & _MASK,
-            stem & _MASK,
-            (word_1 * 0x9E3779B1 + word >> 3) & _MASK,
-            (stem_1 * 0x85EBCA6B + stem >> 5) & _MASK,
-            (stem_2 * 0xC2B2AE35 + stem >> 7) & _MASK,
+            *rows,
+            *(pieces if with_pieces else ()),
+            (word_1 * 0x9E3779B1 + word >> 3) & MASK,
+            (stem_1 * 0x85EBCA6B + stem >> 5) & MASK,
+            (stem_2 * 0xC2B2AE35 + stem >> 7) & MASK,
         ]
         word_1, stem_2, stem_1 = word, stem_1, stem
-        kind = kind_of(text)
-        if kind is not None:
-            here.append(HASHED + kind)
-            row = _PAIRS + kind * KIND_RANGE
-            if place - at_1 <= KIND_REACH:
-                here.append(row + kind_1)
-                if place - at_2 <= KIND_REACH:
-                    here.append(row + kind_2)
-                    here.append(_TRIPLES + (kind * KIND_RANGE + kind_1) * KIND_RANGE + kind_2)
-                    if place - at_3 <= KIND_REACH:
-                        here.append(row + kind_3)
-            kind_3, at_3, kind_2, at_2, kind_1, at_1 = kind_2, at_2, kind_1, at_1, kind, place
+        if kind:
+            here += list_kinds(kind, place, kinds)
+            kinds = [(kind, place), *kinds[:2]]
         found.append(here)
     return found
+
+
+def list_kinds(kind: int, place: int, before: Sequence[tuple[int, int]]) -> list[int]:
+    """The rows of a kind at a place with the three kinds before it, each with its place, the last one first."""
+    row = PAIRS + kind * KIND_RANGE
+    near = [other for other, at in before if place - at <= KIND_REACH]
+    rows = [row + other for other in near]
+    if len(near) > 1:
+        rows.append(TRIPLES + (kind * KIND_RANGE + near[0]) * KIND_RANGE + near[1])
+    return rows
 
 
 def find_sentences(words: Words, folded: str) -> list[tuple[int, int]]:
     """Sentences, fields of JSON and the like as ranges of words; they follow each other and leave no word out."""
     found: list[tuple[int, int]] = []
     start = 0
+    has_blocks = "\n\n" in folded
     for place, (text, at) in enumerate(words):
-        end = at + len(text)
-        after = folded[end : end + 2]
         if (
             place + 1 - start >= WINDOW_WORDS
-            or (text in _ENDS and (not after or after[0].isspace() or text > "~" or after[0] in _QUOTES))
-            or after == "\n\n"
-            or (text in _QUOTES and (after[:1] in _AROUND_FIELDS or folded[at - 2 : at].strip() in _AROUND_FIELDS))
+            or (text in _STOPS and _is_end(text, at, folded))
+            or (has_blocks and folded.startswith("\n\n", at + len(text)))
         ):
             found.append((start, place + 1))
             start = place + 1
     if start < len(words):
         found.append((start, len(words)))
     return found
+
+
+def _is_end(text: str, at: int, folded: str) -> bool:
+    after = folded[at + len(text) : at + len(text) + 1]
+    if text in _ENDS:
+        return not after or after.isspace() or text > "~" or after in _QUOTES
+    return after in _AROUND_FIELDS or folded[at - 2 : at].strip() in _AROUND_FIELDS
 
 
 def list_windows(sentences: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

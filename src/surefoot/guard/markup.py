@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from surefoot.guard.normalize import Normalized
@@ -24,20 +25,18 @@ class Mark(NamedTuple):
     end: int
 
 
-MAX_MARKS_FOUND: Final = 200
-_ANY: Final = re.compile(
-    r"[$#][{]|[{][{%]|<|```|~~~|\[|javascript:|\n\s{0,4}(?:human|assistant|user|system|thought|action|final)|^(?:system|human|assistant)\s?:|###"
-)
-"""What every mark has something of: most texts have none of it."""
+MAX_MARKS_FOUND: Final = 50
+"""Of one kind of mark in one text; the rest would say the same, and must not take the room of other kinds."""
 
 _DANGEROUS: Final = re.compile(
     r"__\w|\bconfig\b|\bself\b|request|constructor|\bexec|\beval|import|\bsystem|process|\benv\b|jndi|\d\s?\*\s?\d|popen|runtime|secret|password|api_?key|getattr|subclasses"
 )
-_SIMPLE: Final[tuple[tuple[ThreatClass, float, str, re.Pattern[str]], ...]] = (
+_SIMPLE: Final[tuple[tuple[ThreatClass, float, str, tuple[str, ...], re.Pattern[str]], ...]] = (
     (
         ThreatClass.DELIMITER_FORGERY,
         0.85,
         "forges the marks between turns of a chat template",
+        ("<", "[/", "[inst", "[sys", "[assi"),
         re.compile(
             r"<\|[a-z_]{2,30}\|>|\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>|<\|?(?:begin|end)_?of_?(?:text|sentence)\|?>"
             r"|</?(?:system|assistant|tool_result|tool_response|function_results|function_calls|user_query|system_prompt|instructions?|admin|im_start|im_end)>"
@@ -48,6 +47,7 @@ _SIMPLE: Final[tuple[tuple[ThreatClass, float, str, re.Pattern[str]], ...]] = (
         ThreatClass.FAKE_SYSTEM_TURN,
         0.55,
         "looks like the turn of another speaker",
+        ("system", "developer", "assistant", "human", "instruction", "response"),
         re.compile(
             r"(?:^|\n)\s{0,4}(?:#{1,4}\s{0,2})?(?:system|developer|assistant|human)(?: message| prompt)?\s{0,2}:"
             r"|(?:^|\n)#{2,4}\s{0,2}(?:new |system )?(?:instruction|system|response)s?\s{0,2}:?\s{0,2}(?:\n|$)"
@@ -57,6 +57,7 @@ _SIMPLE: Final[tuple[tuple[ThreatClass, float, str, re.Pattern[str]], ...]] = (
         ThreatClass.MARKUP_INJECTION,
         0.35,
         "brings a script or a frame",
+        ("<script", "<iframe", "<object", "<embed", "onerror", "onload", "onclick", "onmouse", "javascript:"),
         re.compile(
             r"<(?:script|iframe|object|embed)\b|\bon(?:error|load|click|mouseover)\s{0,3}=\s{0,3}[\"']|javascript:"
         ),
@@ -65,6 +66,7 @@ _SIMPLE: Final[tuple[tuple[ThreatClass, float, str, re.Pattern[str]], ...]] = (
         ThreatClass.MARKUP_INJECTION,
         0.55,
         "opens a block of code under the name of a speaker or a tool",
+        ("```", "~~~"),
         re.compile(
             r"(?:```|~~~)\s{0,3}(?:system|assistant|instructions?|prompt|tool_code|tool_call|tool_outputs?|admin|developer)\b"
         ),
@@ -86,23 +88,38 @@ _TURN: Final = re.compile(r"(?:^|\n)\s{0,4}(thought|action input|action|observat
 
 
 def find_marks(folded: str, *, from_user: bool) -> list[Mark]:
-    """All marks in a folded text, at most `MAX_MARKS_FOUND`."""
-    if _ANY.search(folded) is None:
-        return []
+    """All marks in a folded text, at most `MAX_MARKS_FOUND` of a kind; each is looked for where its signs are."""
     found: list[Mark] = []
-    for mark in _all_marks(folded, from_user=from_user):
-        if len(found) >= MAX_MARKS_FOUND:
-            break
-        found.append(mark)
+    for kind, score, why, signs, pattern in _SIMPLE:
+        if _has_any(folded, signs):
+            found += [
+                Mark(kind, score, why, *match.span()) for match in islice(pattern.finditer(folded), MAX_MARKS_FOUND)
+            ]
+    if _has_any(folded, _TEMPLATE_SIGNS):
+        found += _some_of_each(_templates(folded, from_user=from_user))
+    if _has_any(folded, _LINK_SIGNS):
+        found += _some_of_each(_links(folded))
+    if _has_any(folded, _TURN_SIGNS):
+        found += _turns(folded)
     return found
 
 
-def _all_marks(folded: str, *, from_user: bool) -> Iterator[Mark]:
-    for kind, score, why, pattern in _SIMPLE:
-        yield from (Mark(kind, score, why, *match.span()) for match in pattern.finditer(folded))
-    yield from _templates(folded, from_user=from_user)
-    yield from _links(folded)
-    yield from _turns(folded)
+def _some_of_each(marks: Iterator[Mark]) -> Iterator[Mark]:
+    """At most `MAX_MARKS_FOUND` of each score: many placeholders must not keep a template that runs something out."""
+    counts: dict[float, int] = {}
+    for mark in marks:
+        counts[mark.score] = counts.get(mark.score, 0) + 1
+        if counts[mark.score] <= MAX_MARKS_FOUND:
+            yield mark
+
+
+_TEMPLATE_SIGNS: Final = ("${", "#{", "{{", "{%", "<%")
+_LINK_SIGNS: Final = ("](", "<img")
+_TURN_SIGNS: Final = ("thought", "action", "observation", "final answer")
+
+
+def _has_any(folded: str, signs: tuple[str, ...]) -> bool:
+    return any(map(folded.__contains__, signs))
 
 
 def _templates(folded: str, *, from_user: bool) -> Iterator[Mark]:
@@ -167,7 +184,7 @@ def find_hidden(folded: str) -> Sequence[tuple[int, int]]:
 
 def take_out_delimiters(text: Normalized) -> str:
     """``text`` without the marks of chat templates, a space for each, so that none comes together anew."""
-    delimiters = _SIMPLE[0][3]
+    delimiters = _SIMPLE[0][4]
     pieces: list[str] = []
     at = 0
     for match in delimiters.finditer(text.folded):

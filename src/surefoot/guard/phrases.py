@@ -161,9 +161,156 @@ def find_phrases(words: Sequence[str]) -> list[Found]:
     return found
 
 
+_COMMON: Final = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "all",
+        "any",
+        "every",
+        "no",
+        "not",
+        "and",
+        "or",
+        "of",
+        "in",
+        "into",
+        "at",
+        "to",
+        "for",
+        "from",
+        "on",
+        "by",
+        "with",
+        "as",
+        "if",
+        "is",
+        "are",
+        "was",
+        "were",
+        "has",
+        "have",
+        "had",
+        "what",
+        "when",
+        "before",
+        "after",
+        "above",
+        "below",
+        "now",
+        "please",
+        "must",
+        "can",
+        "could",
+        "first",
+        "do",
+        "does",
+        "did",
+        "your",
+        "you",
+        "the",
+        "me",
+        "my",
+        "i",
+        "it",
+        "its",
+        "new",
+        "given",
+        "last",
+        "current",
+        "list",
+        "open",
+        "use",
+        "call",
+        "run",
+        "read",
+        "send",
+        "file",
+        "address",
+        "server",
+        "url",
+        "http",
+        "https",
+        "text",
+        "words",
+        "content",
+        "message",
+        "complete",
+        "done",
+        "finish",
+        "finished",
+        "over",
+        "continue",
+        "email",
+        "link",
+        "image",
+        "say",
+        "write",
+        "copy",
+        "show",
+        "print",
+        "answer",
+        "request",
+        "task",
+        "notice",
+        "note",
+        "order",
+        "orders",
+        "name",
+        "role",
+        "identity",
+        "anything",
+        "original",
+        "real",
+        "actual",
+    ]
+) | frozenset(":|,.;!-'")
+"""What harmless texts are full of."""
+
+
+@cache
+def _slot_words() -> tuple[tuple[frozenset[str], ...], ...]:
+    """For each phrase and slot words without which it is not filled, the rarest slot first."""
+    literals, gaps = _automaton()
+    slots: list[list[set[str]]] = [[set() for _ in reaches] for reaches in gaps]
+    for of in literals.values():
+        for literal, places in of:
+            for phrase, slot in places:
+                slots[phrase][slot].add(_rarest(literal))
+    ordered = [sorted(phrase, key=lambda of: (len(of & _COMMON), len(of))) for phrase in slots]
+    return tuple([tuple(map(frozenset, phrase)) for phrase in ordered])
+
+
+@cache
+def _phrases_at() -> dict[str, tuple[tuple[frozenset[str], ...], ...]]:
+    """For each word of a rarest slot the other slots of its phrases."""
+    found: dict[str, list[tuple[frozenset[str], ...]]] = {}
+    for rarest, *others in _slot_words():
+        for word in rarest:
+            found.setdefault(word, []).append(tuple(others))
+    return {word: tuple(of) for word, of in found.items()}
+
+
+def may_have_phrase(words: frozenset[str]) -> bool:
+    """Whether a text of these words can have a phrase: each slot of one has a word here. Most texts have none."""
+    at = _phrases_at()
+    for word in words & at.keys():
+        for others in at[word]:
+            if not any(map(words.isdisjoint, others)):
+                return True
+    return False
+
+
+def _rarest(literal: tuple[str, ...]) -> str:
+    return max(literal, key=lambda word: (word not in _COMMON, len(word)))
+
+
 @cache
 def first_words() -> frozenset[str]:
-    """The words that phrases can begin with: a text without any of them has no phrase."""
+    """The words that phrases can begin with."""
     return frozenset(_automaton().literals)
 
 

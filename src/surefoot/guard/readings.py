@@ -1,8 +1,9 @@
 """Other ways to read a text: decoded, letters put back together, digits as letters, backwards.
 
 Each reading knows where in the plain text its characters come from. All of it is bounded: `MAX_READINGS`,
-`MAX_DECODED_CHARS` in all, `MAX_DEPTH` layers; patterns have no nested repetition that could match one text in two
-ways, so the work grows with the text and no faster.
+`MAX_DECODED_CHARS` in all, `MAX_DEPTH` layers; what is beyond is told, because decoys could fill the room. A reading
+that can bring no word of a phrase is not made, and each kind has a cheap sign without which it is not tried. Patterns
+have no nested repetition that could match one text in two ways, so the work grows with the text and no faster.
 """
 
 from __future__ import annotations
@@ -14,20 +15,18 @@ import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
 from surefoot.guard.normalize import Normalized, Places, normalize
-from surefoot.guard.phrases import first_words, known_words
+from surefoot.guard.phrases import first_words, known_words, may_have_phrase
 
 MAX_READINGS: Final = 48
 MAX_DECODED_CHARS: Final = 65_536
 MAX_DEPTH: Final = 3
-MAX_BLOCKS: Final = 64
-"""Of one kind that are tried in one text; most are hashes and names, which are no text when they are decoded."""
 MAX_BLOCK_CHARS: Final = 16_384
 """Of one base64 or hex block, from its beginning."""
 
@@ -58,14 +57,19 @@ class Reading(Struct, frozen=True):
         return self.block if self.places is None else self.places.span(*self.text.span(start, end))
 
 
-def find_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
-    """The readings of a text that has ``words``, at most `MAX_READINGS`; those of a text without disguise are none."""
+def find_readings(text: Normalized, words: frozenset[str]) -> tuple[list[Reading], bool]:
+    """The readings of a text that has ``words``, at most `MAX_READINGS`, and whether there would be more.
+
+    Those of a text without disguise are none.
+    """
     room = MAX_DECODED_CHARS
-    for number, reading in enumerate(_all_readings(text, words)):
+    found: list[Reading] = []
+    for reading in _all_readings(text, words):
         room -= len(reading.text.text) if reading.is_prose else 0
-        if room < 0 or number >= MAX_READINGS:
-            return
-        yield reading
+        if room < 0 or len(found) >= MAX_READINGS:
+            return found, True
+        found.append(reading)
+    return found, False
 
 
 def _all_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
@@ -75,8 +79,8 @@ def _all_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
                 normalize(unseen.message), unseen.kind, block=(unseen.start, unseen.end), is_prose=True, is_unseen=True
             )
     yield from _blocks(text)
-    for via, pattern, decode in _ESCAPES:
-        if pattern.search(text.text) is not None:
+    for via, sign, pattern, decode in _ESCAPES:
+        if sign in text.text and pattern.search(text.text) is not None:
             yield _substitute(text.text, pattern, decode, via)
     yield from _regrouped(text, words)
     yield from _respelt(text, words)
@@ -84,14 +88,14 @@ def _all_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
 
 # ------------------------------------------------------------------------------------------------------------- blocks
 
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2} ?){8,}")
 _TEXT_SHARE: Final = 0.9
 
 
 def _blocks(text: Normalized) -> Iterator[Reading]:
     for via, pattern, decode in (("base64", _BASE64, _decode_base64), ("hex", _HEX, _decode_hex)):
-        for match in islice(pattern.finditer(text.text), MAX_BLOCKS):
+        for match in pattern.finditer(text.text):
             decoded = decode(match[0][:MAX_BLOCK_CHARS])
             if decoded:
                 yield Reading(normalize(decoded), via, block=match.span(), is_prose=True)
@@ -134,11 +138,13 @@ def _backslash(escaped: str) -> str:
     return chr(int(escaped.lstrip("\\xuU{").rstrip("}"), 16) % 0x110000)
 
 
-_ESCAPES: Final[tuple[tuple[str, re.Pattern[str], Callable[[str], str]], ...]] = (
-    ("URL encoding", re.compile(r"(?:%[0-9a-fA-F]{2})+"), _percent),
-    ("HTML entities", re.compile(r"&(?:#[xX]?[0-9a-fA-F]{1,6}|[a-zA-Z]{2,24});"), html.unescape),
-    ("escapes", re.compile(r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})|\bu00[2-7][0-9a-fA-F]"), _backslash),
+_ESCAPES: Final[tuple[tuple[str, str, re.Pattern[str], Callable[[str], str]], ...]] = (
+    ("URL encoding", "%", re.compile(r"(?:%[0-9a-fA-F]{2})+"), _percent),
+    ("HTML entities", "&", re.compile(r"&(?:#[xX]?[0-9a-fA-F]{1,6}|[a-zA-Z]{2,24});"), html.unescape),
+    ("escapes", "\\", re.compile(r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})"), _backslash),
+    ("bare escapes", "u00", re.compile(r"\bu00[2-7][0-9a-fA-F]"), _backslash),
 )
+"""Name, sign, pattern and what it stands for."""
 
 
 def _substitute(text: str, pattern: re.Pattern[str], decode: Callable[[str], str], via: str) -> Reading:
@@ -161,27 +167,43 @@ def _substitute(text: str, pattern: re.Pattern[str], decode: Callable[[str], str
 
 _SPACED: Final = re.compile(r"(?<![a-z0-9])[a-z0-9@$!](?:[ ._*|/\n-]{1,3}[a-z0-9@$!](?![a-z0-9])){5,}")
 _SPLIT_WORD: Final = re.compile(r"(?<=[a-z])[-._*~^|/\\+\u0300-\u036f]{1,2}(?=[a-z])")
+_SPLIT_WORDS: Final = re.compile(r"[a-z]{1,24}(?:[-._*~^|/\\+\u0300-\u036f]{1,2}[a-z]{1,24})+")
+_LEAST_SPLIT: Final = 4
 _GLUE: Final = re.compile(
     r"""["'`]\s{0,4}[+.&]{1,2}\s{0,4}["'`]|["'`]\s{0,4}[;,]?\s{0,4}\w{1,20}\s{0,3}=\s{0,3}["'`]"""
 )
+_GLUE_SIGNS: Final = ("+", "=", "&", '".', "'.", "`.", '" .', "' .", "` .")
 _VALUE: Final = re.compile(r"""(?<=[:,\[{]\s|.[:,\[{])"([^"\n]{1,4000})"(?!\s{0,4}:)""")
 _MAX_KNOWN: Final = 16
 
 
 def _regrouped(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
     folded = text.folded
-    for match in islice(_SPACED.finditer(folded), MAX_BLOCKS):
+    for match in _SPACED.finditer(folded):
         yield _join_letters(match)
-    for via, pattern in (("split words", _SPLIT_WORD), ("joined strings", _GLUE)):
-        if pattern.search(folded) is not None:
-            yield _substitute(folded, pattern, lambda _: "", via)
-    if ('":' in folded or '", "' in folded) and not words.isdisjoint(first_words()):
+    if _has_split_word(folded):
+        yield _substitute(folded, _SPLIT_WORD, lambda _: "", "split words")
+    if any(map(folded.__contains__, _GLUE_SIGNS)) and _GLUE.search(folded) is not None:
+        yield _substitute(folded, _GLUE, lambda _: "", "joined strings")
+    if ('":' in folded or '", "' in folded) and may_have_phrase(words):
         values = list(_VALUE.finditer(folded))
         if len(values) > 1:
             places = Places()
             for value in values:
                 places.keep(value.start(1), value.end(1) + 1)
             yield Reading(normalize("".join([f"{value[1]} " for value in values])), "split over fields", places)
+
+
+def _has_split_word(folded: str) -> bool:
+    """Whether a word of a phrase is in pieces; most hyphens, dots and slashes are only that."""
+    if _SPLIT_WORD.search(folded) is None:
+        return False
+    known = known_words()
+    for match in _SPLIT_WORDS.finditer(folded):
+        word = _SPLIT_WORD.sub("", match[0])
+        if len(word) >= _LEAST_SPLIT and word in known:
+            return True
+    return False
 
 
 def _join_letters(match: re.Match[str]) -> Reading:
@@ -220,19 +242,36 @@ def _word_ends(letters: str) -> set[int]:
 _LEET_WORD: Final = re.compile(r"[a-z0-9@$!|]{3,40}")
 _LEET_I: Final = str.maketrans("013457@$!|89", "oieastasilbg")
 _LEET_L: Final = str.maketrans("013457@$!|89", "oleastasilbg")
-_LEET_MARKS: Final = re.compile(r"[a-z][013457@$!|]+[a-z]|\b[013457@$|][a-z]{2}")
+_LEET_MARKS: Final = re.compile(r"[013457@$!|](?:(?<=[a-z].)[013457@$!|]*[a-z]|(?<!\w.)[a-z]{2})")
 _LONG_WORD: Final = 5
 
 
 def _respelt(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
     folded = text.folded
-    if _LEET_MARKS.search(folded) is not None:
+    if _LEET_MARKS.search(folded) is not None and find_leet(folded):
         for table in (_LEET_I, _LEET_L):
             yield _same_length(_LEET_WORD.sub(partial(_unleet, table), folded), "leet")
     if not words.isdisjoint(_turned_words("rot13")):
         yield _same_length(codecs.encode(folded, "rot13"), "rot13")
     if not words.isdisjoint(_turned_words("backwards")):
         yield Reading(normalize(folded[::-1]), "backwards", block=(0, len(folded)))
+
+
+def find_leet(folded: str) -> list[tuple[int, int]]:
+    """Where words of phrases are spelt with digits, at most `MAX_READINGS`: ``1gn0r3``, but not ``4th`` or ``i18n``."""
+    known = known_words()
+    found: list[tuple[int, int]] = []
+    for match in _LEET_WORD.finditer(folded):
+        word = match[0]
+        if (
+            not word.isalpha()
+            and not word.isdecimal()
+            and (word.translate(_LEET_I) in known or word.translate(_LEET_L) in known)
+        ):
+            found.append(match.span())
+            if len(found) >= MAX_READINGS:
+                break
+    return found
 
 
 def _unleet(table: dict[int, int], match: re.Match[str]) -> str:

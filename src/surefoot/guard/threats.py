@@ -22,6 +22,7 @@ class ThreatClass(StrEnum):
     PROMPT_EXTRACTION = "prompt_extraction"
     EMBEDDED_REQUEST = "embedded_request"
     SUSPICIOUS_WORDING = "suspicious_wording"
+    UNDECODED = "undecoded"
 
 
 class Threat(Struct, frozen=True):

@@ -27,19 +27,21 @@ class OutputKept(Event, frozen=True, tag="output_kept", kw_only=True):
 
 
 class ContextTrimmed(Event, frozen=True, tag="context_trimmed", kw_only=True):
-    """The conversation has outgrown the model's window: what is oldest is left out from here on.
+    """The conversation has outgrown the model's window, or the run's budget: what is oldest is left out from here on.
 
     Attributes:
         keeps: So many of the last messages stay, beside the system message, the question and the newest summary.
         left_out: So many messages went.
         keep_bytes: The tool results among those that stay are cut to so many bytes and a note; 0 leaves them whole.
         window: Size of the window, tokens.
+        limit: Name of the run's limit that had no room, "" if it was the window.
     """
 
     keeps: int
     left_out: int
     keep_bytes: int = 0
     window: int
+    limit: str = ""
 
 
 class ContextSummarised(Event, frozen=True, tag="context_summarised", kw_only=True):

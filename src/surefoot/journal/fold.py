@@ -96,6 +96,11 @@ class RunState:
         return self.started.messages[-1]
 
     @property
+    def conversation(self) -> list[Message]:
+        """The messages as they would stand if the run ended now: a summary that is under way has replaced nothing."""
+        return [*self.messages[:-1], *self._aside] if self._aside else self.messages
+
+    @property
     def usage(self) -> Usage:
         """Tokens by kind, of the calls whose usage is known."""
         return sum_usage([usage for *_, usage in self._charges if usage is not None])

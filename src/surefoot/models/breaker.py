@@ -78,13 +78,14 @@ class Breaker:
         self.failure = failure
         known = culprit is not None and culprit in self._culprits
         self._count(culprit)
-        if probe:
-            self._probing = False
-            if not known:  # the trouble is not that of the one who had it before
-                self._cooldown_s = min(self._settings.max_cooldown_s, 2 * self._cooldown_s)
-            self._open()
-        elif self._is_enough():
-            self._open()
+        if probe or self._is_enough():
+            self._open(longer=probe and not known)  # not if it is the trouble of the one who had it before
+
+    def shut(self, failure: str, *, probe: bool) -> None:
+        """The key is refused: nothing that goes this way is answered, whoever is behind it."""
+        if self.is_closed or probe:
+            self.failure = failure
+            self._open(longer=probe)
 
     def fail_round(self, begun_at: float, failure: str, *, probe: bool) -> None:
         """The provider says that it is not available: calls that went at the same time count as one.
@@ -114,8 +115,10 @@ class Breaker:
         least = self._settings.failures
         return self._sure + len(self._culprits) >= least or self._streak >= LONE_FACTOR * least
 
-    def _open(self) -> None:
-        self.is_closed = False
+    def _open(self, *, longer: bool) -> None:
+        if longer:
+            self._cooldown_s = min(self._settings.max_cooldown_s, 2 * self._cooldown_s)
+        self.is_closed = self._probing = False
         self._opened_at = self._clock.monotonic()
         # Between once and one and a half times, so that many processes do not come back as one.
         self._probes_at = self._opened_at + self._cooldown_s * (1 + self._clock.random() / 2)

@@ -18,9 +18,16 @@ BURST_S: Final = 10.0
 that much too many at most. What a provider reports itself is exact, and may be used up at once."""
 MAX_PAUSE_S: Final = 60.0
 """However long a provider asks to be left alone, one call asks again after this time."""
-CUT: Final = 0.7
+TOLERANCE: Final = 0.06
+"""Share of calls that a provider may turn away, whatever the reason, without being overloaded by us."""
+SLACK: Final = 0.08
+"""As many strikes as this share of the calls at once are let pass before the first is heeded."""
+CUT: Final = 0.85
 """What is left of the concurrency after an overload. Additive increase and multiplicative decrease converge to a fair
 and stable share: Chiu and Jain, "Analysis of the Increase and Decrease Algorithms", Computer Networks 17, 1989."""
+PATIENCE: Final = 4
+"""After so many rounds without an overload the concurrency grows by two a round, after twice as many by three, and so
+on: faster the longer ago it was, as in Ha, Rhee and Xu, "CUBIC", ACM SIGOPS Operating Systems Review 42, 2008."""
 SHARE_CUT: Final = 0.85
 SHARE_PER_S: Final = 0.004
 ROUND_S: Final = 2.0
@@ -92,26 +99,37 @@ class Bucket:
 class Key:
     """The key of a provider: what all its models share.
 
+    Where the provider's own figures do not explain why it turns calls away, the number of calls at once adapts. A few
+    per cent that are turned away are no reason: a provider of many machines does that at random, and fewer calls would
+    change nothing. So each counts as a strike, of which each answer takes `TOLERANCE` back: a cumulative sum (Page,
+    "Continuous Inspection Schemes", Biometrika 41, 1954), whose threshold is `SLACK` of the calls at once. A dozen
+    calls at once are cut by the first strike, many only by a share that stays too large.
+
     Attributes:
         most: Calls at once, as set.
         allowed: Calls at once that the provider can bear, at least 1: after overloads less than ``most``.
-        is_cut: Whether that is so.
+        peak: Most calls that ever were under way at once.
+        is_strained: Calls were turned away, and it has not got over it yet.
         in_flight: Calls under way.
         requests: Configured requests a minute, None where nothing is configured.
         tokens: Configured tokens a minute.
     """
 
-    __slots__ = ("_cut_at", "allowed", "in_flight", "is_cut", "most", "requests", "tokens")
+    __slots__ = (
+        "_cut_at", "_rounds", "_strikes", "allowed", "in_flight", "is_strained", "most", "peak", "requests", "tokens",
+    )  # fmt: skip
 
     def __init__(self, concurrency: int, rpm: float, tpm: float, now: float) -> None:
         """``rpm`` and ``tpm`` are 0 where only the provider's headers tell."""
         assert concurrency >= 1
         self.most = concurrency
         self.allowed = float(concurrency)
-        self.in_flight = 0
-        self.is_cut = False
+        self.in_flight = self.peak = 0
+        self.is_strained = False
         self.requests = Bucket(rpm, max(1.0, rpm * BURST_S / MINUTE_S), now) if rpm else None
         self.tokens = Bucket(tpm, tpm * BURST_S / MINUTE_S, now) if tpm else None
+        self._strikes = 0.0
+        self._rounds = 0.0  # of calls that were answered since the last cut
         self._cut_at = -FOREVER
 
     def wait_s(self, tokens: int, now: float) -> float:
@@ -127,23 +145,36 @@ class Key:
 
     def take(self, tokens: int) -> None:
         """A call of at most so many tokens goes."""
-        self.in_flight += 1
+        self.in_flight = in_flight = self.in_flight + 1
+        if in_flight > self.peak:  # noqa: PLR1730 - max() is slow
+            self.peak = in_flight
         if self.requests is not None:
             self.requests.level -= 1
         if self.tokens is not None:
             self.tokens.level -= tokens
 
-    def grow(self) -> None:
-        """A call went well, after overloads: one more for each round of calls."""
-        self.allowed = min(float(self.most), self.allowed + 1 / self.allowed)
-        self.is_cut = self.allowed < self.most
+    def recover(self) -> None:
+        """A call went well, after some that were turned away."""
+        self._strikes = max(0.0, self._strikes - TOLERANCE)
+        if self.allowed < self.most:
+            self._rounds += 1 / self.allowed
+            self.allowed = min(float(self.most), self.allowed + (1 + self._rounds / PATIENCE) / self.allowed)
+        self.is_strained = self._strikes > 0 or self.allowed < self.most
 
-    def cut(self, taken_at: float, now: float) -> None:
-        """The provider is overloaded: fewer at once, but only once for the calls of one round."""
-        if taken_at >= self._cut_at:
-            self._cut_at = now
-            self.is_cut = True
-            self.allowed = max(1.0, min(self.allowed, self.in_flight) * CUT)
+    def strike(self, taken_at: float, now: float) -> bool:
+        """The provider has turned a call away; whether that means that it is overloaded."""
+        self.is_strained = True
+        if taken_at <= self._cut_at:  # of the round that was cut: the cut was too small by this call, as it turns out
+            self.allowed = max(1.0, min(self.allowed, max(self.in_flight, self.allowed - 1)))
+            return True
+        self._strikes += 1
+        used = min(self.allowed, self.peak)
+        if self._strikes <= SLACK * used:
+            return False
+        self.allowed = max(1.0, used * CUT)
+        self._strikes = self._rounds = 0.0
+        self._cut_at = now
+        return True
 
 
 class Flow:
@@ -165,7 +196,7 @@ class Flow:
 
         The provider knew of that call and of all before it. Of what was sent since it may or may not have known, so
         that much is left out of the comparison; what is still missing, others have used: another process, or a person.
-        With a refusal nothing was used, and what is left is the truth of this moment.
+        With a refusal for want of room nothing was used, and what is left is the truth of this moment.
         """
         bucket = self.bucket
         since = self.sent - taken.sent
@@ -179,7 +210,7 @@ class Flow:
                 bucket.level = min(bucket.capacity, said.left - since)
                 return
             bucket.resize(said.limit, max(1.0, full))
-        if refused:
+        if refused and said.left < taken.amount:
             bucket.cut(said.left, now)
         elif taken.bucket is bucket:
             expected = taken.level - bucket.moved - since
@@ -248,12 +279,13 @@ class Pace:
             return False
         if (key.requests is not None or key.tokens is not None) and key.wait_s(tokens, now) > 0:
             return False
-        flows = self.tokens.bucket is None and self.requests.bucket is None
-        return flows or self.wait_s(tokens, now) <= 0
+        of_tokens, of_requests = self.tokens.bucket, self.requests.bucket
+        if of_tokens is not None and of_tokens.wait_s(tokens, now) > 0:
+            return False
+        return of_requests is None or of_requests.wait_s(1, now) <= 0
 
     def overload(self, begun_at: float, retry_after_s: float | None, now: float, *, explained: bool) -> None:
         """The provider has turned a call away; ``explained``: its own figures say why, and how long to wait."""
-        if retry_after_s:
+        is_meant = explained or self.key.strike(begun_at, now)
+        if is_meant and retry_after_s:
             self.resume_at = max(self.resume_at, now + min(retry_after_s, MAX_PAUSE_S))
-        if not explained:
-            self.key.cut(begun_at, now)

@@ -14,6 +14,7 @@ from surefoot.models.breaker import Breaker
 from surefoot.models.gate import Gate
 from surefoot.models.pace import Pace, Taken
 from surefoot.models.rate_hint import RateHint
+from surefoot.models.status import OF_THE_KEY
 
 _UNAVAILABLE: Final = 503
 _TOO_MANY: Final = 429
@@ -68,8 +69,8 @@ class Permit:
         pace, breaker = self.route.pace, self.route.breaker
         if tokens is not None:
             self._correct(tokens)
-        if pace.key.is_cut:
-            pace.key.grow()
+        if pace.key.is_strained:
+            pace.key.recover()
         if rate is not None:
             self._learn(rate, self._gate.now(), refused=False)
         if breaker.is_troubled:
@@ -77,12 +78,13 @@ class Permit:
         if self._gate.waiting:
             self._gate.dispatch()
 
-    def fail(self, error: ModelError, culprit: Hashable, *, hurried: bool = False) -> None:
+    def fail(self, error: ModelError, culprit: Hashable, *, hurried: bool = False, elsewhere: bool = False) -> None:
         """No reply came.
 
         Args:
             error: Why.
             culprit: Who was behind the call.
+            elsewhere: There is another way that is open.
             hurried: It was given up sooner than a provider needs: that says nothing of the provider.
         """
         self._end()
@@ -99,6 +101,8 @@ class Permit:
                 breaker.fail_round(self._begun_at, str(error), probe=self._probe)
             elif self._probe:
                 breaker.succeed(self._begun_at, probe=True)
+        elif isinstance(error, ModelRefused) and elsewhere and error.status in OF_THE_KEY:
+            breaker.shut(str(error), probe=self._probe)  # with no other way, each caller is to read why
         elif isinstance(error, ModelRefused):
             breaker.succeed(self._begun_at, probe=self._probe)
         elif hurried:
@@ -160,7 +164,7 @@ class FreePermit:
     def succeed(self, tokens: int | None, rate: RateHint | None) -> None:
         """See `Permit.succeed`."""
 
-    def fail(self, error: ModelError, culprit: Hashable, *, hurried: bool = False) -> None:
+    def fail(self, error: ModelError, culprit: Hashable, *, hurried: bool = False, elsewhere: bool = False) -> None:
         """See `Permit.fail`."""
 
     def drop(self, *, sent: bool) -> None:

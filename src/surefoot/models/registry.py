@@ -96,6 +96,7 @@ def make_model(
         max_output_tokens=provider.max_output_tokens,
         trusts_usage=provider.trusts_usage,
         service_tier=provider.service_tier,
+        read_more=provider.read_more,
         context_tokens=provider.context_tokens,
     )
     setting = (

@@ -5,7 +5,8 @@ status                error               why
 ====================  ==================  ========================================================================
 401, 403              `ModelRefused`      the key, or what it may do, or that none was sent
 404                   `ModelRefused`      no such model, or the base_url is wrong
-429 without credit    `ModelRefused`      ``insufficient_quota`` and its like do not go away by waiting
+400, 402, 429         `ModelRefused`      ``insufficient_quota`` and its like do not go away by waiting; all of them
+without credit                            have the status 402
 other 3xx, 4xx        `ModelRefused`      the same request fails again; redirects are not followed
 409, 425, 429,        `ModelOverloaded`   turned away before the model ran, so nothing is billed
 503, 529
@@ -37,10 +38,15 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 MAX_MESSAGE_CHARS: Final = 300
 MAX_RETRY_AFTER_S: Final = 86_400.0
 
+OF_THE_KEY: Final = frozenset({401, 402, 403})
+"""Statuses of a `ModelRefused` for the sake of the key or its credit: another key may be answered."""
+
 _OVERLOADED: Final = frozenset({409, 425, 429, 503, 529})
 _UNPAID: Final = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}
 )
+_UNPAID_TEXT: Final = "your credit balance is too low"
+"""Anthropic gives this 400 and no name of its own."""
 _MAX_READ_BYTES: Final = 64 << 10  # of an answer that is no JSON; far beyond what is shown, so no key is cut in sight
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -102,7 +108,9 @@ def build_status_error(status: int, header: HeaderLookup, body: bytes, peer: Pee
     said = peer.clean(text)
     tail = f": {said}" if said else ""
     retry_after_s = read_retry_after_s(header)
-    if status in _OVERLOADED and not names & _UNPAID:
+    if 400 <= status < 500 and (status == 402 or names & _UNPAID or text.lower().startswith(_UNPAID_TEXT)):
+        return ModelRefused(f"{peer.model}: the account has no credit left (HTTP {status}){tail}", status=402)
+    if status in _OVERLOADED:
         message = f"{peer.model}: the provider asks to come back later (HTTP {status}){tail}"
         return ModelOverloaded(message, status=status, retry_after_s=retry_after_s)
     if 300 <= status < 500 and status != 408:
@@ -171,8 +179,6 @@ def _say_refusal(status: int, header: HeaderLookup, peer: Peer) -> str:
         target = urlsplit(header("location") or "")
         place = peer.clean(f"{target.scheme}://{target.hostname}{target.path}") if target.hostname else "elsewhere"
         return f"{peer.model}: {peer.address} redirects to {place} (HTTP {status}), set base_url to the right address"
-    if status in {402, 429}:
-        return f"{peer.model}: the account has no credit left (HTTP {status})"
     return f"{peer.model}: the provider refuses the request (HTTP {status})"
 
 

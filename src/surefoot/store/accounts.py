@@ -25,6 +25,7 @@ from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import Balance, RuleChange, UnknownHold
 from surefoot.budget.windows import FOREVER, find_window, read_zone
 from surefoot.clock import Clock
+from surefoot.store.declared import digest
 from surefoot.store.ledger import Ledger
 from surefoot.store.purge import purge
 from surefoot.store.reader import Reader
@@ -90,6 +91,11 @@ class SqliteAccounts:
     def declare(self, rules: Sequence[Rule], zones: Mapping[str, ZoneInfo]) -> None:
         """See `Accounts.declare`."""
         self.rules, self.zones = rules, zones
+
+    async def differs(self) -> bool:
+        """See `Accounts.differs`."""
+        ((written,),) = await self._reader.read("SELECT declared FROM counter")
+        return bool(written != digest(self.rules, self.zones))
 
     async def change_rule(
         self, account: str, period: Period, limits: Mapping[str, int | Unlimited | None], *, by: str = ""

@@ -142,6 +142,14 @@ class Accounts(Protocol):
         """The rules and the tenants' time zones of the settings; called before the store is opened."""
         ...
 
+    async def differs(self) -> bool:
+        """Whether other limits or time zones were declared than these, by the process that has written runs last.
+
+        Limits that are declared bind only who declares them. Whoever begins to write under others than the process
+        before him counts all windows of now again, so that a limit which comes back has missed nothing.
+        """
+        ...
+
     async def change_rule(
         self, account: str, period: Period, limits: Mapping[str, int | Unlimited | None], *, by: str = ""
     ) -> dict[str, int]:

@@ -123,6 +123,8 @@ class Commits:
     def write(self, group: Group) -> Failures:
         """Write a group; what of it could not be written."""
         try:
+            if self.ledger.declared.is_due():
+                self._declare()
             if self._failed:
                 return self._write_singly(group)
             self._write_together(group)
@@ -131,6 +133,14 @@ class Commits:
         except Exception as error:  # noqa: BLE001 - a group's futures are always resolved, whatever went wrong
             return self._fail(group, error)
         return ()
+
+    def _declare(self) -> None:
+        self.cursor.execute("BEGIN IMMEDIATE")
+        self.ledger.refresh()
+        self.ledger.declare()
+        self.cursor.execute("COMMIT")
+        self.ledger.keep()
+        self.ledger.declared.keep()
 
     def _fail(self, group: Group, error: Exception) -> Failures:
         """Nothing of the group is written."""

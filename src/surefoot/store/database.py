@@ -16,15 +16,15 @@ from surefoot.types import UNLIMITED, Unlimited
 APPLICATION_ID: Final = 0x53464F54
 """``PRAGMA application_id`` of our files ("SFOT"): tells them from every other program's."""
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 PAGE_BYTES: Final = 4096
 """SQLite's default. A third of what SQLite does for a small commit is checksums of pages: with 2 KiB a commit of one
 record takes 6 % fewer instructions and one of 64 takes 3 % more; with 8 KiB 17 % more and 3 % fewer."""
 
 # Left at their defaults, because they made no measurable difference: cache_size, mmap_size, wal_autocheckpoint.
+_LOG_ATTEMPTS: Final = 20
 _WRITER_PRAGMAS: Final = (
-    "PRAGMA journal_mode = WAL",  # one sync for a commit, readers wait for nobody; all is right but slow without
     "PRAGMA synchronous = FULL",  # the log is synced at each commit: acknowledged means on disk
     "PRAGMA fullfsync = ON",  # macOS: fsync alone does not empty the drive's own cache; elsewhere without effect
     "PRAGMA checkpoint_fullfsync = ON",
@@ -47,6 +47,7 @@ def open_writer(path: Path, busy_s: float, max_bytes: int | Unlimited) -> sqlite
         connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None)
         try:
             version = _read_version(connection, path)
+            _begin_log(connection)
             for pragma in _WRITER_PRAGMAS:
                 connection.execute(pragma)
             if max_bytes is not UNLIMITED:
@@ -100,6 +101,25 @@ _ADVICE: Final = (
 )
 
 
+def _begin_log(connection: sqlite3.Connection) -> None:
+    """Write-ahead log: one sync for a commit, readers wait for nobody; all is right but slow without.
+
+    Of two processes that create the database at once one is told that it is locked, at once, for SQLite does not wait
+    here. Whoever has it locked is waited for by a transaction that does nothing; then the log is there.
+    """
+    for _ in range(_LOG_ATTEMPTS):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                raise
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("COMMIT")
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
 def _create_file(path: Path) -> None:
     """Create it for its owner alone: it holds what users wrote.
 
@@ -135,6 +155,7 @@ _MIGRATIONS: Final = {
         ALTER TABLE runs ADD COLUMN tool_calls INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE runs ADD COLUMN usage TEXT NOT NULL DEFAULT '';
     """,
+    3: "ALTER TABLE counter ADD COLUMN declared TEXT NOT NULL DEFAULT '';",
 }
 """What brings each older version to the next, before the statements of schema.sql."""
 
@@ -147,6 +168,10 @@ _FILLINGS: Final = {
             SELECT run_id FROM runs
             WHERE runs.session = sessions.session AND runs.session <> '' AND runs.user = sessions.user
                 AND runs.tenant = sessions.tenant AND parent = '' AND finished_at > 0
+            ORDER BY started_at DESC, run DESC LIMIT 1), ''), live = coalesce((
+            SELECT iif(finished_at > 0, '', run_id) FROM runs
+            WHERE runs.session = sessions.session AND runs.session <> '' AND runs.user = sessions.user
+                AND runs.tenant = sessions.tenant AND parent = ''
             ORDER BY started_at DESC, run DESC LIMIT 1), '');
     """,
 }

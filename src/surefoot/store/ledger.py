@@ -18,6 +18,7 @@ from surefoot.budget.accounts import AMOUNTS, Amounts, Rule, RuleBook, make_paye
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import UNPRICED, Claim, Posting, Refusal, Settlement
 from surefoot.clock import Clock
+from surefoot.store.declared import Declared
 from surefoot.store.held import (
     DELETE_HOLDS,
     FIND_LEFT,
@@ -44,6 +45,7 @@ class Ledger:
     Attributes:
         book: The limits as they are in force.
         frozen: Accounts that admit nothing until somebody has acknowledged their overrun.
+        declared: The limits of the settings.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Ledger:
         self.frozen: set[str] = set()
         self._cursor = cursor
         self._clock = clock
-        self._declared, self._declared_zones = declared, zones
+        self.declared = Declared(cursor, declared, zones)
         self._version = self._revision = -1
         self._touched = False  # within a transaction that is not committed yet
         self._first_hold = self._last_hold = worker << 32
@@ -103,7 +105,8 @@ class Ledger:
             "SELECT account, period, limits FROM rules"
         )]  # fmt: skip
         zones = {tenant: ZoneInfo(zone) for tenant, zone in execute("SELECT tenant, zone FROM zones")}
-        self.book = RuleBook(self._declared, stored, {**self._declared_zones, **zones})
+        self.book = RuleBook(self.declared.rules, stored, {**self.declared.zones, **zones})
+        self.declared.compare()
         self.frozen = {account for (account,) in execute("SELECT account FROM freezes")}
         self._windows.forget()
         if (
@@ -181,6 +184,12 @@ class Ledger:
             self._unknown.append(hold)
         self.flush()
         return len(lost)
+
+    def declare(self) -> None:
+        """Limits of the settings are others than those of the process before: see `Declared`."""
+        self.declared.catch_up(self._windows, self.book, self._clock.now())
+        self.flush()
+        self.reload()
 
     def catch_up(self, before: RuleBook, account: str = "*") -> None:
         """Limits or time zones were changed from ``before``: see `Windows.catch_up`."""

@@ -1,9 +1,14 @@
--- Version 3 (PRAGMA user_version). A change of this file takes a new version and a migration (database.py). Several processes may
+-- Version 4 (PRAGMA user_version). A change of this file takes a new version and a migration (database.py). Several processes may
 -- create the database at once, so every statement can be repeated.
 
 -- Each store that is opened takes the next number, so that no worker's number is ever used again.
 -- `rules` goes up with every change of a limit, a time zone or a freeze, so that each process sees that it must read them again.
-CREATE TABLE IF NOT EXISTS counter (workers INTEGER NOT NULL, rules INTEGER NOT NULL DEFAULT 0);
+-- `declared` is the digest of the limits and time zones in the settings of the process that has written under others last.
+CREATE TABLE IF NOT EXISTS counter (
+    workers INTEGER NOT NULL,
+    rules INTEGER NOT NULL DEFAULT 0,
+    declared TEXT NOT NULL DEFAULT ''
+);
 INSERT INTO counter (workers) SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM counter);
 
 -- `run` is the run's number: that of the worker which began it in the upper bits, a count in the lower 32. It stands for the

@@ -75,7 +75,7 @@ class Load:
         user = plan.name_user(requester)
         session = f"conversation-{requester}" if plan.sessions else ""
         score.begin()
-        reason = "interrupted"
+        reason, told = "interrupted", ""
         try:
             result = await self._runtime.run(self._agent, plan.write_question(number), user=user, session=session)
             reason = "" if result.stop_reason == "final" else result.stop_reason
@@ -84,10 +84,10 @@ class Load:
         except (ConfigError, NotFound):
             raise
         except SurefootError as error:
-            reason = name_failure(error)
+            reason, told = name_failure(error), str(error)
         finally:
             ended_s = self._seconds()
-            score.end(user, ended_s=ended_s, latency_s=ended_s - due_s, reason=reason)
+            score.end(user, ended_s=ended_s, latency_s=ended_s - due_s, reason=reason, told=told)
 
     def _seconds(self) -> float:
         return self._clock.monotonic() - self.began_s

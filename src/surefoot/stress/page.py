@@ -145,6 +145,9 @@ def _tables(report: Report) -> Iterable[str]:
         yield _table(
             "Failed", ("reason", "requests"), [(plain(name, 60), f"{count:,}") for name, count in report.failures]
         )
+    if report.examples:
+        told = [(plain(name, 60), plain(text, 300)) for name, text in report.examples.items()]
+        yield _table("The first of them said", ("reason", "error"), told)
     calls = [("model calls", f"{spent.model_calls:,}"), ("tool calls", f"{spent.tool_calls:,}")]
     calls += [(f"failed: {plain(code, 40)}", f"{count:,}") for code, count in spent.failed_calls.items()]
     calls += [("tokens in", f"{spent.input_tokens:,}"), ("of them cached", f"{spent.cached_tokens:,}")]

@@ -103,6 +103,7 @@ class Report(Struct, frozen=True, kw_only=True):
         succeeded: Requests that were answered.
         failed: Requests that were not.
         failures: Failed requests by reason, the most frequent first.
+        examples: The first error of a reason, in its words.
         seconds: Time from the first request to the last end.
         throughput_per_s: Requests that ended, for each second.
         latency_s: Latency of the answers, seconds.
@@ -131,6 +132,7 @@ class Report(Struct, frozen=True, kw_only=True):
     succeeded: int
     failed: int
     failures: Sequence[tuple[str, int]]
+    examples: dict[str, str]
     seconds: float
     throughput_per_s: float
     latency_s: Spread
@@ -180,6 +182,7 @@ def make_report(
         succeeded=score.succeeded,
         failed=score.failed,
         failures=most_frequent(score.failures),
+        examples=score.examples,
         seconds=seconds,
         throughput_per_s=score.ended / seconds if seconds else 0.0,
         latency_s=spread(answered),

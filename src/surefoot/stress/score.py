@@ -53,6 +53,7 @@ class Score:
         latency_s: From when each was due to its end, seconds.
         is_answer: 1 where it succeeded, 0 where it did not.
         failures: Failed ones, by reason.
+        examples: The first error of each reason that has one, in its words.
         users: By name.
     """
 
@@ -63,14 +64,15 @@ class Score:
         self.latency_s = array("d")
         self.is_answer = bytearray()
         self.failures: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
         self.users: dict[str, UserScore] = {}
 
     def begin(self) -> None:
         """A request is sent."""
         self.begun += 1
 
-    def end(self, user: str, *, ended_s: float, latency_s: float, reason: str) -> None:
-        """A request has ended; ``reason`` is "" for an answer."""
+    def end(self, user: str, *, ended_s: float, latency_s: float, reason: str, told: str = "") -> None:
+        """A request has ended; ``reason`` is "" for an answer, ``told`` the words of an error."""
         self.ended_s.append(ended_s)
         self.latency_s.append(latency_s)
         self.is_answer.append(not reason)
@@ -78,7 +80,10 @@ class Score:
         theirs.waited_s += latency_s
         if reason:
             theirs.failed += 1
-            self.failures[reason if reason in self.failures or len(self.failures) < MAX_REASONS else OTHER] += 1
+            reason = reason if reason in self.failures or len(self.failures) < MAX_REASONS else OTHER
+            self.failures[reason] += 1
+            if told and reason != OTHER:
+                self.examples.setdefault(reason, told)
         else:
             theirs.succeeded += 1
 

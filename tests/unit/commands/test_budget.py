@@ -117,15 +117,17 @@ def test_the_list(surefoot, record, add_settings):
     record()
     assert "nothing is limited above the runs" in surefoot("budget", "list")[2]
     add_settings('[budgets.global]\nmonth = { usd = 500 }\n[budgets."user:*"]\nday = { tokens = 5_000 }')
+    assert "the process that ran last read other limits" in surefoot("budget", "list")[2]
     record("hello", user="u1")
-    _, out, _ = surefoot("budget", "list")
+    _, out, told = surefoot("budget", "list")
+    assert told == ""
     assert [line.split("  ")[0] for line in out.splitlines()] == ["account", "global", "user:*", "user:u1"]
     found = json.loads(surefoot("budget", "list", "--json")[1])
     assert found["rules"] == {"global": {"month": {"nano": 500 * 10**9}}, "user:*": {"day": {"tokens": 5_000}}}
     assert {window["account"] for window in found["windows"]} == {"global", "user:u1"}
     surefoot("budget", "set", "global", "--tokens", "9000", "--per", "month")
     _, out, _ = surefoot("budget", "list")
-    assert [line.split("  ")[-1].strip() for line in out.splitlines()[1:]][:3] == [
+    assert [line.rstrip().split("  ")[-1].strip() for line in out.splitlines()[1:]][:3] == [
         "surefoot.toml", "budget set", "surefoot.toml"
     ]  # fmt: skip
     found = json.loads(surefoot("budget", "list", "--json")[1])

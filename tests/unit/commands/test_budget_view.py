@@ -17,6 +17,7 @@ from surefoot.commands.budget_view import (
     to_json,
     view_account,
 )
+from surefoot.commands.tables import fitted
 from surefoot.commands.unknown import unknown_table
 
 NOW = 1_795_435_200.0  # 2026-11-23 12:00 UTC
@@ -119,6 +120,33 @@ def test_a_list_has_rules_first_then_the_fullest(width):
     assert all(len(line) <= width for line in lines)
     short = drawn(lambda console: list_table(rows, 2, console), width)
     assert short[-1] == "7 more lines; --limit 9 shows them"
+
+
+@pytest.mark.parametrize("width", [30, 40, 60])
+def test_a_narrow_terminal_cuts_no_name_and_no_figure(width):
+    rows = list_rows(RuleBook(DECLARED, []), [balance(limits=Amounts(500, 5 * 10**9))])
+    run_id = "run_01m8fx343ncrazebp385dfs2cv"
+    unknown = unknown_table([UnknownHold(run_id=run_id, hold=2, at=NOW, tokens=900, nano=10**9)], SAIGON)
+    change = RuleChange(at=NOW, account="user:acme/u1", period="day", before=None, after={"tokens": 500}, by="root")
+    history = changes_table([change], SAIGON)
+    for thing, told in [
+        (lambda console: list_table(rows, 100, console), ["user:acme/u1", "500 tokens a day", "60%", "300"]),
+        (lambda console: fitted(unknown, console), [run_id, "900", "$1.00"]),
+        (lambda console: fitted(history, console), ["user:acme/u1", "root", "tokens a day: 500"]),
+    ]:
+        lines = drawn(thing, width)
+        assert max(map(len, lines)) <= width
+        assert "…" not in "".join(lines)
+        text = " ".join(" ".join(lines).split())
+        assert [word for word in told if word not in text] == []
+
+
+def test_what_goes_to_a_pipe_is_as_wide_as_it_needs_to_be():
+    change = RuleChange(at=NOW, account="user:acme/u1", period="day", before=None, after={"tokens": 500}, by="r" * 24)
+    console = Console(file=io.StringIO(), width=20, soft_wrap=True)
+    console.print(fitted(changes_table([change], SAIGON), console))
+    _, line = console.file.getvalue().splitlines()
+    assert line.split("  ")[1:] == ["user:acme/u1", "r" * 24, "tokens a day: 500"]
 
 
 def test_a_window_for_programs():

@@ -122,6 +122,23 @@ def test_narrow_terminals_go_without_the_least_wanted(recorded, surefoot, monkey
         assert "3 runs have no end:" in told
 
 
+def test_the_days_before_shorten_no_bar():
+    from rich.console import Console
+    from tests.unit.reports.rows import row
+
+    from surefoot.commands.report import draw
+    from surefoot.reports.groups import Report
+
+    report = Report("day", ZoneInfo("UTC"))
+    for day, nano in enumerate([9_000, 9_000, 9_000, 1_000, 1]):
+        report.add(row(started_at=86_400.0 * day, nano=nano, tokens=1))
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    console.print(draw(report, 3, console))
+    chart = console.file.getvalue().partition("share of")[2].splitlines()
+    assert [line.split("  ")[0] for line in chart[1:5]] == ["(2 earlier)", "1970-01-03", "1970-01-04", "1970-01-05"]
+    assert [line.count("━") for line in chart[1:5]] == [0, 40, 4, 1]
+
+
 @pytest.mark.parametrize("command", [["report"], ["report", "--by", "user"], ["forecast", "--requests", "10/day"]])
 @pytest.mark.parametrize("columns", [40, 60])
 def test_a_narrow_terminal_has_whole_bars_and_figures(recorded, surefoot, monkeypatch, command, columns):

@@ -126,8 +126,24 @@ def test_a_user_is_erased_after_a_question(surefoot, fails, talks, folder, monke
     shown = json.loads(surefoot("sessions", "erase", "--user", "u1", "--tenant", "acme", "--yes", "--json")[1])
     assert (shown["sessions"], shown["runs"], shown["under_way"]) == (1, 1, 0)
     assert b"4711?" not in (folder / "surefoot.db").read_bytes()
-    code, out, _ = surefoot("sessions", "erase", "--user", "nobody", "--yes")
+    code, out, err = surefoot("sessions", "erase", "--user", "nobody", "--yes")
     assert (code, out) == (0, "erased 0 sessions and the words of 0 runs of user 'nobody'\n")
+    assert err == "nothing was stored of user 'nobody': is the --tenant the right one?\n"
+
+
+def test_with_nobody_to_ask_nothing_is_erased(surefoot, talks, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code, out, err = surefoot("sessions", "erase", "--user", "u1")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].endswith("nothing was erased: there is nobody to ask; --yes answers the question")
+
+
+@pytest.mark.parametrize("group", ["sessions", "budget", "guard"])
+def test_a_group_without_a_command_shows_its_help(surefoot, group):
+    code, out, err = surefoot(group)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"Usage: surefoot {group} [OPTIONS] COMMAND")
+    assert "\n\nCommands:\n" in err
 
 
 def test_runs_under_way_are_left_and_told(surefoot, talks, folder):

@@ -217,3 +217,19 @@ def test_a_report_fits_a_narrow_terminal(stress):
     with console.capture() as captured:
         console.print(draw(report, console))
     assert max(map(cell_len, Text.from_ansi(captured.get()).plain.splitlines())) <= 60
+
+
+def test_the_report_says_what_the_first_failure_of_a_reason_was(stress, folder, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "wrong")
+    with FakeProvider.start_in_thread(Brain(), api_key="k") as provider:
+        target = ("--base-url", provider.base_url, "--model", "gpt-4.1", "--users", "3", "--html", "page.html")
+        code, out, _ = stress(*target)
+    assert code == 1
+    assert "model_refused  openai:gpt-4.1: the provider refuses the key (HTTP 401)" in " ".join(out.splitlines())
+    assert "The first of them said" in Path("page.html").read_text()
+
+
+def test_an_option_of_the_fake_provider_is_refused_with_an_endpoint(stress):
+    code, out, err = stress("--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--fault-rate", "0.5")
+    assert (code, out) == (2, "")
+    assert err.startswith("surefoot: --fault-rate is for the built-in fake provider")

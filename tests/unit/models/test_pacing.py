@@ -145,3 +145,86 @@ def test_without_headers_and_rates_the_concurrency_adapts():
     print(served, refused)
     assert served >= 0.8 * 6_000
     assert refused < 0.1 * served
+
+
+# --- a provider that says nothing of its limits, with calls coming at a rate of their own
+
+
+LATENCY_S, REFUSAL_S, SECONDS = 0.5, 0.05, 60
+
+
+async def offer(clock, routes, rate_per_s, bears, *, seed=0):
+    """Calls at random times; ``bears(at_once)`` is whether the provider lets one more in. Answers and refusals a second.
+
+    A call that is turned away comes back, three times at most, and waits as `surefoot.retry` does.
+    """
+    rng = Random(seed)
+    at_once = 0
+    answers, refusals = [0] * SECONDS, [0] * SECONDS
+
+    async def call(who):
+        nonlocal at_once
+        for attempt in range(4):
+            permit = routes.take(1) or await routes.wait(1, who, FAR)
+            if clock.monotonic() >= SECONDS:
+                permit.drop(sent=False)
+                return
+            if not bears(at_once):
+                await asyncio.sleep(rng.uniform(0.5, 1.5) * REFUSAL_S)
+                refusals[min(int(clock.monotonic()), SECONDS - 1)] += 1
+                retry_after_s = rng.choice([None, 0.1])
+                permit.fail(ModelOverloaded("no", status=rng.choice([429, 503]), retry_after_s=retry_after_s), who)
+                await asyncio.sleep((retry_after_s or 0) + rng.uniform(0, 0.5 * 2**attempt))
+                continue
+            at_once += 1
+            await asyncio.sleep(rng.uniform(0.5, 1.5) * LATENCY_S)
+            at_once -= 1
+            answers[min(int(clock.monotonic()), SECONDS - 1)] += 1
+            permit.succeed(1, None)
+            return
+
+    async with asyncio.TaskGroup() as group:
+        who = 0
+        while clock.monotonic() < SECONDS:
+            await asyncio.sleep(rng.expovariate(rate_per_s))
+            group.create_task(call(who := who + 1))
+    return answers, refusals
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "rate_per_s", "share"), [(150, 270, 0.03), (150, 270, 0.04), (50, 85, 0.03), (20, 30, 0.03)]
+)
+def test_a_provider_that_turns_a_few_away_at_random_is_not_throttled(concurrency, rate_per_s, share):
+    chance = Random(7)
+
+    async def work(clock, share):
+        routes = build(clock, concurrency=concurrency)
+        return await offer(clock, routes, rate_per_s, lambda _: chance.random() >= share)
+
+    without, none = run_virtually(lambda clock: work(clock, 0))
+    answers, refusals = run_virtually(lambda clock: work(clock, share))
+    kept = sum(answers) / sum(without)
+    print(f"{concurrency} at once, {sum(refusals) / sum(answers):.1%} turned away, {kept:.1%} of the throughput")
+    assert sum(none) == 0
+    assert kept >= 0.90
+
+
+@pytest.mark.parametrize("bearable", [10, 60])
+def test_a_storm_is_over_in_a_second_and_soon_forgotten(bearable):
+    """For twenty seconds the provider bears only a few of its hundred calls at once."""
+
+    async def work(clock):
+        def bears(at_once):
+            return at_once < (bearable if 10 <= clock.monotonic() < 30 else 150)
+
+        return await offer(clock, build(clock, concurrency=150), 180, bears)
+
+    answers, refusals = run_virtually(work)
+    during = range(12, 30)
+    turned_away = sum(refusals[n] for n in during) / sum(answers[n] + refusals[n] for n in during)
+    used = sum(answers[n] for n in during) / (len(during) * bearable / LATENCY_S)
+    print(f"first two seconds {refusals[10:12]}, then {turned_away:.1%} turned away, {used:.0%} of what is borne used")
+    assert sum(refusals[10:12]) < 150
+    assert turned_away < 0.15
+    assert used > 0.8
+    assert sum(answers[45:]) >= 0.95 * 15 * 180

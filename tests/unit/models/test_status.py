@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.errors import ModelBroken, ModelOverloaded, ModelRefused
+from surefoot.fallback import may_go_elsewhere
 from surefoot.models.status import (
     MAX_MESSAGE_CHARS,
     MAX_RETRY_AFTER_S,
@@ -85,7 +86,20 @@ def test_an_empty_account_does_not_fill_by_waiting(field, name):
     error = build(429, explain(message="Pay.", **{field: name}), retry_after="1")
     assert type(error) is ModelRefused
     assert str(error) == "fake:m: the account has no credit left (HTTP 429): Pay."
-    assert error.retry_after_s is None
+    assert (error.status, error.retry_after_s) == (402, None)
+
+
+def test_an_empty_account_is_one_whatever_the_status_says():
+    """Anthropic answers 400, and calls it an invalid request; the text is all there is to go by."""
+    said = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing."
+    body = b'{"type":"error","error":{"type":"invalid_request_error","message":"%s"}}' % said.encode()
+    error = build(400, body)
+    assert (type(error), error.status) == (ModelRefused, 402)
+    assert str(error) == f"fake:m: the account has no credit left (HTTP 400): {said}"
+    assert may_go_elsewhere(error)
+    quoted = build(400, explain(message=f"cannot read the prompt: {said}"))
+    assert quoted.status == 400
+    assert not may_go_elsewhere(quoted)
 
 
 @pytest.mark.parametrize(

@@ -932,6 +932,54 @@ class LedgerConformance:
         assert refused(await live.claim(2, tokens=1)).left == 0
         assert await other.claim(2, tokens=40 if "*" in account else 1_000) is None
 
+    @pytest.mark.parametrize("meanwhile", [(), (Rule("user:acme/u2", "total", {"tokens": 9}),)])
+    async def test_a_limit_of_the_settings_that_comes_back_counts_what_was_spent_without_it(
+        self, database: Database, meanwhile: tuple[Rule, ...]
+    ):
+        rules = [Rule("user:acme/*", "total", {"tokens": 100}), Rule("global", "total", {"steps": 50})]
+        store = await database.worker(rules=rules)
+        run = await Caller(database, store, "run_1").begin()
+        assert await run.claim(1, tokens=10) is None
+        await run.settle(1, 10)
+        await run.finish(tokens=10, steps=1, model_calls=1)
+        without = await database.worker(rules=meanwhile)
+        run = await Caller(database, without, "run_2").begin()
+        assert await run.claim(1, tokens=70) is None
+        await run.settle(1, 65)
+        await run.finish(tokens=65, steps=4, model_calls=3)
+        live = await Caller(database, store, "run_3").begin()  # holds, while the limit comes back
+        assert await live.claim(1, tokens=20) is None
+        back = await database.worker(rules=rules[::-1])  # in another order they are the same
+        assert (await books(back)).spent.tokens == 10, "who only looks changes nothing"
+        run = await Caller(database, back, "run_4").begin()
+        found = await books(back)
+        assert (found.spent.tokens, found.reserved_tokens) == (75, 20)
+        assert (await books(back, "global")).spent.steps == 5
+        assert refused(await run.claim(1, tokens=6)).left == 5
+        assert await run.claim(1, tokens=5) is None
+        await live.settle(1, 20)
+        assert refused(await live.claim(2, tokens=1)).left == 0, "the other worker knows, too"
+
+    async def test_whoever_has_other_limits_than_those_who_write_beside_him_is_told(
+        self, database: Database, caplog: pytest.LogCaptureFixture
+    ):
+        rules, zones = [Rule("global", "total", {"tokens": 100})], {"": ZoneInfo("UTC")}
+        store = await database.worker(rules=rules, zones=zones)
+        run = await Caller(database, store, "run_1").begin()
+        same = await database.worker(rules=rules)
+        assert await (await Caller(database, same, "run_2").begin()).claim(1, tokens=1) is None
+        other = await database.worker(rules=rules, zones={"acme": ZoneInfo("Asia/Tokyo")})
+        assert not await store.accounts.differs()
+        assert await other.accounts.differs(), "it has not written yet: others have other limits than its own"
+        await Caller(database, other, "run_3").begin()
+        assert (await store.accounts.differs(), await other.accounts.differs()) == (True, False)
+        for hold in (1, 2):
+            assert await run.claim(hold, tokens=1) is None
+        told = [record.message for record in caplog.records]
+        assert (
+            len([message for message in told if "has other limits or time zones in its surefoot.toml" in message]) == 1
+        )
+
     async def test_changes_are_remembered(self, database: Database):
         store, other = await database.worker(), await database.worker()
         await store.accounts.change_rule("user:*", "day", {"usd": 5, "tokens": INFINITE}, by="ann")

@@ -1,24 +1,6 @@
 """Any order of events at the port of the ledger, against a model that knows only what must be true.
 
-Which test holds which property of the ledger (``C`` = `LedgerConformance`, ``M`` = `LedgerMachine`, here):
-
-1. Safety: ``M`` (`LedgerMachine.check`), ``C.test_many_callers_of_many_workers_never_exceed_a_limit``.
-2. Write-ahead: ``C.test_a_hold_is_on_disk_when_it_is_granted``; ``M`` reads the books by any worker.
-3. Exactly-once settlement under replays: ``M.settle``, ``C.test_a_hold_is_settled_once``.
-4. All or nothing: ``M.claim``, ``C.test_all_levels_are_booked_or_none``,
-   ``C.test_a_refused_record_is_not_written_and_its_number_stays_free``.
-5. Crash, then charged as unknown: ``M.crash``, ``C.test_the_open_holds_of_a_lost_worker_are_charged_once``.
-6. Fail closed: ``C.test_a_frozen_account_survives_its_limit``; prices that are unknown are the run's to refuse.
-7. Streaming cut-off: a cut stream settles as unknown, ``C.test_an_unknown_outcome_costs_the_whole_hold_and_stays_listed``;
-   the cut itself is tested with the runs.
-8. Over-report, then overrun and freeze: ``M.settle``,
-   ``C.test_what_was_charged_beyond_the_hold_is_overrun_and_freezes_the_nearest_account``.
-9. A missing usage is not zero: ``C.test_no_usage_is_not_a_usage_of_nothing``.
-10. Settled at most the hold over the whole price table: tested with the prices.
-11. Wire requests = holds: tested with the runs.
-12. Windows across midnight and DST: ``C.test_a_hold_is_settled_in_the_window_that_it_was_taken_in``, ``M.wait``.
-13. Edits of limits: ``M.edit``, ``C.test_a_limit_below_what_is_committed_breaks_nothing``.
-14. Liveness: ``M.teardown``, ``C.test_a_run_that_ends_leaves_nothing_reserved``.
+Which test holds which of the ledger's fourteen properties stands in ``tests/test_money.py``.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ import contextlib
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -196,3 +198,26 @@ def test_acknowledged_means_on_disk(tmp_path):
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
         assert connection.execute("PRAGMA fullfsync").fetchone() == (1,)
+
+
+OPEN = """
+import sys
+from pathlib import Path
+from surefoot.store.database import open_writer
+from surefoot.types import UNLIMITED
+print("ready", flush=True)
+sys.stdin.readline()
+open_writer(Path(sys.argv[1]), 30.0, UNLIMITED).close()
+"""
+
+
+def test_processes_that_create_the_database_at_once_wait_for_each_other(tmp_path):
+    command = [sys.executable, "-c", OPEN]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    for turn in range(4):
+        children = [subprocess.Popen([*command, str(tmp_path / f"{turn}.db")], **pipes) for _ in range(6)]
+        assert [child.stdout.readline() for child in children] == ["ready\n"] * 6
+        for child in children:
+            child.stdin.write("\n")
+            child.stdin.flush()
+        assert [child.communicate(timeout=60)[1] for child in children] == [""] * 6

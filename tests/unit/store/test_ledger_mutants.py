@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 
 import pytest
+from tests.unit.models.router_mutants import MUTANTS as ROUTER_MUTANTS
+from tests.unit.mutants import PACKAGE, Mutant
 from tests.unit.session_mutants import MUTANTS as SESSION_MUTANTS
-from tests.unit.store.ledger_mutants import MUTANTS, PACKAGE, Mutant
+from tests.unit.store.ledger_mutants import MUTANTS
 
 
-@pytest.mark.parametrize("mutant", MUTANTS + SESSION_MUTANTS, ids=lambda mutant: mutant.why)
+@pytest.mark.parametrize("mutant", MUTANTS + SESSION_MUTANTS + ROUTER_MUTANTS, ids=lambda mutant: mutant.why)
 def test_a_mutant_can_be_made(mutant: Mutant):
     source = (PACKAGE / mutant.file).read_text(encoding="utf-8")
     assert source.count(mutant.text) == 1
@@ -21,3 +23,4 @@ def test_a_mutant_can_be_made(mutant: Mutant):
 def test_there_are_enough():
     assert len({mutant.why for mutant in MUTANTS}) == len(MUTANTS) >= 20
     assert len({mutant.why for mutant in SESSION_MUTANTS}) == len(SESSION_MUTANTS) >= 10
+    assert len({mutant.why for mutant in ROUTER_MUTANTS}) == len(ROUTER_MUTANTS) >= 40

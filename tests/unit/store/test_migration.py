@@ -12,6 +12,7 @@ import pytest
 from tests.unit.store.conformance import Database, HandClock, finished, row
 from tests.unit.store.ledger_conformance import Caller, books, limit, refused
 
+from surefoot.budget.accounts import Rule
 from surefoot.errors import StoreError
 from surefoot.store.database import APPLICATION_ID, SCHEMA_VERSION
 from surefoot.store.sqlite import SqliteStore
@@ -106,6 +107,51 @@ async def test_an_old_database_is_brought_up_to_date(path, tmp_path):
     await fresh.open()
     await fresh.close()
     assert shape(path) == shape(tmp_path / "fresh.db")
+
+
+async def test_a_database_of_the_version_before_counts_its_windows_again(tmp_path):
+    path = tmp_path / "runs.db"
+    rules = [Rule("user:acme/u1", "total", {"tokens": 100})]
+    async with Database.opened(lambda clock, lease_s: SqliteStore(path, clock=clock, lease_s=lease_s)) as database:
+        store = await database.worker(rules=rules)
+        fresh = shape(path)
+        run = await Caller(database, store).begin()
+        assert await run.claim(1, tokens=10) is None
+        await run.settle(1, 10)
+        await run.finish(tokens=30)
+        await store.close()
+        with contextlib.closing(sqlite3.connect(path)) as old:
+            old.execute("ALTER TABLE counter DROP COLUMN declared")
+            old.execute("PRAGMA user_version = 3")
+        store = await database.worker(rules=rules)
+        assert shape(path) == fresh
+        await Caller(database, store, "run_2").begin()
+        assert (await books(store, "user:acme/u1")).spent.tokens == 30
+
+
+async def test_what_was_under_way_in_a_session_still_is(path):
+    """A run without an end: as long as it has its lease nobody else begins there, after that its words are kept."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute("UPDATE runs SET session = 's1' WHERE run_id = 'run_2'")
+        old.execute("UPDATE leases SET expires_at = 50.0")
+        old.execute(
+            "INSERT INTO runs SELECT 3, 'run_3', agent, model, user, 's3', question, 6.0, 7.0, '', 0, 0, 0, '' FROM runs LIMIT 1"
+        )
+        old.execute(
+            "INSERT INTO runs SELECT 4, 'run_4', agent, model, user, 's3', question, 5.0, 0.0, '', 0, 0, 0, '' FROM runs LIMIT 1"
+        )
+    clock = HandClock()
+    store = SqliteStore(path, clock=clock)
+    clock.now_s = 40.0
+    await store.open()
+    found = await store.sessions.find("", "u1", "s1")
+    assert (found.head, found.live, found.turns) == ("run_1", "run_2", 2)
+    clock.now_s = 60.0
+    found = await store.sessions.find("", "u1", "s1")
+    assert (found.head, found.live) == ("run_2", "")
+    found = await store.sessions.find("", "u1", "s3")
+    assert (found.head, found.live) == ("run_3", ""), "what was lost before is not the last that was said"
+    await store.close()
 
 
 async def test_processes_that_upgrade_at_once(path):

@@ -81,6 +81,8 @@ async def test_a_database_of_the_version_before_has_its_sessions(tmp_path):
     found = {(one.user, one.session): one for one in await store.sessions.list()}
     assert found == {
         ("u1", "s1"): SessionRow(user="u1", session="s1", created_at=5.0, used_at=9.0, turns=3, head="run_3"),
-        ("u2", "s1"): SessionRow(user="u2", session="s1", created_at=7.0, used_at=7.0, turns=1),
+        ("u2", "s1"): SessionRow(
+            user="u2", session="s1", created_at=7.0, used_at=7.0, turns=1, head="run_5"
+        ),  # was lost
     }
     await store.close()
