@@ -6,25 +6,28 @@ never imported), descriptions from ``Annotated[T, "text"]`` and class docstrings
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import re
 import types
-import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
+from surefoot.arguments.check import Check
+from surefoot.arguments.urls import PUBLIC, SafeUrl
+from surefoot.arguments.walk import make_walk, read_checks
 from surefoot.docstring import parse_docstring
+from surefoot.fields import has_fields, is_model, json_names, unwrap_alias
 from surefoot.types import JsonSchema
 
 SUPPORTED_TYPES: Final = (
     "str, int, float, bool, None, Any, Literal, Enum (of str or int), Optional, unions, list, tuple, set, dict, "
     "dataclass, TypedDict, NamedTuple, msgspec.Struct, pydantic.BaseModel, date, time, datetime, timedelta, Decimal, "
-    "UUID, bytes"
+    "UUID, bytes, SafeUrl, Annotated[Path, Within(...)]"
 )
 
 _CONSTRAINTS: Final = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern")
@@ -36,11 +39,19 @@ _REFERENCE: Final = "#/$defs/"
 _SCHEMA_MAPS: Final = frozenset({"properties", "$defs", "patternProperties"})
 _SCHEMA_LISTS: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _SCHEMA_SINGLES: Final = frozenset({"items", "additionalProperties", "propertyNames"})
+_CUSTOM: Final = (Path, SafeUrl)
+_DEMAND: Final = "x-demand"
+"""Where the words of checks stand until the descriptions are known."""
+NO_DESCRIPTIONS: Final[Mapping[str, str]] = types.MappingProxyType({})
 _NOISE: Final = frozenset({"title", "discriminator"})
 
 
-def json_schema(kind: Any) -> JsonSchema:
+def json_schema(kind: Any, descriptions: Mapping[str, str] = NO_DESCRIPTIONS) -> JsonSchema:
     """JSON Schema (2020-12) of a type, without titles; shared and recursive types are in ``$defs``.
+
+    Args:
+        kind: The type.
+        descriptions: Of its fields, where their annotations have none.
 
     Raises:
         TypeError: The type, or one inside it, is not supported; the message names it. Resolving annotations of the
@@ -56,22 +67,26 @@ def json_schema(kind: Any) -> JsonSchema:
     rest = iter(made[1:])
     for cls, fields in classes.items():
         part = shared[_referred(next(rest))]
-        _describe(part, _json_names(cls), {name: next(rest) for name in fields})
+        _describe(part, json_names(cls), {name: next(rest) for name in fields}, descriptions if cls is kind else {})
     return _unfold(_tidy(made[0]), {name: _tidy(part) for name, part in (shared | models).items()})
 
 
 def make_decoder(kind: Any) -> Callable[[str | bytes], Any]:
-    """A strict decoder of JSON text into values of the type.
+    """A strict decoder of JSON text into values of the type, as the checks in it have them (`surefoot.arguments`).
 
     It raises ``msgspec.ValidationError`` for a wrong value, with its JSON path, and ``msgspec.DecodeError`` for text
     that is no JSON. Code of the user's classes runs in it, and may raise anything.
     """
-    return msgspec.json.Decoder(annotate(kind), dec_hook=_decode_model).decode
+    decode = msgspec.json.Decoder(annotate(kind), dec_hook=_decode_custom).decode
+    walk = make_walk(kind, "read")
+    return decode if walk is None else lambda text: walk(decode(text), "$")
 
 
 def _encode_model(value: Any) -> Any:
     if is_model(type(value)):
         return value.model_dump(mode="json")
+    if isinstance(value, (Path, SafeUrl)):
+        return str(value)
     raise TypeError(f"{type(value).__qualname__} has no JSON form")
 
 
@@ -82,11 +97,6 @@ encode_json: Final = msgspec.json.Encoder(enc_hook=_encode_model).encode
 def to_plain(value: Any) -> Any:
     """The value in JSON's own types. Raises ``TypeError`` for a value without a JSON form."""
     return msgspec.to_builtins(value, str_keys=True, enc_hook=_encode_model)
-
-
-def is_model(cls: Any) -> bool:
-    """Whether a class behaves as a pydantic model."""
-    return isinstance(cls, type) and hasattr(cls, "model_json_schema") and hasattr(cls, "model_validate_json")
 
 
 # --- annotations ------------------------------------------------------------------------------------------------------
@@ -103,11 +113,16 @@ def annotate(kind: Any, *, enforced: bool = True) -> Any:
     Raises:
         TypeError: A constraint that would not be checked.
     """
+    kind = unwrap_alias(kind)
     origin, args = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        metas = [meta for note in kind.__metadata__ if (meta := _translate(note, enforced=enforced))]
-        inner = annotate(kind.__origin__, enforced=enforced)
-        return Annotated[(inner, *metas)] if metas else inner
+    checks = read_checks(kind)
+    if origin is Annotated or checks:
+        notes, base = (kind.__metadata__, kind.__origin__) if origin is Annotated else ((), kind)
+        metas = [meta for note in notes if (meta := _translate(note, enforced=enforced))]
+        if checks:
+            metas.append(_state(checks, base))
+        inner = base if base is Path or base is SafeUrl else annotate(base, enforced=enforced)
+        return Annotated[(inner, *metas, *checks)] if metas else inner
     if getattr(origin, "_name", "") in {"Required", "NotRequired", "ReadOnly"}:  # of a TypedDict
         return annotate(args[0], enforced=enforced)
     if isinstance(kind, type) and kind in _FORMATS:
@@ -129,6 +144,8 @@ def _translate(note: Any, *, enforced: bool) -> Meta | None:
         return note
     if isinstance(note, str):
         return Meta(description=note)
+    if isinstance(note, Check):  # all of a type's are stated together
+        return None
     text = getattr(note, "description", None) or getattr(note, "documentation", None)
     inner: Any = getattr(note, "metadata", None)
     parts: list[Any] = [note, *inner] if isinstance(inner, (list, tuple)) else [note]
@@ -142,6 +159,14 @@ def _translate(note: Any, *, enforced: bool) -> Meta | None:
     return Meta(description=text if described else None, **limits) if limits or described else None
 
 
+def _state(checks: tuple[Check, ...], base: Any) -> Meta:
+    """What the checks demand, for the schema alone: they are applied after decoding."""
+    parts = [check.schema(base) for check in checks]
+    demands = [part.pop("description") for part in parts if "description" in part]
+    stated: JsonSchema = {key: value for part in parts for key, value in part.items()}
+    return Meta(extra_json_schema=stated | ({_DEMAND: "; ".join(demands)} if demands else {}))
+
+
 # --- the user's classes -----------------------------------------------------------------------------------------------
 
 
@@ -149,12 +174,12 @@ def _collect_classes(kind: Any, found: dict[type, dict[str, Any]]) -> dict[type,
     """Every class with fields inside the type: its fields' types by their names in JSON."""
     for arg in get_args(kind):
         _collect_classes(arg, found)
-    if isinstance(kind, type) and kind not in found and _has_fields(kind):
+    if isinstance(kind, type) and kind not in found and has_fields(kind):
         if hasattr(kind, "__pydantic_validator__"):
             raise TypeError(
                 f"{kind.__name__} is a pydantic dataclass: make it a pydantic.BaseModel or a plain dataclass"
             )
-        names = _json_names(kind)
+        names = json_names(kind)
         hints = get_type_hints(kind, include_extras=True)
         found[kind] = {names[name]: annotate(hint, enforced=False) for name, hint in hints.items() if name in names}
         for field in found[kind].values():
@@ -162,34 +187,25 @@ def _collect_classes(kind: Any, found: dict[type, dict[str, Any]]) -> dict[type,
     return found
 
 
-def _has_fields(cls: type) -> bool:
-    ancestors = cls.__mro__
-    named_tuple = tuple in ancestors and hasattr(cls, "_fields")
-    return named_tuple or Struct in ancestors or typing.is_typeddict(cls) or dataclasses.is_dataclass(cls)
-
-
-def _json_names(cls: Any) -> dict[str, str]:
-    if issubclass(cls, Struct):
-        return {field.name: field.encode_name for field in msgspec.structs.fields(cls)}
-    if dataclasses.is_dataclass(cls):
-        return {field.name: field.name for field in dataclasses.fields(cls)}
-    return {name: name for name in getattr(cls, "_fields", cls.__annotations__)}
-
-
-def _describe(part: JsonSchema, names: dict[str, str], fields: dict[str, JsonSchema]) -> None:
+def _describe(
+    part: JsonSchema, names: dict[str, str], fields: dict[str, JsonSchema], descriptions: Mapping[str, str]
+) -> None:
     """Put what annotations and docstring say of a class into its schema."""
     doc = parse_docstring(part.pop("description", ""))
     if doc.description:
         part["description"] = doc.description
     places = part.get("properties") or dict(zip(fields, part.get("prefixItems", ()), strict=False))
     for own_name, name in names.items():
-        if own_name in doc.parameters:
-            fields[name].setdefault("description", doc.parameters[own_name])
+        described = descriptions.get(own_name) or doc.parameters.get(own_name)
+        if described:
+            fields[name].setdefault("description", described)
         places[name].update(fields[name])
 
 
 def _model_schema(models: JsonSchema, cls: Any) -> JsonSchema:
     """Schema of a pydantic model; what it shares goes to ``models`` under names of its own."""
+    if cls in _CUSTOM:
+        return {"type": "string"}
     if not is_model(cls):
         raise TypeError(f"{getattr(cls, '__qualname__', cls)} is not a supported type")
     owner = re.sub(r"\W", "_", cls.__name__)
@@ -200,8 +216,15 @@ def _model_schema(models: JsonSchema, cls: Any) -> JsonSchema:
     return schema
 
 
-def _decode_model(cls: Any, value: Any) -> Any:
-    """A pydantic model from decoded JSON. It is given JSON again: its strict mode knows what JSON cannot express."""
+def _decode_custom(cls: Any, value: Any) -> Any:
+    """A path or URL, not yet checked, or a pydantic model.
+
+    A model is given JSON again: its strict mode knows what JSON cannot express.
+    """
+    if cls in _CUSTOM:
+        if not isinstance(value, str) or not value:
+            raise TypeError("Expected a text that is not empty")
+        return Path(value) if cls is Path else SafeUrl(value, PUBLIC)
     try:
         return cls.model_validate_json(encode_json(value))
     except ValueError as error:
@@ -227,6 +250,11 @@ def _tidy(part: Any) -> Any:
             tidy[key] = _tidy(value)
         elif key not in _NOISE:
             tidy[key] = value
+    if _DEMAND in tidy:
+        demand: str = tidy.pop(_DEMAND)
+        tidy["description"] = (
+            f"{tidy['description'].removesuffix('.')}. {demand}" if tidy.get("description") else demand
+        )
     values: list[Any] = tidy.get("enum", [])
     kinds = {_TYPE_NAMES.get(value.__class__, "") for value in values}
     if "type" not in tidy and len(kinds) == 1 and "" not in kinds:

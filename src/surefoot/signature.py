@@ -11,6 +11,8 @@ from typing import Any, Final, NoReturn, Optional, get_type_hints
 import msgspec
 from msgspec import Struct, structs
 
+from surefoot.arguments.size import DEFAULT_LIMITS, ArgumentLimits
+from surefoot.arguments.walk import REFUSED, make_walk
 from surefoot.docstring import parse_docstring
 from surefoot.errors import ConfigError, ToolError
 from surefoot.schema import SUPPORTED_TYPES, annotate, json_schema, make_decoder, to_plain
@@ -18,6 +20,9 @@ from surefoot.types import JsonSchema
 
 Decode = Callable[[str], dict[str, Any]]
 """JSON text of a call's arguments -> keyword arguments. Raises `ToolError` with a message for the model."""
+
+Settle = Callable[[dict[str, Any]], dict[str, Any]]
+"""Decoded arguments -> the same, with what they name followed and resolved. Blocks. Raises `ToolError`."""
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _PATH: Final = re.compile(r" - at `(?:key in )?\$\.(\w+)")
@@ -37,6 +42,7 @@ class Signature(Struct, frozen=True):
         decode: Decoder of the arguments.
         takes_context: The first parameter is the run's context, which the model does not see.
         is_async: Calling it gives a coroutine; otherwise it blocks.
+        settle: What its types ask of the world before a call; None if they ask nothing.
     """
 
     name: str
@@ -45,10 +51,16 @@ class Signature(Struct, frozen=True):
     decode: Decode
     takes_context: bool
     is_async: bool
+    settle: Settle | None
 
 
 def read_signature(
-    function: Callable[..., Any], context_type: type, *, name: str | None = None, description: str | None = None
+    function: Callable[..., Any],
+    context_type: type,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    limits: ArgumentLimits = DEFAULT_LIMITS,
 ) -> Signature:
     """Read type hints and docstring of a function, bound method, ``functools.partial`` or callable object.
 
@@ -57,6 +69,7 @@ def read_signature(
         context_type: Annotation of a first parameter that is hidden from the model.
         name: Instead of the callable's own name.
         description: Instead of the docstring's prose.
+        limits: Size of a call's arguments.
 
     Raises:
         ConfigError: It cannot be a tool; one line that names the function, the parameter and what is allowed.
@@ -74,17 +87,15 @@ def read_signature(
         _refuse(name, contexts[-1], f"{context_type.__name__} must be the first parameter, and only that")
     for parameter in contexts:
         del hints[parameter]
-    arguments, parameters = _build_arguments(name, hints, defaults)
-    for parameter, schema in parameters["properties"].items():
-        if parameter in doc.parameters:
-            schema.setdefault("description", doc.parameters[parameter])
+    arguments, parameters = _build_arguments(name, hints, defaults, doc.parameters)
     return Signature(
         name=name,
         description=doc.description if description is None else description,
         parameters=parameters,
-        decode=_make_decode(arguments, parameters),
+        decode=_make_decode(arguments, parameters, limits),
         takes_context=bool(contexts),
         is_async=_is_async(plain),
+        settle=_make_settle(hints, parameters),
     )
 
 
@@ -171,20 +182,24 @@ def _resolve(parameter: inspect.Parameter, plain: Any, name: str) -> Any:
 # --- the schema -------------------------------------------------------------------------------------------------------
 
 
-def _build_arguments(name: str, hints: dict[str, Any], defaults: dict[str, Any]) -> tuple[type[Struct], JsonSchema]:
+def _build_arguments(
+    name: str, hints: dict[str, Any], defaults: dict[str, Any], descriptions: dict[str, str]
+) -> tuple[type[Struct], JsonSchema]:
     """A struct that holds the arguments, and its schema."""
     kinds: dict[str, Any] = {}
     for parameter, hint in hints.items():
         # `x: str = None` is a common shorthand; without this, the default that the schema shows would be refused
         kind = Optional[hint] if parameter in defaults and defaults[parameter] is None else hint  # noqa: UP045
         kinds[parameter] = _check_type(name, parameter, kind)
+        if parameter in defaults:
+            _check_default(name, parameter, kind, defaults[parameter])
     fields = [
         (parameter, kind, _field(defaults[parameter])) if parameter in defaults else (parameter, kind)
         for parameter, kind in kinds.items()
     ]
     # A dot keeps the name apart from every class of the user's
     arguments = msgspec.defstruct("tool.arguments", fields, kw_only=True, forbid_unknown_fields=True, gc=False)
-    schema = json_schema(arguments)
+    schema = json_schema(arguments, descriptions)
     for parameter, default in defaults.items():
         if parameter in schema["properties"]:
             _show_default(schema["properties"][parameter], default)
@@ -201,6 +216,16 @@ def _check_type(name: str, parameter: str, hint: Any) -> Any:
         problem = " ".join(str(error).split())
         _refuse(name, parameter, f"type {_show_type(hint)} is not supported: {problem}. Allowed are {SUPPORTED_TYPES}")
     return kind
+
+
+def _check_default(name: str, parameter: str, kind: Any, default: Any) -> None:
+    """A default that its type would refuse would make every call without it fail."""
+    walk = make_walk(kind, "read")
+    try:
+        if walk is not None:
+            walk(default, "$")
+    except msgspec.ValidationError as error:
+        _refuse(name, parameter, f"default {default!r}: {str(error).partition(' - at')[0]}")
 
 
 def _show_type(hint: Any) -> str:
@@ -225,11 +250,16 @@ def _show_default(schema: JsonSchema, default: Any) -> None:
 # --- arguments of a call ----------------------------------------------------------------------------------------------
 
 
-def _make_decode(arguments: type[Struct], parameters: JsonSchema) -> Decode:
+def _make_decode(arguments: type[Struct], parameters: JsonSchema, limits: ArgumentLimits) -> Decode:
     read = make_decoder(arguments)
     as_dict = structs.asdict
+    check = limits.check
 
     def decode(text: str) -> dict[str, Any]:
+        try:
+            check(text)
+        except ValueError as error:
+            raise ToolError(str(error)) from None
         try:
             return as_dict(read(text or "{}"))  # some providers send "" for "no arguments"
         except Exception as error:  # noqa: BLE001 - validators of the user's classes raise what they like
@@ -238,9 +268,25 @@ def _make_decode(arguments: type[Struct], parameters: JsonSchema) -> Decode:
     return decode
 
 
+def _make_settle(hints: dict[str, Any], parameters: JsonSchema) -> Settle | None:
+    walks = {name: walk for name, hint in hints.items() if (walk := make_walk(hint, "settle")) is not None}
+    if not walks:
+        return None
+
+    def settle(arguments: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return arguments | {name: walk(arguments[name], f"$.{name}") for name, walk in walks.items()}
+        except msgspec.ValidationError as error:
+            raise ToolError(_explain(error, parameters)) from None
+
+    return settle
+
+
 def _explain(error: Exception, parameters: JsonSchema) -> str:
     """What was wrong, where, and what is allowed, for the model."""
-    problem = _QUOTED.sub(r"`\1...`", str(error))
+    problem = str(error)
+    if not problem.startswith(REFUSED):  # what quotes little, and where a text between two quoted ones is no quote
+        problem = _QUOTED.sub(r"`\1...`", problem)
     if isinstance(error, UnicodeError):
         return "The arguments are not valid Unicode text."
     if isinstance(error, RecursionError):

@@ -14,10 +14,12 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from msgspec import Struct, structs
 
+from surefoot.arguments.size import DEFAULT_LIMITS, ArgumentLimits
 from surefoot.errors import ConfigError, ToolError
 from surefoot.observation import LEAST_OUTPUT_BYTES, refuse, refuse_unknown, report, report_failure
 from surefoot.run_context import RunContext
-from surefoot.signature import Decode, read_signature
+from surefoot.settling import call_settled, settle_and_call
+from surefoot.signature import Decode, Settle, read_signature
 from surefoot.threads import ToolThreads
 from surefoot.types import Label, ToolCall, ToolResult, ToolSpec
 
@@ -42,6 +44,7 @@ class Tool(Struct, Generic[P, R], frozen=True, eq=False):
         takes_context: The function's first parameter is a `RunContext`.
         is_async: The function gives a coroutine; otherwise it blocks and runs in a thread.
         label: Who wrote what the tool returns: anybody who can write into it, so nobody to be trusted.
+        settle: What the types of its arguments ask of the world before a call; None if they ask nothing.
     """
 
     function: Callable[P, R]
@@ -54,6 +57,7 @@ class Tool(Struct, Generic[P, R], frozen=True, eq=False):
     takes_context: bool
     is_async: bool
     label: Label
+    settle: Settle | None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """What the function itself gives: no validation, no timeout, no cap."""
@@ -74,6 +78,7 @@ def tool(
     max_output_bytes: int = 16_384,
     name: str | None = None,
     description: str | None = None,
+    argument_limits: ArgumentLimits = DEFAULT_LIMITS,
 ) -> Tool[P, R]: ...
 
 
@@ -86,6 +91,7 @@ def tool(
     max_output_bytes: int = 16_384,
     name: str | None = None,
     description: str | None = None,
+    argument_limits: ArgumentLimits = DEFAULT_LIMITS,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -99,6 +105,7 @@ def tool(
     max_output_bytes: int = 16_384,
     name: str | None = None,
     description: str | None = None,
+    argument_limits: ArgumentLimits = DEFAULT_LIMITS,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of an async or blocking function; with or without arguments, as a decorator or as a call.
 
@@ -116,6 +123,7 @@ def tool(
         max_output_bytes: Size of a result at most, bytes of UTF-8; the rest is cut, and the result says so.
         name: Name for the model instead of the function's.
         description: Text for the model instead of the docstring's.
+        argument_limits: Size of a call's arguments, at most.
 
     Raises:
         ConfigError: The function cannot be a tool, or an option is wrong.
@@ -124,7 +132,7 @@ def tool(
     def make(function: Callable[P, R]) -> Tool[P, R]:
         if isinstance(function, Tool):
             raise ConfigError(f"{function!r} is a tool already: give its function to tool()")
-        signature = read_signature(function, RunContext, name=name, description=description)
+        signature = read_signature(function, RunContext, name=name, description=description, limits=argument_limits)
         _check_options(signature.name, effect, timeout_s, max_output_bytes, idempotent=idempotent)
         return Tool(
             function=function,
@@ -137,6 +145,7 @@ def tool(
             takes_context=signature.takes_context,
             is_async=signature.is_async,
             label=Label("third_party", source=signature.name),
+            settle=signature.settle,
         )
 
     return make if function is None else make(function)
@@ -240,8 +249,14 @@ class Toolbox:
             if not tool.is_async:
                 on_wait()
                 work = partial(tool.function, *args, **prepared.arguments)
+                if tool.settle is not None:
+                    work = partial(settle_and_call, tool.settle, partial(tool.function, *args), prepared.arguments)
                 return await _run_blocking(tool, work, now, until, threads)
-            coroutine = cast("Coroutine[Any, Any, Any]", tool.function(*args, **prepared.arguments))
+            if tool.settle is None:
+                made: Any = tool.function(*args, **prepared.arguments)
+            else:
+                made = call_settled(tool.settle, partial(tool.function, *args), prepared.arguments, threads)
+            coroutine = cast("Coroutine[Any, Any, Any]", made)
             try:
                 pending = coroutine.send(None)
             except StopIteration as stop:  # a quick tool ends here and needs no timer, the dearest part of a call

@@ -489,7 +489,7 @@ def test_text_that_is_no_call(text, message):
 def test_a_flood_of_brackets():
     def free(data: Any) -> None: ...
 
-    with pytest.raises(ToolError, match="nested too deeply"):
+    with pytest.raises(ToolError, match="nested more than 32 deep"):
         read(free).decode('{"data": ' + "[" * 100_000)
 
 
