@@ -32,6 +32,8 @@ class Compiled(Struct, frozen=True):
         counter: Exact tokenizer of the model, None when there is none.
         answer: Type of a structured answer, None for text.
         repairs: How often a structured answer may be mended.
+        window: Tokens of the model's context window.
+        keeps_rest: Outputs that are cut are kept, and the model may read on in them.
         max_tokens: Output tokens wished for in one reply.
         temperature: Sampling temperature or None.
         system: System message, None if there is nothing to say.
@@ -48,6 +50,8 @@ class Compiled(Struct, frozen=True):
     counter: TokenCounter | None
     answer: AnswerType[Any] | None
     repairs: int
+    window: int
+    keeps_rest: bool
     max_tokens: int
     temperature: float | None
     system: Message | None

@@ -13,18 +13,22 @@ from msgspec.structs import replace
 from surefoot.agent import Agent
 from surefoot.answer import AnswerType
 from surefoot.budget.limits import Limits
-from surefoot.budget.prices import name_setting, open_prices
+from surefoot.budget.prices import FREE_PROVIDERS, name_setting, open_prices
+from surefoot.budget.quotes import find_window
 from surefoot.budget.tokens import find_counter
 from surefoot.clock import Clock
 from surefoot.compiled import Compiled
 from surefoot.config import Secret, Settings
+from surefoot.context import DEFAULT_WINDOW
 from surefoot.errors import PriceUnknown
-from surefoot.models.base import Model
+from surefoot.models.base import Model, ModelProfile
 from surefoot.models.http import HttpClient
 from surefoot.models.registry import MAX_MODELS, Models, Way, make_model, split_model
 from surefoot.models.router import Direct, Router, Routes
 from surefoot.protocol import find_protocol
 from surefoot.providers import Provider
+from surefoot.read_more import READ_MORE, read_more
+from surefoot.tools import Toolbox
 from surefoot.types import UNLIMITED, Message
 
 MAX_COMPILED: Final = 256
@@ -82,24 +86,40 @@ class Compiler:
         profile = routes.model.profile
         answer = None if agent.output is None else AnswerType(agent.output)
         name = profile.protocol if agent.protocol == "auto" else agent.protocol
-        specs = agent.toolbox.specs
+        toolbox = agent.toolbox
+        keeps_rest = self._settings.context.read_more and toolbox.specs != () and toolbox.find(READ_MORE) is None
+        if keeps_rest:
+            toolbox = Toolbox([*toolbox, read_more])
+        specs = toolbox.specs
         protocol = find_protocol(name)(agent.instructions, specs, answer.schema if answer else None)
         system = protocol.system()
         return Compiled(
             name=agent.name,
             routes=routes,
             protocol=protocol,
-            toolbox=agent.toolbox,
+            toolbox=toolbox,
             native_specs=specs if protocol.native_tools else (),
             tools=Raw(encode_json(specs)),
             rates=await self._prices.find(profile.provider, profile.name),
             counter=find_counter(profile.provider, profile.name),
             answer=answer,
             repairs=agent.repairs,
+            window=profile.context_tokens or await self._find_window(profile) or DEFAULT_WINDOW,
+            keeps_rest=keeps_rest,
             max_tokens=agent.max_tokens or profile.max_output_tokens,
             temperature=agent.temperature,
             system=Message.system(system) if system else None,
         )
+
+    @property
+    def summariser(self) -> str:
+        """Model string of the model that makes summaries, "" for none."""
+        return self._settings.context.summarise_with
+
+    async def _find_window(self, profile: ModelProfile) -> int:
+        if profile.provider in FREE_PROVIDERS:
+            return 0
+        return await asyncio.to_thread(find_window, profile.provider.lower(), profile.name.strip().lower())
 
     def _adopt(self, model: Model) -> Routes | Direct:
         """An object of the user's own, by the settings of its provider if there are any."""
@@ -132,7 +152,12 @@ class Compiler:
         self._server = server
         most = self._settings.local.max_waiting
         provider = Provider(
-            server.base_url, protocol="json", trusts_usage=True, max_output_tokens=512, concurrency=most
+            server.base_url,
+            protocol="json",
+            trusts_usage=True,
+            max_output_tokens=512,
+            concurrency=most,
+            context_tokens=self._settings.local.context_tokens,
         )
         key = Secret(server.api_key)
         made = make_model(

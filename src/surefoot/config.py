@@ -17,6 +17,7 @@ from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.sections import (
     AdmissionSettings,
     BreakerSettings,
+    ContextSettings,
     LocalSettings,
     RetrySettings,
     StoreSettings,
@@ -65,6 +66,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         retry: Attempts for one model call.
         admission: Who is let in when many come at once.
         breaker: When a provider counts as dead.
+        context: What happens to what does not fit the prompt.
         local: The embedded model.
     """
 
@@ -81,6 +83,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     retry: RetrySettings = RetrySettings()
     admission: AdmissionSettings = AdmissionSettings()
     breaker: BreakerSettings = BreakerSettings()
+    context: ContextSettings = ContextSettings()
     local: LocalSettings = LocalSettings()
 
     def provider(self, name: str) -> Provider | None:
@@ -200,7 +203,7 @@ def _check_numbers(settings: Settings, where: str) -> None:
         key = f"providers.{name}"
         positive |= {f"{key}.{field}": getattr(provider, field) for field in _POSITIVE_OF_PROVIDERS}
         positive |= {f"{key}.endpoints[{place}].weight": way.weight for place, way in enumerate(provider.endpoints)}
-        not_negative |= {f"{key}.rpm": provider.rpm, f"{key}.tpm": provider.tpm}
+        not_negative |= {f"{key}.{field}": getattr(provider, field) for field in ("rpm", "tpm", "context_tokens")}
     sections = {"admission": asdict(settings.admission)}
     sections |= {f"tenants.{name}": asdict(tenant) for name, tenant in settings.tenants.items()}
     for section, fields in sections.items():

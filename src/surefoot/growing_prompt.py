@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+from surefoot.context import LIKELY_BYTES, least_output
 from surefoot.models.base import Prompt
 from surefoot.run import Run
-from surefoot.types import JsonSchema
+from surefoot.types import JsonSchema, Message
 
 
 class GrowingPrompt:
@@ -14,9 +16,10 @@ class GrowingPrompt:
 
     Attributes:
         wire: The prompt in the form of the model's provider.
+        crammed: Size of the prompt that is sent although its bound is above the window: nothing more can be left out.
     """
 
-    __slots__ = ("_exact", "_measured", "_run", "_sent_size", "_shown", "wire")
+    __slots__ = ("_exact", "_measured", "_reported", "_run", "_sent_size", "_shown", "crammed", "wire")
 
     wire: Prompt
 
@@ -25,13 +28,16 @@ class GrowingPrompt:
         self._shown = 0  # messages of the state that are in the prompt
         self._exact: list[int] = []  # exact tokens of each message counted so far
         self._measured = 0, 0  # the provider's count of a prompt, and the size of that prompt
+        self._reported = 0, 0  # the same of a provider that is not trusted with money, but with its own window
         self._sent_size = 0
+        self.crammed = -1
 
     def open(self) -> None:
         """Begin, or begin anew: what is shown of the conversation, or the model, has changed."""
         compiled = self._run.compiled
         self.wire = compiled.model.open(compiled.native_specs, compiled.temperature)
-        self._shown, self._exact, self._measured = 0, [], (0, 0)
+        self._shown, self._exact, self.crammed = 0, [], -1
+        self._measured = self._reported = 0, 0
 
     def show(self) -> None:
         """Write what has joined the conversation."""
@@ -57,8 +63,24 @@ class GrowingPrompt:
         self._sent_size = self.wire.size
 
     def measure(self, tokens: int) -> None:
-        """A provider that is trusted to count has counted what was sent last."""
-        self._measured = tokens, self._sent_size
+        """The provider has counted what was sent last."""
+        self._reported = tokens, self._sent_size
+        if self._run.compiled.model.profile.trusts_usage:
+            self._measured = tokens, self._sent_size
+
+    def bound_in_window(self, bound: int) -> int:
+        """The bound, or less by the provider's own count: with money not each is trusted, but with its own window."""
+        tokens, size = self._reported
+        if tokens:
+            tokens += self.wire.size - size
+            if tokens < bound:
+                return tokens
+        return bound
+
+    def density(self) -> float:
+        """Tokens of a byte of the prompt, by the provider's own count of it; 1, the most there can be, if not known."""
+        tokens, size = self._reported
+        return min(1.0, tokens / size) if tokens else 1.0
 
     async def count_exactly(self, bound: int, schema: JsonSchema | None) -> int:
         """The exact count where the model's tokenizer is known, else ``bound``."""
@@ -73,3 +95,42 @@ class GrowingPrompt:
         exact = tools + sum(self._exact)
         self._measured = exact, self.wire.size
         return exact
+
+    async def fit_window(self, bound: int, want: int, schema: JsonSchema | None) -> tuple[int, int]:
+        """The bound, by an exact count if there is one, and the output tokens that the window leaves; 0 if too few."""
+        run, window = self._run, self._run.compiled.window
+        bound = await self.count_exactly(bound, schema)
+        tokens, least = self.bound_in_window(bound), least_output(want, window)
+        if window - tokens >= least:
+            return bound, min(want, window - tokens)
+        if tokens >= self.wire.size:  # nothing but its bytes is known
+            tokens //= LIKELY_BYTES
+        if run.sums_up:  # a summary that is refused is done without
+            return bound, want if window - tokens >= least else 0
+        if self.crammed != self.wire.size:
+            return bound, 0
+        return bound, max(least, min(want, window - tokens))
+
+
+def size_messages(run: Run, messages: Sequence[Message]) -> tuple[int, list[int]]:
+    """Tokens at most of an empty prompt of the run, and of each of the messages in it."""
+    compiled = run.compiled
+    prompt = compiled.model.open(compiled.native_specs, compiled.temperature)
+    before = fixed = prompt.size
+    sizes: list[int] = []
+    for message in messages:
+        prompt.append(compiled.protocol.render(message))
+        size = prompt.size
+        sizes.append(size - before)
+        before = size
+    return fixed, sizes
+
+
+async def size_messages_exactly(run: Run, messages: Sequence[Message]) -> tuple[int, list[int]]:
+    """As `size_messages`, by the model's own tokenizer where it is known."""
+    compiled = run.compiled
+    if compiled.counter is None:
+        return size_messages(run, messages)
+    shown = [compiled.protocol.render(message) for message in messages]
+    run.write_behind()
+    return await asyncio.to_thread(compiled.counter.count, compiled.native_specs, shown, None)

@@ -9,7 +9,8 @@ from msgspec import Struct
 from surefoot.budget.holds import Shortage
 from surefoot.budget.limits import MODEL_RUNG
 from surefoot.compiled import Compiled
-from surefoot.journal.events import ContextSummarised, ModelSwitched, Nudged, RungTaken
+from surefoot.journal.context_events import ContextSummarised
+from surefoot.journal.events import ModelSwitched, Nudged, RungTaken
 from surefoot.model_call import ModelCall
 from surefoot.models.base import Reply
 from surefoot.run import Run
@@ -19,9 +20,11 @@ TRIM_BYTES: Final = 400
 SUMMARY_TOKENS: Final = 400
 """Output tokens of a summary at most."""
 SUMMARY_NUDGE: Final = (
-    "The budget of this run is running low. Sum up in at most 200 words, as plain text and without calling a tool: "
-    "what was asked, what was done, every figure, name and id that was found, and what is still to do."
+    "There is no room for all of this conversation. Sum it up in at most 200 words, as plain text and without calling "
+    "a tool: what was asked, what was done, every figure, name and id that was found, and what is still to do."
 )
+SUMMARISER: Final = "[context] summarise_with"
+"""Names, among the rungs of a run, its agent on the model that makes the summaries."""
 RELIEVED: Final = ("tokens", "usd")
 """Limits that a smaller prompt or a cheaper model relieves."""
 
@@ -62,10 +65,21 @@ def climb(run: Run, call: ModelCall, due: Due) -> None:
     if due.rung == "trim":
         call.reopen()
     elif due.rung == "summarise" and not skips:
-        run.emit(Nudged(at=now, text=SUMMARY_NUDGE, wants_summary=True))
-        run.sums_up = True
+        begin_summary(run, call)
     elif due.rung.startswith(MODEL_RUNG):
         _switch(run, call, run.rungs[due.rung])
+
+
+def begin_summary(run: Run, call: ModelCall, sets_aside: int = 0) -> None:
+    """The next call is a summary of all but the last ``sets_aside`` messages, by the model that makes summaries."""
+    summariser = run.rungs.get(SUMMARISER)
+    if summariser is not None and summariser is not run.compiled:
+        run.summed_up_for = run.compiled
+        _switch(run, call, summariser)
+    run.emit(Nudged(at=run.desk.clock.now(), text=SUMMARY_NUDGE, wants_summary=True, sets_aside=sets_aside))
+    run.sums_up = True
+    if sets_aside:
+        call.reopen()
 
 
 def take_summary(run: Run, call: ModelCall, reply: Reply) -> None:
@@ -73,19 +87,25 @@ def take_summary(run: Run, call: ModelCall, reply: Reply) -> None:
     call.settle()
     call.tell_reply(joins=False)
     is_one = bool(reply.message.text.strip()) and reply.finish_reason in {"stop", "length"}
+    run.summary_failed = not is_one
     _replace_conversation(run, call, reply.message.text if is_one else "")
 
 
 def forgo_summary(run: Run, call: ModelCall) -> None:
     """The summary failed, or has no room: the run goes on with the conversation as it was."""
     call.forgo()
+    run.summary_failed = True
     _replace_conversation(run, call, "")
 
 
 def _replace_conversation(run: Run, call: ModelCall, text: str) -> None:
     run.sums_up = False
     run.emit(ContextSummarised(at=run.desk.clock.now(), text=text))
-    call.reopen()
+    resumes, run.summed_up_for = run.summed_up_for, None
+    if resumes is None:
+        call.reopen()
+    else:
+        _switch(run, call, resumes)
 
 
 def _has_room(run: Run, call: ModelCall) -> bool:

@@ -21,13 +21,14 @@ from surefoot.journal.events import (
     Thought,
 )
 from surefoot.ladder import forgo_summary, take_summary
-from surefoot.model_call import ModelCall
+from surefoot.model_call import WINDOW, ModelCall
 from surefoot.models.base import Reply
 from surefoot.next_call import hold_budget, hold_last, reach, refit
 from surefoot.protocol.base import Turn
 from surefoot.run import Run
 from surefoot.tool_calls import cut_text, run_tools
 from surefoot.types import Message, StopReason
+from surefoot.window import room_for_results
 
 FINISH_TIMEOUT_S: Final = 5.0
 """How long the last record of a cancelled run may take to reach the disk."""
@@ -148,7 +149,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
 async def _turn_back(run: Run, call: ModelCall, purpose: Purpose, stopped: Refusal | ModelError) -> Purpose | None:
     """The call was not made: an account has no room for it, or no way is open."""
     if isinstance(stopped, Refusal):
-        return refit(run, call, purpose, stopped)
+        return await refit(run, call, purpose, stopped)
     return await _follow(run, call, purpose)
 
 
@@ -163,6 +164,8 @@ async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None
     shortage = await call.recover()
     if shortage is None:
         return purpose
+    if shortage.limit == WINDOW:  # another model goes on, and its window is smaller
+        return await hold_budget(run, call)
     return None if run.final_only else await hold_last(run, call, shortage)
 
 
@@ -188,7 +191,7 @@ async def _take_reply(run: Run, call: ModelCall, reply: Reply) -> None:
         shortage = run.account.tool_shortage(len(turn.calls))
         if shortage is not None:
             reach(run, shortage)
-        await run_tools(run, turn.calls, call.room_bytes())
+        await run_tools(run, turn.calls, room_for_results(run, call))
 
 
 def _canonical(turn: Turn, message: Message) -> Message:

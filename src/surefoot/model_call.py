@@ -20,6 +20,8 @@ from surefoot.passage import TIMER_SLACK_S, Passage
 from surefoot.run import Run
 from surefoot.types import JsonSchema, Message, Usage
 
+WINDOW: Final = "window"
+"""Names the shortage of a prompt that does not fit the model's window: it must be shortened."""
 _NO_HOLD: Final = Hold(0, 0, 0, 0)
 
 
@@ -74,6 +76,10 @@ class ModelCall:
             self._schema = compiled.protocol.response_schema(self._run.stage)
         if self._schema is not None and not compiled.model.profile.trusts_usage:
             bound += len(encode_json(self._schema))  # some providers show the model the schema, and bill it
+        if compiled.window - bound < want:
+            bound, want = await self.prompt.fit_window(bound, want, self._schema)
+            if want == 0:
+                return Shortage(WINDOW, f"the prompt does not fit the {compiled.window} tokens of the model's window")
         first = self._attempt == 0
         fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
@@ -84,11 +90,6 @@ class ModelCall:
         self.fit = fit
         self._reserve(bound, fit.max_tokens)
         return None
-
-    def room_bytes(self) -> int:
-        """Bytes that may join the conversation so that a last answer still fits the budget."""
-        self.prompt.show()
-        return self._run.account.room_for_text(self.prompt.bound())
 
     async def begin(self, purpose: Purpose) -> Refusal | ModelError | None:
         """Take leave to go, then write down that an attempt is made, if the accounts above the run have room for it.
@@ -214,7 +215,7 @@ class ModelCall:
         self._hold = None
         self._attempt = 0
         self._settled, self._usage, self._untold = hold, usage, reply
-        if usage is not None and self._run.compiled.model.profile.trusts_usage:
+        if usage is not None:
             self.prompt.measure(usage.input_tokens)
 
     def tell_reply(self, *, joins: bool) -> None:

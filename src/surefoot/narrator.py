@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from surefoot.journal.context_events import ContextSummarised, ContextTrimmed, OutputKept
 from surefoot.journal.events import (
     BudgetOverrun,
     BudgetWarning,
-    ContextSummarised,
     JournalEvent,
     LimitReached,
     ModelFailed,
@@ -194,6 +194,13 @@ def _tell_money(event: JournalEvent) -> list[Line]:
             done = f"no room to {event.rung}" if event.left_out else _RUNGS.get(event.rung, event.rung)
             text = f"{event.used:.0%} of the limit on {event.limit} is used: {done}"
             return [Line("▾", text, "yellow", "yellow")]
+        case OutputKept():
+            text = f"{event.all_bytes:,} bytes do not fit: the model may read on in {event.reference}"
+            return [Line("…", text, "dim", "dim")]
+        case ContextTrimmed():
+            cut = f", older results cut to {event.keep_bytes:,} bytes" if event.keep_bytes else ""
+            text = f"window of {event.window:,} tokens: {event.left_out:,} older messages left out{cut}"
+            return [Line("✂", text, "yellow", "yellow")]
         case ContextSummarised():
             return [Line("≡", plain(event.text), "yellow", "italic")]
         case ModelSwitched():

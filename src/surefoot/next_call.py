@@ -10,8 +10,9 @@ from surefoot.budget.posting import Refusal
 from surefoot.errors import BudgetExceeded
 from surefoot.journal.events import LimitReached, Nudged, Purpose
 from surefoot.ladder import SUMMARY_TOKENS, climb, find_due, forgo_summary
-from surefoot.model_call import ModelCall
+from surefoot.model_call import WINDOW, ModelCall
 from surefoot.run import Run
+from surefoot.window import make_room
 
 FINAL_NUDGE: Final = (
     "The budget of this run is at its end ({why}). Call no more tools. Give your final answer now from what is known "
@@ -19,10 +20,13 @@ FINAL_NUDGE: Final = (
 )
 
 
-def refit(run: Run, call: ModelCall, purpose: Purpose, refusal: Refusal) -> Purpose | None:
+async def refit(run: Run, call: ModelCall, purpose: Purpose, refusal: Refusal) -> Purpose | None:
     """After an account above the run has refused the call: try with less, or None where that is of no use."""
     if call.shrink(refusal, final=purpose == "final"):
         return purpose
+    if run.sums_up:
+        forgo_summary(run, call)
+        return await hold_budget(run, call)
     reach(run, Shortage(refusal.limit, refusal.message), refusal)
     return None
 
@@ -39,17 +43,17 @@ async def hold_budget(run: Run, call: ModelCall) -> Purpose | None:
         shortage = account.last_step(run.desk.clock.monotonic())
         due = find_due(run) if shortage is None and account.limits.ladder else None
         if due is None and shortage is None:
-            shortage = await call.hold(final=account.limits.on_limit == "raise")
+            shortage = await hold_in_window(run, call, final=account.limits.on_limit == "raise")
             if shortage is None:
                 return "repair" if run.repairs_left < run.compiled.repairs else "step"
-        if due is None and shortage is not None:
+        if due is None and shortage is not None and not run.sums_up:
             due = find_due(run, shortage)
             if due is None:
                 return await hold_last(run, call, shortage)
-        assert due is not None, "nothing is short and nothing is due: the step is held"
-        climb(run, call, due)
-        if due.rung == "finish":
-            return await hold_last(run, call, Shortage(due.limit, f"{due.used:.0%} of {due.limit} are used"))
+        if due is not None:
+            climb(run, call, due)
+            if due.rung == "finish":
+                return await hold_last(run, call, Shortage(due.limit, f"{due.used:.0%} of {due.limit} are used"))
         if run.sums_up and await call.hold(final=False, want=SUMMARY_TOKENS) is None:
             return "summary"
         if run.sums_up:
@@ -62,7 +66,20 @@ async def hold_last(run: Run, call: ModelCall, shortage: Shortage, refusal: Refu
     why = shortage.message if refusal is None else refusal.notice
     run.emit(Nudged(at=run.desk.clock.now(), text=FINAL_NUDGE.format(why=why)))
     run.final_only, run.sums_up = True, False
-    return "final" if await call.hold(final=True) is None else None
+    return "final" if await hold_in_window(run, call, final=True) is None else None
+
+
+async def hold_in_window(run: Run, call: ModelCall, *, final: bool) -> Shortage | None:
+    """`ModelCall.hold`, with room made if the model's window has none.
+
+    Where that takes a summary (`Run.sums_up`), its call is still to be held.
+    """
+    shortage = await call.hold(final=final)
+    while shortage is not None and shortage.limit == WINDOW and not run.sums_up:
+        await make_room(run, call)
+        if not run.sums_up:
+            shortage = await call.hold(final=final)
+    return shortage
 
 
 def reach(run: Run, shortage: Shortage, refusal: Refusal | None = None) -> None:

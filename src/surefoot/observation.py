@@ -11,6 +11,9 @@ from surefoot.types import SYSTEM_LABEL, Label, ToolResult
 LEAST_OUTPUT_BYTES: Final = 256
 """Below this, the note that says how much was cut would leave no room for anything else."""
 
+MOST_KEPT_BYTES: Final = 256 << 10
+"""Of one output: what is kept so that the model may read on where it was cut."""
+
 _MAX_ERROR_BYTES: Final = 2_000
 _MAX_NAMES: Final = 40
 
@@ -86,7 +89,8 @@ def _cap(text: str, label: Label, max_bytes: int, *, is_error: bool = False) -> 
     longest = len(_note(len(data), len(data)))
     kept = data[: max_bytes - longest].decode(errors="ignore")
     cut_bytes = len(data) - len(kept.encode())
-    return ToolResult(kept + _note(cut_bytes, len(data)), label, is_error, cut_bytes)
+    whole = "" if is_error else data[:MOST_KEPT_BYTES].decode(errors="ignore")
+    return ToolResult(kept + _note(cut_bytes, len(data)), label, is_error, cut_bytes, whole, len(data))
 
 
 def _note(cut_bytes: int, all_bytes: int) -> str:

@@ -30,6 +30,7 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         wire: ``openai`` for ``/chat/completions``, ``anthropic`` for ``/v1/messages``.
         protocol: How its models speak ReAct best.
         max_output_tokens: Default of ``max_tokens`` for one reply.
+        context_tokens: Tokens of its models' window, prompt and reply together; 0 takes what is known of each model.
         trusts_usage: See `surefoot.models.base.ModelProfile.trusts_usage`.
         needs_key: Refuse to call it without a key; otherwise the key is sent if it is set.
         free: The endpoint costs nothing per token (your own machine): its price is zero, not unknown.
@@ -47,6 +48,7 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     wire: Literal["openai", "anthropic"] = "openai"
     protocol: Literal["native", "json", "text"] = "native"
     max_output_tokens: int = 1024
+    context_tokens: int = 0
     trusts_usage: bool = False
     needs_key: bool = True
     free: bool = False

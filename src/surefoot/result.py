@@ -26,7 +26,8 @@ class RunResult(Struct, Generic[OutputT], frozen=True):
         usage: Tokens by kind.
         cost: US dollars charged, None when the model's price is unknown.
         budget: What the run used.
-        messages: The conversation.
+        messages: The conversation, without what was left out of it.
+        left_out: How many of its messages were left out or summed up, for there was no room for them.
         run_id: Its id.
     """
 
@@ -41,6 +42,7 @@ class RunResult(Struct, Generic[OutputT], frozen=True):
     cost: Money | None
     budget: BudgetReport
     messages: tuple[Message, ...]
+    left_out: int
     run_id: str
 
 
@@ -63,5 +65,6 @@ def make_result(run: Run) -> RunResult[Any]:
         cost=budget.cost,
         budget=budget,
         messages=tuple(run.state.messages),
+        left_out=run.state.left_out,
         run_id=run.run_id,
     )

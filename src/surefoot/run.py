@@ -18,6 +18,7 @@ from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
 from surefoot.caller import Caller
 from surefoot.clock import Clock
 from surefoot.compiled import Compiled
+from surefoot.journal.context_events import OutputKept
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
@@ -43,6 +44,7 @@ class Desk(Struct, frozen=True):
         timeout_s: Longest wait for one reply.
         durable: Whether a record is on disk before it is relied on.
         begin_child: Runs an agent for a tool of a run, on that run's budget.
+        find_kept: Finds an output by its reference that an earlier run of the caller's session has kept.
         turnstile: Where runs pass that begin.
     """
 
@@ -52,6 +54,7 @@ class Desk(Struct, frozen=True):
     timeout_s: float
     durable: bool
     begin_child: Callable[[Run, Any, str, Limits | None], Awaitable[Any]]
+    find_kept: Callable[[Caller, str], Awaitable[OutputKept | None]]
     turnstile: Turnstile
 
 
@@ -76,6 +79,8 @@ class Run:
         loop: The event loop that it runs in.
         rungs: Its agent on the models of its ladder, by rung.
         sums_up: The next call is a summary of the conversation.
+        summary_failed: The last summary did not come: what is oldest is left out instead.
+        summed_up_for: Its agent on the model that waits for that summary, None if that is the same one.
         final_only: The budget is at its end: only an answer is of use now.
         repairs_left: How often the answer may still be mended.
         value: The structured answer.
@@ -90,7 +95,8 @@ class Run:
     __slots__ = (
         "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
         "context", "desk", "final_only", "interrupted", "live", "loop", "news", "over", "parent", "payers",
-        "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state", "sums_up", "task",
+        "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state", "summary_failed",
+        "summed_up_for", "sums_up", "task",
         "tool_calls_untold", "value",
     )  # fmt: skip
 
@@ -139,7 +145,8 @@ class Run:
         )
         self.state = RunState()
         self.rungs = rungs
-        self.final_only = self.cancelled = self.interrupted = self.sums_up = False
+        self.final_only = self.cancelled = self.interrupted = self.sums_up = self.summary_failed = False
+        self.summed_up_for: Compiled | None = None
         self.repairs_left = compiled.repairs
         self.value: Any = None
         self.news: list[RunEvent] = []

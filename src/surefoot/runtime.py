@@ -78,6 +78,7 @@ class Runtime:
             threads=ToolThreads(TOOL_THREADS),
             timeout_s=self.settings.model_timeout_s,
             begin_child=self._starter.run_child,
+            find_kept=self._starter.find_kept,
             durable=self.settings.store.durability == "full",
             turnstile=Turnstile(self._clock),
         )

@@ -42,6 +42,18 @@ class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_waiting: int = 32
 
 
+class ContextSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[context]``: what happens to what does not fit the prompt.
+
+    Attributes:
+        summarise_with: Model string of the model that sums up what is about to be left out; "" sums up nothing.
+        read_more: Tool outputs that are cut are kept, and agents with tools get the tool ``read_more`` to read on.
+    """
+
+    summarise_with: str = ""
+    read_more: bool = True
+
+
 class RetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """``[retry]``: attempts for one model call; see `surefoot.retry`.
 

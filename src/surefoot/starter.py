@@ -16,10 +16,13 @@ from surefoot.caller import Caller, mend
 from surefoot.compiled import Compiled
 from surefoot.compiler import Compiler, check_price
 from surefoot.errors import ConfigError, ToolError
+from surefoot.journal.context_events import OutputKept
 from surefoot.journal.events import JournalEvent, RunStarted
 from surefoot.journal.fold import fold
 from surefoot.journal.records import decode_record
+from surefoot.ladder import SUMMARISER
 from surefoot.loop import drive
+from surefoot.read_more import is_of_run
 from surefoot.result import RunResult, make_result
 from surefoot.run import Desk, Run
 from surefoot.sessions import SessionLocks, continue_from
@@ -31,6 +34,8 @@ MAX_DEPTH: Final = 5
 """How deep runs may begin runs: deeper is a loop of agents that call each other."""
 MAX_RUNGS: Final = 256
 """Agents on models of their ladders that are remembered; of others it is asked again."""
+MAX_EARLIER_RUNS: Final = 1_000
+"""Newest runs of a session in whose cut outputs the model may read on."""
 
 
 class Starter:
@@ -118,7 +123,7 @@ class Starter:
         caller: Caller = rest["caller"]
         payers = make_payers(caller.tenant, caller.user, caller.session) if parent is None else parent.payers
         limits = self._check_limits(compiled, limits or agent.limits or self._limits, payers)
-        rungs = await self._compile_rungs(agent, limits, payers) if limits.ladder else {}
+        rungs = await self._compile_rungs(agent, limits, payers)
         self._check_open(desk)
         run, started = begin_run(compiled, desk, store=self._store, limits=limits, parent=parent, rungs=rungs, **rest)
         self.live[run.run_id] = run
@@ -127,16 +132,18 @@ class Starter:
     async def _compile_rungs(self, agent: Agent[Any], limits: Limits, payers: Payers) -> dict[str, Compiled]:
         """The agent on each model of its ladder: a wrong name, key or price is refused before the run begins."""
         rungs: dict[str, Compiled] = {}
-        for rung in limits.ladder:
-            if rung.startswith(MODEL_RUNG):
-                key = agent, rung
-                if key not in self._rungs:
-                    if len(self._rungs) >= MAX_RUNGS:
-                        del self._rungs[next(iter(self._rungs))]
-                    self._rungs[key] = agent.replace(model=rung.removeprefix(MODEL_RUNG), protocol="auto")
-                compiled = await self._compiler.compile(self._rungs[key])
-                self._check_limits(compiled, limits, payers)
-                rungs[rung] = compiled
+        models = {rung: rung.removeprefix(MODEL_RUNG) for rung in limits.ladder if rung.startswith(MODEL_RUNG)}
+        if self._compiler.summariser:
+            models[SUMMARISER] = self._compiler.summariser
+        for rung, model in models.items():
+            key = agent, rung
+            if key not in self._rungs:
+                if len(self._rungs) >= MAX_RUNGS:
+                    del self._rungs[next(iter(self._rungs))]
+                self._rungs[key] = agent.replace(model=model, protocol="auto")
+            compiled = await self._compiler.compile(self._rungs[key])
+            self._check_limits(compiled, limits, payers)
+            rungs[rung] = compiled
         return rungs
 
     def close_run(self, run: Run) -> None:
@@ -175,6 +182,20 @@ class Starter:
             return make_result(run)
         finally:
             self.close_run(run)
+
+    async def find_kept(self, caller: Caller, reference: str) -> OutputKept | None:
+        """An output that an earlier run of the caller's session has kept, None if there is none of that reference.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        owner = caller.tenant, caller.user, caller.session
+        if not caller.session:
+            return None
+        for row in await self._store.runs(tenant=owner[0], user=owner[1], session=owner[2], limit=MAX_EARLIER_RUNS):
+            if is_of_run(reference, row.run_id):
+                return fold(await self.read_events(row.run_id)).kept.get(reference)
+        return None
 
     def _check_open(self, desk: Desk | None) -> Desk:
         if desk is None or self.desk is not desk:

@@ -224,6 +224,9 @@ def timeline(row: RunRow, events: Sequence[JournalEvent], console: Console, zone
         head.append(f"  {plain(row.user, 64)} {plain(row.session, 64)}".rstrip(), _DIM)
     parts: list[RenderableType] = [head, Text(readable(_question(state) or row.question), "bold")]
     parts.append(step_table(lines, console))
+    if state.usage.cache_read_tokens:
+        part = f"{state.usage.cached_share:.0%} of {state.usage.input_tokens:,} prompt tokens"
+        parts.append(Text(f"{part} were read from the provider's cache", _DIM))
     parts += [Text(f"! {note}", "yellow") for note in _open_ends(state, is_live=row.status == "running")]
     if finished is not None and finished.error:
         parts.append(Text(f"✗ {finished.error_code}: {plain(finished.error, 1_000)}", "red"))

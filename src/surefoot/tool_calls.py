@@ -7,14 +7,22 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Final
 
-from msgspec.json import encode as encode_json
 from msgspec.structs import replace
 
 from surefoot.budget.posting import Claim
-from surefoot.budget.tokens import byte_bound
 from surefoot.caller import Caller
 from surefoot.errors import ConfigError
 from surefoot.journal.events import ToolFinished, ToolIntended
+from surefoot.read_more import (
+    NOTE_TOKENS,
+    Passage,
+    count_in_prompt,
+    find_longest,
+    find_passage,
+    keep_output,
+    read_more,
+    show_passage,
+)
 from surefoot.run import Run
 from surefoot.tools import Prepared
 from surefoot.types import SYSTEM_LABEL, ToolCall, ToolResult
@@ -102,7 +110,7 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             written = run.write()
             if written is not None:
                 await written
-    share = room_bytes // len(calls) - _FRAMING_BYTES
+    share = room_bytes // len(calls) - _count_framing(run)
     kept = _keep_results(run, calls, share, ready)
     if len(calls) == 1:
         await _run_one(run, calls[0], ready[0], share, kept)
@@ -121,6 +129,10 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             )
 
 
+def _count_framing(run: Run) -> int:
+    return _FRAMING_BYTES + NOTE_TOKENS if run.compiled.keeps_rest else _FRAMING_BYTES
+
+
 def _key(run: Run, call: ToolCall) -> str:
     return f"{run.run_id}:{run.state.steps}:{call.id}"
 
@@ -133,7 +145,7 @@ def _keep_results(run: Run, calls: tuple[ToolCall, ...], share: int, ready: list
     else:
         return None
     kept = max(LEAST_RESULT_BYTES, min(share // 2, KEPT_RESULT_BYTES))  # the other half is for the runs
-    run.account.keep_text(sum([kept + _FRAMING_BYTES + len(call.id) for call in calls]))
+    run.account.keep_text(sum([kept + _count_framing(run) + len(call.id) for call in calls]))
     return kept
 
 
@@ -143,7 +155,16 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         room = LEAST_RESULT_BYTES
     clock = run.desk.clock
     began = clock.monotonic()
-    if isinstance(prepared, Prepared):
+    passage = None
+    if not isinstance(prepared, Prepared):
+        result = prepared
+    elif prepared.tool is read_more:
+        found = await find_passage(run, prepared.arguments)
+        if isinstance(found, Passage):
+            passage, result = found, ToolResult("", found.kept.label)
+        else:
+            result = found
+    else:
         context = run.context
         if prepared.tool.takes_context:
             context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
@@ -153,16 +174,13 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
         finally:
             _ENCLOSING.set(outer)
-    else:
-        result = prepared
     content, cut_bytes = result.content, result.cut_bytes
     if kept is not None:
         room = min(room, kept + max(0, run.account.room_above_kept()))
-    if not (content.isascii() and len(content) * _MOST_BYTES <= room) and _count(content) > room:
-        content, more = _cut_result(content, room)
-        cut_bytes += more
+    if passage is not None or cut_bytes or not (content.isascii() and len(content) * _MOST_BYTES <= room):
+        content, cut_bytes = _fit_content(run, call, result, passage, room)
     if kept is not None:
-        run.account.keep_text(max(0, _count(content) - kept))
+        run.account.keep_text(max(0, count_in_prompt(content) - kept))
     run.emit(
         ToolFinished(
             at=clock.now(),
@@ -177,19 +195,27 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
     )
 
 
-def _count(text: str) -> int:
-    """Upper bound of the tokens of a text in a prompt: the bytes of its JSON, normalised or not."""
-    data = encode_json(text)
-    return len(data) if data.isascii() else byte_bound(data.decode())
+def _fit_content(run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, room: int) -> tuple[str, int]:
+    """What the model is shown of a result, and how many bytes of the output come after it."""
+    content, cut_bytes, most_bytes = result.content, result.cut_bytes, read_more.max_output_bytes
+    if passage is None:
+        fits = count_in_prompt(content) <= room
+        if fits and not cut_bytes:
+            return content, 0
+        if run.compiled.keeps_rest and not result.is_error:
+            passage = keep_output(run, call, result)
+            most_bytes = len(content.encode())  # as the tool's own cap has it
+        if passage is None:
+            if fits:
+                return content, cut_bytes
+            content, more = _cut_result(content, room)
+            return content, cut_bytes + more
+    return show_passage(passage, most_bytes, room)
 
 
 def _cut_result(content: str, room: int) -> tuple[str, int]:
     """As `cut_text`, with room for the text as it will stand in the prompt."""
-    low, high = 0, min(len(content), room)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if _count(content[:middle]) <= room else (low, middle - 1)
-    return cut_text(content, len(content[:low].encode()))
+    return cut_text(content, len(find_longest(content, room).encode()))
 
 
 def cut_text(text: str, room_bytes: int) -> tuple[str, int]:

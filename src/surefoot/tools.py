@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from functools import partial
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
@@ -193,6 +193,10 @@ class Toolbox:
                 raise ConfigError(f"two tools are called {made.spec.name!r}: rename one with tool(name=...)")
             self._tools[made.spec.name] = made
         self.specs = tuple([made.spec for made in self._tools.values()])
+
+    def __iter__(self) -> Iterator[Tool[..., Any]]:
+        """The tools, in the order given."""
+        return iter(self._tools.values())
 
     def find(self, name: str) -> Tool[..., Any] | None:
         """The tool of that name."""

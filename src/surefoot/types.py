@@ -165,6 +165,11 @@ class Usage(Struct, frozen=True, gc=False, omit_defaults=True):
         """Input plus output."""
         return self.input_tokens + self.output_tokens
 
+    @property
+    def cached_share(self) -> float:
+        """Share of the prompts' tokens that the provider had cached, 0 to 1."""
+        return self.cache_read_tokens / self.input_tokens if self.input_tokens else 0.0
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input_tokens + other.input_tokens,
@@ -210,9 +215,13 @@ class ToolResult(Struct, frozen=True, gc=False, omit_defaults=True):
         label: Who wrote the content.
         is_error: The call failed or was refused; ``content`` says why.
         cut_bytes: How many bytes the output cap removed.
+        whole: The output from its beginning where it was cut, as much of it as may be kept; "" where it was not.
+        all_bytes: Size of the output where it was cut, else 0.
     """
 
     content: str
     label: Label
     is_error: bool = False
     cut_bytes: int = 0
+    whole: str = ""
+    all_bytes: int = 0

@@ -9,9 +9,10 @@ from tests.unit.audit import open_bench, read_journal
 
 from surefoot import UNLIMITED, Agent, Limits, tool
 from surefoot.budget.limits import read_limits
+from surefoot.context import SUMMARY_HEAD, SUMMARY_OF_OTHERS, TRIMMED, trim_results
 from surefoot.errors import ConfigError, PriceUnknown
+from surefoot.journal.context_events import ContextSummarised
 from surefoot.journal.events import (
-    ContextSummarised,
     LimitReached,
     ModelRequested,
     ModelSwitched,
@@ -20,7 +21,7 @@ from surefoot.journal.events import (
     RunStarted,
     TextDelta,
 )
-from surefoot.journal.fold import SUMMARY, SUMMARY_HEAD, TRIMMED, fold, trim_results
+from surefoot.journal.fold import fold
 from surefoot.ladder import SUMMARY_NUDGE, SUMMARY_TOKENS, TRIM_BYTES
 from surefoot.next_call import FINAL_NUDGE
 from surefoot.providers import Provider
@@ -89,7 +90,7 @@ async def test_summarise_goes_on_with_a_summary_instead_of_the_conversation(benc
     def answer(messages, step):
         if messages[-1].text == SUMMARY_NUDGE:
             return say("Pages 1 and 2 hold x.")
-        if messages[-1].parts[0].label == SUMMARY:
+        if messages[-1].parts[0].label == SUMMARY_OF_OTHERS:
             return say("It is all x.")
         return call("read_page", number=step)
 
@@ -287,7 +288,7 @@ async def test_a_summary_is_not_streamed_as_if_it_were_the_answer(bench):
     def answer(messages, step):
         if messages[-1].text == SUMMARY_NUDGE:
             return say("a secret plan")
-        return say("It is x.") if messages[-1].parts[0].label == SUMMARY else call("read_page", number=step)
+        return say("It is x.") if messages[-1].parts[0].label == SUMMARY_OF_OTHERS else call("read_page", number=step)
 
     events = await bench.stream(Agent(ScriptedModel(answer), tools=[read_page], limits=limits("summarise")))
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "It is x."

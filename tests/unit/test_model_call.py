@@ -116,7 +116,7 @@ async def test_an_explicit_zero_is_free(bench):
 
 async def test_an_overrun_is_booked_as_the_truth_and_ends_the_run(bench):
     model = ScriptedModel([call("look", page=1).but(overlong=True), say("never")], prices=PRICE)
-    limits = Limits(tokens=2_000)
+    limits = Limits(tokens=2_600)
     result = await bench.run(Agent(model, tools=[look], limits=limits, max_tokens=900))
     ((asked, ended),) = await attempts(bench)
     assert ended.usage.output_tokens == 1_800 > asked.max_tokens

@@ -9,6 +9,7 @@ from tests.unit.audit import open_bench
 from surefoot import UNLIMITED, Agent, Limits, RunContext, ToolError, tool
 from surefoot.journal.events import ModelRequested, ToolFinished, ToolIntended
 from surefoot.providers import Provider
+from surefoot.sections import ContextSettings
 from surefoot.testing import FakeProvider, ScriptedModel, call, call_raw, calls, say
 from surefoot.tool_calls import LEAST_RESULT_BYTES, cut_text
 from surefoot.types import ToolCall
@@ -211,31 +212,35 @@ async def test_parallel_results_share_the_room(bench):
     assert all(len(event.content) > 1_000 for event in finished)
 
 
-async def test_a_result_keeps_enough_to_tell_something_however_little_room_there_is(bench):
-    @tool(effect="read")
-    async def read() -> str:
-        """Read."""
-        return "é" * 5_000
+async def test_a_result_keeps_enough_to_tell_something_however_little_room_there_is(tmp_path):
+    async with open_bench(tmp_path, context=ContextSettings(read_more=False)) as bench:
 
-    model = ScriptedModel([call("read").but(usage=None), say("Read.")])
-    result = await bench.run(Agent(model, tools=[read], limits=Limits(tokens=1_650), max_tokens=100), "x" * 350)
-    (finished,) = [event for event in await journal(bench) if isinstance(event, ToolFinished)]
-    assert len(finished.content.partition("\n")[0].encode()) >= LEAST_RESULT_BYTES - 10
-    assert finished.cut_bytes == 10_000 - len(finished.content.partition("\n")[0].encode())
-    assert result.stop_reason == "budget"
+        @tool(effect="read")
+        async def read() -> str:
+            """Read."""
+            return "é" * 5_000
+
+        model = ScriptedModel([call("read").but(usage=None), say("Read.")])
+        result = await bench.run(Agent(model, tools=[read], limits=Limits(tokens=1_650), max_tokens=100), "x" * 350)
+        (finished,) = [event for event in await journal(bench) if isinstance(event, ToolFinished)]
+        assert len(finished.content.partition("\n")[0].encode()) >= LEAST_RESULT_BYTES - 10
+        assert finished.cut_bytes == 10_000 - len(finished.content.partition("\n")[0].encode())
+        assert result.stop_reason == "budget"
 
 
-async def test_a_result_already_capped_by_its_tool_counts_both_cuts(bench):
-    @tool(effect="read", max_output_bytes=4_000)
-    async def read() -> str:
-        """Read."""
-        return "x" * 10_000
+async def test_a_result_already_capped_by_its_tool_counts_both_cuts(tmp_path):
+    async with open_bench(tmp_path, context=ContextSettings(read_more=False)) as bench:
 
-    model = ScriptedModel([call("read"), say("Read.")])
-    await bench.run(Agent(model, tools=[read], limits=Limits(tokens=3_000), max_tokens=200))
-    (finished,) = [event for event in await journal(bench) if isinstance(event, ToolFinished)]
-    assert finished.cut_bytes >= 10_000 - len(finished.content.partition("\n")[0])
-    assert finished.content.endswith("bytes cut: the budget has no room for them]")
+        @tool(effect="read", max_output_bytes=4_000)
+        async def read() -> str:
+            """Read."""
+            return "x" * 10_000
+
+        model = ScriptedModel([call("read"), say("Read.")])
+        await bench.run(Agent(model, tools=[read], limits=Limits(tokens=3_000), max_tokens=200))
+        (finished,) = [event for event in await journal(bench) if isinstance(event, ToolFinished)]
+        assert finished.cut_bytes >= 10_000 - len(finished.content.partition("\n")[0])
+        assert finished.content.endswith("bytes cut: the budget has no room for them]")
 
 
 async def test_the_next_call_after_a_cut_is_the_answer_it_was_cut_for(bench):

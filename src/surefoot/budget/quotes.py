@@ -55,6 +55,19 @@ def quote(provider: str, model: str, day: date) -> Rates | None:
     return replace(rates, services=_compile_services(seller, found, model, day))
 
 
+def find_window(provider: str, model: str) -> int:
+    """Tokens of a model's context window, 0 if they are not known; arguments as `quote`."""
+    if len(model) > _MAX_NAME_CHARS:
+        return 0
+    snapshot = _open_genai_prices()
+    try:
+        seller = snapshot.find_provider(None, provider, None)
+    except LookupError:
+        return 0
+    found = seller.find_model(model, all_providers=snapshot.providers)
+    return 0 if found is None else found.context_window or 0
+
+
 def _open_genai_prices() -> DataSnapshot:
     # Not its global snapshot: a program around us may let that one follow the network.
     from genai_prices.data import providers

@@ -25,6 +25,7 @@ class BudgetReport(Struct, frozen=True):
         seconds: Wall-clock seconds.
         used: Used share of each limit, 0 to 1; a limit that is `UNLIMITED` is not in it.
         remaining_pct: What is left of the limit that is used up most, percent, 0 to 100.
+        cached_share: Share of the prompts' tokens that the provider had cached, 0 to 1.
         overrun_tokens: Tokens that the provider charged beyond a hold.
         rungs: Rungs of ``Limits(ladder=...)`` that were taken, in order.
     """
@@ -40,6 +41,7 @@ class BudgetReport(Struct, frozen=True):
     seconds: float
     used: dict[str, float]
     remaining_pct: float
+    cached_share: float = 0.0
     overrun_tokens: int = 0
     rungs: tuple[str, ...] = ()
 
@@ -63,6 +65,7 @@ def report_budget(
         seconds=now - started,
         used=used,
         remaining_pct=round(max(0.0, 1 - max(used.values(), default=0.0)) * 100, 1),
+        cached_share=usage.cached_share,
         overrun_tokens=account.overrun_tokens,
         rungs=tuple(rungs),
     )

@@ -144,7 +144,7 @@ def _cells(made: Report, sums: Sums, share: float) -> dict[str, str]:
         **cells,
         "in": short(sums.usage.input_tokens),
         "out": short(sums.usage.output_tokens),
-        "cached": short(sums.usage.cache_read_tokens),
+        "cached": f"{sums.usage.cached_share:.0%}" if sums.usage.input_tokens else "",
         "cost": dollars(sums.nano),
         "a run": dollars(sums.nano / sums.runs) if sums.runs else "",
         **({"latency": latency} if made.by == "model" else {}),

@@ -8,24 +8,16 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 
+from surefoot.journal.context_events import ContextSummarised, ContextTrimmed, OutputKept
+from surefoot.journal.event import Event
 from surefoot.types import JsonSchema, Label, Message, StopReason, ToolCall, Usage
 
 JOURNAL_VERSION: Final = 1
 
 Purpose = Literal["step", "final", "repair", "summary"]
 """Why a model is called: a step, the last answer on the reserve, to mend a structured answer, to sum up."""
-
-
-class Event(Struct, frozen=True, gc=False, tag_field="type", tag=True, omit_defaults=True, kw_only=True):
-    """Base of all events.
-
-    Attributes:
-        at: Wall time, seconds since 1970 UTC.
-    """
-
-    at: float
 
 
 class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
@@ -179,7 +171,7 @@ class ToolFinished(Event, frozen=True, tag="tool_finished", kw_only=True):
         content: What the model is shown.
         label: Who wrote the content.
         is_error: Whether the content reports a failure.
-        cut_bytes: How many bytes the output cap removed.
+        cut_bytes: How many bytes of the output are not in ``content``.
         latency_ms: Run time, milliseconds; 0 if the call never ran.
     """
 
@@ -198,10 +190,12 @@ class Nudged(Event, frozen=True, tag="nudged", kw_only=True):
     Attributes:
         text: What it is told.
         wants_summary: It is asked to sum up; the text goes with the `ContextSummarised` that follows.
+        sets_aside: The last so many messages before it are not to be summed up; they come back with that event.
     """
 
     text: str
     wants_summary: bool = False
+    sets_aside: int = 0
 
 
 class BudgetWarning(Event, frozen=True, tag="budget_warning", kw_only=True):
@@ -253,16 +247,6 @@ class RungTaken(Event, frozen=True, tag="rung_taken", kw_only=True):
     used: float
     keep_bytes: int = 0
     left_out: bool = False
-
-
-class ContextSummarised(Event, frozen=True, tag="context_summarised", kw_only=True):
-    """From here on the conversation is the system message, the question and this summary.
-
-    Attributes:
-        text: The summary, as the model wrote it. "" if there is none: then the conversation stays as it was.
-    """
-
-    text: str
 
 
 class ModelSwitched(Event, frozen=True, tag="model_switched", kw_only=True):
@@ -330,12 +314,14 @@ JournalEvent = (
     | ModelFailed
     | Thought
     | ToolIntended
+    | OutputKept
     | ToolFinished
     | Nudged
     | BudgetWarning
     | LimitReached
     | BudgetOverrun
     | RungTaken
+    | ContextTrimmed
     | ContextSummarised
     | ModelSwitched
     | RunFinished

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final
 
-from msgspec.structs import replace
-
+from surefoot.context import replace_by_summary, trim, trim_results
 from surefoot.errors import StoreError
+from surefoot.journal.context_events import ContextSummarised, ContextTrimmed, OutputKept
 from surefoot.journal.events import (
     BudgetOverrun,
     BudgetWarning,
-    ContextSummarised,
     LimitReached,
     ModelFailed,
     ModelReplied,
@@ -32,14 +31,8 @@ from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall, Usage
 LAST_CALL: Final = Label("system", trusted=True, source="budget")
 """Of the message that asks for the last answer: it holds for its own run, not for the next one of the session."""
 
-
-TRIMMED: Final = " […cut to save budget]"
-_NOTE_BYTES: Final = len(TRIMMED.encode())
 SUMMARY_CALL: Final = Label("system", trusted=True, source="ladder")
 """Of the message that asks for a summary: nobody but that one call is to read it."""
-SUMMARY: Final = Label("assistant", source="summary")
-"""Of a summary: whatever it says came from a model that had read it all, so nothing in it is to be trusted."""
-SUMMARY_HEAD: Final = "What was done and found so far, summed up:\n"
 
 
 class RunState:
@@ -56,6 +49,9 @@ class RunState:
         tool_calls: Tool calls that were begun or refused.
         intended: Tool calls begun and not finished, by call id: after a crash their outcome is unknown.
         results: How many tool results are in the conversation.
+        kept: Outputs of which the model was shown a part, by reference.
+        kept_bytes: Their size.
+        left_out: How many messages were left out or summed up.
         limit: The limit that was reached, "" if none.
         shortage: The event that said so, None if none did.
         rungs: Rungs of the ladder that were taken, in order.
@@ -65,8 +61,8 @@ class RunState:
     """
 
     __slots__ = (
-        "_answers", "_called", "_charges", "_open", "finished", "holds", "intended", "limit", "messages",
-        "model_calls", "nano", "results", "rungs", "rungs_passed",
+        "_answers", "_aside", "_called", "_charges", "_open", "finished", "holds", "intended", "kept",
+        "kept_bytes", "left_out", "limit", "messages", "model_calls", "nano", "results", "rungs", "rungs_passed",
         "shortage", "started", "steps", "tokens", "tool_calls",
     )  # fmt: skip
 
@@ -79,6 +75,8 @@ class RunState:
         self.holds: dict[int, ModelRequested] = {}
         self.steps = self.model_calls = self.tool_calls = self.results = 0
         self.intended: dict[str, ToolIntended] = {}
+        self.kept: dict[str, OutputKept] = {}
+        self.kept_bytes = self.left_out = 0
         self.limit = ""
         self.shortage: LimitReached | None = None
         self.rungs: list[str] = []
@@ -86,6 +84,13 @@ class RunState:
         self.finished: RunFinished | None = None
         self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, Message] = {}
+        self._aside: list[Message] = []
+
+    @property
+    def question(self) -> Message:
+        """What the run is to answer: that very message of ``messages``."""
+        assert self.started is not None, "a run begins with its question"
+        return self.started.messages[-1]
 
     @property
     def usage(self) -> Usage:
@@ -157,8 +162,15 @@ class RunState:
         if len(answers) == len(self._open):  # results join the conversation in the order of their calls
             self.messages.extend([answers[call.id] for call in self._open])
 
+    def _output_kept(self, event: OutputKept) -> None:
+        self.kept[event.reference] = event
+        self.kept_bytes += len(event.text.encode("utf-8", "replace"))
+
     def _nudged(self, event: Nudged) -> None:
         label = SUMMARY_CALL if event.wants_summary else LAST_CALL if self.limit else SYSTEM_LABEL
+        if event.sets_aside:
+            self._aside = self.messages[-event.sets_aside :]
+            del self.messages[-event.sets_aside :]
         self.messages.append(Message.user(event.text, label))
 
     def _budget_warning(self, event: BudgetWarning) -> None:
@@ -174,15 +186,25 @@ class RunState:
         if event.keep_bytes:
             self.messages[:] = trim_results(self.messages, event.keep_bytes)
 
+    def _context_trimmed(self, event: ContextTrimmed) -> None:
+        self.left_out += event.left_out
+        self.messages[:] = trim(self.messages, self.question, event.keeps, event.keep_bytes)
+
     def _context_summarised(self, event: ContextSummarised) -> None:
-        assert self.started is not None, "a run begins before it sums up"
-        if not event.text:  # there is none: what asked for it goes, and the rest stays
-            self.messages[:] = [m for m in self.messages if SUMMARY_CALL not in [part.label for part in m.parts]]
-            return
-        system = [message for message in self.messages[:1] if message.role == "system"]
-        summary = Message.user(f"{SUMMARY_HEAD}{event.text}", SUMMARY)
-        self.messages[:] = [*system, self.started.messages[-1], summary]
-        self._open = ()
+        aside = self._end_summary()
+        if event.text:  # otherwise there is none, and the rest stays as it was
+            whole = len(self.messages) + len(aside)
+            self.messages[:] = replace_by_summary(self.messages, self.question, event.text, aside)
+            self.left_out += whole + 1 - len(self.messages)  # the summary is not one of them
+        else:
+            self.messages += aside
+
+    def _end_summary(self) -> list[Message]:
+        """Drop what asked for the summary; what was set aside meanwhile."""
+        if self.messages and SUMMARY_CALL in [part.label for part in self.messages[-1].parts]:
+            del self.messages[-1]
+        aside, self._aside = self._aside, []
+        return aside
 
     def _model_switched(self, event: ModelSwitched) -> None:
         rest = self.messages[1:] if self.messages[0].role == "system" else self.messages
@@ -192,6 +214,8 @@ class RunState:
         self.limit, self.shortage = event.limit, event
 
     def _run_finished(self, event: RunFinished) -> None:
+        if self._aside:  # it ended before the summary came
+            self.messages += self._end_summary()
         self.finished = event
 
     HANDLERS: ClassVar[dict[type, Callable[[RunState, Any], None]]] = {
@@ -201,12 +225,14 @@ class RunState:
         ModelFailed: _model_failed,
         Thought: _thought,
         ToolIntended: _tool_intended,
+        OutputKept: _output_kept,
         ToolFinished: _tool_finished,
         Nudged: _nudged,
         BudgetWarning: _budget_warning,
         BudgetOverrun: _budget_overrun,
         LimitReached: _limit_reached,
         RungTaken: _rung_taken,
+        ContextTrimmed: _context_trimmed,
         ContextSummarised: _context_summarised,
         ModelSwitched: _model_switched,
         RunFinished: _run_finished,
@@ -214,30 +240,6 @@ class RunState:
 
 
 APPLY: Final = RunState.HANDLERS
-
-
-def trim_results(messages: Sequence[Message], keep_bytes: int) -> list[Message]:
-    """The messages with the tool results of all steps but the last cut to ``keep_bytes`` of UTF-8 and a note.
-
-    Every call keeps its result, and every text its label.
-    """
-    last = max([place for place, message in enumerate(messages) if message.tool_calls], default=len(messages))
-    return [
-        replace(message, parts=_cut_parts(message.parts, keep_bytes))
-        if place < last and message.role == "tool"
-        else message
-        for place, message in enumerate(messages)
-    ]
-
-
-def _cut_parts(parts: tuple[Part, ...], keep_bytes: int) -> tuple[Part, ...]:
-    kept: list[Part] = []
-    for part in parts:
-        data = part.text.encode("utf-8", "replace")
-        if len(data) > keep_bytes + _NOTE_BYTES:
-            part = Part(data[:keep_bytes].decode(errors="ignore") + TRIMMED, part.label)  # noqa: PLW2901 - the cut one
-        kept.append(part)
-    return tuple(kept)
 
 
 def fold(events: Iterable[RunEvent]) -> RunState:

@@ -25,6 +25,7 @@ class ModelProfile(Struct, frozen=True):
         trusts_usage: The provider counts exactly and honestly, so that its count of the prompt so far bounds the
             part of the next prompt that repeats it. Otherwise prompts are bounded by their bytes or an exact tokenizer.
         service_tier: Service tier that requests ask for, "" for none.
+        context_tokens: Tokens of its window, prompt and reply together; 0 if that has to be looked up by its name.
     """
 
     id: str
@@ -34,6 +35,7 @@ class ModelProfile(Struct, frozen=True):
     max_output_tokens: int = 1024
     trusts_usage: bool = False
     service_tier: str = ""
+    context_tokens: int = 0
 
 
 class Reply(Struct, frozen=True, gc=False):

@@ -96,6 +96,7 @@ def make_model(
         max_output_tokens=provider.max_output_tokens,
         trusts_usage=provider.trusts_usage,
         service_tier=provider.service_tier,
+        context_tokens=provider.context_tokens,
     )
     setting = (
         f"the environment variable {provider.api_key_env}"

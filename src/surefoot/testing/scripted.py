@@ -127,6 +127,7 @@ class ScriptedModel:
         protocol: How it speaks ReAct.
         trusts_usage: Whether its count of a prompt may be relied on; do not combine it with made-up usage.
         max_output_tokens: Default limit of a reply.
+        context_tokens: Its window.
         prices: Prices for `bill`.
         input_multiplier: See `surefoot.testing.generation`.
         seed: For random usage and mixes.
@@ -149,6 +150,7 @@ class ScriptedModel:
         protocol: Literal["native", "json", "text"] = "native",
         trusts_usage: bool = False,
         max_output_tokens: int = 1024,
+        context_tokens: int = 1 << 20,
         prices: Price | Mapping[str, Price] | None = None,
         input_multiplier: float = 1.0,
         seed: int = 0,
@@ -161,6 +163,7 @@ class ScriptedModel:
             protocol,
             max_output_tokens=max_output_tokens,
             trusts_usage=trusts_usage,
+            context_tokens=context_tokens,
         )
         self.requests: Recent[ScriptedRequest] = Recent(record, 64 << 20)
         self.bill = Bill(prices)

@@ -1,0 +1,15 @@
+"""The base of all events; see `surefoot.journal.events`."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Event(Struct, frozen=True, gc=False, tag_field="type", tag=True, omit_defaults=True, kw_only=True):
+    """Base of all events.
+
+    Attributes:
+        at: Wall time, seconds since 1970 UTC.
+    """
+
+    at: float
