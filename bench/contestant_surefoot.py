@@ -17,10 +17,15 @@ SETTINGS = """
 [providers.openai]
 base_url = "{base_url}"
 api_key_env = "OPENAI_API_KEY"
+concurrency = 10_000
 
 [admission]
 user_requests_per_minute = 1_000_000
+tenant_requests_per_minute = 1_000_000
 user_runs = 1_000
+tenant_runs = 10_000
+runs = 10_000
+max_lag_ms = 5_000
 
 [store]
 path = "{directory}/surefoot.db"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
+from surefoot.agent_options import check_options, choose_models
 from surefoot.answer import check_output
 from surefoot.budget.limits import Limits
-from surefoot.errors import ConfigError
-from surefoot.models.base import Model, ModelProfile
+from surefoot.models.base import Model
 from surefoot.tools import Tool, Toolbox
 
 if TYPE_CHECKING:
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
 
 OutputT = TypeVar("OutputT")
 
-PROTOCOLS = ("auto", "native", "json", "text")
-
 
 class Agent(Generic[OutputT]):
     """What an agent is: a model, instructions, tools and limits. It holds no state of any run.
 
     Attributes:
-        model: Model string such as ``openai:gpt-4.1``, or a `Model`.
+        model: Model string such as ``openai:gpt-4.1``, or a `Model`; the first of ``models``.
+        models: The models in the order in which they are asked: if one fails, the run goes on with the next.
         instructions: What the agent is told before the question.
         toolbox: Its tools.
         limits: Hard limits of each run; None takes those of the settings.
@@ -36,11 +35,12 @@ class Agent(Generic[OutputT]):
     """
 
     __slots__ = (
-        "__weakref__", "instructions", "limits", "max_tokens", "model", "name", "output", "protocol", "repairs",
-        "temperature", "toolbox",
+        "__weakref__", "instructions", "limits", "max_tokens", "model", "models", "name", "output", "protocol",
+        "repairs", "temperature", "toolbox",
     )  # fmt: skip
 
     model: str | Model
+    models: tuple[str | Model, ...]
     instructions: str
     toolbox: Toolbox
     limits: Limits | None
@@ -54,8 +54,9 @@ class Agent(Generic[OutputT]):
     @overload
     def __init__(
         self: Agent[str],
-        model: str | Model,
+        model: str | Model | None = None,
         *,
+        models: Sequence[str | Model] = (),
         instructions: str = "",
         tools: Sequence[Tool[..., Any] | Callable[..., Any]] = (),
         limits: Limits | None = None,
@@ -70,8 +71,9 @@ class Agent(Generic[OutputT]):
     @overload
     def __init__(
         self,
-        model: str | Model,
+        model: str | Model | None = None,
         *,
+        models: Sequence[str | Model] = (),
         instructions: str = "",
         tools: Sequence[Tool[..., Any] | Callable[..., Any]] = (),
         limits: Limits | None = None,
@@ -85,8 +87,9 @@ class Agent(Generic[OutputT]):
 
     def __init__(
         self,
-        model: str | Model,
+        model: str | Model | None = None,
         *,
+        models: Sequence[str | Model] = (),
         instructions: str = "",
         tools: Sequence[Tool[..., Any] | Callable[..., Any]] = (),
         limits: Limits | None = None,
@@ -102,20 +105,11 @@ class Agent(Generic[OutputT]):
         Raises:
             ConfigError: A tool, the output type or one of the values is wrong.
         """
-        if protocol not in PROTOCOLS:
-            raise ConfigError(f"Agent(protocol={protocol!r}): must be one of {', '.join(PROTOCOLS)}")
-        if max_tokens is not None and (type(max_tokens) is not int or max_tokens < 1):
-            raise ConfigError(f"Agent(max_tokens={max_tokens!r}): must be a positive whole number")
-        if temperature is not None and (type(temperature) not in (int, float) or not 0 <= temperature <= 2):
-            raise ConfigError(f"Agent(temperature={temperature!r}): must be a number between 0 and 2")
-        if type(repairs) is not int or repairs < 0:
-            raise ConfigError(f"Agent(repairs={repairs!r}): must be 0 or a positive whole number")
-        if limits is not None and type(limits) is not Limits:
-            raise ConfigError(f"Agent(limits={limits!r}): must be a Limits")
-        if not isinstance(model, str) and not isinstance(getattr(model, "profile", None), ModelProfile):
-            raise ConfigError(f"Agent(model={model!r}): must be a text such as 'openai:gpt-4.1', or a model object")
+        check_options(protocol=protocol, limits=limits, temperature=temperature, max_tokens=max_tokens, repairs=repairs)
+        chosen = choose_models(model, models)
         values = {
-            "model": model,
+            "model": chosen[0],
+            "models": chosen,
             "instructions": instructions,
             "toolbox": Toolbox(tools),
             "limits": limits,
@@ -137,8 +131,9 @@ class Agent(Generic[OutputT]):
         return f"Agent({model!r}, name={self.name!r}, tools={[spec.name for spec in self.toolbox.specs]})"
 
     def replace(self, *, model: str | Model, protocol: str) -> Agent[OutputT]:
-        """The same agent on another model."""
+        """The same agent on another model, and on that one alone."""
         values: dict[str, Any] = {field: getattr(self, field) for field in self.__slots__ if field[0] != "_"}
+        del values["models"]
         values["tools"] = [self.toolbox.find(spec.name) for spec in values.pop("toolbox").specs]
         values |= {"model": model, "protocol": protocol}
         return cast("Agent[OutputT]", Agent(**values))

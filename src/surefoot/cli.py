@@ -23,6 +23,7 @@ from surefoot import __version__
 from surefoot.agent import Agent
 from surefoot.agent_file import load_agent
 from surefoot.budget.limits import Limits, read_limits
+from surefoot.caller import Caller
 from surefoot.clock import SystemClock
 from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
@@ -30,6 +31,7 @@ from surefoot.commands.forecast import forecast
 from surefoot.commands.options import json_option, open_existing, point_to, print_json, read_settings, run_to_end
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
+from surefoot.commands.sessions import sessions
 from surefoot.commands.spans import read_zone_of
 from surefoot.commands.stress import stress
 from surefoot.commands.unknown import purge, refund, unknown
@@ -152,7 +154,7 @@ def run(
         raise ConfigError("the question is empty")
     given = {name: _read_limit(name, value) for name, value in limits.items() if value is not None}
     allowed = _change_limits(agent.limits or read_limits(settings.limits, "[limits]"), given)
-    who = {"user": user, "session": session, "tenant": tenant}
+    who = Caller(user, session, tenant)
     finished = run_to_end(_watch(settings, agent, question, allowed, who, quiet=quiet, as_json=as_json))
     if not as_json:
         click.echo(readable(finished.output) if sys.stdout.isatty() else finished.output.encode(errors="replace"))
@@ -164,7 +166,7 @@ async def _watch(
     agent: Agent[Any],
     question: str,
     limits: Limits,
-    who: dict[str, str],
+    who: Caller,
     *,
     quiet: bool,
     as_json: bool,
@@ -175,7 +177,9 @@ async def _watch(
     async with Runtime(settings=settings, progress=view.progress) as runtime:
         try:
             with redirect_stdout(sys.stderr), view:
-                stream = runtime.stream(agent, question, limits=limits, **who)
+                stream = runtime.stream(
+                    agent, question, limits=limits, user=who.user, session=who.session, tenant=who.tenant
+                )
                 async with aclosing(stream) as events:
                     async for event in events:
                         view.show(event)
@@ -307,7 +311,7 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-for command in (budget, report, compare, forecast, prices, stress):
+for command in (sessions, budget, report, compare, forecast, prices, stress):
     commands.add_command(command)
 for command in (unknown, refund, purge):
     budget.add_command(command)

@@ -26,13 +26,16 @@ from surefoot.models.http import HttpClient
 from surefoot.models.registry import MAX_MODELS, Models, Way, make_model, split_model
 from surefoot.models.router import Direct, Router, Routes
 from surefoot.protocol import find_protocol
-from surefoot.providers import Provider
+from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.read_more import READ_MORE, read_more
 from surefoot.tools import Toolbox
 from surefoot.types import UNLIMITED, Message
 
 MAX_COMPILED: Final = 256
 """Agents kept compiled; the one compiled longest ago makes room. Agents are meant to be few and shared."""
+
+MIN_CONNECTIONS: Final = 2_000
+"""Connections at once that there are in any case; more if the settings allow more calls at once."""
 
 
 class Compiler:
@@ -44,6 +47,7 @@ class Compiler:
         self._progress = progress
         self._prices = open_prices(settings, clock.now)
         self._compiled: dict[Agent[Any], Compiled] = {}
+        self._others: dict[Agent[Any], tuple[Agent[Any], ...]] = {}  # an agent on its other models, one each
         self._http: HttpClient | None = None
         self._models = Models(settings, self._open_http)
         self._router = Router(settings.breaker, clock)
@@ -53,12 +57,24 @@ class Compiler:
         self._server: Any = None
 
     async def compile(self, agent: Agent[Any]) -> Compiled:
-        """The agent, ready to run.
+        """The agent, ready to run on each of its models.
 
         Raises:
-            ConfigError: The model string or its key is wrong.
+            ConfigError: A model string or its key is wrong.
             NotFound: No such provider.
         """
+        compiled = await self._compile_on_first(agent)
+        if len(agent.models) == 1:
+            return compiled
+        others = self._others.get(agent)
+        if others is None:
+            if len(self._others) >= MAX_COMPILED:
+                del self._others[next(iter(self._others))]
+            others = tuple([agent.replace(model=model, protocol=agent.protocol) for model in agent.models[1:]])
+            self._others[agent] = others
+        return replace(compiled, fallbacks=tuple([await self._compile_on_first(other) for other in others]))
+
+    async def _compile_on_first(self, agent: Agent[Any]) -> Compiled:
         compiled = self._compiled.get(agent)
         if compiled is not None:
             profile = compiled.model.profile
@@ -167,7 +183,10 @@ class Compiler:
 
     def _open_http(self) -> HttpClient:
         if self._http is None:
-            self._http = HttpClient()
+            providers = [*KNOWN_PROVIDERS.values(), *self._settings.providers.values()]
+            most = sum([len(provider.ways) * provider.concurrency for provider in providers])
+            # A cancelled call gives its permit back at once and its connection up later: hence twice as many.
+            self._http = HttpClient(max_connections=max(MIN_CONNECTIONS, 2 * most))
         return self._http
 
 

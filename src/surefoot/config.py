@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError
 from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.sections import (
@@ -20,6 +21,7 @@ from surefoot.sections import (
     ContextSettings,
     LocalSettings,
     RetrySettings,
+    SessionSettings,
     StoreSettings,
     Tenant,
 )
@@ -68,6 +70,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         breaker: When a provider counts as dead.
         context: What happens to what does not fit the prompt.
         local: The embedded model.
+        sessions: Conversations.
     """
 
     model: str = "local:"
@@ -85,6 +88,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     breaker: BreakerSettings = BreakerSettings()
     context: ContextSettings = ContextSettings()
     local: LocalSettings = LocalSettings()
+    sessions: SessionSettings = SessionSettings()
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
@@ -111,6 +115,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{chosen or 'the environment'}: {_find_fault(table) or error}") from None
     _check_numbers(settings, str(chosen or "the environment"))
+    _check_durations(settings, str(chosen or "the environment"))
     return settings
 
 
@@ -197,6 +202,11 @@ def _check_numbers(settings: Settings, where: str) -> None:
         "breaker.max_cooldown_s": settings.breaker.max_cooldown_s,
         "local.context_tokens": settings.local.context_tokens,
         "local.max_waiting": settings.local.max_waiting,
+        "sessions.max_waiting": settings.sessions.max_waiting,
+        "sessions.max_wait_s": settings.sessions.max_wait_s,
+        "sessions.max_in_memory": settings.sessions.max_in_memory,
+        "sessions.max_memory_mib": settings.sessions.max_memory_mib,
+        "sessions.ttl_s": settings.sessions.ttl_s,
     }
     not_negative = {"retry.budget": settings.retry.budget, "retry.reserve": settings.retry.reserve}
     for name, provider in settings.providers.items():
@@ -223,3 +233,9 @@ def _check_numbers(settings: Settings, where: str) -> None:
             )
     if settings.local.threads < 0:
         raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")
+
+
+def _check_durations(settings: Settings, where: str) -> None:
+    expire_s = read_duration_s(settings.sessions.expire_after, f"{where}: sessions.expire_after")
+    if read_duration_s(settings.sessions.delete_after, f"{where}: sessions.delete_after") < expire_s:
+        raise ConfigError(f"{where}: sessions.delete_after is shorter than sessions.expire_after: it must not be")

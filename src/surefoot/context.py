@@ -209,3 +209,24 @@ def _cut_message(message: Message, keep_bytes: int, note: str) -> Message:
             part = Part(data[:keep_bytes].decode(errors="ignore") + note, part.label)  # noqa: PLW2901 - the cut one
         kept.append(part)
     return replace(message, parts=tuple(kept))
+
+
+def translate(messages: Sequence[Message]) -> list[Message]:
+    """The messages as another provider takes them.
+
+    What only the old provider understands (thinking blocks, with its signature) is left out. Ids of tool calls get the
+    narrowest form that a provider demands, nine letters and digits, each call and its result the same one.
+    """
+    ids: dict[str, str] = {}
+    translated: list[Message] = []
+    for message in messages:
+        calls = message.tool_calls
+        for call in calls:
+            ids[call.id] = f"call{len(ids) + 1:05}" if call.id not in ids else ids[call.id]
+        if calls or message.blocks:
+            renamed = tuple([replace(call, id=ids[call.id]) for call in calls])
+            message = replace(message, tool_calls=renamed, blocks="")  # noqa: PLW2901 - the translated one
+        elif message.tool_call_id in ids:
+            message = replace(message, tool_call_id=ids[message.tool_call_id])  # noqa: PLW2901 - as above
+        translated.append(message)
+    return translated

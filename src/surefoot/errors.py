@@ -88,19 +88,18 @@ class ModelError(SurefootError):
     Attributes:
         status: HTTP status of the provider, 0 when there was none.
         sent: Whether the provider may have billed the call: its hold then settles in full.
-        retry_after_s: Seconds that the provider asked to wait, or None.
-        rate: What the provider said of its limits, None for nothing.
+        retry_after_s: Seconds that the provider asked to wait, or None; ``rate`` is what it said of its limits.
     """
 
     code = "model"
     http_status = 502
     exit_code = 4
     sent: ClassVar[bool] = True
+    rate: RateHint | None = None
 
     def __init__(self, message: str, *, status: int = 0, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.status, self.retry_after_s = status, retry_after_s
-        self.rate: RateHint | None = None
 
 
 class ModelUnreachable(ModelError):

@@ -8,12 +8,12 @@ from msgspec import Struct
 
 from surefoot.budget.holds import Shortage
 from surefoot.budget.limits import MODEL_RUNG
-from surefoot.compiled import Compiled
 from surefoot.journal.context_events import ContextSummarised
-from surefoot.journal.events import ModelSwitched, Nudged, RungTaken
+from surefoot.journal.events import Nudged, RungTaken
 from surefoot.model_call import ModelCall
 from surefoot.models.base import Reply
 from surefoot.run import Run
+from surefoot.switch import switch_model
 
 TRIM_BYTES: Final = 400
 """What is kept of an older tool result: about a hundred tokens."""
@@ -67,7 +67,7 @@ def climb(run: Run, call: ModelCall, due: Due) -> None:
     elif due.rung == "summarise" and not skips:
         begin_summary(run, call)
     elif due.rung.startswith(MODEL_RUNG):
-        _switch(run, call, run.rungs[due.rung])
+        switch_model(run, call, run.rungs[due.rung])
 
 
 def begin_summary(run: Run, call: ModelCall, sets_aside: int = 0) -> None:
@@ -75,7 +75,7 @@ def begin_summary(run: Run, call: ModelCall, sets_aside: int = 0) -> None:
     summariser = run.rungs.get(SUMMARISER)
     if summariser is not None and summariser is not run.compiled:
         run.summed_up_for = run.compiled
-        _switch(run, call, summariser)
+        switch_model(run, call, summariser)
     run.emit(Nudged(at=run.desk.clock.now(), text=SUMMARY_NUDGE, wants_summary=True, sets_aside=sets_aside))
     run.sums_up = True
     if sets_aside:
@@ -105,7 +105,7 @@ def _replace_conversation(run: Run, call: ModelCall, text: str) -> None:
     if resumes is None:
         call.reopen()
     else:
-        _switch(run, call, resumes)
+        switch_model(run, call, resumes)
 
 
 def _has_room(run: Run, call: ModelCall) -> bool:
@@ -113,19 +113,3 @@ def _has_room(run: Run, call: ModelCall) -> bool:
     now = run.desk.clock.monotonic()
     bound = call.prompt.bound() + 2 * len(SUMMARY_NUDGE)  # the second half is for what stands around it
     return not isinstance(run.account.fit(bound, SUMMARY_TOKENS, final=False, now=now), Shortage)
-
-
-def _switch(run: Run, call: ModelCall, compiled: Compiled) -> None:
-    run.compiled = compiled
-    run.account.set_rates(compiled.rates)
-    run.emit(
-        ModelSwitched(
-            at=run.desk.clock.now(),
-            model=compiled.model.profile.id,
-            protocol=compiled.protocol.name,
-            system=compiled.system,
-            prices=compiled.price_source,
-            rates=compiled.price_snapshot,
-        )
-    )
-    call.reopen()

@@ -10,6 +10,7 @@ from typing import Final
 
 from surefoot.budget.posting import Refusal, tell_refused
 from surefoot.errors import BudgetExceeded, ModelError, OutputInvalid, RunLost, StoreError, SurefootError
+from surefoot.fallback import fall_back
 from surefoot.journal.events import (
     BudgetWarning,
     Nudged,
@@ -26,6 +27,9 @@ from surefoot.models.base import Reply
 from surefoot.next_call import hold_budget, hold_last, reach, refit
 from surefoot.protocol.base import Turn
 from surefoot.run import Run
+from surefoot.sessions import SessionMoved
+from surefoot.store.base import Outcome
+from surefoot.store.session_rows import Moved
 from surefoot.tool_calls import cut_text, run_tools
 from surefoot.types import Message, StopReason
 from surefoot.window import room_for_results
@@ -106,6 +110,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
 
     Raises:
         SurefootError: The run failed; `RunFinished` with the same error is the last event before.
+        SessionMoved: Nothing of it was written, and it is to be begun anew.
         BudgetExceeded: A limit was reached and ``on_limit="raise"``.
     """
     call = ModelCall(run)
@@ -136,7 +141,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
     except (asyncio.CancelledError, GeneratorExit):
         await _abandon(run)
         raise
-    except (RunLost, StoreError):
+    except (RunLost, StoreError, SessionMoved):
         call.passage.leave(sent=False)
         raise  # after a record that is not in the journal nothing more may be written; the lease tells of the rest
     except BaseException as error:  # whatever a tool or a model raises, the journal tells the end
@@ -161,7 +166,11 @@ async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None
     if run.sums_up:
         forgo_summary(run, call)
         return await hold_budget(run, call)
-    shortage = await call.recover()
+    try:
+        shortage = await call.recover()
+    except ModelError as error:
+        fall_back(run, call, error)
+        shortage = await call.hold_again()
     if shortage is None:
         return purpose
     if shortage.limit == WINDOW:  # another model goes on, and its window is smaller
@@ -295,13 +304,14 @@ async def _write_end(run: Run) -> None:
     ending.add_done_callback(wake)
     try:
         await woken
-        ending.result()
+        if isinstance(ending.result(), Moved):
+            raise SessionMoved
     except asyncio.CancelledError:
         await _await_disk(run, ending)
         raise
 
 
-async def _await_disk(run: Run, ending: asyncio.Future[Refusal | None]) -> None:
+async def _await_disk(run: Run, ending: asyncio.Future[Outcome]) -> None:
     await asyncio.wait({ending}, timeout=FINISH_TIMEOUT_S)
     if ending.done():
         ending.result()

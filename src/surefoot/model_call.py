@@ -37,7 +37,7 @@ class ModelCall:
 
     __slots__ = (
         "_asked_at", "_attempt", "_charge", "_failure", "_hold", "_is_sent", "_options", "_run", "_schema", "_settled",
-        "_untold", "_usage", "fit", "passage", "prompt", "reply",
+        "_tried", "_untold", "_usage", "fit", "passage", "prompt", "reply",
     )  # fmt: skip
 
     def __init__(self, run: Run) -> None:
@@ -46,7 +46,8 @@ class ModelCall:
         self.passage = Passage(run)
         self._hold: Hold | None = None
         self._failure: ModelError | None = None
-        self._attempt = 0
+        self._attempt = 0  # of the step
+        self._tried = 0  # attempts among them at the present model
         self._asked_at = 0.0
         self._options = Options()
         self._schema: JsonSchema | None = None
@@ -102,7 +103,7 @@ class ModelCall:
         hold = self._hold
         assert hold is not None, "hold() came first"
         try:
-            if not self.passage.take(hold.tokens, is_first=self._attempt == 0):
+            if not self.passage.take(hold.tokens, is_first=self._tried == 0):
                 await self.passage.wait(hold.tokens)
         except ModelError as error:
             self._undo(hold)
@@ -139,6 +140,7 @@ class ModelCall:
             return refusal
         run.tool_calls_untold = 0
         self._attempt += 1
+        self._tried += 1
         self.prompt.mark_sent()
         return None
 
@@ -213,7 +215,7 @@ class ModelCall:
         self._charge = charge
         self._run.tell(hold, charge, known=usage is not None)
         self._hold = None
-        self._attempt = 0
+        self._attempt = self._tried = 0
         self._settled, self._usage, self._untold = hold, usage, reply
         if usage is not None:
             self.prompt.measure(usage.input_tokens)
@@ -256,25 +258,31 @@ class ModelCall:
         clock = run.desk.clock
         delay = None
         if self._hold is not None:  # otherwise it was turned away by our own router, and so would the next one be
-            delay = self.passage.delay_retry(error, self._attempt)
+            delay = self.passage.delay_retry(error, self._tried)
             self._fail(error.code, str(error), sent=error.sent, delay=delay)
         if delay is None:
             if clock.monotonic() >= run.account.deadline - TIMER_SLACK_S:
-                self._attempt = 0
+                self._attempt = self._tried = 0
                 return Shortage("seconds", f"the {run.account.limits.seconds} s are over")
+            self._tried = 0  # what comes next, if anything does, is another model's
             raise error
         run.write_behind()
         await asyncio.sleep(delay)
+        return await self.hold_again()
+
+    async def hold_again(self) -> Shortage | None:
+        """Hold for another attempt at the same step, or say what leaves no room for it."""
+        run = self._run
         shortage = await self.hold(final=run.final_only or run.account.limits.on_limit == "raise")
         if shortage is not None:
-            self._attempt = 0  # what comes next is another request
+            self._attempt = self._tried = 0  # what comes next is another request
         return shortage
 
     def forgo(self) -> None:
         """Settle what has failed, if anything has, and do not try again."""
         if self._failure is not None and self._hold is not None:
             self._fail(self._failure.code, str(self._failure), sent=self._failure.sent, delay=None)
-        self._failure, self._attempt = None, 0
+        self._failure, self._attempt, self._tried = None, 0, 0
 
     def abandon(self, code: str, message: str) -> None:
         """Settle an attempt that nobody waits for any more: in full, unless it was never sent or has its reply."""

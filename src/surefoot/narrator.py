@@ -204,7 +204,8 @@ def _tell_money(event: JournalEvent) -> list[Line]:
         case ContextSummarised():
             return [Line("≡", plain(event.text), "yellow", "italic")]
         case ModelSwitched():
-            return [Line("⇄", f"goes on with {plain(event.model)}", "yellow", "yellow")]
+            why = f" ({plain(event.reason)})" if event.reason else ""
+            return [Line("⇄", f"goes on with {plain(event.model)}{why}", "yellow", "yellow")]
         case BudgetOverrun():
             text = f"the provider charged {event.tokens:,} tokens ({Money(event.nano)}) more than was held"
             return [Line("‼", text, "bold red", "red")]

@@ -8,7 +8,7 @@ from typing import Final
 from surefoot.budget.holds import MAX_CALL_TOKENS
 from surefoot.errors import ModelError
 from surefoot.models.base import Model, Reply
-from surefoot.models.router import FreePermit, Permit, Route
+from surefoot.models.permit import FreePermit, Permit, Route
 from surefoot.run import Run
 
 PATIENCE_S: Final = 10.0

@@ -29,6 +29,7 @@ class RunResult(Struct, Generic[OutputT], frozen=True):
         messages: The conversation, without what was left out of it.
         left_out: How many of its messages were left out or summed up, for there was no room for them.
         run_id: Its id.
+        models: The models that answered, by model string, in the order of their first replies.
     """
 
     output: OutputT
@@ -44,6 +45,7 @@ class RunResult(Struct, Generic[OutputT], frozen=True):
     messages: tuple[Message, ...]
     left_out: int
     run_id: str
+    models: tuple[str, ...] = ()
 
 
 def make_result(run: Run) -> RunResult[Any]:
@@ -67,4 +69,5 @@ def make_result(run: Run) -> RunResult[Any]:
         messages=tuple(run.state.messages),
         left_out=run.state.left_out,
         run_id=run.run_id,
+        models=run.state.answered,
     )

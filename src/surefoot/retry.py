@@ -49,9 +49,7 @@ def delay_before_retry(
         return None
     bound = min(settings.max_s, settings.base_s * 2.0 ** min(attempt - 1, 30))
     delay = bound * clock.random() + (0.0 if elsewhere else error.retry_after_s or 0.0)
-    if clock.monotonic() + delay >= deadline:
-        return None
-    return delay
+    return delay if clock.monotonic() + delay < deadline else None
 
 
 class RetryBudget:
@@ -65,11 +63,9 @@ class RetryBudget:
     __slots__ = ("_at", "_left", "_most", "_reserve", "_share", "_taken", "_window_ends")
 
     def __init__(self, settings: RetrySettings, now: float) -> None:
-        self._share = settings.budget
-        self._reserve = float(settings.reserve)
+        self._share, self._reserve = settings.budget, float(settings.reserve)
         self._most = max(MOST_SAVED, self._reserve)
-        self._left = self._reserve
-        self._at = now
+        self._left, self._at = self._reserve, now
         self._taken: dict[Hashable, int] = {}
         self._window_ends = now + _WINDOW_S
 

@@ -27,7 +27,9 @@ from surefoot.repeats import NO_REPEATS, find_repeated
 from surefoot.retry import Retries
 from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row
-from surefoot.store.base import Store
+from surefoot.sessions import SessionMoved
+from surefoot.store.base import Outcome, Store
+from surefoot.store.session_rows import Moved, SessionClaim
 from surefoot.threads import ToolThreads
 from surefoot.turnstile import Turnstile
 
@@ -77,6 +79,8 @@ class Run:
         started: Monotonic seconds of its beginning: when the request for it arrived.
         live: Whether text is wanted while it streams.
         loop: The event loop that it runs in.
+        models: Its agent on each of its models, in the order in which they are asked.
+        failures: What was wrong with models that have failed for good, by model string.
         rungs: Its agent on the models of its ladder, by rung.
         sums_up: The next call is a summary of the conversation.
         summary_failed: The last summary did not come: what is oldest is left out instead.
@@ -87,6 +91,7 @@ class Run:
         news: Events that the generator has not handed out yet.
         abandon: Settles the model call in flight, if there is one; takes a code and a message for the journal.
         cancelled: Somebody asked Surefoot (not the task) to stop the run.
+        turn: What it claims of its session with its first record, None if it has no turn in one.
         task: The task that waits for the run's next events, None between two events.
         interrupted: `cancel` has cancelled that task.
         over: Done when nothing more will come of the run; None if nobody waits for that.
@@ -94,10 +99,9 @@ class Run:
 
     __slots__ = (
         "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
-        "context", "desk", "final_only", "interrupted", "live", "loop", "news", "over", "parent", "payers",
-        "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state", "summary_failed",
-        "summed_up_for", "sums_up", "task",
-        "tool_calls_untold", "value",
+        "context", "desk", "failures", "final_only", "interrupted", "live", "loop", "models", "news", "over",
+        "parent", "payers", "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state",
+        "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold", "turn", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
@@ -117,14 +121,18 @@ class Run:
         parent: Run | None = None,
         rungs: Mapping[str, Compiled] = _NO_RUNGS,
         arrived: float | None = None,
+        turn: SessionClaim | None = None,
     ) -> None:
         self.run_id = run_id
+        self.turn = turn
         self.parent = parent
         self.payers = make_payers(caller.tenant, caller.user, caller.session) if parent is None else parent.payers
         self.settlement: Settlement | None = None
         self.refusal: Refusal | None = None
         self.tool_calls_untold = 0
         self.compiled = compiled
+        self.models = compiled, *compiled.fallbacks
+        self.failures: dict[str, str] = {}
         self.desk = desk
         self.caller = caller
         self.live = live
@@ -152,7 +160,7 @@ class Run:
         self.news: list[RunEvent] = []
         self.task: asyncio.Task[Any] | None = None
         self.over: asyncio.Future[None] | None = None
-        self._behind: asyncio.Future[Refusal | None] | None = None
+        self._behind: asyncio.Future[Outcome] | None = None
         self._claimed = False  # the accounts above know of the last hold
         self._store = store
         self._recorder = Recorder()
@@ -181,7 +189,7 @@ class Run:
                 self.task.cancel()
         return True
 
-    def write(self) -> asyncio.Future[Refusal | None] | None:
+    def write(self) -> asyncio.Future[Outcome] | None:
         """Append what is pending; what to await before it is relied on, None where the disk is not waited for.
 
         Raises:
@@ -204,10 +212,12 @@ class Run:
         Raises:
             StoreError: This or an earlier record could not be written.
             RunLost: Another worker has taken the run over.
+            SessionMoved: This was the first record, and another process has used the session meanwhile.
         """
         self._check_behind()
         recorder = self._recorder
-        if claim is None:
+        takes_turn = self.turn is not None and not recorder.taken
+        if claim is None and not takes_turn:
             self._apply(events)
             recorder.pending += events
             self._behind = self._append()
@@ -215,7 +225,7 @@ class Run:
         recorder.pending += events
         taken = recorder.pending
         future = self._append(claim)
-        refusal: Refusal | None = None
+        refusal: Outcome = None
         try:
             refusal = await future  # such a future cannot be cancelled, so that its outcome is known in any case
         except asyncio.CancelledError:
@@ -226,6 +236,8 @@ class Run:
                 self._apply(events)
             else:
                 recorder.give_back(taken, drop=len(events))
+        if isinstance(refusal, Moved):
+            raise SessionMoved
         return refusal
 
     def asks(self) -> bool:
@@ -261,12 +273,12 @@ class Run:
             if self.live:
                 self.news.append(event)
 
-    def _append(self, claim: Claim | None = None) -> asyncio.Future[Refusal | None]:
+    def _append(self, claim: Claim | None = None) -> asyncio.Future[Outcome]:
         first, record = self._recorder.take()
         posting = self._take_posting(claim)
         if first:
             return self._store.append(self.run_id, first, record, posting)
-        return self._store.create(make_row(self.state), record, posting)
+        return self._store.create(make_row(self.state), record, posting, self.turn)
 
     def _take_posting(self, claim: Claim | None = None, used: Claim | None = None) -> Posting | None:
         settlement, self.settlement = self.settlement, None
@@ -282,16 +294,19 @@ class Run:
         if self._recorder.pending:
             self._behind = self._append()
 
-    def write_end(self) -> asyncio.Future[Refusal | None]:
-        """Append the last record and close the run in the store; fails as `write`."""
-        if not self._recorder.taken:  # it ended before anything was written
-            _, record = self._recorder.take(keep=1)
-            self._behind = self._store.create(make_row(self.state), record)  # if it fails, so does what follows
+    def write_end(self) -> asyncio.Future[Outcome]:
+        """Append the last record and close the run in the store; fails as `write`.
+
+        The result is `Moved` if it is the first record, too, and another process has used the session meanwhile.
+        """
         first, record = self._recorder.take()
         untold, self.tool_calls_untold = self.tool_calls_untold, 0
         used = Claim(self.payers, 0, tool_calls=untold) if untold and self.asks() else None
         posting = self._take_posting(used=used)
-        return self._store.finish(make_last_row(self.state, self.account.rates), first, record, posting)
+        row = make_last_row(self.state, self.account.rates)
+        if not first:  # it ended before anything was written
+            return self._store.create(row, record, posting, self.turn)
+        return self._store.finish(row, first, record, posting)
 
     @property
     def stage(self) -> Stage:

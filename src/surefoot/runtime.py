@@ -16,6 +16,7 @@ from surefoot.caller import Caller
 from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
 from surefoot.config import Settings, load_settings
+from surefoot.conversations import Sessions
 from surefoot.errors import NotFound
 from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import JournalEvent, RunEvent
@@ -25,6 +26,8 @@ from surefoot.result import RunResult, make_result
 from surefoot.retry import Retries
 from surefoot.run import Desk
 from surefoot.run_row import make_lost_row
+from surefoot.sections import OnBusy
+from surefoot.sessions import SessionMoved, SessionTurns
 from surefoot.starter import Starter
 from surefoot.store.base import Accounts, RunRow, Store
 from surefoot.store.choose import choose_store
@@ -63,7 +66,9 @@ class Runtime:
         self._compiler = Compiler(settings, self._clock, progress)
         self._store = choose_store(store, settings, self._clock)
         self._store.accounts.declare(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
-        self._starter = Starter(self._compiler, self._store, limits, Admission(settings, self._clock))
+        turns = SessionTurns(self._store, self._clock, settings.sessions)
+        self._starter = Starter(self._compiler, self._store, limits, Admission(settings, self._clock), turns)
+        self.sessions: Final = Sessions(turns, self._store, self._clock, settings.sessions)
 
     async def __aenter__(self) -> Self:
         """Open the store.
@@ -82,6 +87,7 @@ class Runtime:
             durable=self.settings.store.durability == "full",
             turnstile=Turnstile(self._clock),
         )
+        self.sessions.begin_house_keeping()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -92,6 +98,7 @@ class Runtime:
             stack.push_async_callback(self._store.close)
             stack.push_async_callback(self._compiler.close)
             stack.callback(desk.threads.close)
+            stack.push_async_callback(self.sessions.end_house_keeping)
             await stop_runs(list(self._starter.live.values()))
 
     async def run(
@@ -104,6 +111,7 @@ class Runtime:
         tenant: str = "",
         deps: object = None,
         limits: Limits | None = None,
+        on_busy: OnBusy | None = None,
     ) -> RunResult[OutputT]:
         """Run an agent to its end.
 
@@ -111,27 +119,32 @@ class Runtime:
             agent: The agent.
             question: What the user asks.
             user: Whose run it is.
-            session: A conversation to continue or to begin, "" for none. One run of a session at a time; others wait,
-                but inside a tool of a run of the same session, which would wait for itself, it is a `ConfigError`.
+            session: A conversation to continue or to begin, "" for none. One run of a session at a time; inside a tool
+                of a run of the same session, which would wait for itself, it is a `ConfigError`. See docs/sessions.md.
             tenant: The customer that the user belongs to, "" for none; see docs/budgets.md.
             deps: Given to tools as ``ctx.deps``.
             limits: Instead of the agent's.
+            on_busy: If the session is, ``queue`` waits, ``reject`` refuses, ``interrupt`` cancels what runs.
 
         Raises:
+            NotFound: There is no such session, or it has expired.
             SurefootError: The run failed; nothing of it is lost, see ``surefoot show``.
             BudgetExceeded: A limit was reached and it says ``on_limit="raise"``.
-            TooManyRequests: Not now; see docs/admission.md.
+            TooManyRequests: Not now; see docs/admission.md and docs/sessions.md.
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(agent, caller, limits) as ticket:
-            run, started = await starter.open_run(agent, question, caller, limits, ticket, live=False)
-            try:
-                async for _ in drive(run, started):
-                    pass
-                return make_result(run)
-            finally:
-                starter.close_run(run)
+        async with starter.take_turn(agent, caller, limits, on_busy) as seat:
+            while True:
+                run, started = await starter.open_run(agent, question, caller, limits, seat, live=False)
+                try:
+                    async for _ in drive(run, started):
+                        pass
+                    return make_result(run)
+                except SessionMoved:
+                    await seat.look_again()
+                finally:
+                    starter.close_run(run)
 
     async def stream(
         self,
@@ -143,6 +156,7 @@ class Runtime:
         tenant: str = "",
         deps: object = None,
         limits: Limits | None = None,
+        on_busy: OnBusy | None = None,
     ) -> AsyncGenerator[RunEvent, None]:
         """The events of a run as they happen, `RunFinished` last; arguments and errors as `run`.
 
@@ -150,21 +164,24 @@ class Runtime:
         """
         caller = Caller(user, session, tenant, deps)
         starter = self._starter
-        async with starter.take_turn(agent, caller, limits) as ticket:
-            run, started = await starter.open_run(agent, question, caller, limits, ticket, live=True)
-            try:
-                async with aclosing(drive(run, started)) as batches:
-                    async for batch in batches:
-                        for event in batch:
-                            yield event
-            finally:
-                starter.close_run(run)
+        async with starter.take_turn(agent, caller, limits, on_busy) as seat:
+            while True:
+                run, started = await starter.open_run(agent, question, caller, limits, seat, live=True)
+                try:
+                    async with aclosing(drive(run, started)) as batches:
+                        async for batch in batches:
+                            for event in batch:
+                                yield event
+                    return
+                except SessionMoved:  # before the first event was told
+                    await seat.look_again()
+                finally:
+                    starter.close_run(run)
 
     async def cancel(self, run_id: str) -> bool:
         """Stop a run of this process: ``run`` returns with ``stop_reason="cancelled"``, a stream ends with it.
 
-        Returns:
-            False if no such run is live here, or it has ended already.
+        False if no such run is live here, or it has ended already.
         """
         run = self._starter.live.get(run_id)
         return run is not None and run.cancel()

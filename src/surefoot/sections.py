@@ -116,6 +116,34 @@ class AdmissionSettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_lag_ms: float = 500.0
 
 
+OnBusy = Literal["queue", "reject", "interrupt"]
+"""What becomes of a message to a session in which a run is under way: it waits, is refused, or ends that run."""
+
+
+class SessionSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[sessions]``: conversations; see `surefoot.sessions`.
+
+    Attributes:
+        on_busy: What becomes of a message to a session in which a run is under way.
+        max_waiting: Messages that may wait for one session; more are refused.
+        max_wait_s: Longest wait for one's turn in a session.
+        max_in_memory: Conversations kept in memory; others are read from the store.
+        max_memory_mib: What they may take in all, MiB.
+        ttl_s: How long one is kept in memory after its last use.
+        expire_after: A session that was not used for so long cannot be continued: ``30d``, ``12h``.
+        delete_after: After so long it is deleted, and the words of its runs are.
+    """
+
+    on_busy: OnBusy = "queue"
+    max_waiting: int = 16
+    max_wait_s: float = 30.0
+    max_in_memory: int = 10_000
+    max_memory_mib: int = 64
+    ttl_s: float = 3600.0
+    expire_after: str = "30d"
+    delete_after: str = "90d"
+
+
 class Tenant(Struct, frozen=True, forbid_unknown_fields=True):
     """``[tenants.NAME]``: a customer. What is not given is as in ``[admission]``.
 

@@ -1,60 +1,187 @@
-"""Conversations: a session's runs come one after the other, each begins where the last one ended."""
+"""SessionTurns of sessions: one run at a time in each, and each begins where the last one ended."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from itertools import takewhile
 from typing import Final
 
-from surefoot.journal.fold import LAST_CALL, SUMMARY_CALL
+from surefoot.caller import Caller
+from surefoot.clock import Clock
+from surefoot.durations import read_duration_s
+from surefoot.errors import ConfigError, NotFound
+from surefoot.journal.fold import RunState, fold
+from surefoot.journal.records import decode_record
+from surefoot.lines import Lines, Place
+from surefoot.sections import OnBusy, SessionSettings
+from surefoot.store.base import Store
+from surefoot.store.session_rows import SessionClaim, SessionRow
+from surefoot.transcripts import Kept, Key, Transcripts, continue_from
 from surefoot.types import Message
 
-_PASSING: Final = frozenset({LAST_CALL, SUMMARY_CALL})
-"""Labels of what the model was told for its own run alone."""
+OWN_PREFIX: Final = "ses_"
+"""How the ids begin that `runtime.sessions.create` makes. Names that callers choose begin otherwise."""
+FIRST_LOOK_S: Final = 0.05
+LAST_LOOK_S: Final = 1.0
+"""How often it is looked whether another process is done with a session: at first, and after a while."""
+_ON_BUSY: Final = frozenset({"queue", "reject", "interrupt"})
 
 
-class SessionLocks:
-    """One run at a time for each session of this process, in the order of arrival.
+class SessionMoved(Exception):
+    """Another process has used the session since the history of the run was read: nothing of the run was written."""
 
-    Holds an entry for each session in use and none for any other.
+
+class Turn:
+    """A caller's turn in a session: what the run begins with.
+
+    Attributes:
+        claim: What the session must be like when the run begins.
     """
 
-    def __init__(self) -> None:
-        self._locks: dict[tuple[str, str, str], tuple[asyncio.Lock, list[None]]] = {}
+    claim: SessionClaim
+
+    def __init__(self, turns: SessionTurns, key: Key, on_busy: OnBusy, place: Place) -> None:
+        self._turns = turns
+        self._key = key
+        self._on_busy: OnBusy = on_busy
+        self._place = place
+        self._kept: Kept | None = None
+        self._run: tuple[str, RunState] | None = None
+
+    async def look(self, deadline: float) -> None:
+        """See how the session stands; waits until no other process has a run in it.
+
+        Raises:
+            NotFound: There is no such session, or it has expired.
+            TooManyRequests: It is busy, for too long or at all.
+        """
+        self._deadline = deadline
+        turns, key = self._turns, self._key
+        self._kept = kept = turns.transcripts.get(key)
+        if kept is not None and not turns.is_expired(kept.used_at):
+            self.claim = SessionClaim(True, kept.head)
+            return
+        self._kept = None
+        delay_s = FIRST_LOOK_S
+        while (row := await turns.find(key)) is not None and row.live:
+            left_s = deadline - turns.clock.monotonic()
+            if self._on_busy == "reject" or left_s <= 0:
+                raise turns.lines.refuse(key, "is busy with a run of another process")
+            await asyncio.sleep(min(delay_s, left_s))
+            delay_s = min(delay_s * 1.5, LAST_LOOK_S)
+        self.claim = SessionClaim(row is not None, "" if row is None else row.head)
+
+    async def look_again(self) -> None:
+        """Another process was faster: forget what was known of the session and look how it stands; raises as `look`."""
+        self._run = None
+        self._turns.transcripts.drop(self._key)
+        if self._turns.clock.monotonic() >= self._deadline:
+            raise self._turns.lines.refuse(self._key, "is in constant use by other processes")
+        await self.look(self._deadline)
+
+    async def history(self) -> tuple[Message, ...]:
+        """The conversation so far."""
+        if self._kept is not None:
+            return self._kept.messages
+        return await self._turns.read_messages(self.claim.head)
+
+    def attach(self, run_id: str, state: RunState, cancel: Callable[[], object]) -> None:
+        """The run that is about to begin in this turn."""
+        self._run = run_id, state
+        self._place.attach(cancel)
+
+    def keep(self) -> None:
+        """The turn is over: keep what its run left in memory. Whether it is in the store the next claim will tell."""
+        if self._run is None:
+            return
+        run_id, state = self._run
+        if state.finished is not None:
+            messages = continue_from(state.messages)
+            self._turns.transcripts.put(self._key, run_id, state.finished.at, messages)
+
+
+class SessionTurns:
+    """Gives the runs of one runtime their turns.
+
+    Attributes:
+        clock: Time and ids.
+        lines: Who is next, in this process.
+        transcripts: The conversations in memory.
+    """
+
+    def __init__(self, store: Store, clock: Clock, settings: SessionSettings) -> None:
+        """For the runs of one runtime.
+
+        Raises:
+            ConfigError: One of the durations is none.
+        """
+        self.clock = clock
+        self.lines = Lines(clock, settings.max_waiting)
+        most_bytes = settings.max_memory_mib << 20
+        self.transcripts = Transcripts(clock, most=settings.max_in_memory, most_bytes=most_bytes, ttl_s=settings.ttl_s)
+        self.expire_s = read_duration_s(settings.expire_after, "sessions.expire_after")
+        self._store = store
+        self._settings = settings
 
     @asynccontextmanager
-    async def turn(self, tenant: str, user: str, session: str) -> AsyncGenerator[None, None]:
-        """Wait for this caller's turn in the session and keep it inside the block."""
-        key = (tenant, user, session)
-        lock, waiting = self._locks.setdefault(key, (asyncio.Lock(), []))
-        waiting.append(None)
+    async def turn(self, caller: Caller, on_busy: OnBusy | None = None) -> AsyncGenerator[Turn, None]:
+        """Wait for the caller's turn in his session and keep it inside the block.
+
+        Joins the line before anything is awaited: turns come in the order of the calls.
+
+        Raises:
+            ConfigError: ``on_busy`` is none of its three values.
+            NotFound: There is no such session, or it has expired.
+            TooManyRequests: It is busy, and the caller does not wait, or too many do, or it took too long.
+        """
+        on_busy = self._settings.on_busy if on_busy is None else on_busy
+        if on_busy not in _ON_BUSY:
+            raise ConfigError(f'on_busy={on_busy!r}: must be "queue", "reject" or "interrupt"')
+        key = caller.tenant, caller.user, caller.session
+        deadline = self.clock.monotonic() + self._settings.max_wait_s
+        place = self.lines.join(key, on_busy)
+        turn = Turn(self, key, on_busy, place)
         try:
-            async with lock:
-                yield
+            if place.ready is not None:
+                await self._wait(key, place.ready)
+            await turn.look(deadline)
+            yield turn
         finally:
-            waiting.pop()
-            if not waiting:
-                del self._locks[key]
+            self.lines.leave(key, place)
+            turn.keep()
 
-    def __len__(self) -> int:
-        return len(self._locks)
+    async def _wait(self, key: Key, ready: asyncio.Future[None]) -> None:
+        try:
+            async with asyncio.timeout(self._settings.max_wait_s):
+                await ready
+        except TimeoutError:
+            raise self.lines.refuse(key, f"was busy for {self._settings.max_wait_s:g} s") from None
+
+    async def find(self, key: Key) -> SessionRow | None:
+        """A session as it stands in the store; None for a name that its user has not used yet.
+
+        Raises:
+            NotFound: It has expired, or it has an id of ours that this user does not have.
+        """
+        tenant, user, session = key
+        row = await self._store.sessions.find(tenant, user, session)
+        if row is None and session.startswith(OWN_PREFIX):
+            raise not_found(session)
+        if row is not None and not row.live and self.is_expired(row.used_at):
+            raise NotFound(f"session {session!r} has expired: it was not used for too long; begin another one")
+        return row
+
+    def is_expired(self, used_at: float) -> bool:
+        """Whether a session that was last used then cannot be continued any more."""
+        return used_at + self.expire_s <= self.clock.now()
+
+    async def read_messages(self, head: str) -> tuple[Message, ...]:
+        """The conversation as the run ``head`` left it, from its journal; nothing for ""."""
+        records = await self._store.records(head) if head else ()
+        return continue_from(fold([event for record in records for event in decode_record(record)]).messages)
 
 
-def continue_from(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """What the next run of a session inherits of the last one's ``messages``.
-
-    Left out are the system message (the next run brings its own), what told the model that the budget of its run was at
-    its end, and a reply at the end whose tool calls were never answered: providers refuse a call without its result.
-    """
-    kept = [m for m in messages if m.role != "system" and not _PASSING & {part.label for part in m.parts}]
-    whole: list[Message] = []
-    for place, message in enumerate(kept):
-        if message.tool_calls:  # the same id may stand for another call elsewhere: only what follows at once answers
-            answers = list(takewhile(lambda m: m.role == "tool", kept[place + 1 :]))
-            if {call.id for call in message.tool_calls} - {answer.tool_call_id for answer in answers}:
-                continue
-        if message.role != "tool" or (whole and (whole[-1].role == "tool" or whole[-1].tool_calls)):
-            whole.append(message)
-    return tuple(whole)
+def not_found(session: str) -> NotFound:
+    """The same for a session that never was and for one of somebody else: nobody learns which."""
+    return NotFound(f"no session {session!r}; `runtime.sessions.create` makes one")

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from surefoot.admission import Admission, Ticket
 from surefoot.agent import Agent, OutputT
@@ -25,8 +25,10 @@ from surefoot.loop import drive
 from surefoot.read_more import is_of_run
 from surefoot.result import RunResult, make_result
 from surefoot.run import Desk, Run
-from surefoot.sessions import SessionLocks, continue_from
+from surefoot.sections import OnBusy
+from surefoot.sessions import SessionTurns, Turn
 from surefoot.store.base import Store
+from surefoot.store.session_rows import SessionClaim
 from surefoot.tool_calls import check_turn, find_outer
 from surefoot.types import Message, Unlimited
 
@@ -38,6 +40,33 @@ MAX_EARLIER_RUNS: Final = 1_000
 """Newest runs of a session in whose cut outputs the model may read on."""
 
 
+class Seat:
+    """A slot, and the turn in the session if there is one. ``async with`` waits for the slot and gives it back.
+
+    Attributes:
+        ticket: For the slot.
+        turn: In the session, None without one.
+    """
+
+    __slots__ = ("ticket", "turn")
+
+    def __init__(self, ticket: Ticket, turn: Turn | None = None) -> None:
+        self.ticket = ticket
+        self.turn = turn
+
+    async def look_again(self) -> None:
+        """Another process has used the session: see `Turn.look_again`."""
+        assert self.turn is not None, "only a turn can be lost"
+        await self.turn.look_again()
+
+    async def __aenter__(self) -> Self:
+        await self.ticket.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.ticket.leave()
+
+
 class Starter:
     """Opens the runs of one runtime.
 
@@ -47,15 +76,17 @@ class Starter:
         admission: Who is let in.
     """
 
-    def __init__(self, compiler: Compiler, store: Store, limits: Limits, admission: Admission) -> None:
-        """``limits`` are for agents without limits of their own."""
+    def __init__(
+        self, compiler: Compiler, store: Store, limits: Limits, admission: Admission, turns: SessionTurns
+    ) -> None:
+        """``limits`` are for agents without limits of their own, ``turns`` those of sessions."""
         self.desk: Desk | None = None
         self.live: dict[str, Run] = {}
         self.admission = admission
         self._compiler = compiler
         self._store = store
         self._limits = limits
-        self._sessions = SessionLocks()
+        self._turns = turns
         self._rungs: dict[tuple[Agent[Any], str], Agent[Any]] = {}
 
     async def read_events(self, run_id: str) -> list[JournalEvent]:
@@ -63,8 +94,8 @@ class Starter:
         return [event for record in await self._store.records(run_id) for event in decode_record(record)]
 
     def take_turn(
-        self, agent: Agent[Any], caller: Caller, limits: Limits | None
-    ) -> AbstractAsyncContextManager[Ticket]:
+        self, agent: Agent[Any], caller: Caller, limits: Limits | None, on_busy: OnBusy | None
+    ) -> AbstractAsyncContextManager[Seat]:
         """A turn in the session and a slot, entered first of all: what is awaited before may change who came first.
 
         Raises:
@@ -82,23 +113,25 @@ class Starter:
             kind=agent.name,
             outer=find_outer(self.live),
         )
-        return self._take_turn(self.desk, ticket, caller) if caller.session else ticket
+        return self._take_turn(self.desk, ticket, caller, on_busy) if caller.session else Seat(ticket)
 
     @asynccontextmanager
-    async def _take_turn(self, desk: Desk, ticket: Ticket, caller: Caller) -> AsyncGenerator[Ticket, None]:
+    async def _take_turn(
+        self, desk: Desk, ticket: Ticket, caller: Caller, on_busy: OnBusy | None
+    ) -> AsyncGenerator[Seat, None]:
         """The turn in the session first: who waits for it takes no slot meanwhile."""
         async with AsyncExitStack() as stack:
             stack.callback(ticket.leave)
             try:
                 async with asyncio.timeout(ticket.expires - desk.clock.monotonic()):
-                    await stack.enter_async_context(self._sessions.turn(caller.tenant, caller.user, caller.session))
+                    turn = await stack.enter_async_context(self._turns.turn(caller, on_busy))
             except TimeoutError:
                 raise ticket.give_up() from None
             await ticket.start()
-            yield ticket
+            yield Seat(ticket, turn)
 
     async def open_run(
-        self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, ticket: Ticket, *, live: bool
+        self, agent: Agent[Any], question: str, caller: Caller, limits: Limits | None, seat: Seat, *, live: bool
     ) -> tuple[Run, RunStarted]:
         """A run that has not happened yet, and the event that begins it; whoever opened it closes it.
 
@@ -106,23 +139,30 @@ class Starter:
             SurefootError: It cannot begin; nothing of it was written.
         """
         desk = self._check_open(self.desk)
-        if (turn := desk.turnstile.enter()) is not None:
-            await turn
-        history = await self._history(caller) if caller.session else ()
-        return await self._begin(
-            agent, desk, limits, question=question, history=history, caller=caller, live=live, ticket=ticket
-        )
+        if (pause := desk.turnstile.enter()) is not None:
+            await pause
+        turn = seat.turn
+        history = () if turn is None else await turn.history()
+        claim = None if turn is None else turn.claim
+        about: dict[str, Any] = {"question": question, "caller": caller, "live": live, "ticket": seat.ticket}
+        run, started = await self._begin(agent, desk, limits, history=history, turn=claim, **about)
+        if turn is not None:
+            turn.attach(run.run_id, run.state, run.cancel)
+        return run, started
 
     async def _begin(
         self, agent: Agent[Any], desk: Desk, limits: Limits | None, *, parent: Run | None = None, **rest: Any
     ) -> tuple[Run, RunStarted]:
         """Compile and check; then the run and its first event. What is left is passed on to `begin_run`."""
         compiled = await self._compiler.compile(agent)
-        for above in _find_lineage(parent):
-            check_price(compiled, above.account.limits)
         caller: Caller = rest["caller"]
         payers = make_payers(caller.tenant, caller.user, caller.session) if parent is None else parent.payers
-        limits = self._check_limits(compiled, limits or agent.limits or self._limits, payers)
+        given = limits or agent.limits or self._limits
+        for one in (compiled, *compiled.fallbacks):
+            for above in _find_lineage(parent):
+                check_price(one, above.account.limits)
+            limits = self._check_limits(one, given, payers)
+        assert limits is not None, "an agent has a model"
         rungs = await self._compile_rungs(agent, limits, payers)
         self._check_open(desk)
         run, started = begin_run(compiled, desk, store=self._store, limits=limits, parent=parent, rungs=rungs, **rest)
@@ -202,14 +242,6 @@ class Starter:
             raise ConfigError("the runtime was closed before the run could begin")
         return desk
 
-    async def _history(self, caller: Caller) -> tuple[Message, ...]:
-        """What the session's last run left, whoever ran it and whether it ended well."""
-        owner = caller.tenant, caller.user, caller.session
-        for row in await self._store.runs(tenant=owner[0], user=owner[1], session=owner[2], limit=5):
-            if row.status != "running":
-                return continue_from(fold(await self.read_events(row.run_id)).messages)
-        return ()
-
 
 def _find_lineage(run: Run | None) -> list[Run]:
     """The run, the one whose tool began it, and so on up."""
@@ -233,6 +265,7 @@ def begin_run(
     rungs: Mapping[str, Compiled],
     parent: Run | None = None,
     ticket: Ticket | None = None,
+    turn: SessionClaim | None = None,
 ) -> tuple[Run, RunStarted]:
     """A run that has not happened yet, and the event that begins it."""
     run_id = desk.clock.token("run")
@@ -266,6 +299,7 @@ def begin_run(
         parent=parent,
         rungs=rungs,
         arrived=None if ticket is None else ticket.arrived,
+        turn=turn,
     )
     return run, started
 

@@ -119,7 +119,7 @@ class Turns(Generic[ItemT]):
         tenant = self.tenants.get(caller.tenant)
         if tenant is None:
             limits = (rights.tenant_runs, rights.tenant_queue) if caller.tenant else (NO_LIMIT, NO_LIMIT)
-            tenant = TenantLevel(caller.tenant, *limits, rights.weight)
+            tenant = TenantLevel[ItemT](caller.tenant, *limits, rights.weight)
         limits = (rights.user_runs, rights.user_queue) if caller.user else (NO_LIMIT, NO_LIMIT)
         return UserLevel(caller.user, *limits, tenant, self.everybody)
 

@@ -28,6 +28,7 @@ from surefoot.journal.events import JournalEvent, ModelFailed, ModelReplied, Mod
 from surefoot.journal.fold import RunState
 from surefoot.models.base import Model
 from surefoot.providers import Provider
+from surefoot.sections import BreakerSettings
 from surefoot.testing import (
     Bill,
     Charge,
@@ -395,7 +396,12 @@ async def play_all(plays: Iterable[tuple[int, Awaitable[str]]]) -> Counter[str]:
     return ends
 
 
-SETTINGS: dict[str, Any] = {"durability": "relaxed", "prices": TABLES, "model_timeout_s": MODEL_TIMEOUT_S}
+SETTINGS: dict[str, Any] = {
+    "durability": "relaxed",
+    "prices": TABLES,
+    "model_timeout_s": MODEL_TIMEOUT_S,
+    "breaker": BreakerSettings(failures=10_000),  # more faults than any provider makes, and each shall have its turn
+}
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))

@@ -118,7 +118,7 @@ async def converse(folder, *, users, turns, concurrency, name_owner):
     owners = {name_owner(number): name_canary(number) for number in range(users)}
     async with run_provider(seen) as base_url:
         settings = Settings(
-            providers={"fake": Provider(base_url, needs_key=False, free=True)},
+            providers={"fake": Provider(base_url, needs_key=False, free=True, concurrency=concurrency)},
             store=StoreSettings(str(folder / "canary.db"), "relaxed"),
         )
         async with Runtime(settings=settings) as runtime:

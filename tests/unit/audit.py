@@ -37,10 +37,11 @@ from surefoot.run import Run
 from surefoot.runtime import Runtime
 from surefoot.sections import AdmissionSettings, RetrySettings, StoreSettings
 from surefoot.store.base import RunRow, Store
+from surefoot.store.session_rows import SessionClaim
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import Bill
 
-QUICK = RetrySettings(attempts=4, base_s=0.0005, max_s=0.002)
+QUICK = RetrySettings(attempts=4, base_s=0.0005, max_s=0.002, reserve=10_000)
 MANY = AdmissionSettings(user_requests_per_minute=1_000_000, user_runs=1_000, user_queue=1_000, max_lag_ms=60_000)
 """For tests of something else, in which one user has a great many runs."""
 
@@ -71,8 +72,10 @@ class WatchedStore:
         future.exception()  # as the port has it: it may be left unread
         return future
 
-    def create(self, row: RunRow, record: bytes, posting: Posting | None = None) -> asyncio.Future[Any]:
-        return self._write("create", row.run_id, lambda: self.inner.create(row, record, posting))
+    def create(
+        self, row: RunRow, record: bytes, posting: Posting | None = None, turn: SessionClaim | None = None
+    ) -> asyncio.Future[Any]:
+        return self._write("create", row.run_id, lambda: self.inner.create(row, record, posting, turn))
 
     def append(self, run_id: str, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Any]:
         return self._write("append", run_id, lambda: self.inner.append(run_id, seq, record, posting))
@@ -330,7 +333,7 @@ async def open_bench(
         assert runtime._starter.live == {}
         inside = runtime.admission
         assert (inside.running, inside.waiting, inside.inside, inside.users) == (0, 0, 0, 0)
-        assert len(runtime._starter._sessions) == 0
+        assert len(runtime._starter._turns.lines) == 0
         for run_id, run in store.live.items() if audit_again else ():
             if run.state.finished is not None and "finish" in store.writes[run_id] and fault is None:
                 await bench.audit(run_id)

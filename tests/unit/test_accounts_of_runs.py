@@ -170,6 +170,60 @@ async def test_a_retry_after_an_unknown_outcome_pays_for_both(tmp_path):
         assert [hold.hold for hold in await unknown(bench)] == [1]
 
 
+async def test_a_fallback_pays_for_both_models_each_at_its_own_price(tmp_path):
+    dear = ScriptedModel([status(500)] * 4, name="dear", prices=Price(20, 80))
+    cheap = ScriptedModel([say("Done.")], name="model", prices=BILL)
+    prices = PRICES | {"dear": {"input": 20, "output": 80}}
+    async with open_bench(tmp_path, prices=prices, budgets=budgets()) as bench:
+        await bench.run(Agent(models=[dear, cheap]), **CALLER)
+        spent = await check_books(bench)
+        pairs = await holds_of(bench)
+        assert [asked.model for asked, _ in pairs] == ["scripted:dear"] * 4 + ["scripted:model"]
+        assert spent.nano == sum(ended.nano for _, ended in pairs)
+        assert [ended.nano for _, ended in pairs[:4]] == [asked.hold_nano for asked, _ in pairs[:4]]
+        assert pairs[0][0].hold_nano > 9 * pairs[4][0].hold_nano
+        assert dear.bill.nano + cheap.bill.nano <= spent.nano
+        assert sorted([hold.hold for hold in await unknown(bench)]) == [1, 2, 3, 4]
+
+
+async def test_a_fallback_after_a_refusal_pays_for_the_second_alone(tmp_path):
+    first, second = ScriptedModel([status(401)], name="dear"), ScriptedModel([say("Done.")], prices=BILL)
+    async with bench_of(tmp_path) as bench:
+        await bench.run(Agent(models=[first, second]), **CALLER)
+        spent = await check_books(bench, second)
+        assert (spent.model_calls, spent.steps, spent.nano) == (2, 1, second.bill.nano)
+
+
+async def test_a_call_that_waits_for_its_turn_or_is_turned_away_holds_nothing(tmp_path):
+    """Two runs, one slot: while the first one is answered the second has nothing reserved, and cancelling it is free."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def reply(messages, step):
+        asked.set()
+        await answer.wait()
+        return say("Done.")
+
+    one_slot = {"scripted": Provider("http://127.0.0.1:9/v1", needs_key=False, concurrency=1)}
+    async with bench_of(tmp_path, providers=one_slot) as bench:
+        agent = Agent(ScriptedModel(reply, prices=BILL))
+        first = asyncio.create_task(bench.runtime.run(agent, "Go.", tenant="acme", user="ann"))
+        await asked.wait()
+        held = await spent_of(bench)
+        second = asyncio.create_task(bench.runtime.run(agent, "Go.", tenant="acme", user="bob"))
+        gate = bench.runtime._compiler._router._gates["scripted"]
+        while not gate.waiting:  # noqa: ASYNC110 - until it stands in line
+            await asyncio.sleep(0)
+        assert (await spent_of(bench)).reserved_tokens == held.reserved_tokens > 0
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert gate.waiting == 0
+        answer.set()
+        await first
+        spent = await spent_of(bench)
+        assert (spent.reserved_tokens, spent.spent.model_calls) == (0, 1)
+
+
 # --- somebody goes away
 
 

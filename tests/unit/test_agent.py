@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from surefoot import Agent, Limits, tool
-from surefoot.agent import PROTOCOLS
+from surefoot.agent_options import PROTOCOLS
 from surefoot.errors import ConfigError
 from surefoot.testing import ScriptedModel, say
 
@@ -92,7 +92,7 @@ def test_it_is_itself_and_no_other():
         ({"repairs": "2"}, "repairs='2'): must be"),
         ({"limits": {"tokens": 5}}, "limits={'tokens': 5}): must be a Limits"),
         ({"model": 5}, "model=5): must be a text such as 'openai:gpt-4.1', or a model object"),
-        ({"model": None}, "model=None): must be"),
+        ({"model": None}, "Agent(): name its model"),
         ({"tools": [look, look]}, "two tools are called 'look'"),
     ],
 )

@@ -1,6 +1,7 @@
 import pytest
 
 from surefoot.config import KNOWN_PROVIDERS, Secret, Settings, load_settings, read_key
+from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError
 
 
@@ -112,6 +113,32 @@ def test_keys_come_from_the_environment_and_hide(monkeypatch):
 def test_a_number_that_no_clock_can_hold(tmp_path, text):
     with pytest.raises(ConfigError, match="must be a positive number, at most 1,000,000,000"):
         load_settings(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("45s", 45), ("30m", 1_800), (" 12h ", 43_200), ("30d", 2_592_000), ("4w", 2_419_200)]
+)
+def test_how_long_something_lasts(text, seconds):
+    assert read_duration_s(text, "x") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "d", "0d", "-1d", "1.5h", "30 days", "999999999w", "1y"])
+def test_what_is_no_duration(tmp_path, text):
+    path = write(tmp_path, f'[sessions]\nexpire_after = "{text}"')
+    with pytest.raises(ConfigError, match=r"sessions\.expire_after = .*for example '30d'"):
+        load_settings(path)
+
+
+def test_a_session_is_not_deleted_before_it_expires(tmp_path):
+    with pytest.raises(ConfigError, match=r"sessions\.delete_after is shorter than sessions\.expire_after"):
+        load_settings(write(tmp_path, '[sessions]\nexpire_after = "91d"'))
+    load_settings(write(tmp_path, '[sessions]\nexpire_after = "90d"'))
+
+
+@pytest.mark.parametrize("name", ["max_waiting", "max_wait_s", "max_in_memory", "max_memory_mib", "ttl_s"])
+def test_limits_of_sessions_are_positive(tmp_path, name):
+    with pytest.raises(ConfigError, match=rf"sessions\.{name} = 0(\.0)?: must be a positive number"):
+        load_settings(write(tmp_path, f"[sessions]\n{name} = 0"))
 
 
 @pytest.mark.parametrize(

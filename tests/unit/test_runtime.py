@@ -21,6 +21,7 @@ from surefoot.errors import (
     NotFound,
     PriceUnknown,
     StoreError,
+    TooManyRequests,
 )
 from surefoot.journal.events import ModelRequested, RunFinished, RunStarted, TextDelta
 from surefoot.journal.fold import fold
@@ -580,8 +581,7 @@ async def test_a_run_that_was_cancelled_amid_its_tools_leaves_no_open_call(bench
     assert [m.text for m in result.messages] == ["q0", "q1", "ok"]
 
 
-async def test_a_session_whose_last_run_is_elsewhere_begins_after_the_one_before(tmp_path):
-    """Another process may be at it: what it has not finished is not history yet."""
+async def test_a_run_of_a_session_waits_for_the_one_of_another_process(tmp_path):
     other = SqliteStore(tmp_path / "bench.db", clock=SystemClock())
     async with open_bench(tmp_path) as bench:
         agent = Agent(ScriptedModel([say("ok")]))
@@ -590,10 +590,14 @@ async def test_a_session_whose_last_run_is_elsewhere_begins_after_the_one_before
         async with Runtime(other, settings=Settings()) as elsewhere:
             task = asyncio.create_task(elsewhere.run(Agent(waiting.model), "q1", session="s"))
             await waiting.asked.wait()
-            result = await bench.run(agent, "q2", session="s")
-            assert [m.text for m in result.messages] == ["q0", "ok", "q2", "ok"]
+            with pytest.raises(TooManyRequests, match="another process"):
+                await asyncio.wait_for(bench.runtime.run(agent, "no", session="s", on_busy="reject"), 20)
+            after = asyncio.create_task(bench.run(agent, "q2", session="s"))
+            await asyncio.sleep(0.1)  # it looks again and again
+            assert not after.done()
             waiting.go_on.set()
             await task
+            assert [m.text for m in (await after).messages] == ["q0", "ok", "q1", "Done.", "q2", "ok"]
 
 
 # --- from a script

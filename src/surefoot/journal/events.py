@@ -258,6 +258,7 @@ class ModelSwitched(Event, frozen=True, tag="model_switched", kw_only=True):
         system: Its system message, None if there is nothing to say.
         prices: Where its price came from, "" when it is unknown.
         rates: The prices themselves, as in `RunStarted`.
+        reason: What was wrong with the model before, in one line; "" where the ladder wanted another one.
     """
 
     model: str
@@ -265,6 +266,7 @@ class ModelSwitched(Event, frozen=True, tag="model_switched", kw_only=True):
     system: Message | None = None
     prices: str = ""
     rates: Raw = Raw(b"null")
+    reason: str = ""
 
 
 class BudgetOverrun(Event, frozen=True, tag="budget_overrun", kw_only=True):

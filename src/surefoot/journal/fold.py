@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final
 
-from surefoot.context import replace_by_summary, trim, trim_results
+from surefoot.context import replace_by_summary, translate, trim, trim_results
 from surefoot.errors import StoreError
 from surefoot.journal.context_events import ContextSummarised, ContextTrimmed, OutputKept
 from surefoot.journal.events import (
@@ -40,6 +40,7 @@ class RunState:
 
     Attributes:
         started: The first event, None before it.
+        model: The model string that calls go to.
         messages: The conversation: system message first, then in order, tool results in the order of their calls.
         tokens: Tokens charged.
         nano: Nano-dollars charged.
@@ -62,12 +63,14 @@ class RunState:
 
     __slots__ = (
         "_answers", "_aside", "_called", "_charges", "_open", "finished", "holds", "intended", "kept",
-        "kept_bytes", "left_out", "limit", "messages", "model_calls", "nano", "results", "rungs", "rungs_passed",
+        "kept_bytes", "left_out", "limit", "messages", "model", "model_calls", "nano", "results", "rungs",
+        "rungs_passed",
         "shortage", "started", "steps", "tokens", "tool_calls",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.started: RunStarted | None = None
+        self.model = ""
         self.messages: list[Message] = []
         self._charges: list[Charged] = []
         self._called: list[tuple[str, bool, float]] = []
@@ -98,6 +101,11 @@ class RunState:
         return sum_usage([usage for *_, usage in self._charges if usage is not None])
 
     @property
+    def answered(self) -> tuple[str, ...]:
+        """The models that gave a reply, in the order of their first ones."""
+        return tuple({model: None for model, failed, *_ in self._charges if not failed})
+
+    @property
     def models(self) -> dict[str, ModelTally]:
         """What was used of each model, by model string."""
         return tally_models(self._charges)
@@ -113,6 +121,7 @@ class RunState:
 
     def _run_started(self, event: RunStarted) -> None:
         self.started = event
+        self.model = event.model
         self.messages.extend(event.messages)
 
     def _model_requested(self, event: ModelRequested) -> None:
@@ -208,6 +217,9 @@ class RunState:
 
     def _model_switched(self, event: ModelSwitched) -> None:
         rest = self.messages[1:] if self.messages[0].role == "system" else self.messages
+        if event.model.partition(":")[0] != self.model.partition(":")[0]:
+            rest = translate(rest)
+        self.model = event.model
         self.messages[:] = rest if event.system is None else [event.system, *rest]
 
     def _limit_reached(self, event: LimitReached) -> None:

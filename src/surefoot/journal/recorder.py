@@ -25,10 +25,9 @@ class Recorder:
         self.pending = events[: len(events) - drop] + self.pending
         self.taken -= len(events)
 
-    def take(self, *, keep: int = 0) -> tuple[int, bytes]:
-        """The next record and the number of its first event; the last ``keep`` events wait for the one after it."""
+    def take(self) -> tuple[int, bytes]:
+        """The next record and the number of its first event."""
         pending, first = self.pending, self.taken
-        end = len(pending) - keep
-        self.pending = pending[end:]
-        self.taken = first + end
-        return first, encode_record(pending[:end] if keep else pending)
+        self.pending = []
+        self.taken = first + len(pending)
+        return first, encode_record(pending)

@@ -21,6 +21,11 @@ MAX_PAUSE_S: Final = 60.0
 CUT: Final = 0.7
 """What is left of the concurrency after an overload. Additive increase and multiplicative decrease converge to a fair
 and stable share: Chiu and Jain, "Analysis of the Increase and Decrease Algorithms", Computer Networks 17, 1989."""
+SHARE_CUT: Final = 0.85
+SHARE_PER_S: Final = 0.004
+ROUND_S: Final = 2.0
+"""Of what a limit lets flow in, a refusal leaves so much to us, at most once in a round; it comes back by so much a
+second: processes that share a key find their shares as those that share a line do."""
 FOREVER: Final = float("inf")
 _EPSILON: Final = 1e-9
 
@@ -35,12 +40,13 @@ class Bucket:
         moved: How much was taken out because the provider knows of less, in all.
     """
 
-    __slots__ = ("_at", "_per_s", "capacity", "level", "limit", "moved")
+    __slots__ = ("_at", "_cut_at", "_per_s", "_share", "capacity", "level", "limit", "moved")
 
     def __init__(self, limit: float, capacity: float, now: float) -> None:
         self.moved = 0.0
         self.level = capacity
-        self._at = now
+        self._at = self._cut_at = now
+        self._share = 1.0  # of what flows in, the part that is not taken by others
         self.resize(limit, capacity)
 
     def resize(self, limit: float, capacity: float) -> None:
@@ -56,6 +62,9 @@ class Bucket:
         elapsed = now - self._at
         if elapsed > 0:
             self._at = now
+            if self._share < 1:
+                self._share = min(1.0, self._share + elapsed * SHARE_PER_S)
+                self._per_s = self.limit / MINUTE_S * self._share
             level = self.level + elapsed * self._per_s
             self.level = level if level < self.capacity else self.capacity  # noqa: FURB136 - min() is slow
         missing = (amount if amount < self.capacity else self.capacity) - self.level  # noqa: FURB136
@@ -65,6 +74,13 @@ class Bucket:
         """What was taken and not used; negative for what was used beyond."""
         level = self.level + amount
         self.level = level if level < self.capacity else self.capacity  # noqa: FURB136
+
+    def cut(self, left: float, now: float) -> None:
+        """The provider refuses a call that should have had room: others take a part of what flows in."""
+        self.lower(left)
+        if now >= self._cut_at + ROUND_S:
+            self._cut_at = now
+            self._share = max(SHARE_PER_S, self._share * SHARE_CUT)
 
     def lower(self, level: float) -> None:
         """The provider knows of no more than ``level``."""
@@ -118,10 +134,9 @@ class Key:
             self.tokens.level -= tokens
 
     def grow(self) -> None:
-        """A call went well, after overloads: where the limit is felt, one more for each round of calls."""
-        if self.in_flight + 1 > self.allowed - 1:
-            self.allowed = min(float(self.most), self.allowed + 1 / self.allowed)
-            self.is_cut = self.allowed < self.most
+        """A call went well, after overloads: one more for each round of calls."""
+        self.allowed = min(float(self.most), self.allowed + 1 / self.allowed)
+        self.is_cut = self.allowed < self.most
 
     def cut(self, taken_at: float, now: float) -> None:
         """The provider is overloaded: fewer at once, but only once for the calls of one round."""
@@ -165,7 +180,7 @@ class Flow:
                 return
             bucket.resize(said.limit, max(1.0, full))
         if refused:
-            bucket.lower(said.left)
+            bucket.cut(said.left, now)
         elif taken.bucket is bucket:
             expected = taken.level - bucket.moved - since
             if expected > said.left:

@@ -1,4 +1,4 @@
-"""The port of all stores: runs and their journals, and the accounts that pay for them.
+"""The port of all stores: runs and their journals, the accounts that pay for them, and the sessions they belong to.
 
 Everything here is awaited on the event loop and never blocks it.
 """
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from surefoot.budget.accounts import Period, Rule, RuleBook
 from surefoot.budget.posting import Balance, Posting, Refusal, RuleChange, UnknownHold
+from surefoot.store.session_rows import Erased, Moved, SessionClaim, SessionRow
 from surefoot.types import StopReason, Unlimited
 
 RunStatus = Literal["running", "finished", "lost"]
@@ -67,6 +68,62 @@ class RunRow(Struct, frozen=True, kw_only=True):
     model_calls: int = 0
     tool_calls: int = 0
     usage: str = ""
+
+
+Outcome = Refusal | Moved | None
+"""What comes of an operation: it is on disk (None), or nothing of it was written, and why."""
+
+
+class Sessions(Protocol):
+    """The sessions of all users. `Store.create` and `Store.finish` keep them up to date, in the transaction of the run.
+
+    Every method raises `StoreError` as `Store` does.
+    """
+
+    async def create(self, row: SessionRow) -> None:
+        """A new session, whose id nobody has."""
+        ...
+
+    async def find(self, tenant: str, user: str, session: str) -> SessionRow | None:
+        """One session, None if there is none."""
+        ...
+
+    async def list(
+        self,
+        *,
+        tenant: str | None = None,
+        user: str | None = None,
+        session: str | None = None,
+        limit: int = 50,
+        before: float | None = None,
+    ) -> Sequence[SessionRow]:
+        """Those used last first, at most ``limit``, all used before ``before``."""
+        ...
+
+    def scan(self, tenant: str, user: str) -> AsyncIterator[Sequence[SessionRow]]:
+        """All sessions of a user, the oldest first, in pages."""
+        ...
+
+    async def purge(self, before: float) -> tuple[int, bool]:
+        """Delete some sessions that were not used since ``before``, and the words of their runs; the figures stay.
+
+        One call is one short transaction.
+
+        Returns:
+            How many sessions are gone, and whether there may be more.
+        """
+        ...
+
+    async def erase(self, tenant: str, user: str, pseudonym: str, *, compact: bool = False) -> Erased:
+        """Take the words and names of a user out of sessions, runs, records and accounts, in short transactions.
+
+        Args:
+            tenant: The customer that the user belongs to.
+            user: Whose they are.
+            pseudonym: Under this name the figures stay.
+            compact: Rewrite the database, so that nothing is left in unused parts of the file either.
+        """
+        ...
 
 
 class Accounts(Protocol):
@@ -161,6 +218,11 @@ class Store(Protocol):
         """Limits and balances of those who pay."""
         ...
 
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of all users."""
+        ...
+
     async def open(self) -> None:
         """Create or migrate the schema and begin to renew this worker's leases."""
         ...
@@ -169,13 +231,18 @@ class Store(Protocol):
         """Write what is waiting, stop the writer, release the leases. Idempotent."""
         ...
 
-    def create(self, row: RunRow, record: bytes, posting: Posting | None = None) -> asyncio.Future[Refusal | None]:
-        """Insert the run, its lease for this worker, and its first record, in one transaction; posts as `append`."""
+    def create(
+        self, row: RunRow, record: bytes, posting: Posting | None = None, turn: SessionClaim | None = None
+    ) -> asyncio.Future[Outcome]:
+        """Insert the run, its lease for this worker, and its first record, in one transaction; posts as `append`.
+
+        With a ``turn`` the session of the row is the run's until it ends or its lease does, in the same transaction: if
+        the session is as the claim says, and no run with a lease is under way in it. Else the result is `Moved`, and
+        nothing is written or booked. A row that is finished is a run without a lease: all of it is in this record.
+        """
         ...
 
-    def append(
-        self, run_id: str, seq: int, record: bytes, posting: Posting | None = None
-    ) -> asyncio.Future[Refusal | None]:
+    def append(self, run_id: str, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Outcome]:
         """Append a record whose first event has number ``seq`` (from 0). Done when on disk.
 
         The posting is booked in the same transaction. If an account has no room for its claim, the future's result is
@@ -188,12 +255,10 @@ class Store(Protocol):
         """
         ...
 
-    def finish(
-        self, row: RunRow, seq: int, record: bytes, posting: Posting | None = None
-    ) -> asyncio.Future[Refusal | None]:
+    def finish(self, row: RunRow, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Outcome]:
         """Append the last record, update the run's row and drop its lease, in one transaction. Fails as `append`.
 
-        The posting has no claim.
+        The posting has no claim. The run becomes the head of its session, if the session is still its own.
         """
         ...
 
@@ -228,9 +293,11 @@ class Store(Protocol):
         """Newest first, at most ``limit``; without those that another run began."""
         ...
 
-    def scan_runs(self, *, since: float = 0.0, until: float | None = None) -> AsyncIterator[Sequence[RunRow]]:
+    def scan_runs(
+        self, *, since: float = 0.0, until: float | None = None, tenant: str | None = None, user: str | None = None
+    ) -> AsyncIterator[Sequence[RunRow]]:
         """All runs that began from ``since`` to before ``until`` (wall time, seconds), the oldest first, in pages.
 
-        Those that another run began are among them.
+        Those that another run began are among them. With a ``tenant`` or ``user``, those of that tenant or user.
         """
         ...

@@ -10,12 +10,13 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from surefoot.budget.accounts import Rule
-from surefoot.budget.posting import Posting
+from surefoot.budget.posting import Posting, Refusal
 from surefoot.clock import Clock
 from surefoot.errors import RunLost, StoreError, SurefootError
 from surefoot.store.database import explain, explaining
 from surefoot.store.group import FAULTS_OF_ONE, Failures, Group
 from surefoot.store.ledger import Ledger
+from surefoot.store.session_rows import Moved
 from surefoot.store.statements import (
     CHUNK_BYTES,
     CHUNK_ROWS,
@@ -31,6 +32,7 @@ from surefoot.store.statements import (
     end_values,
     run_values,
 )
+from surefoot.store.turns import Turns
 
 _CONSTRAINTS: Final = {
     "NOT NULL constraint failed: records.run": "this worker does not hold the run's lease any more",
@@ -85,6 +87,7 @@ class Commits:
         with explaining(path):
             number = "UPDATE counter SET workers = workers + 1 RETURNING workers"
             self.worker: int = self.cursor.execute(number).fetchone()[0]
+        self._turns = Turns(self.cursor, clock)
         self.ledger = Ledger(self.cursor, clock, self.worker, *declared)
         with self.transaction():
             self.ledger.charge_lost()
@@ -148,9 +151,10 @@ class Commits:
 
     def _write_together(self, group: Group) -> None:
         records = group.records
-        if group.postings and (not self.ledger.is_idle() or any(map(_is_unknown, group.postings.values()))):
+        books = bool(group.postings) and (not self.ledger.is_idle() or any(map(_is_unknown, group.postings.values())))
+        if books or group.turns:
             self.cursor.execute("BEGIN IMMEDIATE")
-            self._book(group, range(len(group.futures)))
+            self._decide(group, range(len(group.futures)), books=books)
             self._write_rows(*_leave_refused(group), group.size)
             self.cursor.execute("COMMIT")
             self.ledger.keep()
@@ -161,16 +165,23 @@ class Commits:
         else:  # one statement is a transaction by itself
             self._insert_records.execute(self.cursor, records, self.worker)
 
-    def _book(self, group: Group, positions: Iterable[int]) -> None:
-        """Book what some of the operations bring, before their records are written."""
-        self.ledger.refresh()
+    def _decide(self, group: Group, positions: Iterable[int], *, books: bool = True) -> None:
+        """Book what some of the operations bring, and give turns to their runs, before their records are written."""
+        if books:
+            self.ledger.refresh()
         for position in positions:
-            posting = group.postings.get(position)
-            if posting is not None:
+            turn, posting = group.turns.get(position), group.postings.get(position)
+            refusal: Refusal | Moved | None = None
+            if turn is not None:  # looked at before anything is booked, and taken after all of it was
+                refusal = self._turns.look(group.created[position][1], turn, self.given_up)
+            if refusal is None and books and posting is not None:
                 refusal = self.ledger.post(group.records[position * RECORD_WIDTH], posting)
-                if refusal is not None:
-                    group.refused[position] = refusal
-        self.ledger.flush()
+            if refusal is not None:
+                group.refused[position] = refusal
+            elif turn is not None:
+                self._turns.take(group.created[position][1], turn)
+        if books:
+            self.ledger.flush()
 
     def _write_rows(self, records: list[Any], created: list[RunAt], finished: list[RunAt], size: int) -> None:
         cursor = self.cursor
@@ -182,6 +193,7 @@ class Commits:
             self._insert_records.execute(cursor, records, self.worker, size=size)
         if finished:
             cursor.executemany(FINISH_RUN, map(end_values, finished))
+            self._turns.end(finished)
             self.delete_leases.execute(cursor, [run for run, _ in finished], self.worker)
 
     def _write_singly(self, group: Group) -> Failures:
@@ -208,7 +220,7 @@ class Commits:
         finished = [group.finished[position]] if position in group.finished else []
         self.cursor.execute("SAVEPOINT one")
         try:
-            self._book(group, (position,))
+            self._decide(group, (position,))
             if position not in group.refused:
                 self._write_rows(record, created, finished, len(record[2]))
         except FAULTS_OF_ONE as error:
@@ -241,4 +253,5 @@ def _leave_refused(group: Group) -> tuple[list[Any], list[RunAt], list[RunAt]]:
     written = [position for position in range(len(group.futures)) if position not in refused]
     kept = [value for at in written for value in records[at * RECORD_WIDTH : (at + 1) * RECORD_WIDTH]]
     created = [run for position, run in group.created.items() if position not in refused]
-    return kept, created, list(group.finished.values())
+    finished = [run for position, run in group.finished.items() if position not in refused]
+    return kept, created, finished

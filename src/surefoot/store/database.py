@@ -16,7 +16,7 @@ from surefoot.types import UNLIMITED, Unlimited
 APPLICATION_ID: Final = 0x53464F54
 """``PRAGMA application_id`` of our files ("SFOT"): tells them from every other program's."""
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 PAGE_BYTES: Final = 4096
 """SQLite's default. A third of what SQLite does for a small commit is checksums of pages: with 2 KiB a commit of one
@@ -138,14 +138,30 @@ _MIGRATIONS: Final = {
 }
 """What brings each older version to the next, before the statements of schema.sql."""
 
+_FILLINGS: Final = {
+    2: """
+        INSERT INTO sessions (tenant, user, session, created_at, used_at, turns, head, live)
+        SELECT tenant, user, session, min(started_at), max(max(started_at, finished_at)), count(*), '', ''
+        FROM runs WHERE session <> '' AND parent = '' GROUP BY tenant, user, session;
+        UPDATE sessions SET head = coalesce((
+            SELECT run_id FROM runs
+            WHERE runs.session = sessions.session AND runs.session <> '' AND runs.user = sessions.user
+                AND runs.tenant = sessions.tenant AND parent = '' AND finished_at > 0
+            ORDER BY started_at DESC, run DESC LIMIT 1), '');
+    """,
+}
+"""What fills the new tables of each version after those statements."""
+
 
 def _make_schema(connection: sqlite3.Connection) -> None:
     """Create the tables, or bring those of an older version up to date; whoever closes the connection rolls back."""
     connection.execute("BEGIN IMMEDIATE")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
     for older in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
-        _run_script(connection, _MIGRATIONS[older])
+        _run_script(connection, _MIGRATIONS.get(older, ""))
     _run_script(connection, resources.files("surefoot.store").joinpath("schema.sql").read_text(encoding="utf-8"))
+    for older in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
+        _run_script(connection, _FILLINGS.get(older, ""))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from surefoot.budget.posting import Posting, Refusal
 from surefoot.errors import SurefootError
+from surefoot.store.base import Outcome
+from surefoot.store.session_rows import Moved, SessionClaim
 from surefoot.store.statements import RunAt
 
 
@@ -21,19 +23,21 @@ class Group:
         created: The run that begins, by the position of its operation.
         finished: The run that ends, likewise.
         postings: What of it is for the ledger, likewise.
+        turns: What the run that begins claims of its session, likewise.
         refused: Filled by the writer: the claims that had no room, likewise.
         size: Bytes of the records.
     """
 
-    __slots__ = ("created", "finished", "futures", "postings", "records", "refused", "size")
+    __slots__ = ("created", "finished", "futures", "postings", "records", "refused", "size", "turns")
 
     def __init__(self) -> None:
-        self.futures: list[asyncio.Future[Refusal | None]] = []
+        self.futures: list[asyncio.Future[Outcome]] = []
         self.records: list[Any] = []
         self.created: dict[int, RunAt] = {}
         self.finished: dict[int, RunAt] = {}
         self.postings: dict[int, Posting] = {}
-        self.refused: dict[int, Refusal] = {}
+        self.turns: dict[int, SessionClaim] = {}
+        self.refused: dict[int, Refusal | Moved] = {}
         self.size = 0
 
 

@@ -34,10 +34,7 @@ _READ_RUNS: Final = f"""
 """
 _BY_PREFIX: Final = _READ_RUNS + "WHERE run_id BETWEEN ? AND ? ORDER BY run_id LIMIT 5"
 _NEWEST: Final = "parent = '' AND started_at < ? ORDER BY started_at DESC, run DESC LIMIT ?"
-_PAGE: Final = (
-    _READ_RUNS
-    + "WHERE (started_at, run) > (?, ?) AND started_at >= ? AND started_at < ? ORDER BY started_at, run LIMIT ?"
-)
+_PAGE: Final = _READ_RUNS + "WHERE (started_at, run) > (?, ?) AND started_at >= ? AND started_at < ?"
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 
@@ -98,11 +95,16 @@ class Reader:
         sql = f"{_READ_RUNS} WHERE {' AND '.join([*named, _NEWEST])}"
         return [_make_row(row) for row in await self.read(sql, self._clock.now(), *given.values(), age, limit)]
 
-    async def scan_runs(self, since: float, until: float | None) -> AsyncIterator[Sequence[RunRow]]:
+    async def scan_runs(
+        self, since: float, until: float | None, tenant: str | None, user: str | None
+    ) -> AsyncIterator[Sequence[RunRow]]:
         """See `Store.scan_runs`."""
         last: tuple[float, int] = (-math.inf, 0)
         end = math.inf if until is None else until
-        while rows := await self.read(_PAGE, self._clock.now(), *last, since, end, PAGE_ROWS):
+        given = {name: value for name, value in (("tenant", tenant), ("user", user)) if value is not None}
+        which = "".join([f" AND {name} = ?" for name in given])
+        sql = f"{_PAGE}{which} ORDER BY started_at, run LIMIT ?"
+        while rows := await self.read(sql, self._clock.now(), *last, since, end, *given.values(), PAGE_ROWS):
             yield [_make_row(row) for row in rows]
             last = rows[-1][_FIELDS.index("started_at")], rows[-1][-1]
 

@@ -1,4 +1,4 @@
--- Version 2 (PRAGMA user_version). A change of this file takes a new version and a migration (database.py). Several processes may
+-- Version 3 (PRAGMA user_version). A change of this file takes a new version and a migration (database.py). Several processes may
 -- create the database at once, so every statement can be repeated.
 
 -- Each store that is opened takes the next number, so that no worker's number is ever used again.
@@ -51,6 +51,21 @@ CREATE TABLE IF NOT EXISTS leases (
     worker INTEGER NOT NULL,
     expires_at REAL NOT NULL
 );
+
+-- `head` is the last run that ended, `live` the one that began after it: under way as long as it has a lease, lost after that.
+CREATE TABLE IF NOT EXISTS sessions (
+    number INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    user TEXT NOT NULL,
+    session TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    used_at REAL NOT NULL,
+    turns INTEGER NOT NULL,
+    head TEXT NOT NULL,
+    live TEXT NOT NULL,
+    UNIQUE (tenant, user, session)
+);
+CREATE INDEX IF NOT EXISTS sessions_by_use ON sessions (used_at);
 
 -- Limits that were set with `surefoot budget set` or through the library; those of the settings file are not here.
 CREATE TABLE IF NOT EXISTS rules (

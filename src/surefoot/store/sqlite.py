@@ -12,14 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from surefoot.budget.posting import Posting, Refusal
+from surefoot.budget.posting import Posting
 from surefoot.clock import Clock
 from surefoot.errors import RunLost, StoreError, SurefootError
 from surefoot.store.accounts import SqliteAccounts
-from surefoot.store.base import RunRow
+from surefoot.store.base import Outcome, RunRow
 from surefoot.store.database import open_writer
 from surefoot.store.group import Failures, Group
 from surefoot.store.reader import Reader
+from surefoot.store.session_rows import SessionClaim
+from surefoot.store.sessions import SqliteSessions
 from surefoot.store.statements import RECORD_WIDTH
 from surefoot.store.writer import Writer
 from surefoot.types import UNLIMITED, Unlimited
@@ -88,6 +90,7 @@ class SqliteStore:
         self._closing: asyncio.Task[None] | None = None
         self._reader = Reader(self._path, clock, busy_s)
         self._accounts = SqliteAccounts(clock, self._reader)
+        self._sessions = SqliteSessions(clock, self._reader)
         self._loop: asyncio.AbstractEventLoop
         self._writer: Writer
 
@@ -95,6 +98,11 @@ class SqliteStore:
     def accounts(self) -> SqliteAccounts:
         """See `Store.accounts`."""
         return self._accounts
+
+    @property
+    def sessions(self) -> SqliteSessions:
+        """See `Store.sessions`."""
+        return self._sessions
 
     async def open(self) -> None:
         """See `Store.open`. The store belongs to the running event loop from now on.
@@ -108,6 +116,7 @@ class SqliteStore:
         self._writer = Writer(connect, self._path, self._clock, self._lease_s, self._deliver, declared)
         await self._writer.open()
         self._accounts.attach(self._writer)
+        self._sessions.attach(self._writer)
 
     async def close(self) -> None:
         """See `Store.close`.
@@ -119,29 +128,33 @@ class SqliteStore:
             self._closing = self._loop.create_task(self._close())
         await asyncio.shield(self._closing)
 
-    def create(self, row: RunRow, record: bytes, posting: Posting | None = None) -> asyncio.Future[Refusal | None]:
+    def create(
+        self, row: RunRow, record: bytes, posting: Posting | None = None, turn: SessionClaim | None = None
+    ) -> asyncio.Future[Outcome]:
         """See `Store.create`."""
         assert row.run_id not in self._held, "a run is created once"
         if self._closing is not None or self._room_bytes < 0:
             return self._refuse(row.run_id)
         self._begun += 1
         run = self._writer.worker << 32 | self._begun
-        self._held[row.run_id] = run
-        self._group.created[len(self._group.futures)] = (run, row)
+        group, position = self._group, len(self._group.futures)
+        group.created[position] = (run, row)
+        if row.status == "finished":
+            group.finished[position] = (run, row)
+        else:
+            self._held[row.run_id] = run
+        if turn is not None:
+            group.turns[position] = turn
         return self._add(run, 0, record, posting)
 
-    def append(
-        self, run_id: str, seq: int, record: bytes, posting: Posting | None = None
-    ) -> asyncio.Future[Refusal | None]:
+    def append(self, run_id: str, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Outcome]:
         """See `Store.append`."""
         run = self._held.get(run_id)
         if run is None or self._room_bytes < 0:
             return self._refuse(run_id)
         return self._add(run, seq, record, posting)
 
-    def finish(
-        self, row: RunRow, seq: int, record: bytes, posting: Posting | None = None
-    ) -> asyncio.Future[Refusal | None]:
+    def finish(self, row: RunRow, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Outcome]:
         """See `Store.finish`. Whatever comes of it, the run is not held here any more."""
         run = self._held.pop(row.run_id, None)
         if run is None:
@@ -183,16 +196,18 @@ class SqliteStore:
         """See `Store.runs`."""
         return await self._reader.runs(tenant, user, session, limit, before)
 
-    def scan_runs(self, *, since: float = 0.0, until: float | None = None) -> AsyncIterator[Sequence[RunRow]]:
+    def scan_runs(
+        self, *, since: float = 0.0, until: float | None = None, tenant: str | None = None, user: str | None = None
+    ) -> AsyncIterator[Sequence[RunRow]]:
         """See `Store.scan_runs`."""
-        return self._reader.scan_runs(since, until)
+        return self._reader.scan_runs(since, until, tenant, user)
 
     # Writing, on the event loop:
 
-    def _add(self, run: int, seq: int, record: bytes, posting: Posting | None) -> asyncio.Future[Refusal | None]:
+    def _add(self, run: int, seq: int, record: bytes, posting: Posting | None) -> asyncio.Future[Outcome]:
         group = self._group
-        if posting is None or posting.claim is None:
-            future: asyncio.Future[Refusal | None] = self._loop.create_future()
+        if (posting is None or posting.claim is None) and len(group.futures) not in group.turns:
+            future: asyncio.Future[Outcome] = self._loop.create_future()
         else:
             future = _Decision(loop=self._loop)
         if posting is not None:
@@ -265,8 +280,8 @@ class SqliteStore:
         if len(self._failed) > MAX_FAILED:
             del self._failed[next(iter(self._failed))]
 
-    def _refuse(self, run_id: str) -> asyncio.Future[Refusal | None]:
-        future: asyncio.Future[Refusal | None] = self._loop.create_future()
+    def _refuse(self, run_id: str) -> asyncio.Future[Outcome]:
+        future: asyncio.Future[Outcome] = self._loop.create_future()
         _set_error(future, self._failed.get(run_id) or self._judge(run_id))
         return future
 
@@ -295,7 +310,7 @@ class SqliteStore:
         await self._writer.close()
 
 
-class _Decision(asyncio.Future[Refusal | None]):
+class _Decision(asyncio.Future[Outcome]):
     """Whether a claim was admitted: whoever is cancelled while he waits must still learn it, so it comes first."""
 
     def cancel(self, msg: object = None) -> bool:
@@ -303,7 +318,7 @@ class _Decision(asyncio.Future[Refusal | None]):
         return False
 
 
-def _set_error(future: asyncio.Future[Refusal | None], error: SurefootError) -> None:
+def _set_error(future: asyncio.Future[Outcome], error: SurefootError) -> None:
     """Each future gets an error of its own (a traceback grows where it is raised), and may be left unread."""
     if not future.done():
         future.set_exception(type(error)(*error.args))

@@ -142,6 +142,24 @@ class Writer:
             commits.given_up.remove(run)
         return run
 
+    def compact(self) -> None:
+        """Rewrite the database without its unused parts. Other writers wait as long as it takes.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        with explaining(self._path):
+            self._commits.cursor.execute("VACUUM")
+
+    def checkpoint(self) -> None:
+        """Bring the database up to its log and empty that, unless a reader of another process is in the way.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        with explaining(self._path):
+            self._commits.cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def forget(self, runs: list[int]) -> None:
         """Nothing more will be handed over for these runs, which have failed."""
         self._commits.forget(runs)

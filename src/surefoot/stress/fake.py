@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -54,7 +54,7 @@ class Fake(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def run_fake(fake: Fake) -> AsyncIterator[str]:
+async def run_fake(fake: Fake) -> AsyncGenerator[str, None]:
     """The origin of a fake provider that runs inside the block; it ends with this process, whatever kills it.
 
     Raises:

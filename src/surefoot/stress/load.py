@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from surefoot.agent import Agent
 from surefoot.clock import Clock
@@ -93,6 +93,7 @@ class Load:
         return self._clock.monotonic() - self.began_s
 
 
-def _find_first(errors: BaseExceptionGroup[Any]) -> BaseException:
-    first = errors.exceptions[0]
-    return _find_first(first) if isinstance(first, BaseExceptionGroup) else first
+def _find_first(errors: BaseException) -> BaseException:
+    while isinstance(errors, BaseExceptionGroup):
+        errors = cast("BaseExceptionGroup[BaseException]", errors).exceptions[0]
+    return errors

@@ -72,7 +72,7 @@ def _charts(report: Report) -> Iterable[str]:
     yield _ended_chart(report.moments)
     seconds = max(report.seconds, 1e-9)
     ends = [(0.0, "0 s"), (1.0, say_s(report.seconds))]
-    ended = [moment for moment in report.moments if moment.answered or moment.failed]
+    ended = [moment for moment in report.moments if moment.answered]
     p95_s, p50_s = [moment.p95_s for moment in ended], [moment.p50_s for moment in ended]
     lines = [Series("p95", "two", p95_s), Series("p50", "one", p50_s)]
     axes = Axes(title="Latency as the test went on", labels=ends, say=say_s)

@@ -127,7 +127,7 @@ class Moment(Struct, frozen=True):
         at_s: Its end, seconds from the beginning.
         answered: Answers within it.
         failed: Failures within it.
-        p50_s: Median latency of what ended within it, seconds; 0 if nothing did.
+        p50_s: Median latency of its answers, seconds; 0 if there are none.
         p95_s: 95th percentile of the same.
     """
 
@@ -145,15 +145,16 @@ def slice_time(score: Score, seconds: float, most: int) -> list[Moment]:
     width_s = round_up_step(seconds / most)
     slices = math.ceil(round(seconds / width_s, 9))
     latencies: list[list[float]] = [[] for _ in range(slices)]
-    answered = [0] * slices
+    failed = [0] * slices
     for ended_s, latency_s, is_answer in zip(score.ended_s, score.latency_s, score.is_answer, strict=True):
         place = min(int(ended_s / width_s), slices - 1)
-        latencies[place].append(latency_s)
-        answered[place] += is_answer
+        if is_answer:
+            latencies[place].append(latency_s)
+        else:
+            failed[place] += 1
     moments: list[Moment] = []
     for place, values in enumerate(latencies):
         values.sort()
-        count = answered[place]
         p50_s, p95_s = percentile(values, 50), percentile(values, 95)
-        moments.append(Moment(width_s * (place + 1), count, len(values) - count, p50_s, p95_s))
+        moments.append(Moment(width_s * (place + 1), len(values), failed[place], p50_s, p95_s))
     return moments

@@ -266,29 +266,30 @@ MUTANTS = [
 ]
 
 
-def is_caught(mutant: Mutant) -> bool:
-    """Whether a test fails with it."""
+def is_caught(mutant: Mutant, tests: list[str]) -> bool:
+    """Whether one of the tests fails with it."""
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory, "src")
         shutil.copytree(ROOT / "src", source)
         file = source / "surefoot" / mutant.file
         file.write_text(file.read_text(encoding="utf-8").replace(mutant.text, mutant.instead), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *TESTS]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *tests]
         env = {**os.environ, "PYTHONPATH": str(source), "HYPOTHESIS_STORAGE_DIRECTORY": directory}
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False).returncode == 1
 
 
-def main() -> int:
+def judge(mutants: list[Mutant], tests: list[str]) -> int:
+    """Break the source in each way; how many the tests do not catch."""
     survivors = 0
     console = Console()
     with Progress(console=console) as progress:
-        for mutant in progress.track(MUTANTS, description="mutants"):
-            caught = is_caught(mutant)
+        for mutant in progress.track(mutants, description="mutants"):
+            caught = is_caught(mutant, tests)
             survivors += not caught
             console.print(f"{'caught' if caught else 'NOT CAUGHT':>10}  {mutant.why}", highlight=False)
-    console.print(f"{len(MUTANTS) - survivors} of {len(MUTANTS)} caught")
-    return 1 if survivors else 0
+    console.print(f"{len(mutants) - survivors} of {len(mutants)} caught")
+    return survivors
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(judge(MUTANTS, TESTS) > 0)

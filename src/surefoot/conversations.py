@@ -1,0 +1,154 @@
+"""Conversations for people: begun, looked at, exported, erased, deleted by age."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final
+
+from surefoot.caller import Caller
+from surefoot.clock import Clock
+from surefoot.durations import read_duration_s
+from surefoot.errors import ConfigError, StoreError, TooManyRequests
+from surefoot.export import export_user
+from surefoot.sections import SessionSettings
+from surefoot.sessions import SessionTurns, not_found
+from surefoot.store.base import Store
+from surefoot.store.session_rows import Erased, SessionRow
+from surefoot.types import Message
+
+HOUSE_KEEPING_S: Final = 600.0
+"""How often a runtime deletes what is older than ``delete_after``."""
+
+_log = logging.getLogger(__name__)
+
+
+class Sessions:
+    """The conversations of all users. ``runtime.sessions`` is one; see docs/sessions.md.
+
+    A session belongs to a user of a tenant: whoever names it under another user finds nothing, and is told no more.
+    """
+
+    def __init__(self, turns: SessionTurns, store: Store, clock: Clock, settings: SessionSettings) -> None:
+        """Of the runtime whose runs have these ``turns``.
+
+        Raises:
+            ConfigError: ``delete_after`` is no duration.
+        """
+        self._turns = turns
+        self._store = store
+        self._clock = clock
+        self._house_keeping: asyncio.Task[None] | None = None
+        self._delete_s = read_duration_s(settings.delete_after, "sessions.delete_after")
+
+    @property
+    def in_memory(self) -> tuple[int, int]:
+        """How many conversations are in memory, and what they take, bytes."""
+        return len(self._turns.transcripts), self._turns.transcripts.size_bytes
+
+    async def create(self, *, user: str = "", tenant: str = "") -> str:
+        """Begin a session under a new id that nobody can guess, and return that.
+
+        Raises:
+            ConfigError: A name is no text that can be stored.
+        """
+        caller = Caller(user, self._clock.token("ses"), tenant)
+        now = self._clock.now()
+        row = SessionRow(session=caller.session, user=user, tenant=tenant, created_at=now, used_at=now)
+        await self._store.sessions.create(row)
+        return caller.session
+
+    async def get(self, session: str, *, user: str = "", tenant: str = "") -> SessionRow:
+        """What is known of a session.
+
+        Raises:
+            NotFound: This user has no such session, or it has expired.
+        """
+        row = await self._turns.find((tenant, user, Caller(user, session, tenant).session))
+        if row is None:
+            raise not_found(session)
+        return row
+
+    async def list(
+        self,
+        *,
+        user: str | None = None,
+        tenant: str | None = None,
+        session: str | None = None,
+        limit: int = 50,
+        before: float | None = None,
+    ) -> Sequence[SessionRow]:
+        """Sessions, those used last first, expired ones included: at most ``limit``, all used before ``before``."""
+        return await self._store.sessions.list(tenant=tenant, user=user, session=session, limit=limit, before=before)
+
+    async def transcript(self, session: str, *, user: str = "", tenant: str = "") -> tuple[Message, ...]:
+        """The conversation as its next run would see it: each piece of text has its label.
+
+        Raises:
+            NotFound: This user has no such session, or it has expired.
+        """
+        row = await self.get(session, user=user, tenant=tenant)
+        return await self._turns.read_messages(row.head)
+
+    def export(self, *, user: str, tenant: str = "") -> AsyncGenerator[bytes, None]:
+        """All that is stored of a user, as one JSON document in pieces; one run at a time is in memory."""
+        return export_user(self._store, self._turns.read_messages, Caller(user, "", tenant), self._clock.now())
+
+    async def erase(self, *, user: str, tenant: str = "", compact: bool = False) -> Erased:
+        """Take the words and names of a user out of the database; the figures stay, under a pseudonym.
+
+        Args:
+            user: Who.
+            tenant: The customer that the user belongs to.
+            compact: Rewrite the whole file as well; nobody else writes as long as that takes.
+
+        Raises:
+            ConfigError: No user is named.
+            TooManyRequests: A session of the user is in use in this process.
+        """
+        if not Caller(user, "", tenant).user:
+            raise ConfigError("erase: name the user; runs of nobody are not one person's")
+        if self._turns.lines.holds(tenant, user):
+            raise TooManyRequests(
+                f"user {user!r} has runs under way; erase when they have ended", reason="session", retry_after_s=1.0
+            )
+        self._turns.transcripts.drop_user(tenant, user)
+        erased = await self._store.sessions.erase(tenant, user, self._clock.token("erased"), compact=compact)
+        self._turns.transcripts.drop_user(tenant, user)
+        return erased
+
+    async def purge(self, *, unused_s: float | None = None) -> int:
+        """Delete sessions, and the words of their runs, that were not used for ``unused_s`` seconds.
+
+        Args:
+            unused_s: None takes ``delete_after`` of the settings.
+
+        Returns:
+            How many. They go in short transactions; others write between two of them.
+        """
+        before = self._clock.now() - (self._delete_s if unused_s is None else unused_s)
+        count, more = 0, True
+        while more:
+            done, more = await self._store.sessions.purge(before)
+            count += done
+        return count
+
+    def begin_house_keeping(self, every_s: float = HOUSE_KEEPING_S) -> None:
+        """From now on forget and delete what is too old, from time to time."""
+        self._house_keeping = asyncio.create_task(self._keep_house(every_s))
+
+    async def end_house_keeping(self) -> None:
+        """The runtime is closed."""
+        assert self._house_keeping is not None, "it was begun"
+        self._house_keeping.cancel()
+        await asyncio.wait({self._house_keeping})
+
+    async def _keep_house(self, every_s: float) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            self._turns.transcripts.forget_idle()
+            try:
+                await self.purge()
+            except StoreError as error:
+                _log.warning("old sessions not deleted, trying again later: %s", error)

@@ -1,0 +1,143 @@
+"""Conversations in memory: a bounded number of them, encoded and compressed, for as long as they are in use."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from surefoot.clock import Clock
+from surefoot.journal.fold import LAST_CALL, SUMMARY_CALL
+from surefoot.types import Message
+
+PACK_FROM_BYTES: Final = 512
+"""Conversations that are shorter are not compressed: it would save less than it costs."""
+ENTRY_BYTES: Final = 700
+"""What an entry counts beside its conversation: names, times, its place in the table."""
+
+_PASSING: Final = frozenset({LAST_CALL, SUMMARY_CALL})
+"""Labels of what the model was told for its own run alone."""
+_PLAIN, _PACKED = b"\0", b"\1"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[Message, ...]).decode
+
+Key = tuple[str, str, str]
+"""Tenant, user, session."""
+
+
+class Kept(Struct, frozen=True, gc=False):
+    """A conversation as it is kept.
+
+    Attributes:
+        head: The run after which it stood so.
+        used_at: Wall time, seconds, at which that run ended.
+        until: Monotonic seconds after which it is forgotten.
+        data: The messages.
+    """
+
+    head: str
+    used_at: float
+    until: float
+    data: bytes
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation."""
+        return unpack(self.data)
+
+
+class Transcripts:
+    """The conversations used last. Whoever is not here is read from the store: forgetting loses nothing."""
+
+    def __init__(self, clock: Clock, *, most: int, most_bytes: int, ttl_s: float) -> None:
+        """Keep at most ``most`` of them, ``most_bytes`` in all, each for ``ttl_s`` seconds after its last use."""
+        self.size_bytes = 0
+        self._clock = clock
+        self._most = most
+        self._most_bytes = most_bytes
+        self._ttl_s = ttl_s
+        self._kept: dict[Key, Kept] = {}  # the one used last is at the end
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: Key) -> Kept | None:
+        """A conversation, None if it is not here (any more)."""
+        kept = self._kept.get(key)
+        if kept is not None and kept.until <= self._clock.monotonic():
+            self.drop(key)
+            return None
+        return kept
+
+    def put(self, key: Key, head: str, used_at: float, messages: Sequence[Message]) -> None:
+        """Keep a conversation as it stands after the run ``head``."""
+        self.drop(key)
+        try:
+            data = pack(messages)
+        except UnicodeEncodeError:
+            return  # a model of the user's own wrote what UTF-8 cannot carry: the journal has it mended
+        kept = Kept(head, used_at, self._clock.monotonic() + self._ttl_s, data)
+        self._kept[key] = kept
+        self.size_bytes += len(data) + ENTRY_BYTES
+        while len(self._kept) > self._most or self.size_bytes > self._most_bytes:
+            self.drop(next(iter(self._kept)))
+        self.forget_idle()
+
+    def drop(self, key: Key) -> None:
+        """Forget a conversation, if it is here."""
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self.size_bytes -= len(kept.data) + ENTRY_BYTES
+
+    def drop_user(self, tenant: str, user: str) -> None:
+        """Forget all conversations of a user."""
+        for key in [key for key in self._kept if key[:2] == (tenant, user)]:
+            self.drop(key)
+
+    def forget_idle(self) -> None:
+        """Forget those whose time is over: they are the ones at the front."""
+        now = self._clock.monotonic()
+        while self._kept:
+            key = next(iter(self._kept))
+            if self._kept[key].until > now:
+                return
+            self.drop(key)
+
+
+def pack(messages: Sequence[Message]) -> bytes:
+    """Messages with their labels, as bytes; `unpack` reads them.
+
+    Raises:
+        UnicodeEncodeError: There is half of a surrogate pair in it.
+    """
+    data = _encode(messages)
+    packed = zlib.compress(data, 1) if len(data) >= PACK_FROM_BYTES else data
+    return _PACKED + packed if len(packed) < len(data) else _PLAIN + data
+
+
+def unpack(data: bytes) -> tuple[Message, ...]:
+    """The messages that were packed."""
+    return _decode(zlib.decompress(data[1:]) if data[:1] == _PACKED else data[1:])
+
+
+def continue_from(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """What the next run of a session inherits of the last one's ``messages``.
+
+    Left out are the system message (the next run brings its own), what told the model that the budget of its run was at
+    its end, and a reply at the end whose tool calls were never answered: providers refuse a call without its result.
+    """
+    kept = [m for m in messages if m.role != "system" and not _PASSING & {part.label for part in m.parts}]
+    whole: list[Message] = []
+    for place, message in enumerate(kept):
+        if message.tool_calls:  # the same id may stand for another call elsewhere: only what follows at once answers
+            answers = list(takewhile(lambda m: m.role == "tool", kept[place + 1 :]))
+            if {call.id for call in message.tool_calls} - {answer.tool_call_id for answer in answers}:
+                continue
+        if message.role != "tool" or (whole and (whole[-1].role == "tool" or whole[-1].tool_calls)):
+            whole.append(message)
+    return tuple(whole)

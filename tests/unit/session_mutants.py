@@ -1,0 +1,89 @@
+"""Ways to break the sessions, each of which their tests must catch; run it as `ledger_mutants.py` is run."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.unit.store.ledger_mutants import Mutant, judge
+
+TESTS = [
+    "tests/unit/test_lines.py",
+    "tests/unit/test_transcripts.py",
+    "tests/unit/test_sessions.py",
+    "tests/unit/store/test_sqlite_sessions.py",
+    "tests/unit/test_session_machine.py",
+]
+
+TURNS, ERASURE, LINES = "store/turns.py", "store/erasure.py", "lines.py"
+SESSIONS, TRANSCRIPTS = "sessions.py", "transcripts.py"
+
+MUTANTS = [
+    Mutant(
+        "whoever remembers a conversation is believed: another process's turn is not seen",
+        TURNS,
+        "return None if claim.exists and claim.head == (live or head) else Moved()",
+        "return None",
+    ),
+    Mutant(
+        "a run under way elsewhere is no obstacle",
+        TURNS,
+        "if holder is not None and holder not in given_up:",
+        "if False:",
+    ),
+    Mutant("a session that was deleted is continued", TURNS, "return Moved() if claim.exists else None", "return None"),
+    Mutant(
+        "who comes late becomes the head, whoever has the session now",
+        TURNS,
+        "AND session = ? AND live = ?",
+        "AND session = ? AND ? <> ''",
+    ),
+    Mutant("memory is shared by users", TRANSCRIPTS, "self._kept[key] = kept", "self._kept[('', '', key[2])] = kept"),
+    Mutant(
+        "memory only grows",
+        TRANSCRIPTS,
+        "while len(self._kept) > self._most or self.size_bytes > self._most_bytes:",
+        "while False:",
+    ),
+    Mutant("bytes are not counted", TRANSCRIPTS, "self.size_bytes > self._most_bytes", "False"),
+    Mutant("nothing leaves memory by age", TRANSCRIPTS, "if self._kept[key].until > now:", "if True:"),
+    Mutant("the line has no order", LINES, "line.waiting.append(place)", "line.waiting.appendleft(place)"),
+    Mutant("the line has no end", LINES, "if len(line.waiting) >= self._max_waiting:", "if False:"),
+    Mutant("who waits no more blocks the line", LINES, "if not following.ready.done():", "if True:"),
+    Mutant("an interruption waits behind all others", LINES, "insert(len(before), place)", "append(place)"),
+    Mutant("an interruption cancels nothing", LINES, "for one in (line.holder, *before):", "for one in before:"),
+    Mutant("nothing expires", SESSIONS, "return used_at + self.expire_s <= self.clock.now()", "return False"),
+    Mutant(
+        "an id of ours is made at first use, whoever names it",
+        SESSIONS,
+        "if row is None and session.startswith(OWN_PREFIX):",
+        "if False:",
+    ),
+    Mutant(
+        "the second look believes the memory that the first one believed",
+        SESSIONS,
+        "self._turns.transcripts.drop(self._key)",
+        "pass",
+    ),
+    Mutant(
+        "a purge takes sessions with a run under way",
+        ERASURE,
+        "WHERE run_id = live AND expires_at > ?))\n",
+        "WHERE run_id = live AND expires_at > ? AND 0))\n",
+    ),
+    Mutant(
+        "who slept while he was deleted writes on",
+        ERASURE,
+        'cursor.executemany("DELETE FROM leases WHERE run = ?", ids)',
+        "",
+    ),
+    Mutant("erased words stay in the file", ERASURE, "PRAGMA secure_delete = ON", "PRAGMA secure_delete = OFF"),
+    Mutant(
+        "a user without a customer takes the sessions of a customer of that name along",
+        ERASURE,
+        "return name_parts(account)[:2] == (self._tenant, self._user)",
+        "return True",
+    ),
+]
+
+if __name__ == "__main__":
+    sys.exit(judge(MUTANTS, TESTS) > 0)

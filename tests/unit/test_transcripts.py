@@ -1,0 +1,136 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.store.conformance import HandClock
+
+from surefoot.journal.fold import LAST_CALL
+from surefoot.transcripts import ENTRY_BYTES, PACK_FROM_BYTES, Transcripts, continue_from, pack, unpack
+from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall
+
+LABELS = st.builds(
+    Label,
+    st.sampled_from(["system", "user", "assistant", "tool", "third_party"]),
+    st.booleans(),
+    st.text(max_size=8),
+)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=80)
+MESSAGES = st.lists(
+    st.builds(
+        Message,
+        st.sampled_from(["user", "assistant", "tool"]),
+        st.lists(st.builds(Part, TEXT, LABELS), max_size=3).map(tuple),
+        st.lists(st.builds(ToolCall, TEXT, TEXT, TEXT), max_size=2).map(tuple),
+        TEXT,
+        st.booleans(),
+        TEXT,
+    ),
+    max_size=12,
+).map(tuple)
+
+
+@given(MESSAGES)
+def test_what_is_unpacked_is_what_was_packed_labels_included(messages):
+    assert unpack(pack(messages)) == messages
+
+
+def test_long_conversations_are_compressed_and_noise_is_not():
+    talk = (Message.user("Where is order 4711? " * 100),)
+    assert len(pack(talk)) < 200
+    noise = (Message.user("".join(random.Random(1).choices("abcdefghijklmnop0123456789", k=400))),)
+    assert len(pack(noise)) < PACK_FROM_BYTES
+    assert unpack(pack(noise)) == noise
+
+
+@pytest.fixture
+def clock():
+    return HandClock()
+
+
+def make(clock, most=3, most_bytes=1 << 20, ttl_s=60.0):
+    return Transcripts(clock, most=most, most_bytes=most_bytes, ttl_s=ttl_s)
+
+
+def fill(transcripts, *names, text="hello"):
+    for name in names:
+        transcripts.put(("t", "u", name), f"run_{name}", 1.0, (Message.user(f"{text} {name}"),))
+
+
+def names(transcripts, *wanted):
+    return [name for name in wanted if transcripts.get(("t", "u", name)) is not None]
+
+
+def test_those_used_last_are_kept(clock):
+    transcripts = make(clock)
+    fill(transcripts, "a", "b", "c", "a", "d")
+    assert names(transcripts, *"abcd") == ["a", "c", "d"]
+    kept = transcripts.get(("t", "u", "a"))
+    assert (kept.head, kept.used_at, [m.text for m in kept.messages]) == ("run_a", 1.0, ["hello a"])
+    assert len(transcripts) == 3
+
+
+def test_bytes_are_limited_too(clock):
+    transcripts = make(clock, most=1_000, most_bytes=3 * (ENTRY_BYTES + 400))
+    chance = random.Random(2)
+    for name in "abcdef":
+        fill(transcripts, name, text="".join(chance.choices("abcdefghijklmnop0123456789", k=300)))
+    assert names(transcripts, *"abcdef") == ["d", "e", "f"]
+    assert 3 * ENTRY_BYTES < transcripts.size_bytes <= 3 * (ENTRY_BYTES + 400)
+    fill(transcripts, "g", text="".join(chance.choices("abcdefghijklmnop0123456789", k=50_000)))
+    assert (len(transcripts), transcripts.size_bytes) == (0, 0), "one that is too large is not kept at all"
+
+
+def test_what_is_not_used_is_forgotten_after_its_time(clock):
+    transcripts = make(clock)
+    fill(transcripts, "a")
+    clock.move(40)
+    fill(transcripts, "b")
+    clock.move(30)
+    assert names(transcripts, "a", "b") == ["b"]
+    clock.move(40)
+    fill(transcripts, "c")
+    assert len(transcripts) == 1
+    clock.move(60)
+    transcripts.forget_idle()
+    assert (len(transcripts), transcripts.size_bytes) == (0, 0)
+
+
+def test_a_user_is_forgotten_without_the_others(clock):
+    transcripts = make(clock)
+    fill(transcripts, "a", "b")
+    transcripts.put(("t", "v", "a"), "run_v", 1.0, ())
+    transcripts.drop_user("t", "u")
+    assert names(transcripts, "a", "b") == []
+    assert transcripts.get(("t", "v", "a")) is not None
+    assert transcripts.size_bytes == ENTRY_BYTES + len(pack(()))
+
+
+def test_what_utf_8_cannot_carry_is_left_to_the_journal(clock):
+    transcripts = make(clock)
+    fill(transcripts, "a")
+    transcripts.put(("t", "u", "a"), "run_2", 1.0, (Message.user("\ud800"),))
+    assert names(transcripts, "a") == []
+
+
+def test_the_next_run_inherits_all_but_the_system_message_and_unanswered_calls():
+    call = ToolCall("c1", "look", "{}")
+    answered = Message.assistant("", (call,))
+    result = Message("tool", (Part("found", Label("third_party", source="look")),), tool_call_id="c1")
+    open_call = Message.assistant("", (ToolCall("c2", "look", "{}"),))
+    question = Message.user("q")
+    told = Message.user("Answer now.", LAST_CALL)
+    messages = [Message.system("s"), question, answered, result, told, open_call]
+    assert continue_from(messages) == (question, answered, result)
+
+
+def test_an_id_that_stands_for_two_calls_answers_only_the_one_before_it():
+    """Models repeat ids from step to step: the second call was never answered, though the first one of its name was."""
+    asked = Message.assistant("", (ToolCall("call_0", "look", "{}"),))
+    answer = Message("tool", (Part("seen", SYSTEM_LABEL),), (), "call_0")
+    kept = continue_from([Message.user("q"), asked, answer, asked])
+    assert kept == (Message.user("q"), asked, answer)
+    assert continue_from([Message.user("q"), asked, Message.user("next")]) == (Message.user("q"), Message.user("next"))
+    both = Message.assistant("", (ToolCall("a", "look", "{}"), ToolCall("b", "look", "{}")))
+    half = Message("tool", (Part("seen", SYSTEM_LABEL),), (), "a")
+    assert continue_from([Message.user("q"), both, half]) == (Message.user("q"),)
