@@ -20,6 +20,7 @@ from surefoot.sections import (
     BreakerSettings,
     ContextSettings,
     LocalSettings,
+    PolicySettings,
     RetrySettings,
     SessionSettings,
     StoreSettings,
@@ -71,6 +72,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         context: What happens to what does not fit the prompt.
         local: The embedded model.
         sessions: Conversations.
+        policy: Which tool calls may run.
     """
 
     model: str = "local:"
@@ -89,6 +91,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     context: ContextSettings = ContextSettings()
     local: LocalSettings = LocalSettings()
     sessions: SessionSettings = SessionSettings()
+    policy: PolicySettings = PolicySettings()
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
@@ -207,6 +210,7 @@ def _check_numbers(settings: Settings, where: str) -> None:
         "sessions.max_in_memory": settings.sessions.max_in_memory,
         "sessions.max_memory_mib": settings.sessions.max_memory_mib,
         "sessions.ttl_s": settings.sessions.ttl_s,
+        "policy.approval_timeout_s": settings.policy.approval_timeout_s,
     }
     not_negative = {"retry.budget": settings.retry.budget, "retry.reserve": settings.retry.reserve}
     for name, provider in settings.providers.items():

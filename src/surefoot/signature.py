@@ -37,6 +37,8 @@ class Signature(Struct, frozen=True):
         decode: Decoder of the arguments.
         takes_context: The first parameter is the run's context, which the model does not see.
         is_async: Calling it gives a coroutine; otherwise it blocks.
+        hints: Types of the parameters that the model sees, by name, with their marks.
+        plain: The function behind it all.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Signature(Struct, frozen=True):
     decode: Decode
     takes_context: bool
     is_async: bool
+    hints: dict[str, Any]
+    plain: Callable[..., Any]
 
 
 def read_signature(
@@ -85,6 +89,8 @@ def read_signature(
         decode=_make_decode(arguments, parameters),
         takes_context=bool(contexts),
         is_async=_is_async(plain),
+        hints=hints,
+        plain=plain,
     )
 
 

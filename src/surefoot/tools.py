@@ -10,12 +10,13 @@ import asyncio
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from functools import partial
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast, overload
 
 from msgspec import Struct, structs
 
 from surefoot.errors import ConfigError, ToolError
 from surefoot.observation import LEAST_OUTPUT_BYTES, refuse, refuse_unknown, report, report_failure
+from surefoot.policy.declared import PolicyOptions, ToolPolicy, read_fields, read_policy
 from surefoot.run_context import RunContext
 from surefoot.signature import Decode, read_signature
 from surefoot.threads import ToolThreads
@@ -41,7 +42,10 @@ class Tool(Struct, Generic[P, R], frozen=True, eq=False):
         max_output_bytes: Size of a result at most, bytes of UTF-8, the note about what was cut included.
         takes_context: The function's first parameter is a `RunContext`.
         is_async: The function gives a coroutine; otherwise it blocks and runs in a thread.
-        label: Who wrote what the tool returns: anybody who can write into it, so nobody to be trusted.
+        label: Who wrote what the tool returns; not to be trusted where anybody can write into it.
+        policy: What decides whether a call may run.
+        records: Paths of the fields of its results that its own system writes, where others can write the rest.
+        checked: Not every call of it may run: the policy has to decide.
     """
 
     function: Callable[P, R]
@@ -54,6 +58,9 @@ class Tool(Struct, Generic[P, R], frozen=True, eq=False):
     takes_context: bool
     is_async: bool
     label: Label
+    policy: ToolPolicy
+    records: tuple[str, ...]
+    checked: bool
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """What the function itself gives: no validation, no timeout, no cap."""
@@ -74,6 +81,7 @@ def tool(
     max_output_bytes: int = 16_384,
     name: str | None = None,
     description: str | None = None,
+    **policy: Unpack[PolicyOptions],
 ) -> Tool[P, R]: ...
 
 
@@ -86,6 +94,7 @@ def tool(
     max_output_bytes: int = 16_384,
     name: str | None = None,
     description: str | None = None,
+    **policy: Unpack[PolicyOptions],
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -99,6 +108,7 @@ def tool(
     max_output_bytes: int = 16_384,
     name: str | None = None,
     description: str | None = None,
+    **policy: Unpack[PolicyOptions],
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of an async or blocking function; with or without arguments, as a decorator or as a call.
 
@@ -116,6 +126,7 @@ def tool(
         max_output_bytes: Size of a result at most, bytes of UTF-8; the rest is cut, and the result says so.
         name: Name for the model instead of the function's.
         description: Text for the model instead of the docstring's.
+        **policy: What the arguments decide, and who can write the result: see `PolicyOptions`.
 
     Raises:
         ConfigError: The function cannot be a tool, or an option is wrong.
@@ -126,6 +137,9 @@ def tool(
             raise ConfigError(f"{function!r} is a tool already: give its function to tool()")
         signature = read_signature(function, RunContext, name=name, description=description)
         _check_options(signature.name, effect, timeout_s, max_output_bytes, idempotent=idempotent)
+        declared = read_policy(signature.name, signature.hints, signature.parameters, effect, policy)
+        records = read_fields(signature.plain, signature.name, policy.get("output", "untrusted"))
+        trusted = records == ("",)
         return Tool(
             function=function,
             spec=ToolSpec(signature.name, signature.description, signature.parameters),
@@ -136,7 +150,10 @@ def tool(
             max_output_bytes=max_output_bytes,
             takes_context=signature.takes_context,
             is_async=signature.is_async,
-            label=Label("third_party", source=signature.name),
+            label=Label("tool" if trusted else "third_party", trusted=trusted, source=signature.name),
+            policy=declared,
+            records=() if trusted else records,
+            checked=not declared.is_free,
         )
 
     return make if function is None else make(function)
@@ -254,8 +271,13 @@ class Toolbox:
         except (asyncio.CancelledError, Exception, SystemExit) as error:  # whatever a tool raises, the model reads
             if _is_cancelled():
                 raise
-            return report_failure(error, tool.label, tool.max_output_bytes)
+            return _report_failure(tool, error)
         return report(value, tool.label, tool.max_output_bytes)
+
+
+def _report_failure(tool: Tool[..., Any], error: BaseException) -> ToolResult:
+    """Whatever the tool returns, what it raises may quote anybody."""
+    return report_failure(error, Label("third_party", source=tool.spec.name), tool.max_output_bytes)
 
 
 class _TimedOut(Exception):
@@ -278,7 +300,7 @@ async def _run_blocking(
             raise
         return refuse(f"{name} was not called: all {threads.size} tool threads were busy for {until - now:.3g} s.")
     if error is not None:
-        return report_failure(error, tool.label, tool.max_output_bytes)
+        return _report_failure(tool, error)
     return report(value, tool.label, tool.max_output_bytes)
 
 

@@ -87,7 +87,9 @@ def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision 
         if decision is not None:
             return decision
     if word == "ask":
-        return NeedsApproval("settings", f"the settings want a person to look at each {name}", trace(call, known, rules))
+        return NeedsApproval(
+            "settings", f"the settings want a person to look at each {name}", trace(call, known, rules)
+        )
     return Allowed("settings", f"the settings allow {name}") if word == "allow" else None
 
 
@@ -125,7 +127,7 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
                 continue  # an option that the author did not say decides anything
             kind = declared or "what"
             parts = find_carried(str(leaf)) if kind == "content" else [leaf]
-            found += [_trace_value(place, part, kind, tool, known, rules) for part in parts]
+            found += [_trace_value(place, part, kind, call, known, rules=rules) for part in parts]
         if len(found) > MOST_LEAVES:
             break
     return tuple(found)
@@ -140,13 +142,14 @@ def _leaves(place: str, value: Any, fields: frozenset[str]) -> Iterator[tuple[st
             todo += [(f"{here}.{key}", inner) for key, inner in table.items()]
             todo += [(f"{here} (a key)", key) for key in table if key not in fields]
         elif isinstance(item, list):
-            todo += [(f"{here}[{place}]", inner) for place, inner in enumerate(cast("list[Any]", item))]
+            items: list[Any] = item  # pyright: ignore[reportUnknownVariableType] - of JSON
+            todo += [(f"{here}[{number}]", inner) for number, inner in enumerate(items)]
         elif item != "":
             yield here, item
 
 
-def _trace_value(place: str, value: Any, kind: str, tool: ToolPolicy, known: Evidence, rules: Rules) -> Trace:
-    strict = kind == "credential" or tool.destructive
+def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evidence, *, rules: Rules) -> Trace:
+    strict = call.tool.destructive
     shown = str(value)[:MOST_SHOWN]
     if kind == "credential":  # a password is not the same in capitals
         named = known.user_wrote(str(value))
@@ -183,7 +186,7 @@ def find_origin(value: str, kind: str, known: Evidence, rules: Rules = NO_RULES)
 
 
 def _all_named(texts: Sequence[str], parts: Sequence[str]) -> bool:
-    return all([any([names(text, part) for text in texts]) for part in parts])
+    return all(any(names(text, part) for text in texts) for part in parts)
 
 
 def _is_listed(value: str, patterns: Sequence[str]) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from msgspec import Struct
 
@@ -83,57 +83,82 @@ class ToolPolicy(Struct, frozen=True):
         return not (self.writes or self.egress)
 
 
-def read_policy(  # noqa: C901 - one check a line
-    where: str,
-    name: str,
-    hints: Mapping[str, Any],
-    schema: JsonSchema,
-    *,
-    effect: str,
-    egress: object,
-    destructive: object,
-    sinks: Mapping[str, Sink | str] | None,
-    intents: Iterable[str],
+class PolicyOptions(TypedDict, total=False):
+    """Options of `surefoot.tool` for the policy.
+
+    Attributes:
+        output: ``trusted`` if nobody but the tool's own system writes what it returns; ``untrusted`` (the default) if
+            others can, but for the fields that are marked as `Record`.
+        egress: A tool that reads whose arguments can carry data out: it fetches a link, say.
+        destructive: What it does cannot be undone.
+        sinks: What parameters decide, by name, instead of marking their types.
+        intents: Words of a request that mean this tool, instead of its name's first.
+    """
+
+    output: Literal["trusted", "untrusted"]
+    egress: bool
+    destructive: bool
+    sinks: Mapping[str, Sink | SinkKind]
+    intents: Sequence[str]
+
+
+def read_policy(
+    name: str, hints: Mapping[str, Any], schema: JsonSchema, effect: str, options: PolicyOptions
 ) -> ToolPolicy:
     """What a tool's author has declared of its calls.
 
     Raises:
         ConfigError: It contradicts itself, or names what is not there.
     """
-
-    def refuse(problem: str) -> NoReturn:
-        raise ConfigError(f"{where}: {problem}")
-
-    for option, value in (("egress", egress), ("destructive", destructive)):
-        if not isinstance(value, bool):
-            refuse(f"{option}={value!r} must be True or False")
+    unknown = sorted(set(options) - set(PolicyOptions.__annotations__))
+    if unknown:
+        raise ConfigError(f"tool {name!r}: there is no option {unknown[0]!r}")
+    egress, destructive = _read_flag(name, "egress", options), _read_flag(name, "destructive", options)
     if egress and effect == "write":
-        refuse("egress=True is for a tool that reads: one that writes is checked anyway")
+        raise ConfigError(f"tool {name!r}: egress=True is for a tool that reads: one that writes is checked anyway")
     if destructive and effect == "read":
-        refuse('destructive=True is for a tool that writes, and this one says effect="read"')
-    kinds = {parameter: sink.kind for parameter, hint in hints.items() for sink in _find(hint, Sink)[:1]}
-    for parameter, given in (sinks or {}).items():
-        if parameter not in hints:
-            refuse(f"sinks: there is no parameter {parameter!r}; there are {', '.join(hints) or 'none'}")
-        kind = (given if isinstance(given, Sink) else Sink(cast("SinkKind", given))).kind
-        if kinds.setdefault(parameter, kind) != kind:
-            refuse(f"parameter {parameter!r} is declared twice: as {kinds[parameter]!r} and as {kind!r}")
-    if isinstance(intents, str):
-        refuse(f"intents={intents!r} must be a list of words")
-    words = tuple(intents)
-    if not all([isinstance(word, str) and word.strip() for word in words]):
-        refuse(f"intents={words!r} must be a list of words")
+        raise ConfigError(f'tool {name!r}: destructive=True is for a tool that writes, and it says effect="read"')
     properties: JsonSchema = schema.get("properties", {})
     return ToolPolicy(
         name=name,
         writes=effect == "write",
-        egress=bool(egress),
-        destructive=bool(destructive),
-        sinks=kinds,
-        intents=words,
+        egress=egress,
+        destructive=destructive,
+        sinks=_read_sinks(name, hints, options.get("sinks", {})),
+        intents=_read_intents(name, options.get("intents", ())),
         fields=frozenset(_field_names([schema])),
-        defaults={name: part["default"] for name, part in properties.items() if "default" in part},
+        defaults={parameter: part["default"] for parameter, part in properties.items() if "default" in part},
     )
+
+
+def _read_flag(name: str, option: Literal["egress", "destructive"], options: PolicyOptions) -> bool:
+    value = options.get(option, False)
+    if value not in {True, False}:
+        raise ConfigError(f"tool {name!r}: {option}={value!r} must be True or False")
+    return value
+
+
+def _read_sinks(name: str, hints: Mapping[str, Any], given: Mapping[str, Sink | SinkKind]) -> dict[str, SinkKind]:
+    kinds: dict[str, SinkKind] = {
+        parameter: sink.kind for parameter, hint in hints.items() for sink in _find(hint, Sink)[:1]
+    }
+    for parameter, sink in given.items():
+        if parameter not in hints:
+            known = ", ".join(hints) or "none"
+            raise ConfigError(f"tool {name!r}: sinks: there is no parameter {parameter!r}; there are: {known}")
+        kind: SinkKind = (sink if isinstance(sink, Sink) else Sink(sink)).kind
+        if kinds.setdefault(parameter, kind) != kind:
+            raise ConfigError(
+                f"tool {name!r}, parameter {parameter!r}: is declared twice, as {kinds[parameter]!r} and as {kind!r}"
+            )
+    return kinds
+
+
+def _read_intents(name: str, given: Sequence[str]) -> tuple[str, ...]:
+    words = () if isinstance(given, str) else tuple(given)
+    if isinstance(given, str) or not all(str(word).strip() for word in words):
+        raise ConfigError(f"tool {name!r}: intents={given!r} must be a list of words")
+    return words
 
 
 def _find(hint: Any, kind: type[ValueT]) -> list[ValueT]:
@@ -154,29 +179,30 @@ def _field_names(parts: Iterable[Any]) -> Iterable[str]:
                 yield from cast("dict[str, Any]", properties)
             yield from _field_names(table.values())
         elif isinstance(part, list):
-            yield from _field_names(cast("list[Any]", part))
+            items: list[Any] = part  # pyright: ignore[reportUnknownVariableType] - of JSON
+            yield from _field_names(items)
 
 
 # --- what a tool returns ----------------------------------------------------------------------------------------------
 
 
-def read_fields(plain: Callable[..., Any], where: str, output: object) -> tuple[str, ...]:
+def read_fields(plain: Callable[..., Any], name: str, output: object) -> tuple[str, ...]:
     """The paths of a result's fields that only the tool's own system writes: ``[].id``; ``("",)`` for all of it.
 
     Args:
         plain: The tool's function.
-        where: What to call it in an error.
+        name: Name of the tool.
         output: What the author says of the whole: ``trusted`` or ``untrusted``.
 
     Raises:
         ConfigError: ``output`` is neither, or a mark stands where it means nothing.
     """
     if output not in {"trusted", "untrusted"}:
-        raise ConfigError(f"{where}: output={output!r} must be 'trusted' or 'untrusted'")
+        raise ConfigError(f"tool {name!r}: output={output!r} must be 'trusted' or 'untrusted'")
     hint = _read_return(plain)
     fields = tuple(_trusted_paths(hint, "", output == "trusted", ()))
     if "" in fields and output == "untrusted":
-        raise ConfigError(f'{where}: all that it returns is a Record: write output="trusted" instead')
+        raise ConfigError(f'tool {name!r}: all that it returns is a Record: write output="trusted" instead')
     return fields
 
 
@@ -196,7 +222,7 @@ def _read_return(plain: Callable[..., Any]) -> Any:
 def _trusted_paths(hint: Any, path: str, trusted: bool, above: tuple[Any, ...]) -> list[str]:  # noqa: FBT001 - recursion
     marks = _find(hint, Trust)
     if marks:
-        trusted = all([mark.trusted for mark in marks])
+        trusted = all(mark.trusted for mark in marks)
     while get_origin(hint) is Annotated:
         hint = hint.__origin__
     here = [path] if trusted else []
@@ -207,8 +233,8 @@ def _trusted_paths(hint: Any, path: str, trusted: bool, above: tuple[Any, ...]) 
     for step, kind in children:
         steps.setdefault(step, []).append(set(_trusted_paths(kind, f"{path}{step}", trusted, (*above, hint))))
     # Where a value may be of several types, a path is a record only if it is one in each of them
-    found = [sorted(set.intersection(*choices)) for choices in steps.values()]
-    if trusted and all([paths == [f"{path}{step}"] for step, paths in zip(steps, found, strict=True)]):
+    found: list[list[str]] = [sorted(choices[0].intersection(*choices[1:])) for choices in steps.values()]
+    if trusted and all(paths == [f"{path}{step}"] for step, paths in zip(steps, found, strict=True)):
         return here
     return [inner for paths in found for inner in paths]
 
@@ -229,11 +255,11 @@ def _children(hint: Any) -> list[tuple[str, Any]]:
     return []
 
 
-_SEQUENCES: Final = frozenset({typing.get_origin(kind) for kind in (typing.Sequence[int], typing.Iterable[int])})  # noqa: UP006
-_MAPPINGS: Final = frozenset({typing.get_origin(kind) for kind in (typing.Mapping[str, int],)})  # noqa: UP006
+_SEQUENCES: Final = frozenset({typing.get_origin(kind) for kind in (typing.Sequence[int], typing.Iterable[int])})
+_MAPPINGS: Final = frozenset({typing.get_origin(kind) for kind in (typing.Mapping[str, int],)})
 
 
-def _has_fields(hint: type) -> bool:
+def _has_fields(hint: Any) -> bool:
     return (
         dataclasses.is_dataclass(hint)
         or typing.is_typeddict(hint)
@@ -242,7 +268,7 @@ def _has_fields(hint: type) -> bool:
     )
 
 
-def _fields_of(hint: type) -> list[tuple[str, Any]]:
+def _fields_of(hint: Any) -> list[tuple[str, Any]]:
     try:
         hints = get_type_hints(hint, include_extras=True)
     except Exception:  # noqa: BLE001 - a hint that cannot be read: none of its fields is a record
@@ -272,7 +298,8 @@ def find_values(value: Any, paths: Iterable[str]) -> tuple[list[tuple[str, Any]]
                 elif not _leads(step, wanted):
                     others.append(key)
         elif isinstance(item, list):
-            todo.extend([(f"{path}[]", inner, trusted) for inner in cast("list[Any]", item)])
+            items: list[Any] = item  # pyright: ignore[reportUnknownVariableType] - of JSON
+            todo += [(f"{path}[]", inner, trusted) for inner in items]
         elif trusted:
             records.append((path, item))
         else:
@@ -282,4 +309,4 @@ def find_values(value: Any, paths: Iterable[str]) -> tuple[list[tuple[str, Any]]
 
 
 def _leads(step: str, wanted: frozenset[str]) -> bool:
-    return any([path == step or path.startswith((f"{step}.", f"{step}[", f"{step}{{")) for path in wanted])
+    return any(path == step or path.startswith((f"{step}.", f"{step}[", f"{step}{{")) for path in wanted)

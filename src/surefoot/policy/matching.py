@@ -15,6 +15,8 @@ _LEAST_DIGITS: Final = 4
 _UNSPACED: Final = re.compile(r"([\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])")
 _GAPS: Final = re.compile(r"[\s()\[\]{}<>\"“”‘’«»`|。、「」]+|,(?!\d)|(?<!\d),")
 _EDGES: Final = ".,:;!?'*_~#@=…"
+_VALUE_EDGES: Final = ".,:;!#@…"
+"""Around a value: a star or a question mark may be a pattern, and a text that has none does not name it."""
 _QUOTES: Final = "\"'`“”‘’«»()[]<>,;"
 _NUMBER: Final = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _PIECE: Final = re.compile(r"[\w@.+-]+")
@@ -28,26 +30,26 @@ _MONTHS: Final = (
 )  # fmt: skip
 
 
-def normalise(text: str) -> str:
+def normalise(text: str, edges: str = _EDGES) -> str:
     """The words of a text, each between spaces: compatibility forms and case folded, numbers in one format.
 
     Marks around words are left out, those inside (``a@b.org``, ``2024-05-15``) stay. Nothing that is invisible is left
     out: a value with a hidden character is another value.
     """
-    text = _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
-    words = [word for token in _GAPS.split(text) if token for word in _read_token(token)]
+    text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
+    words = [word for token in _GAPS.split(text) if token for word in _read_token(token, edges)]
     return f" {' '.join(words)} " if words else ""
 
 
-def _read_token(token: str) -> list[str]:
-    token = token.rstrip(_EDGES).lstrip(_EDGES)
+def _read_token(token: str, edges: str) -> list[str]:
+    token = token.rstrip(edges).lstrip(edges.replace(".", "").replace("~", ""))  # `.env`, `~/x`
     token = token.removesuffix("'s")
     plain = "".join([c for c in token if unicodedata.category(c) != "Sc"]) if not token.isalnum() else token
     number = _read_number(plain)
     if number:
         return [number]
     if "," in token:  # `1,2,x`: no number, so a list
-        return [word for part in token.split(",") if part for word in _read_token(part)]
+        return [word for part in token.split(",") if part for word in _read_token(part, edges)]
     return [token] if token else []
 
 
@@ -77,7 +79,7 @@ def normalise_value(value: Any) -> str:
         return normalise(format(Decimal(str(value)), "f"))
     if isinstance(value, (int, float)):
         return f" {int(value)} " if abs(value) < 1e30 else ""
-    return normalise(str(value))
+    return normalise(str(value), _VALUE_EDGES)
 
 
 def names(text: str, value: str) -> bool:
@@ -85,7 +87,7 @@ def names(text: str, value: str) -> bool:
 
     Other spellings are: an account number in groups, a link without its scheme, a date or time as people write them.
     """
-    return bool(value) and (value in text or any([spelled in text for spelled in spell(value)]) or _groups(text, value))
+    return bool(value) and (value in text or any(spelled in text for spelled in spell(value)) or _groups(text, value))
 
 
 def spell(value: str) -> list[str]:
@@ -153,9 +155,8 @@ def _groups(text: str, value: str) -> bool:
 
 def pieces(text: str) -> set[str]:
     """What a text may name, in small pieces: a value of which any piece is not among them it does not name."""
-    text = _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
-    found = {piece.strip(".+-@_") for piece in _PIECE.findall(text)}
-    found |= {number for piece in found if (number := _read_number(piece))}
+    text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
+    found = {_read_number(piece) or piece for piece in [piece.strip(".+-@_") for piece in _PIECE.findall(text)]}
     found.discard("")
     return found
 
@@ -168,7 +169,7 @@ _CARRIED: Final = re.compile(
     r"|[a-z][a-z0-9+.-]{0,19}://[^\s'\"<>)\]]+"  # links
     r"|www\.[^\s'\"<>)\]]+"
     rf"|(?<![\w@.-])(?:[\w-]{{1,63}}\.){{1,4}}(?:{_DOMAINS})(?![\w.-]\w)(?:[:/][^\s'\"<>)\]]*)?"
-    r"|(?<!\w)[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{2,4}){3,9}(?!\w)"  # IBAN
+    r"|(?<!\w)[a-z]{2}\d{2}(?:[a-z0-9]{8,30}|(?:[ -][a-z]{4})?(?:[ -]?\d{2,4}){2,8})(?!\w)"  # IBAN
     r"|(?<!\w)\+?\d(?:[ -]?\d){6,30}(?!\w)"  # accounts, telephones
     r"|(?<![\w-])(?=[\w-]{0,80}\d)(?=[\w-]{0,80}[a-z])[\w-]{20,200}(?![\w-])",  # keys and tokens
     re.IGNORECASE | re.ASCII,

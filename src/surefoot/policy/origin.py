@@ -27,6 +27,7 @@ MOST_SAID_CHARS: Final = 200_000
 MOST_TEXT_CHARS: Final = 1_000_000
 """Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
 MOST_SOURCES: Final = 100
+_GAP: Final = "\0"
 _NUMBERS: Final = frozenset("0123456789.+-eE")
 
 
@@ -77,12 +78,12 @@ class Evidence(Struct, frozen=True):
 
     def user_wrote(self, value: str) -> bool:
         """Whether the user wrote a value letter by letter, as a word or words of its own."""
-        return any([value in split_words(text) or (" " in value and value in text) for text in self.written])
+        return any(value in split_words(text) or (" " in value and value in text) for text in self.written)
 
     def others_name(self, value: str) -> bool:
         """Whether text by others may name a value: all its pieces are among theirs."""
         found = pieces(value)
-        return self.full or (bool(found) and all([mark(piece) in self.marks for piece in found]))
+        return self.full or (bool(found) and all(mark(piece) in self.marks for piece in found))
 
 
 def mark(piece: str) -> int:
@@ -121,6 +122,14 @@ class Origins:
         self._texts: deque[tuple[str, str]] = deque()
         self._text_chars = 0
         self._fresh: list[tuple[str, str, str, Label, tuple[str, ...]]] = []
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __eq__(self, other: object) -> bool:
+        """Whether another one knows the same."""
+        if not isinstance(other, Origins):
+            return NotImplemented
+        return self.carry() == other.carry() and self.evidence() == other.evidence()
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
@@ -213,8 +222,9 @@ class Origins:
         for tool, arguments, content, label, fields in fresh:
             source = name_source(tool, arguments)
             records, others = _read_content(content, label, fields)
+            given = pieces(arguments) if records else set[str]()
             for path, value in records:
-                self._add_record(normalise_value(value), f"{tool}{path and f' {path}'}")
+                self._add_record(_leave_out(normalise_value(value), given), f"{tool}{path and f' {path}'}")
             if not label.trusted:
                 self._take_others(source, others)
 
@@ -242,14 +252,20 @@ class Origins:
             self._vouched.setdefault(normalise(text), source)
 
 
+def _leave_out(text: str, given: set[str]) -> str:
+    """A normal text with a gap for each word that the call itself has brought in: an echo proves nothing."""
+    if not given:
+        return text
+    words = [_GAP if (found := pieces(word)) and found <= given else word for word in text.split()]
+    return "" if set(words) <= {_GAP} else f" {' '.join(words)} "
+
+
 def _is_number(content: str) -> bool:
     """Whether a result is a number, true, false or nothing: nobody can write an instruction into that."""
     return len(content) <= 40 and (_NUMBERS.issuperset(content) or content in {"true", "false", "null"})
 
 
-def _read_content(
-    content: str, label: Label, fields: tuple[str, ...]
-) -> tuple[list[tuple[str, Any]], list[str]]:
+def _read_content(content: str, label: Label, fields: tuple[str, ...]) -> tuple[list[tuple[str, Any]], list[str]]:
     """The system-of-record values of a result, with their paths, and the texts of the rest.
 
     Of a result that was cut, and so is no JSON any more, nothing is a record.
