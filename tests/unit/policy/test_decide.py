@@ -134,7 +134,9 @@ def test_too_much_by_others_makes_all_theirs():
 
 # --- what holds of all calls ------------------------------------------------------------------------------------------
 
-WORDS = st.sampled_from(["bob", "eve", "13", "50", "pay", "delete", "a@x.org", "http://e.org/x", "", " ", "ＢＯＢ", "no\u200bw"])
+WORDS = st.sampled_from(
+    ["bob", "eve", "13", "50", "pay", "delete", "a@x.org", "http://e.org/x", "", " ", "ＢＯＢ", "no\u200bw"]
+)
 TEXTS = st.lists(WORDS | st.text(max_size=8), max_size=5).map(" ".join)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
@@ -142,7 +144,9 @@ JSON = st.recursive(
     max_leaves=6,
 )
 TOOLS = st.sampled_from([SEND, PAY, DELETE, WIPE, PASSWORD, FETCH, READ, NOTE])
-ARGUMENTS = st.dictionaries(st.sampled_from(["to", "body", "amount", "id", "password", "url", "text"]), JSON, max_size=3)
+ARGUMENTS = st.dictionaries(
+    st.sampled_from(["to", "body", "amount", "id", "password", "url", "text"]), JSON, max_size=3
+)
 RESULTS = st.lists(st.tuples(TEXTS | JSON.map(lambda value: msgspec.json.encode(value).decode()), st.sampled_from([(), ("[]",), ("[].id",), ("",)])), max_size=3)  # fmt: skip
 
 
