@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -135,8 +138,41 @@ def traces_table(traces: tuple[Trace, ...]) -> Table:
 # --- asking on the terminal -------------------------------------------------------------------------------------------
 
 
-def ask_on(console: Console, request: ApprovalRequest) -> Approval:
+async def ask(console: Console, request: ApprovalRequest) -> Approval:
     """Show a call that needs a person, and read the answer; the end of the input is a no."""
+    _show(console, request)
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[str] = loop.create_future()
+    choices = "y = yes, once; n = no"
+    if request.sources:
+        choices += f"; a = yes, and trust {plain(', '.join(request.sources), 200)} in this conversation"
+
+    def take(answer: str) -> None:
+        if not answered.done():  # it came too late
+            answered.set_result(answer)
+
+    def read() -> None:
+        try:
+            answer = console.input(Text(f"{choices}: "))
+        except EOFError:
+            answer = ""
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(take, answer)
+
+    # Not of the pool: nobody can end a thread that reads, and a pool would wait for it at the end
+    threading.Thread(target=read, daemon=True).start()
+    return read_answer(await answered, request)
+
+
+def read_answer(answer: str, request: ApprovalRequest) -> Approval:
+    """What was typed: ``y``, ``a`` where there is a source to trust; everything else is a no."""
+    word = answer.strip().lower()
+    if word in {"a", "always"} and request.sources:
+        return "session"
+    return "once" if word in {"y", "yes"} else "no"
+
+
+def _show(console: Console, request: ApprovalRequest) -> None:
     arguments = Table.grid(padding=(0, 1))
     for name, value in request.arguments.items():
         arguments.add_row(Text(name, "bold"), Text(plain(str(value), 1_000)))
@@ -147,10 +183,3 @@ def ask_on(console: Console, request: ApprovalRequest) -> Approval:
             border_style="yellow",
         )
     )
-    choices = "y = yes, once; n = no"
-    if request.sources:
-        choices += f"; a = yes, and trust {plain(', '.join(request.sources), 200)} in this conversation"
-    answer = console.input(Text(f"{choices}: ")).strip().lower()
-    if answer in {"a", "always"} and request.sources:
-        return "session"
-    return "once" if answer in {"y", "yes"} else "no"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final, cast
 
+import msgspec
 from msgspec import Struct
 
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Origin, Proposed, Trace
@@ -45,6 +46,7 @@ class Rules(Struct, frozen=True):
     functions: tuple[Rule, ...] = ()
 
 
+NO_FIELDS: Final = frozenset[str]()
 NO_RULES: Final = Rules()
 
 
@@ -157,8 +159,20 @@ def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evide
     origin, source = find_origin(normalise_value(value), kind, known, rules)
     proven = origin in {"user", "allowed", "vouched"}
     if origin == "record":
-        proven = not strict and not known.others_name(str(value))
+        proven = not strict and (_looked_up_by_user(normalise_value(value), known) or not known.others_name(str(value)))
     return Trace(place, shown, kind, origin, source, proven)
+
+
+def _looked_up_by_user(value: str, known: Evidence) -> bool:
+    """Whether a record was looked up by the user's own words: then it is what he meant, whoever names it as well."""
+    arguments = known.asked.get(value, "")
+    if not arguments:
+        return False
+    leaves = [
+        leaf for name, given in msgspec.json.decode(arguments).items() for _, leaf in _leaves(name, given, NO_FIELDS)
+    ]
+    named = [leaf for leaf in leaves if leaf is not None and not isinstance(leaf, bool)]
+    return bool(named) and all(_all_named(known.said, split_moment(normalise_value(leaf))) for leaf in named)
 
 
 def find_origin(value: str, kind: str, known: Evidence, rules: Rules = NO_RULES) -> tuple[Origin, str]:

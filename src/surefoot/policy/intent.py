@@ -16,7 +16,7 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-\s]+")
 
 # The first word of a tool's name, and what else people say for it.
 _SAME: Final = (
-    "send mail email message write reply respond answer forward tell inform notify let share",
+    "send post mail email message write reply respond answer forward tell inform notify let share",
     "post publish message announce write send tell share",
     "create make add new set write book schedule plan open save generate",
     "add create insert invite put include append",

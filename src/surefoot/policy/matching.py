@@ -23,7 +23,7 @@ _PIECE: Final = re.compile(r"[\w@.+-]+")
 _ALNUM: Final = re.compile(r"[a-z0-9]+")
 _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[t ](\d\d:\d\d)(?::\d\d)?(?:\.\d+)?z?)?")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::00)?")
-_LINK: Final = re.compile(r"https?://(?:www\.)?([a-z0-9.-]+(?::\d+)?(?:/[^\s\\@]*)?)")
+_LINK: Final = re.compile(r"(?:https?://(?:www\.)?|www\.)([a-z0-9.-]+(?::\d+)?(?:/[^\s\\@]*)?)")
 _MONTHS: Final = (
     "january", "february", "march", "april", "may", "june",
     "july", "august", "september", "october", "november", "december",
@@ -176,7 +176,12 @@ _CARRIED: Final = re.compile(
 )
 
 
+# Dates and times, which look like numbers of telephones
+_MOMENT: Final = re.compile(r"(?<![\w-])\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?(?![\w-])")
+
+
 def find_carried(text: str) -> list[str]:
     """Links, addresses, account numbers, telephone numbers and keys in a text, as they stand there."""
     folded = unicodedata.normalize("NFKC", text)
-    return [found.rstrip(".,;:!?") for found in dict.fromkeys(_CARRIED.findall(folded))]
+    found = [one.rstrip(".,;:!?") for one in dict.fromkeys(_CARRIED.findall(_MOMENT.sub(" ", folded)))]
+    return list(dict.fromkeys(found))

@@ -27,6 +27,9 @@ MOST_SAID_CHARS: Final = 200_000
 MOST_TEXT_CHARS: Final = 1_000_000
 """Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
 MOST_SOURCES: Final = 100
+_NO_ARGUMENTS: Final = frozenset({"", "{}", "null"})
+MOST_ARGUMENTS: Final = 500
+"""Characters of the arguments of a look-up that are remembered."""
 _GAP: Final = "\0"
 _NUMBERS: Final = frozenset("0123456789.+-eE")
 
@@ -38,6 +41,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
         exposed: It has read text by others.
         said: What the user said, the oldest first.
         records: System-of-record values in normal form, with where they came from.
+        asked: With what arguments these were looked up, where there were any.
         pieces: Marks of all the pieces of text by others: CRC-32, big-endian, base64.
         full: There were more of these than are remembered.
         endorsed: Sources that a person has vouched for.
@@ -47,6 +51,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     exposed: bool = False
     said: tuple[str, ...] = ()
     records: dict[str, str] = {}
+    asked: dict[str, str] = {}
     pieces: str = ""
     full: bool = False
     endorsed: tuple[str, ...] = ()
@@ -61,6 +66,7 @@ class Evidence(Struct, frozen=True):
         said: What the user said, in normal form, the newest last.
         written: The same as it was written.
         records: System-of-record values in normal form, with where they came from.
+        asked: With what arguments these were looked up, as JSON, where there were any.
         marks: Of the pieces of text by others.
         full: More was written by others than is remembered.
         vouched: Texts of sources that a person vouches for, in normal form, with the source.
@@ -71,6 +77,7 @@ class Evidence(Struct, frozen=True):
     said: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
     records: Mapping[str, str] = {}
+    asked: Mapping[str, str] = {}
     marks: frozenset[int] | set[int] = frozenset()
     full: bool = False
     vouched: Mapping[str, str] = {}
@@ -105,7 +112,7 @@ class Origins:
     """
 
     __slots__ = (
-        "_fresh", "_marks", "_record_chars", "_records", "_said", "_said_chars", "_said_normal", "_text_chars",
+        "_asked", "_fresh", "_marks", "_record_chars", "_records", "_said", "_said_chars", "_said_normal", "_text_chars",
         "_texts", "_vouched", "endorsed", "exposed", "full",
     )  # fmt: skip
 
@@ -116,6 +123,7 @@ class Origins:
         self._said_normal: dict[str, str] = {}
         self._said_chars = 0
         self._records: dict[str, str] = {}
+        self._asked: dict[str, str] = {}
         self._record_chars = 0
         self._marks: set[int] = set()
         self._vouched: dict[str, str] = {}
@@ -152,7 +160,7 @@ class Origins:
         for text in carried.said:
             self._hear(text)
         for value, source in carried.records.items():
-            self._add_record(value, source)
+            self._add_record(value, source, carried.asked.get(value, ""))
         data = base64.b64decode(carried.pieces)
         self._marks.update(struct.unpack(f">{len(data) // 4}I", data))
         self.endorsed.update(dict.fromkeys(carried.endorsed))
@@ -196,8 +204,8 @@ class Origins:
         """What is known now; valid until the next event."""
         self._digest()
         return Evidence(
-            self.exposed, self._normal_said(), tuple(self._said), self._records, self._marks, self.full, self._vouched,
-            tuple(self._texts),
+            self.exposed, self._normal_said(), tuple(self._said), self._records, self._asked, self._marks, self.full,
+            self._vouched, tuple(self._texts),
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -207,10 +215,15 @@ class Origins:
         self._digest()
         marks = sorted(self._marks)
         return Carried(
-            self.exposed, tuple(self._said), dict(self._records),
-            base64.b64encode(struct.pack(f">{len(marks)}I", *marks)).decode(), self.full,
-            tuple(self.endorsed), dict(self._vouched),
-        )  # fmt: skip
+            exposed=self.exposed,
+            said=tuple(self._said),
+            records=dict(self._records),
+            asked=dict(self._asked),
+            pieces=base64.b64encode(struct.pack(f">{len(marks)}I", *marks)).decode(),
+            full=self.full,
+            endorsed=tuple(self.endorsed),
+            vouched=dict(self._vouched),
+        )
 
     def _normal_said(self) -> tuple[str, ...]:
         known = self._said_normal
@@ -224,16 +237,20 @@ class Origins:
             records, others = _read_content(content, label, fields)
             given = pieces(arguments) if records else set[str]()
             for path, value in records:
-                self._add_record(_leave_out(normalise_value(value), given), f"{tool}{path and f' {path}'}")
+                self._add_record(_leave_out(normalise_value(value), given), f"{tool}{path and f' {path}'}", arguments)
             if not label.trusted:
                 self._take_others(source, others)
 
-    def _add_record(self, value: str, source: str) -> None:
-        if not value or value in self._records:
+    def _add_record(self, value: str, source: str, arguments: str) -> None:
+        if not value:
             return
-        if len(self._records) < MOST_RECORDS and self._record_chars + len(value) <= MOST_RECORD_CHARS:
+        if value not in self._records:
+            if len(self._records) >= MOST_RECORDS or self._record_chars + len(value) > MOST_RECORD_CHARS:
+                return
             self._records[value] = source
             self._record_chars += len(value)
+        if arguments not in _NO_ARGUMENTS and len(arguments) <= MOST_ARGUMENTS:
+            self._asked.setdefault(value, arguments)
 
     def _take_others(self, source: str, others: list[str]) -> None:
         for text in others:
