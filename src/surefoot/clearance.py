@@ -24,7 +24,7 @@ _ADVICE: Final = {
     "origin": "Only the user, or a system of record, may name that.",
     "content": "Leave it out, or let the user name it.",
     "intent": "Only the user may ask for that.",
-    "destructive": "Only the user may name what it is to act on.",
+    "anchor": "Let the user name what it is about.",
 }
 
 

@@ -102,41 +102,10 @@ class Run:
     """
 
     __slots__ = (
-        "_behind",
-        "_claimed",
-        "_recorder",
-        "_store",
-        "abandon",
-        "account",
-        "caller",
-        "cancelled",
-        "compiled",
-        "context",
-        "desk",
-        "failures",
-        "final_only",
-        "interrupted",
-        "live",
-        "loop",
-        "models",
-        "news",
-        "over",
-        "parent",
-        "payers",
-        "read_through_children",
-        "refusal",
-        "repairs_left",
-        "run_id",
-        "rungs",
-        "settlement",
-        "started",
-        "state",
-        "summary_failed",
-        "summed_up_for",
-        "sums_up",
-        "task",
-        "tool_calls_untold",
-        "turn",
+        "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
+        "context", "desk", "failures", "final_only", "interrupted", "live", "loop", "models", "news", "over",
+        "parent", "payers", "read_through_children", "refusal", "repairs_left", "run_id", "rungs", "settlement",
+        "started", "state", "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold", "turn",
         "value",
     )  # fmt: skip
 
@@ -189,8 +158,8 @@ class Run:
         )
         self.state = RunState()
         self.rungs = rungs
-        self.read_through_children = False
         self.final_only = self.cancelled = self.interrupted = self.sums_up = self.summary_failed = False
+        self.read_through_children = False
         self.summed_up_for: Compiled | None = None
         self.repairs_left = compiled.repairs
         self.value: Any = None

@@ -25,8 +25,8 @@ from surefoot.errors import (
 )
 from surefoot.journal.events import ModelRequested, RunFinished, RunStarted, TextDelta
 from surefoot.journal.fold import fold
-from surefoot.providers import Provider
 from surefoot.once import run_sync
+from surefoot.providers import Provider
 from surefoot.sections import StoreSettings
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import FakeProvider, ScriptedModel, call, calls, hang, say, status

@@ -72,11 +72,22 @@ def decide(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision
     doubtful = next((one for one in traces if not one.proven), None)
     if doubtful is not None:
         return NeedsApproval("content" if doubtful.kind == "content" else "origin", _explain(tool, doubtful), traces)
+    if tool.writes and not any(one.kind != "content" for one in traces) and not _is_anchored(call, known, rules):
+        return NeedsApproval("anchor", f"nothing in it is what the user has named for {tool.name}", traces)
     if tool.writes and not find_intent(tool, known.said):
         return NeedsApproval("intent", f"the user's request does not seem to ask for {tool.name}", traces)
-    if tool.destructive and not traces:
-        return NeedsApproval("destructive", "it cannot be undone, and the user has named nothing that it is to act on")
     return Allowed("proven", "each value comes from somebody who may say so", traces)
+
+
+def _is_anchored(call: Proposed, known: Evidence, rules: Rules) -> bool:
+    """Whether one value at least of a call that decides nothing by itself (a note, an entry) is one that was named."""
+    leaves = [
+        (place, leaf) for name, value in call.arguments.items() for place, leaf in _leaves(name, value, NO_FIELDS)
+    ]
+    if not leaves:
+        return not call.tool.destructive
+    traced = [_trace_value(place, leaf, "what", call, known, rules=rules) for place, leaf in leaves[:MOST_LEAVES]]
+    return any(one.proven for one in traced)
 
 
 def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision | None:

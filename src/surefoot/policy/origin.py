@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ MOST_SAID_CHARS: Final = 200_000
 MOST_TEXT_CHARS: Final = 1_000_000
 """Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
 MOST_SOURCES: Final = 100
+MOST_VALUE_CHARS: Final = 100
+"""A field that holds more is a text and no value: others may have written it, whatever is declared."""
 _NO_ARGUMENTS: Final = frozenset({"", "{}", "null"})
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
@@ -41,7 +43,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
         exposed: It has read text by others.
         said: What the user said, the oldest first.
         records: System-of-record values in normal form, with where they came from.
-        asked: With what arguments these were looked up, where there were any.
+        asked: With what arguments those were looked up that were found alone.
         pieces: Marks of all the pieces of text by others: CRC-32, big-endian, base64.
         full: There were more of these than are remembered.
         endorsed: Sources that a person has vouched for.
@@ -66,7 +68,7 @@ class Evidence(Struct, frozen=True):
         said: What the user said, in normal form, the newest last.
         written: The same as it was written.
         records: System-of-record values in normal form, with where they came from.
-        asked: With what arguments these were looked up, as JSON, where there were any.
+        asked: With what arguments those were looked up that were found alone, as JSON.
         marks: Of the pieces of text by others.
         full: More was written by others than is remembered.
         vouched: Texts of sources that a person vouches for, in normal form, with the source.
@@ -107,17 +109,17 @@ class Origins:
     """Takes in what a conversation reads. A result costs next to nothing until somebody asks where a value is from.
 
     Attributes:
-        exposed: It has read text by others.
         endorsed: Sources that a person has vouched for.
+        full: More was written by others than is remembered.
     """
 
     __slots__ = (
-        "_asked", "_fresh", "_marks", "_record_chars", "_records", "_said", "_said_chars", "_said_normal", "_text_chars",
-        "_texts", "_vouched", "endorsed", "exposed", "full",
+        "_asked", "_exposed", "_fresh", "_marks", "_record_chars", "_records", "_said", "_said_chars", "_said_normal",
+        "_text_chars", "_texts", "_vouched", "endorsed", "full",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.exposed = self.full = False
+        self._exposed = self.full = False
         self.endorsed: dict[str, None] = {}
         self._said: deque[str] = deque()
         self._said_normal: dict[str, str] = {}
@@ -156,7 +158,7 @@ class Origins:
                     self.take(part.label.source, "", part.text, part.label, ())
 
     def _take_carried(self, carried: Carried) -> None:
-        self.exposed, self.full = carried.exposed, carried.full
+        self._exposed, self.full = carried.exposed, carried.full
         for text in carried.said:
             self._hear(text)
         for value, source in carried.records.items():
@@ -182,8 +184,8 @@ class Origins:
             label: Who wrote it.
             fields: Paths of its system-of-record fields.
         """
-        if not label.trusted and not self.exposed and not _is_number(content):
-            self.exposed = True
+        if not label.trusted and not self._exposed and not _is_number(content):
+            self._exposed = True
         if label.author != "system":
             self._fresh.append((tool, arguments, content, label, fields))
             if len(self._fresh) >= MOST_SAID:
@@ -198,24 +200,30 @@ class Origins:
         for source, text in self._texts:
             self._vouch(source, text)
 
+    @property
+    def exposed(self) -> bool:
+        """It has read text by others."""
+        self._digest()
+        return self._exposed
+
     # --- what is known ------------------------------------------------------------------------------------------------
 
     def evidence(self) -> Evidence:
         """What is known now; valid until the next event."""
         self._digest()
         return Evidence(
-            self.exposed, self._normal_said(), tuple(self._said), self._records, self._asked, self._marks, self.full,
+            self._exposed, self._normal_said(), tuple(self._said), self._records, self._asked, self._marks, self.full,
             self._vouched, tuple(self._texts),
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
         """What the next run of the conversation begins with; None if there is nothing to tell."""
-        if not self.exposed and not self._fresh and not self._said:
+        if not self._exposed and not self._fresh and not self._said:
             return None
         self._digest()
         marks = sorted(self._marks)
         return Carried(
-            exposed=self.exposed,
+            exposed=self._exposed,
             said=tuple(self._said),
             records=dict(self._records),
             asked=dict(self._asked),
@@ -236,9 +244,13 @@ class Origins:
             source = name_source(tool, arguments)
             records, others = _read_content(content, label, fields)
             given = pieces(arguments) if records else set[str]()
+            counts = Counter([path for path, _ in records])
             for path, value in records:
-                self._add_record(_leave_out(normalise_value(value), given), f"{tool}{path and f' {path}'}", arguments)
-            if not label.trusted:
+                # Only what a look-up has found alone is what was looked for: one of many, others may have chosen
+                alone = arguments if counts[path] == 1 else ""
+                self._add_record(_leave_out(normalise_value(value), given), f"{tool}{path and f' {path}'}", alone)
+            if others:
+                self._exposed = self._exposed or not _is_number(content)
                 self._take_others(source, others)
 
     def _add_record(self, value: str, source: str, arguments: str) -> None:
@@ -295,4 +307,6 @@ def _read_content(content: str, label: Label, fields: tuple[str, ...]) -> tuple[
         return ([("", content)], []) if label.trusted else ([], [content])
     if not isinstance(value, (dict, list)):
         return ([("", content)], []) if label.trusted or "" in fields else ([], [content])
-    return find_values(value, ("",) if label.trusted else fields)
+    records, others = find_values(value, ("",) if label.trusted else fields)
+    texts = [text for _, text in records if isinstance(text, str) and len(text) > MOST_VALUE_CHARS]
+    return [record for record in records if record[1] not in texts] if texts else records, others + texts
