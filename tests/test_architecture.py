@@ -61,6 +61,7 @@ CHANCE = {
 }
 ERRORS_OUTSIDE_THE_TREE = {
     "EventOverflow": "between the SSE parser and the wire, which turns it into a ModelBroken",
+    "Lost": "what a simulated client sees of a dead process: a connection, not an error of ours",
     "SessionMoved": "between a run's first record and whoever begins it anew: nothing of the run has happened",
     "Stopped": "a BaseException: an end that was asked for, not an error",
 }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Final, Literal, Self
 
 from msgspec import Struct
@@ -124,9 +123,7 @@ class Ticket:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._hall.leave(self)
 
 
@@ -182,22 +179,24 @@ class Admission:
         """
         now = self._clock.monotonic()
         rights = self._own.get(caller.tenant, self._common)
-        wait_s, told = rights.rate_wait(caller, now)
+        wait_s, told = rights.take(caller, now)
         if wait_s > 0:
             raise self._refuse("rate", wait_s, told)
         user = None
-        if outer:
-            self._check_inner(outer, rights.user_runs + rights.user_queue)
-            self._inner[outer] = self._inner.get(outer, 0) + 1
-        else:
-            user = self._turns.find(caller, rights)
-            self._check_load(user, now)
-            free = user.free
-            self._check_queues(user, free)
-            if free <= 0:
-                self._check_deadline(user, seconds, kind)
-            self._turns.count(user, 0, 1, now)
-        rights.take(caller, now)
+        try:
+            if outer:
+                self._check_inner(outer, rights.user_runs + rights.user_queue)
+                self._inner[outer] = self._inner.get(outer, 0) + 1
+            else:
+                user = self._turns.find(caller, rights)
+                self._check_load(user, now)
+                self._check_queues(user, free := user.free)
+                if free <= 0:
+                    self._check_deadline(user, seconds, kind)
+                self._turns.enter(user)
+        except TooManyRequests:
+            rights.give_back(caller)
+            raise
         return Ticket(self, user, arrived=now, seconds=seconds, kind=kind, outer=outer)
 
     def start(self, ticket: Ticket) -> asyncio.Future[TooManyRequests | None] | None:
@@ -227,8 +226,9 @@ class Admission:
         elif stage in ("granted", "running"):
             if stage == "running":  # it was more than a slot for somebody who had left
                 self._times.add(ticket.kind, now - ticket.arrived - ticket.waited_ms / 1e3)
-            self._turns.count(user, -1, 0, now)
-            self._dispatch(now)
+            self._turns.end(user, now)
+            if self._turns.queued:
+                self._dispatch(now)
         else:
             if stage == "queued":
                 self._turns.remove(user, ticket, now)
@@ -259,7 +259,7 @@ class Admission:
         ticket.stage = "running"
         ticket.waited_ms = int((now - ticket.arrived) * 1e3)
         if ticket.user is not None:
-            self._turns.count(ticket.user, 1, -1, now)
+            self._turns.start(ticket.user, now)
         if ticket.timer is not None:
             ticket.timer.cancel()
 
@@ -279,7 +279,7 @@ class Admission:
     def _drop(self, ticket: Ticket, user: UserLevel[Ticket], now: float) -> None:
         """It waits no longer."""
         ticket.stage = "gone"
-        self._turns.count(user, 0, -1, now)
+        self._turns.drop(user, now)
         if ticket.timer is not None:
             ticket.timer.cancel()
 
@@ -293,11 +293,12 @@ class Admission:
     def _check_load(self, user: UserLevel[Ticket], now: float) -> None:
         """While a delay stands, nothing more for who has most under way: half of what one may have, a quarter, ..."""
         turns, overload = self._turns, self._overload
-        head = turns.next_user()
-        overload.turn.note(0.0 if head is None else turns.waited_s(head, now), now)
-        overload.probe(now)
-        depth = overload.depth(now)
-        if depth:
+        if now >= overload.probe_at:
+            overload.probe(now)
+        head = turns.next_user() if turns.queued else None
+        if head is not None or overload.turn.is_above:
+            overload.turn.note(0.0 if head is None else turns.waited_s(head, now), now)
+        if depth := overload.depth(now):
             under_way = user.running + user.waiting
             most = max(1, min([level.runs + level.queue for level in user.levels]) >> depth)
             if under_way >= most:

@@ -28,11 +28,13 @@ from surefoot.clock import SystemClock
 from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
+from surefoot.commands.guard import guard
 from surefoot.commands.options import json_option, open_existing, point_to, print_json, read_settings, run_to_end
 from surefoot.commands.policy import ask, policy
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
 from surefoot.commands.sessions import sessions
+from surefoot.commands.sim import sim
 from surefoot.commands.spans import read_zone_of
 from surefoot.commands.stress import stress
 from surefoot.commands.unknown import purge, refund, unknown
@@ -319,7 +321,7 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-for command in (policy, sessions, budget, report, compare, forecast, prices, stress):
+for command in (sessions, budget, report, compare, forecast, prices, policy, guard, sim, stress):
     commands.add_command(command)
 for command in (unknown, refund, purge):
     budget.add_command(command)

@@ -9,6 +9,7 @@ from surefoot.gcra import Gcra
 from surefoot.sections import AdmissionSettings, Tenant
 
 MINUTE_S: Final = 60.0
+_ADMITTED: Final = 0.0, ""
 
 
 class Entitlement:
@@ -45,20 +46,32 @@ class Entitlement:
         self._user_rate = Gcra(self._user_rpm, MINUTE_S, max(1.0, self._user_rpm))
         self._tenant_rate = Gcra(self._tenant_rpm, MINUTE_S, max(1.0, self._tenant_rpm))
 
-    def rate_wait(self, caller: Caller, now: float) -> tuple[float, str]:
-        """Seconds until the rates admit one more request, and whose rate it is that does not; ``(0, "")`` for now."""
-        user_s = self._user_rate.wait_s((caller.tenant, caller.user), now) if caller.user else 0.0
-        tenant_s = self._tenant_rate.wait_s(caller.tenant, now) if caller.tenant else 0.0
-        if user_s <= 0 and tenant_s <= 0:
-            return 0.0, ""
-        whose, rpm = ("tenant", self._tenant_rpm) if tenant_s > user_s else ("user", self._user_rpm)
-        return max(
-            user_s, tenant_s
-        ), f"{whose} {getattr(caller, whose)!r:.80} has used up its {rpm:g} requests per minute"
+    def take(self, caller: Caller, now: float) -> tuple[float, str]:
+        """Take a unit of both rates, or none: seconds until another try is worth it, 0 if taken, and whose rate it is.
 
-    def take(self, caller: Caller, now: float) -> None:
-        """A request that `rate_wait` lets pass comes in."""
+        Nobody's user and no tenant have no rate.
+        """
         if caller.user:
-            self._user_rate.take((caller.tenant, caller.user), now)
+            wait_s = self._user_rate.take((caller.tenant, caller.user), now)
+            if wait_s > 0:
+                if caller.tenant:
+                    wait_s = max(wait_s, self._tenant_rate.wait_s(caller.tenant, now))
+                return wait_s, self._tell("user", caller.user, self._user_rpm)
         if caller.tenant:
-            self._tenant_rate.take(caller.tenant, now)
+            wait_s = self._tenant_rate.take(caller.tenant, now)
+            if wait_s > 0:
+                if caller.user:
+                    self._user_rate.give_back((caller.tenant, caller.user), 1.0)
+                return wait_s, self._tell("tenant", caller.tenant, self._tenant_rpm)
+        return _ADMITTED
+
+    def give_back(self, caller: Caller) -> None:
+        """A request whose units were just taken is refused for another reason."""
+        if caller.user:
+            self._user_rate.give_back((caller.tenant, caller.user), 1.0)
+        if caller.tenant:
+            self._tenant_rate.give_back(caller.tenant, 1.0)
+
+    @staticmethod
+    def _tell(kind: str, name: str, rpm: float) -> str:
+        return f"{kind} {name!r:.80} has used up its {rpm:g} requests per minute"

@@ -104,9 +104,9 @@ class Lines:
 
     def leave(self, key: Key, place: Place) -> None:
         """His turn is over, or he waits no more; the next one's begins."""
-        line = self._lines[key]
-        if line.holder is not place:
-            if place in line.waiting:  # not if it was passed over because he waited no more
+        line = self._lines.get(key)
+        if line is None or line.holder is not place:
+            if line is not None and place in line.waiting:  # not if he was passed over because he waited no more
                 line.waiting.remove(place)
             return
         now = self._clock.monotonic()

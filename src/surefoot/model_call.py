@@ -12,7 +12,7 @@ from surefoot.budget.holds import Charge, Fit, Hold, Shortage, is_plausible
 from surefoot.budget.ledger import MIN_FINAL_TOKENS, MIN_STEP_TOKENS
 from surefoot.budget.posting import Refusal
 from surefoot.budget.room import wait_for_room
-from surefoot.errors import ModelBroken, ModelError
+from surefoot.errors import ModelBroken, ModelError, ModelUnreachable
 from surefoot.growing_prompt import GrowingPrompt
 from surefoot.journal.events import BudgetOverrun, ModelFailed, ModelReplied, ModelRequested, Purpose
 from surefoot.models.base import Options, Reply
@@ -163,6 +163,8 @@ class ModelCall:
         hold = self._hold
         assert hold is not None, "hold() came first"
         timeout_s = self._send()
+        if not self._is_sent:
+            return
         try:
             reply = await self.passage.model.respond(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
         except ModelError as error:
@@ -178,6 +180,8 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         text = seen = ""
         timeout_s = self._send()
+        if not self._is_sent:
+            return
         pieces = self.passage.model.stream(self.prompt.wire, hold.max_tokens, self._options, timeout_s)
         try:
             async for piece in pieces:
@@ -332,11 +336,14 @@ class ModelCall:
         )
 
     def _send(self) -> float:
-        """Note that the attempt may be billed from now on; seconds that it may take."""
+        """Seconds that the attempt may take; it may be billed from now on, or has failed unsent if none are left."""
         run = self._run
-        self._is_sent = True
         self._asked_at = run.desk.clock.monotonic()
         timeout_s = run.account.deadline - self._asked_at
+        self._is_sent = timeout_s > 0
+        if not self._is_sent:  # the disk, or the room that others held, came too late
+            self.passage.leave(sent=False)
+            self._failure = ModelUnreachable("no time was left to send the request in")
         if timeout_s > run.desk.timeout_s:  # noqa: PLR1730 - min() takes 800 instructions
             timeout_s = run.desk.timeout_s
         return timeout_s

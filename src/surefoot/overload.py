@@ -8,6 +8,7 @@ only makes everybody wait.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Final
 
 from surefoot.clock import Clock
@@ -37,6 +38,11 @@ class StandingDelay:
         self._above_since: float | None = None
         self._noted_at = float("-inf")
 
+    @property
+    def is_above(self) -> bool:
+        """Whether it was above its target when it was last measured."""
+        return self._above_since is not None
+
     def note(self, delay_s: float, now: float) -> None:
         """The delay was measured."""
         if delay_s <= self.target_s:
@@ -45,10 +51,6 @@ class StandingDelay:
             self._above_since = now
         self.last_s = delay_s
         self._noted_at = now
-
-    def age_s(self, now: float) -> float:
-        """Seconds since the last measurement."""
-        return now - self._noted_at
 
     def above_s(self, now: float) -> float:
         """For how long it has been above its target, in seconds; 0 if it is not, or that is long ago."""
@@ -67,29 +69,31 @@ class Overload:
     Attributes:
         turn: How long the next in turn has waited for nothing but a slot of all.
         lag: How late the event loop is.
+        probe_at: When that may be measured again.
     """
 
-    __slots__ = ("_clock", "_probing", "lag", "turn")
+    __slots__ = ("_clock", "lag", "probe_at", "turn")
 
     def __init__(self, clock: Clock, *, max_turn_s: float, max_lag_s: float) -> None:
         self.turn = StandingDelay(max_turn_s)
         self.lag = StandingDelay(max_lag_s)
         self._clock = clock
-        self._probing = False
+        self.probe_at = -math.inf
 
     def probe(self, now: float) -> None:
-        """Measure how late the event loop is: no timer, only when somebody comes, and at most each `PROBE_EVERY_S`."""
-        if not self._probing and self.lag.age_s(now) >= PROBE_EVERY_S:
-            self._probing = True
-            asyncio.get_running_loop().call_soon(self._end_probe, now)
+        """Measure how late the event loop is: no timer, only when somebody comes, not before ``probe_at``."""
+        self.probe_at = math.inf  # not while one is on its way
+        asyncio.get_running_loop().call_soon(self._end_probe, now)
 
     def _end_probe(self, since: float) -> None:
         now = self._clock.monotonic()  # what was ready to run at ``since`` runs now
-        self._probing = False
+        self.probe_at = now + PROBE_EVERY_S
         self.lag.note(now - since, now)
 
     def depth(self, now: float) -> int:
         """See `StandingDelay.depth`: of the worse of the two."""
+        if not (self.turn.is_above or self.lag.is_above):
+            return 0
         return max(self.turn.depth(now), self.lag.depth(now))
 
     def describe(self, now: float) -> str:

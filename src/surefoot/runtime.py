@@ -19,7 +19,6 @@ from surefoot.config import Settings, load_settings
 from surefoot.conversations import Sessions
 from surefoot.errors import NotFound
 from surefoot.journal.events import JournalEvent, RunEvent
-from surefoot.journal.fold import fold
 from surefoot.loop import drive, stop_runs
 from surefoot.policing import Policing
 from surefoot.policy.approval import Approve
@@ -27,7 +26,6 @@ from surefoot.policy.decide import Rule
 from surefoot.result import RunResult, make_result
 from surefoot.retry import Retries
 from surefoot.run import Desk
-from surefoot.run_row import make_lost_row
 from surefoot.sections import OnBusy
 from surefoot.sessions import SessionMoved, SessionTurns
 from surefoot.starter import Starter
@@ -203,14 +201,15 @@ class Runtime:
         row = await self._store.find_run(run_id)
         if row is None:
             raise NotFound(f"no run {run_id!r}; `surefoot runs` lists what there is")
-        events = await self._starter.read_events(row.run_id)
-        return make_lost_row(row, fold(events)) if row.status == "lost" else row, events
+        (row,) = await self._starter.count_lost([row])
+        return row, await self._starter.read_events(row.run_id)
 
     async def list_runs(
         self, *, tenant: str | None = None, user: str | None = None, session: str | None = None, limit: int = 50
     ) -> Sequence[RunRow]:
         """Runs of the store, newest first; without those that a tool of another run began."""
-        return await self._count_lost(await self._store.runs(tenant=tenant, user=user, session=session, limit=limit))
+        rows = await self._store.runs(tenant=tenant, user=user, session=session, limit=limit)
+        return await self._starter.count_lost(rows)
 
     async def scan_runs(
         self, *, since: float = 0.0, until: float | None = None
@@ -220,11 +219,7 @@ class Runtime:
         One that was lost with its process has what it was charged, with all that was held for its call in flight.
         """
         async for page in self._store.scan_runs(since=since, until=until):
-            yield await self._count_lost(page)
-
-    async def _count_lost(self, rows: Sequence[RunRow]) -> Sequence[RunRow]:
-        read = self._starter.read_events
-        return [make_lost_row(row, fold(await read(row.run_id))) if row.status == "lost" else row for row in rows]
+            yield await self._starter.count_lost(page)
 
     @property
     def accounts(self) -> Accounts:

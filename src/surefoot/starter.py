@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Final, Self
 
@@ -26,9 +26,10 @@ from surefoot.policy.origin import Carried
 from surefoot.read_more import is_of_run
 from surefoot.result import RunResult, make_result
 from surefoot.run import Desk, Run
+from surefoot.run_row import make_lost_row
 from surefoot.sections import OnBusy
 from surefoot.sessions import SessionTurns, Turn
-from surefoot.store.base import Store
+from surefoot.store.base import RunRow, Store
 from surefoot.store.session_rows import SessionClaim
 from surefoot.tool_calls import check_turn, find_outer
 from surefoot.types import USER_LABEL, Label, Message, Unlimited
@@ -95,6 +96,11 @@ class Starter:
     async def read_events(self, run_id: str) -> list[JournalEvent]:
         """The journal of a run."""
         return [event for record in await self._store.records(run_id) for event in decode_record(record)]
+
+    async def count_lost(self, rows: Sequence[RunRow]) -> list[RunRow]:
+        """The rows; those of lost runs with what they were charged, from their journals."""
+        read = self.read_events
+        return [make_lost_row(row, fold(await read(row.run_id))) if row.status == "lost" else row for row in rows]
 
     def take_turn(
         self, agent: Agent[Any], caller: Caller, limits: Limits | None, on_busy: OnBusy | None

@@ -24,40 +24,45 @@ class Level:
     """What one user, one tenant or all have under way, and may have.
 
     Attributes:
-        whose: Who that is, for people; "" for all.
+        kind: ``user`` or ``tenant``; "" for all.
+        name: The name.
         runs: Slots.
         queue: How many may wait.
         running: Slots that are taken.
         waiting: How many wait.
     """
 
-    __slots__ = ("queue", "running", "runs", "waiting", "whose")
+    __slots__ = ("kind", "name", "queue", "running", "runs", "waiting")
 
-    def __init__(self, whose: str, runs: int, queue: int) -> None:
-        self.whose = whose
+    def __init__(self, kind: str, name: str, runs: int, queue: int) -> None:
+        self.kind = kind
+        self.name = name
         self.runs = runs
         self.queue = queue
         self.running = 0
         self.waiting = 0
+
+    @property
+    def whose(self) -> str:
+        """Whose it is, for people; "" for all."""
+        return f"{self.kind} {self.name!r:.80}" if self.kind else ""
 
 
 class TenantLevel(Level, Generic[ItemT]):
     """A tenant that has anything under way.
 
     Attributes:
-        name: Its name.
         weight: Turns of each of its users in a round, at least 1.
         ready: Its users that could take a slot, the next in turn first.
         deficit: Turns that are left to it in this round.
         ready_since: Since when only a slot of all is missing.
     """
 
-    __slots__ = ("deficit", "name", "ready", "ready_since", "weight")
+    __slots__ = ("deficit", "ready", "ready_since", "weight")
 
     def __init__(self, name: str, runs: int, queue: int, weight: float) -> None:
-        super().__init__(f"tenant {name!r:.80}", runs, queue)
+        super().__init__("tenant", name, runs, queue)
         assert weight >= 1, "a lighter one would take many rounds for one turn"
-        self.name = name
         self.weight = weight
         self.ready: OrderedDict[str, UserLevel[ItemT]] = OrderedDict()
         self.deficit = 0.0
@@ -68,18 +73,16 @@ class UserLevel(Level, Generic[ItemT]):
     """A user who has anything under way.
 
     Attributes:
-        name: The user's name.
         tenant: The tenant.
         levels: Itself, its tenant and all.
         items: What waits for a slot, in order of arrival.
         ready_since: Since when no slot of its own is missing for the first of them.
     """
 
-    __slots__ = ("items", "levels", "name", "ready_since", "tenant")
+    __slots__ = ("items", "levels", "ready_since", "tenant")
 
     def __init__(self, name: str, runs: int, queue: int, tenant: TenantLevel[ItemT], everybody: Level) -> None:
-        super().__init__(f"user {name!r:.80}", runs, queue)
-        self.name = name
+        super().__init__("user", name, runs, queue)
         self.tenant = tenant
         self.levels = (self, tenant, everybody)
         self.items: deque[ItemT] = deque()
@@ -88,7 +91,9 @@ class UserLevel(Level, Generic[ItemT]):
     @property
     def free(self) -> int:
         """Slots that it could take now; 0 or less if there is none."""
-        return min([level.runs - level.running for level in self.levels])
+        user, tenant, everybody = self.levels
+        free = min(user.runs - user.running, tenant.runs - tenant.running)
+        return min(free, everybody.runs - everybody.running)
 
 
 class Turns(Generic[ItemT]):
@@ -102,7 +107,7 @@ class Turns(Generic[ItemT]):
     """
 
     def __init__(self, runs: int, queue: int) -> None:
-        self.everybody = Level("", runs, queue)
+        self.everybody = Level("", "", runs, queue)
         self.users: dict[tuple[str, str], UserLevel[ItemT]] = {}
         self.tenants: dict[str, TenantLevel[ItemT]] = {}
         self.queued = 0
@@ -116,23 +121,48 @@ class Turns(Generic[ItemT]):
         user = self.users.get((caller.tenant, caller.user))
         if user is not None:
             return user
-        tenant = self.tenants.get(caller.tenant)
-        if tenant is None:
+        known = self.tenants.get(caller.tenant)
+        if known is None:
             limits = (rights.tenant_runs, rights.tenant_queue) if caller.tenant else (NO_LIMIT, NO_LIMIT)
-            tenant = TenantLevel[ItemT](caller.tenant, *limits, rights.weight)
+            tenant: TenantLevel[ItemT] = TenantLevel(caller.tenant, limits[0], limits[1], rights.weight)
+        else:
+            tenant = known
         limits = (rights.user_runs, rights.user_queue) if caller.user else (NO_LIMIT, NO_LIMIT)
-        return UserLevel(caller.user, *limits, tenant, self.everybody)
+        return UserLevel(caller.user, limits[0], limits[1], tenant, self.everybody)
 
-    def count(self, user: UserLevel[ItemT], running: int, waiting: int, now: float) -> None:
-        """Add to what a user, its tenant and all have under way."""
-        for level in user.levels:
-            level.running += running
-            level.waiting += waiting
+    def enter(self, user: UserLevel[ItemT]) -> None:
+        """One more waits."""
         tenant = user.tenant
-        if user.running or user.waiting:
+        if not (user.running or user.waiting):
             self.users[tenant.name, user.name] = user
             self.tenants[tenant.name] = tenant
-        else:
+        user.waiting += 1
+        tenant.waiting += 1
+        self.everybody.waiting += 1
+
+    def start(self, user: UserLevel[ItemT], now: float) -> None:
+        """One that waits takes a slot."""
+        for level in user.levels:
+            level.waiting -= 1
+            level.running += 1
+        if self.queued:
+            self._place(user, now)
+
+    def end(self, user: UserLevel[ItemT], now: float) -> None:
+        """A slot is given back."""
+        for level in user.levels:
+            level.running -= 1
+        self._leave(user, now)
+
+    def drop(self, user: UserLevel[ItemT], now: float) -> None:
+        """One that waits goes."""
+        for level in user.levels:
+            level.waiting -= 1
+        self._leave(user, now)
+
+    def _leave(self, user: UserLevel[ItemT], now: float) -> None:
+        tenant = user.tenant
+        if not (user.running or user.waiting):
             del self.users[tenant.name, user.name]
             if not (tenant.running or tenant.waiting):
                 del self.tenants[tenant.name]

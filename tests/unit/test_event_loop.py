@@ -47,3 +47,17 @@ print(run_in_loop(main))
 def test_plain_asyncio_will_do():
     child = subprocess.run([sys.executable, "-c", WITHOUT_UVLOOP], capture_output=True, text=True, check=True)
     assert child.stdout.startswith("asyncio.")
+
+
+CALM = """
+import gc
+from surefoot.event_loop import RARE, calm_collections
+before = gc.get_threshold()
+calm_collections()
+print(gc.get_freeze_count() > 0, gc.get_threshold() == (*before[:2], RARE), gc.isenabled())
+"""
+
+
+def test_collections_are_calm_after_it_was_asked_for():
+    alone = subprocess.run([sys.executable, "-c", CALM], capture_output=True, text=True, check=True)
+    assert alone.stdout.split() == ["True", "True", "True"]

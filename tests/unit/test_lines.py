@@ -51,6 +51,19 @@ async def test_who_waits_no_more_is_passed_over(lines):
     assert len(lines) == 0
 
 
+async def test_who_waits_no_more_may_leave_after_the_line_is_gone(lines):
+    first, second = [lines.join(KEY, "queue") for _ in range(2)]
+    second.ready.cancel()
+    lines.leave(KEY, first)
+    assert len(lines) == 0
+    lines.leave(KEY, second)
+    another = lines.join(KEY, "reject")
+    lines.leave(KEY, second)
+    assert len(lines) == 1
+    lines.leave(KEY, another)
+    assert len(lines) == 0
+
+
 async def test_a_line_that_is_full_refuses_and_says_when_there_is_room(lines, clock):
     first, *_ = [lines.join(KEY, "queue") for _ in range(4)]
     clock.move(0.5)

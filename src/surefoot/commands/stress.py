@@ -22,6 +22,7 @@ from surefoot.commands.options import json_option, point_to, print_json, read_se
 from surefoot.commands.stress_view import LiveView, draw
 from surefoot.config import Settings
 from surefoot.errors import ConfigError
+from surefoot.event_loop import calm_collections
 from surefoot.models.http import check_base_url, find_address
 from surefoot.models.registry import split_model
 from surefoot.stress.desk import make_desk
@@ -154,6 +155,7 @@ def stress(
     settings = read_settings(context)
     agent = _make_agent(settings, target, fake)
     allow_files(2 * plan.users + SPARE_FILES)
+    calm_collections()
     report = run_to_end(_test(settings, agent, plan, target, fake, store=context.obj[1]))
     if html_file is not None:
         from surefoot.stress.page import write_page  # only for those who want one

@@ -111,12 +111,16 @@ class SqliteStore:
             StoreError: The database cannot be opened.
         """
         self._loop = asyncio.get_running_loop()
-        connect = partial(open_writer, self._path, self._busy_s, self._max_bytes)
-        declared = self._accounts.rules, self._accounts.zones
-        self._writer = Writer(connect, self._path, self._clock, self._lease_s, self._deliver, declared)
+        self._writer = self.make_writer()
         await self._writer.open()
         self._accounts.attach(self._writer)
         self._sessions.attach(self._writer)
+
+    def make_writer(self) -> Writer:
+        """What writes for this store, not opened yet; a simulator's store makes one without a thread."""
+        connect = partial(open_writer, self._path, self._busy_s, self._max_bytes)
+        declared = self._accounts.rules, self._accounts.zones
+        return Writer(connect, self._path, self._clock, self._lease_s, self._deliver, declared)
 
     async def close(self) -> None:
         """See `Store.close`.

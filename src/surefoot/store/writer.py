@@ -20,7 +20,7 @@ from surefoot.errors import StoreError
 from surefoot.store.commits import Commits
 from surefoot.store.database import explaining
 from surefoot.store.group import Failures, Group
-from surefoot.store.handover import Handover, Work
+from surefoot.store.handover import Handed, Handover, Work
 from surefoot.store.ledger import Ledger
 from surefoot.store.statements import FIND_EXPIRED, RENEW_LEASES
 
@@ -196,13 +196,17 @@ class Writer:
                         self._close()
                     return
                 item = None
-            if self._clock.monotonic() >= self._renew_at:
-                self._renew()
-            if isinstance(item, Group):
-                self._post(self._deliver, item, self._commits.write(item))
-            elif item is not None:
-                self._do(*item)
+            self._attend(item)
             item = self._handed.taken = None  # or an idle thread would keep the last group alive
+
+    def _attend(self, item: Handed | None) -> None:
+        """Do what was handed over, if anything was, and renew the leases when it is time."""
+        if self._clock.monotonic() >= self._renew_at:
+            self._renew()
+        if isinstance(item, Group):
+            self._post(self._deliver, item, self._commits.write(item))
+        elif item is not None:
+            self._do(*item)
 
     def _post(self, callback: Callable[..., object], *arguments: object) -> None:
         try:  # not suppress(): it costs 3,000 instructions

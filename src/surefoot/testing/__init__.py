@@ -23,6 +23,7 @@ from surefoot.testing.script import (
 )
 from surefoot.testing.scripted import ScriptedModel, ScriptedPrompt, ScriptedRequest
 from surefoot.testing.server import FakeProvider
+from surefoot.testing.simulation import Report, World, simulate
 from surefoot.testing.teller import Stats
 
 __all__ = [
@@ -38,10 +39,12 @@ __all__ = [
     "Price",
     "ProviderRequest",
     "Recent",
+    "Report",
     "ScriptedModel",
     "ScriptedPrompt",
     "ScriptedRequest",
     "Stats",
+    "World",
     "call",
     "call_raw",
     "calls",
@@ -52,5 +55,6 @@ __all__ = [
     "refuse",
     "reset",
     "say",
+    "simulate",
     "status",
 ]

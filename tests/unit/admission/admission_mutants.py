@@ -40,8 +40,8 @@ MUTANTS = [
     Mutant(
         "a slot that is given back wakes nobody",
         ADMISSION,
-        "            self._turns.count(user, -1, 0, now)\n            self._dispatch(now)\n",
-        "            self._turns.count(user, -1, 0, now)\n",
+        "            if self._turns.queued:\n                self._dispatch(now)\n",
+        "",
     ),
     Mutant(
         "one slot that is given back wakes at most one who waits, though he may have left",
@@ -95,14 +95,14 @@ MUTANTS = [
     Mutant(
         "a refused request has used its unit of the rate",
         ADMISSION,
-        "        user = None\n        if outer:\n",
-        "        rights.take(caller, now)\n        user = None\n        if outer:\n",
+        "            rights.give_back(caller)\n",
+        "",
     ),
     Mutant(
         "the rate admits whatever comes",
         ADMISSION,
-        "        rights.take(caller, now)\n",
-        "",
+        "        wait_s, told = rights.take(caller, now)\n",
+        '        wait_s, told = 0.0, ""\n',
     ),
     Mutant(
         "all users of a tenant share the rate of one",
@@ -113,13 +113,13 @@ MUTANTS = [
     Mutant(
         "two tenants' users of one name share a rate",
         RIGHTS,
-        "self._user_rate.wait_s((caller.tenant, caller.user), now)",
-        "self._user_rate.wait_s(('', caller.user), now)",
+        "self._user_rate.take((caller.tenant, caller.user), now)",
+        "self._user_rate.take(('', caller.user), now)",
     ),
     Mutant(
         "a tenant's rate is not asked",
         RIGHTS,
-        "self._tenant_rate.wait_s(caller.tenant, now) if caller.tenant else 0.0",
+        "self._tenant_rate.take(caller.tenant, now)",
         "0.0",
     ),
     Mutant(
@@ -155,20 +155,26 @@ MUTANTS = [
     Mutant(
         "work is refused on an estimate though a slot is free",
         ADMISSION,
-        "            if free <= 0:\n",
-        "            if free <= 1_000:\n",
+        "                if free <= 0:\n",
+        "                if free <= 1_000:\n",
+    ),
+    Mutant(
+        "a request that the tenant's rate refuses has used its unit of the user's",
+        RIGHTS,
+        "                if caller.user:\n                    self._user_rate.give_back((caller.tenant, caller.user), 1.0)\n",
+        "",
     ),
     Mutant(
         "who left the queue still counts as waiting",
         ADMISSION,
-        "        self._turns.count(user, 0, -1, now)\n        if ticket.timer",
+        "        self._turns.drop(user, now)\n        if ticket.timer",
         "        if ticket.timer",
     ),
     Mutant(
         "the timer of who waits no longer goes on",
         ADMISSION,
-        "        self._turns.count(user, 0, -1, now)\n        if ticket.timer is not None:\n            ticket.timer.cancel()",
-        "        self._turns.count(user, 0, -1, now)",
+        "        self._turns.drop(user, now)\n        if ticket.timer is not None:\n            ticket.timer.cancel()",
+        "        self._turns.drop(user, now)",
     ),
     Mutant(
         "a user who was here is remembered for ever",
@@ -179,8 +185,8 @@ MUTANTS = [
     Mutant(
         "a run that a tool begins waits for a slot of its own",
         ADMISSION,
-        "        user = None\n        if outer:\n",
-        "        user = None\n        if outer == 'nowhere':\n",
+        "            if outer:\n",
+        "            if outer == 'nowhere':\n",
     ),
     Mutant(
         "a tool may begin as many runs at once as it likes",
@@ -191,8 +197,8 @@ MUTANTS = [
     Mutant(
         "nothing is ever shed",
         ADMISSION,
-        "        if depth:\n",
-        "        if depth < 0:\n",
+        "        if depth := overload.depth(now):\n",
+        "        if (depth := overload.depth(now)) < 0:\n",
     ),
     Mutant(
         "who has nothing under way is shed as well",

@@ -1,0 +1,181 @@
+"""``surefoot guard``: what the detector sees in a text, and how well it does on labelled ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from surefoot.commands.options import json_option, print_json
+from surefoot.commands.tables import DIM, amount_bar, figures_table, named
+from surefoot.errors import ConfigError
+from surefoot.guard.classifier import Channel
+from surefoot.guard.detect import SUSPICIOUS, Detection, detect
+from surefoot.guard.evaluate import Evaluation, Line, Sample, evaluate, read_samples
+from surefoot.guard.threats import Threat
+from surefoot.narrator import plain
+from surefoot.terminal import open_console, readable
+
+SHOWN_CHARS: Final = 20_000
+SHOWN_THREATS: Final = 50
+EXCERPT_CHARS: Final = 28
+BAR_CELLS: Final = 24
+_WIDTHS: Final = (5, 20, 9, 10, 20)
+_SIGNAL: Final = "detection is a risk signal, not a wall: what it does not flag may still be an attack"
+
+
+@click.group()
+def guard() -> None:
+    """See what the guard sees: threats in a text, and figures over labelled texts."""
+
+
+@guard.command(name="scan")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--channel", type=click.Choice(["user", "tool"]), default="tool", show_default=True,
+    help="Who wrote it: a user may ask for deeds, what a tool returned may not.",
+)  # fmt: skip
+@json_option
+def scan(*, file: Path, channel: Channel, as_json: bool) -> None:
+    """Show the threats in FILE (`-` is stdin): the text, coloured where it is suspicious, and a table."""
+    found = detect(_read(file), channel)
+    if as_json:
+        print_json(_describe(found))
+    else:
+        console = open_console()
+        console.print(draw_scan(found))
+
+
+def _read(file: Path) -> str:
+    data = sys.stdin.buffer.read() if str(file) == "-" else _read_file(file)
+    return data.decode("utf-8", "replace")
+
+
+def _read_file(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _describe(found: Detection) -> dict[str, Any]:
+    return {
+        "risk": found.risk,
+        "is_safe": found.risk < SUSPICIOUS,
+        "skipped": found.skipped,
+        "threats": found.threats,
+        "note": _SIGNAL,
+    }
+
+
+def draw_scan(found: Detection) -> RenderableType:
+    """The text with its threats coloured by score, a table of them, and the risk."""
+    original = found.text.original
+    shown = Text(readable(original[:SHOWN_CHARS]))
+    for threat in sorted(found.threats, key=lambda one: one.score):
+        shown.stylize(_style(threat.score), threat.start, min(threat.end, SHOWN_CHARS))
+    parts: list[RenderableType] = [shown, Text()]
+    if len(original) > SHOWN_CHARS:
+        parts.insert(1, Text(f"… {len(original) - SHOWN_CHARS:,} more characters", DIM))
+    if found.threats:
+        parts += [_threats_table(found.threats, original), Text()]
+    verdict = "suspicious" if found.risk >= SUSPICIOUS else "nothing that stands out"
+    parts.append(
+        Text.assemble(
+            "risk ", amount_bar(found.risk, BAR_CELLS, style=_style(found.risk)), f" {found.risk:.2f}  {verdict}"
+        )
+    )
+    if found.skipped:
+        parts.append(Text(f"{found.skipped:,} characters in the middle were not looked at", DIM))
+    return Group(*parts, Text(_SIGNAL, DIM))
+
+
+def _style(score: float) -> str:
+    return "bold red" if score >= 0.8 else "red" if score >= SUSPICIOUS else "yellow" if score >= 0.3 else "cyan"
+
+
+def _threats_table(threats: Sequence[Threat], original: str) -> RenderableType:
+    table = figures_table(["score", "threat", "where", "text", "why"], left=5)
+    for column, width in zip(table.columns, _WIDTHS, strict=True):
+        column.min_width = width
+    table.columns[-1].no_wrap = False
+    worst = sorted(threats, key=lambda one: -one.score)
+    for threat in worst[:SHOWN_THREATS]:
+        excerpt = plain(original[threat.start : threat.end][: 4 * EXCERPT_CHARS], EXCERPT_CHARS) or "(unseen)"
+        why = f"{threat.why} ({threat.via})" if threat.via else threat.why
+        where = f"{threat.start}-{threat.end}"
+        table.add_row(
+            Text(f"{threat.score:.2f}", _style(threat.score)), threat.kind.value, where, Text(excerpt), Text(plain(why))
+        )
+    rest = len(worst) - SHOWN_THREATS
+    return Group(table, Text(f"and {rest} more", DIM)) if rest > 0 else table
+
+
+@guard.command(name="eval")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--fpr",
+    default=0.01,
+    show_default=True,
+    type=click.FloatRange(0.0001, 0.5),
+    help="False positive rate to compare at.",
+)
+@json_option
+def evaluate_file(*, data: Path, fpr: float, as_json: bool) -> None:
+    """Score labelled texts: DATA is JSON lines with text, label (1 is an attack) and source, `.gz` or not."""
+    try:
+        samples = read_samples(data)
+    except OSError as error:
+        raise ConfigError(f"{data}: cannot be read: {error.strerror}") from None
+    if not samples:
+        raise ConfigError(f"{data}: has no lines")
+    made = evaluate(samples, _score(samples), fpr)
+    if as_json:
+        print_json(made)
+    else:
+        console = open_console()
+        console.print(draw_evaluation(made))
+
+
+def _score(samples: Sequence[Sample]) -> list[float]:
+    console = open_console(stderr=True)
+    columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        return [detect(sample.text, sample.read_as()).risk for sample in progress.track(samples)]
+
+
+def draw_evaluation(made: Evaluation) -> RenderableType:
+    """One line for each source, attacks first, with a bar; then all together."""
+    parts: list[RenderableType] = []
+    for label, title in ((1, "attacks found (TPR)"), (0, "harmless texts flagged (FPR)")):
+        lines = [line for line in made.lines if line.label == label]
+        if lines:
+            parts += [Text(title, "bold"), _lines_table(lines, made.rate, "green" if label else "red"), Text()]
+    parts.append(
+        Text(
+            f"all: TPR {made.attacks_flagged:.1%} at FPR {made.harmless_flagged:.1%} (risk 0.5); "
+            f"TPR {made.attacks_flagged_at_rate:.1%} at FPR {made.rate:.1%} (risk above {made.threshold:.2f})"
+        )
+    )
+    return Group(*parts, Text(_SIGNAL, DIM))
+
+
+def _lines_table(lines: Sequence[Line], rate: float, style: str) -> RenderableType:
+    table = figures_table(["source", "group", "", "texts", "risk 0.5", f"at {rate:.1%} FPR"], left=3)
+    for line in lines:
+        bar = amount_bar(line.flagged, BAR_CELLS, style=style)
+        table.add_row(
+            named(line.source),
+            named(line.group),
+            bar,
+            f"{line.count:,}",
+            f"{line.flagged:.1%}",
+            f"{line.flagged_at_rate:.1%}",
+        )
+    return table

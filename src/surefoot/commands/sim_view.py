@@ -1,0 +1,179 @@
+"""How a simulation looks in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from surefoot.commands.tables import DIM, amount_bar, dollars, figures_table, named, short
+from surefoot.narrator import plain
+
+BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+BAR_CELLS: Final = 28
+MOST_TENANTS: Final = 10
+TRACE_LINES: Final = 12
+
+
+def spark(values: Sequence[float]) -> Text:
+    """A line of blocks, the highest for the largest value; 0 is a space."""
+    most = max(values, default=0.0)
+    if most <= 0:
+        return Text("·" * len(values), DIM)
+    cells = [BLOCKS[0 if value <= 0 else max(1, round(value / most * (len(BLOCKS) - 1)))] for value in values]
+    return Text("".join(cells), "cyan")
+
+
+def draw_report(report: Any, world: Any) -> RenderableType:
+    """All figures of a simulation."""
+    head = Text.assemble(
+        (f"{report.requests:,} requests", "bold"),
+        f" of {world.users:,} users in {world.hours:g} h on {world.model.id}  ",
+        (f"seed {report.seed} · {report.events:,} events · trace {report.trace_hash[:12]}", DIM),
+    )
+    parts: list[RenderableType] = [
+        head,
+        Text(),
+        _outcomes(report),
+        Text(),
+        _times(report),
+        Text(),
+        _money(report, world),
+    ]
+    if len(report.by_tenant) > 1:
+        parts += [Text(), _tenants(report)]
+    parts += [Text(), _load(report, world)]
+    if report.breaches:
+        told = [
+            Text(f"✗ {breach.promise} broken at {breach.at_s:,.3f} s: {breach.message}", "red")
+            for breach in report.breaches
+        ]
+        parts += [Text(), *told[:3]]
+    else:
+        parts += [Text(), Text("✓ every promise was watched all along, and held", "green")]
+    return Group(*parts)
+
+
+def _outcomes(report: Any) -> Table:
+    table = figures_table(["outcome", "requests", "share", ""])
+    stopped = sum(report.stopped.values())
+    rows: list[tuple[str, int, str]] = [("answered", report.answered - stopped, "green")]
+    rows += [(f"answered in part: limit on {limit}", count, "yellow") for limit, count in report.stopped.items()]
+    rows += [
+        (_UNANSWERED.get(how, str(how).replace("_", " ")), count, "red") for how, count in report.unanswered.items()
+    ]
+    for name, count, style in rows:
+        share = count / max(1, report.requests)
+        table.add_row(name, f"{count:,}", f"{share:.1%}", amount_bar(share, BAR_CELLS, style=style))
+    for reason, count in report.refusals.items():
+        table.add_row(Text(f"refused for now: {reason}", DIM), Text(f"{count:,}", DIM), "", Text("tries", DIM))
+    return table
+
+
+_UNANSWERED: Final = {"gave up": "gave up after refusals", "cancelled": "cancelled by the user"}
+
+
+def _times(report: Any) -> Table:
+    table = figures_table(["seconds", "p50", "p95", "p99", "most"])
+    for name, figures in (("wait for the first call", report.wait_s), ("until the answer", report.latency_s)):
+        table.add_row(name, *[f"{value:,.2f}" for value in (figures.p50, figures.p95, figures.p99, figures.most)])
+    return table
+
+
+def _money(report: Any, world: Any) -> Table:
+    table = figures_table(["cost and calls", "", ""])
+    per = report.nano / max(1, report.requests)
+    table.add_row("cost", dollars(report.nano), f"{dollars(per)} a request")
+    table.add_row(
+        "a month like this", dollars(report.month_nano), f"{short(report.requests * 720 / world.hours)} requests"
+    )
+    table.add_row("tokens", short(report.tokens), f"{short(report.tokens / max(1, report.requests))} a request")
+    table.add_row("calls of the model", f"{report.calls:,}", f"{report.busiest_calls:,} at once at most")
+    table.add_row("  of them repeated", f"{report.retries:,}", f"{report.retries / max(1, report.calls):.1%}")
+    table.add_row("  turned away (429)", f"{report.turned_away:,}", f"{report.turned_away / max(1, report.calls):.1%}")
+    table.add_row("  failed", f"{report.failed_calls:,}", f"{report.failed_calls / max(1, report.calls):.1%}")
+    if report.crashes:
+        table.add_row("crashes", f"{report.crashes:,}", "")
+    return table
+
+
+def _tenants(report: Any) -> Table:
+    table = figures_table(["tenant", "cost", "a request", "tokens", "requests", ""])
+    most = max([nano for nano, _, _ in report.by_tenant.values()], default=0)
+    for name, (nano, tokens, requests) in list(report.by_tenant.items())[:MOST_TENANTS]:
+        table.add_row(
+            named(name), dollars(nano), dollars(nano / max(1, requests)), short(tokens), f"{requests:,}",
+            amount_bar(nano / max(1, most), BAR_CELLS),
+        )  # fmt: skip
+    if len(report.by_tenant) > MOST_TENANTS:
+        table.add_row(Text(f"and {len(report.by_tenant) - MOST_TENANTS} more", DIM))
+    return table
+
+
+def _load(report: Any, world: Any) -> Table:
+    table = Table.grid(padding=(0, 1))
+    slots = report.slots
+    minutes = world.hours * 60 / len(slots)
+    lines: tuple[tuple[str, list[float], str], ...] = (
+        ("requests", [slot.requests for slot in slots], f"{{:,.0f}} in {minutes:g} min"),
+        ("runs at once", [slot.busy for slot in slots], "{:,.1f} on average"),
+        ("refused", [slot.refused for slot in slots], "{:,.0f}"),
+        ("wait p95", [slot.wait_p95_s for slot in slots], "{:,.2f} s"),
+    )
+    for name, values, told in lines:
+        table.add_row(Text(name, "bold"), spark(values), Text("at most " + told.format(max(values)), DIM))
+    hours = "".join([f"{world.hours * place / 6:<8.3g}" for place in range(6)])
+    table.add_row(Text("hour", DIM), Text(hours, DIM), "")
+    return table
+
+
+def draw_loads(loads: Sequence[Any]) -> RenderableType:
+    """What each load of a sweep gave, and which is carried."""
+    table = figures_table(
+        ["load", "requests a day", "answered", "wait p95", "latency p95", "429s", "cost a day", "missed"]
+    )
+    for load in loads:
+        report = load.report
+        style = "red" if load.broken else "green"
+        cells = (
+            f"{load.per_day:,.0f}",
+            f"{report.answered / max(1, report.requests):.1%}",
+            f"{report.wait_s.p95:,.2f} s",
+            f"{report.latency_s.p95:,.1f} s",
+            f"{report.turned_away:,}",
+            dollars(report.month_nano / 30),
+        )
+        missed = ", ".join([broken.partition(" ")[0] for broken in load.broken])
+        table.add_row(Text(f"{load.factor:.2f} ×", style), *cells, Text(missed, style))
+    carried = [load for load in loads if not load.broken]
+    broken = [load for load in loads if load.broken]
+    if not carried:
+        told = Text("the world's own load misses its targets already", "red")
+    elif not broken:
+        told = Text(f"{carried[-1].per_day:,.0f} requests a day are carried; no more was tried", "green")
+    else:
+        told = Text(
+            f"carries the busiest hour of {carried[-1].per_day:,.0f} requests a day, "
+            f"and breaks at {broken[0].per_day:,.0f}: {broken[0].broken[0]}",
+            "yellow",
+        )
+    return Group(table, Text(), told)
+
+
+def draw_breaches(report: Any, case: Any, path: Path) -> RenderableType:
+    """A small reproduction of a broken promise."""
+    lines: list[RenderableType] = [
+        Text(
+            f"shrunk to {len(case.plan.requests)} requests and {len(case.plan.troubles)} troubles "
+            f"of seed {case.world.seed}",
+            "bold",
+        )
+    ]
+    lines += [Text(f"  {line}", DIM) for line in report.trace[-TRACE_LINES:]]
+    lines += [Text(f"✗ {breach.promise}: {plain(breach.message, 1_000)}", "red") for breach in report.breaches[:1]]
+    lines.append(Text(f"play it again: surefoot sim --replay {path}"))
+    return Group(*lines)

@@ -1,0 +1,220 @@
+"""What in a text, or in another reading of it, looks like an attack: phrases, marks, hidden characters, wording.
+
+Detection is a risk signal: it is good for asking a person less often and for colouring a log. It is no wall, because
+no detector is; what a model may do is decided by where its values come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from surefoot.guard.classifier import HARMLESS, Channel, Verdict, load_classifier
+from surefoot.guard.markup import find_hidden, find_marks
+from surefoot.guard.normalize import Normalized, Unseen, normalize
+from surefoot.guard.phrases import find_phrases, first_words
+from surefoot.guard.readings import MAX_DEPTH, Reading, find_readings
+from surefoot.guard.threats import Threat, ThreatClass
+from surefoot.guard.tokens import find_words
+from surefoot.guard.word_kinds import KIND_OF
+
+MAX_CHARS: Final = 200_000
+"""Of a longer text the beginning and the end are looked at, half of this each; see `Detection.skipped`."""
+MAX_THREATS: Final = 200
+SUSPICIOUS: Final = 0.5
+"""Risk from which a text is called unsafe: one harmless document in a hundred gets there."""
+_SHORT_CHARS: Final = 600
+_RTL: Final = (range(0x590, 0x900), range(0xFB1D, 0xFE00), range(0xFE70, 0xFEFF))
+_SHOWN_CHARS: Final = 60
+
+Locate = Callable[[int, int], tuple[int, int]]
+
+
+class Detection(Struct, frozen=True):
+    """What was found in a text.
+
+    Attributes:
+        text: The text, plain, with its original.
+        threats: What was found, by place; spans are places in the original.
+        risk: 0 to 1; 0.5 is reached by about one harmless document in a hundred.
+        skipped: Characters in the middle of a very long text that were not looked at.
+    """
+
+    text: Normalized
+    threats: tuple[Threat, ...]
+    risk: float
+    skipped: int = 0
+
+
+def detect(text: str, channel: Channel = "user") -> Detection:
+    """Look at a text that a user wrote, or that a tool returned; never raises, in time proportional to its length."""
+    if len(text) > MAX_CHARS:
+        return _detect_ends(text, channel)
+    plain = normalize(text)
+    search = _Search(channel)
+    search.found += list(_unseen(plain))[:MAX_THREATS]
+    search.look(plain, plain.span)
+    threats = _merge(search.found)
+    return Detection(plain, threats, max(search.risk, combine(threats)))
+
+
+def _detect_ends(text: str, channel: Channel) -> Detection:
+    half = MAX_CHARS // 2
+    head, tail = detect(text[:half], channel), detect(text[-half:], channel)
+    moved = len(text) - half
+    later = [_move(threat, moved) for threat in tail.threats]
+    return Detection(normalize(text), (*head.threats, *later)[:MAX_THREATS], max(head.risk, tail.risk), moved - half)
+
+
+def _move(threat: Threat, by: int) -> Threat:
+    return Threat(threat.kind, threat.start + by, threat.end + by, threat.score, threat.why, threat.via)
+
+
+def combine(threats: Iterable[Threat]) -> float:
+    """The risk of several threats: of each kind the surest counts, kinds as independent signs."""
+    best: dict[ThreatClass, float] = {}
+    for threat in threats:
+        best[threat.kind] = max(best.get(threat.kind, 0.0), threat.score)
+    calm = 1.0
+    for kind, score in best.items():
+        if kind is not ThreatClass.SUSPICIOUS_WORDING:
+            calm *= 1.0 - score
+    return 1.0 - calm
+
+
+class _Search:
+    """One search: what was found so far, and for whom."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel: Channel = channel
+        self.found: list[Threat] = []
+        self.risk = 0.0
+
+    def look(self, text: Normalized, locate: Locate, reading: str = "", via: str = "", depth: int = MAX_DEPTH) -> None:
+        """Add the threats of a text and, down to ``depth``, of its other readings."""
+        words = find_words(text.folded)
+        distinct = frozenset([word for word, _ in words])
+        since = len(self.found)
+        if not distinct.isdisjoint(first_words()):
+            for phrase in find_phrases([word for word, _ in words]):
+                last, at = words[phrase.last]
+                span = locate(words[phrase.first][1], at + len(last))
+                self.add(phrase.kind, span, phrase.score, phrase.why, via)
+        for mark in find_marks(text.folded, from_user=self.channel == "user"):
+            self.add(mark.kind, locate(mark.start, mark.end), mark.score, mark.why, via)
+        if reading not in _WORDS_ONLY:
+            verdict = _judge(words, distinct, text.folded, self.channel)
+            self.risk = max(self.risk, verdict.risk)
+            for start, end, risk in verdict.windows:
+                self.add(ThreatClass.SUSPICIOUS_WORDING, locate(start, end), risk, "worded like known attacks", via)
+        if len(self.found) > since:
+            self._note_hidden(text.folded, locate, since, via)
+        if depth and (reading not in _WORDS_ONLY):
+            for other in find_readings(text, distinct):
+                self._look_again(other, text, locate, via, depth)
+
+    def add(self, kind: ThreatClass, span: tuple[int, int], score: float, why: str, via: str) -> None:
+        """Add a threat while there is room."""
+        if len(self.found) < MAX_THREATS:
+            self.found.append(Threat(kind, *span, score, why, via))
+
+    def _look_again(self, other: Reading, text: Normalized, locate: Locate, via: str, depth: int) -> None:
+        told = f"{via}, {other.via}" if via else other.via
+        since = len(self.found)
+        inner = _locator(other, text, locate)
+        self.look(other.text, inner, other.via, told, depth - 1)
+        sure = [threat for threat in self.found[since:] if threat.score >= SUSPICIOUS and threat.via]
+        news = [threat for threat in sure if not _is_known(threat, self.found[:since])]
+        if not news:
+            del self.found[since:]
+        elif other.is_prose:
+            self.add(ThreatClass.HIDDEN_TEXT, (news[0].start, news[-1].end), 0.6, f"instructions in {other.via}", told)
+        elif other.via in _PIECES:
+            why = f"instructions in pieces: {other.via}"
+            self.add(ThreatClass.PAYLOAD_SPLITTING, (news[0].start, news[-1].end), 0.6, why, told)
+
+    def _note_hidden(self, folded: str, locate: Locate, since: int, via: str) -> None:
+        for start, end in [locate(*span) for span in find_hidden(folded)]:
+            inside = [threat for threat in self.found[since:] if start <= threat.start and threat.end <= end]
+            if any(threat.score >= SUSPICIOUS for threat in inside):
+                why = "instructions where a page does not show them"
+                self.add(ThreatClass.HIDDEN_TEXT, (start, end), 0.7, why, via)
+
+
+_LEAST_KINDS: Final = 2
+_WORDS_ONLY: Final = frozenset({"leet", "rot13", "backwards", "split words", "joined strings", "split over fields"})
+"""Readings that are nonsense unless they are right: only phrases and marks count in them."""
+_PIECES: Final = frozenset({"split words", "joined strings", "split over fields", "spaced letters"})
+
+
+def _judge(words: list[tuple[str, int]], distinct: frozenset[str], folded: str, channel: Channel) -> Verdict:
+    is_data = channel == "tool" and len(folded) <= _SHORT_CHARS and folded.isascii()
+    if is_data and len(distinct & KIND_OF.keys()) < _LEAST_KINDS:
+        return HARMLESS  # figures and names, as tools return them all the time: no attack is made of such words
+    return load_classifier().judge(words, folded, channel)
+
+
+def _locator(reading: Reading, text: Normalized, locate: Locate) -> Locate:
+    def inner(start: int, end: int) -> tuple[int, int]:
+        if reading.is_unseen:
+            return reading.block if locate == text.span else locate(0, len(text.text))
+        return locate(*reading.place(start, end))
+
+    return inner
+
+
+def _is_known(threat: Threat, known: list[Threat]) -> bool:
+    return any(other.kind is threat.kind and other.start < threat.end and threat.start < other.end for other in known)
+
+
+def _unseen(text: Normalized) -> Iterator[Threat]:
+    """What the characters that nobody sees are a sign of."""
+    joiners = [unseen for unseen in text.unseen if unseen.kind == "zero-width"]
+    for unseen in text.unseen:
+        score, why = _judge_unseen(unseen, text, len(joiners))
+        if score:
+            yield Threat(ThreatClass.HIDDEN_TEXT, unseen.start, unseen.end, score, why)
+
+
+def _judge_unseen(unseen: Unseen, text: Normalized, joiners: int) -> tuple[float, str]:
+    if unseen.message and (unseen.kind == "tags" or len(unseen.message) >= _LEAST_MESSAGE):
+        said = ascii(unseen.message[:_SHOWN_CHARS])
+        return (0.3 if _is_flag(unseen, text) else 0.85), f"unseen characters that spell {said}"
+    if unseen.kind == "bidi":
+        is_rtl = any(ord(letter) in block for letter in text.text[:_SAMPLE_CHARS] for block in _RTL)
+        return (0.1, "direction marks") if is_rtl else (0.4, "direction marks that show letters in another order")
+    if unseen.kind == "zero-width" and _is_between_letters(unseen, text.original):
+        return (0.45 if joiners >= _MANY_JOINERS else 0.2), "unseen characters inside words"
+    if unseen.kind == "marks":
+        return 0.3, "heaps of marks on a letter"
+    return 0.0, ""
+
+
+_LEAST_MESSAGE: Final = 4
+_MANY_JOINERS: Final = 3
+_SAMPLE_CHARS: Final = 20_000
+
+
+def _is_flag(unseen: Unseen, text: Normalized) -> bool:
+    """Flags of England and the like are a black flag with tags."""
+    return text.original[unseen.start - 1 : unseen.start] == "\U0001f3f4" and len(unseen.message) <= _FLAG_CHARS
+
+
+_FLAG_CHARS: Final = 6
+
+
+def _is_between_letters(unseen: Unseen, original: str) -> bool:
+    before, after = original[unseen.start - 1 : unseen.start], original[unseen.end : unseen.end + 1]
+    return before.isascii() and before.isalpha() and after.isascii() and after.isalpha()
+
+
+def _merge(found: list[Threat]) -> tuple[Threat, ...]:
+    """One threat of each kind and place, the surest, by place."""
+    best: dict[tuple[ThreatClass, int, int], Threat] = {}
+    for threat in found:
+        key = (threat.kind, threat.start, threat.end)
+        if key not in best or best[key].score < threat.score:
+            best[key] = threat
+    return tuple(sorted(best.values(), key=lambda threat: (threat.start, threat.end, -threat.score)))

@@ -1,0 +1,139 @@
+"""How well the detector does on labelled texts: shares found and wrongly flagged, by source."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from surefoot.errors import ConfigError
+from surefoot.guard.classifier import Channel
+from surefoot.guard.detect import SUSPICIOUS
+
+USER_GROUPS: Final = frozenset({"direct", "benign_prompt", "hard_benign"})
+"""Groups of texts that users write; the other groups are what tools return."""
+
+
+class Sample(Struct, frozen=True):
+    """A labelled text.
+
+    Attributes:
+        text: The text.
+        label: 1 is an attack, 0 is not.
+        source: Where it is from.
+        group: What kind of text it is, such as ``direct`` or ``benign_tool``.
+        channel: ``user`` or ``tool``; "" takes what the group says, and without a group ``user``.
+    """
+
+    text: str
+    label: int
+    source: str = ""
+    group: str = ""
+    channel: str = ""
+
+    def read_as(self) -> Channel:
+        """The channel that the text is judged for."""
+        is_users = self.channel == "user" or (not self.channel and (not self.group or self.group in USER_GROUPS))
+        return "user" if is_users else "tool"
+
+
+class Line(Struct, frozen=True):
+    """What came of the texts of a source with one label.
+
+    Attributes:
+        source: The source.
+        group: The group.
+        label: 1 for attacks.
+        count: Texts.
+        flagged: Share of them with a risk of 0.5 or more: found, or wrongly flagged.
+        flagged_at_rate: The same at the threshold that so many harmless texts of this file reach (see
+            `Evaluation.rate`).
+    """
+
+    source: str
+    group: str
+    label: int
+    count: int
+    flagged: float
+    flagged_at_rate: float
+
+
+class Evaluation(Struct, frozen=True):
+    """What came of a file.
+
+    Attributes:
+        lines: By group, source and label.
+        rate: The false positive rate that the second threshold is for.
+        threshold: Risk above which ``rate`` of the harmless texts of this file are, 1.0 if there are none.
+        attacks_flagged: Share of all attacks at risk 0.5.
+        harmless_flagged: Share of all harmless texts at risk 0.5.
+        attacks_flagged_at_rate: Share of all attacks above ``threshold``.
+    """
+
+    lines: tuple[Line, ...]
+    rate: float
+    threshold: float
+    attacks_flagged: float
+    harmless_flagged: float
+    attacks_flagged_at_rate: float
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """The samples of a file of JSON lines, ``.gz`` or not.
+
+    Raises:
+        ConfigError: A line is no sample; the message says which.
+        OSError: The file cannot be read.
+    """
+    data = path.read_bytes()
+    try:
+        return list(_decode(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data))
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise ConfigError(f"{path}: is cut or broken: {error}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _decode(data: bytes) -> Iterator[Sample]:
+    decoder = msgspec.json.Decoder(Sample)
+    for number, line in enumerate(data.splitlines(), 1):
+        if line.strip():
+            try:
+                sample = decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise ConfigError(f"line {number}: {error}; a line is {_EXAMPLE}") from None
+            if sample.label not in (0, 1):
+                raise ConfigError(f"line {number}: label is {sample.label}; 1 is an attack, 0 is not")
+            yield sample
+
+
+_EXAMPLE: Final = '{"text": "...", "label": 1, "source": "..."}'
+
+
+def evaluate(samples: Sequence[Sample], risks: Sequence[float], rate: float) -> Evaluation:
+    """The figures of samples whose risks are known, in the same order; ``rate`` is a share, above 0 and below 1."""
+    harmless = sorted([risk for sample, risk in zip(samples, risks, strict=True) if not sample.label], reverse=True)
+    threshold = harmless[int(rate * len(harmless))] if harmless else 1.0
+    groups: dict[tuple[str, str, int], list[float]] = {}
+    for sample, risk in zip(samples, risks, strict=True):
+        groups.setdefault((sample.group, sample.source, sample.label), []).append(risk)
+    lines = [
+        Line(source, group, label, len(of), _share_from(of), _share_above(of, threshold))
+        for (group, source, label), of in sorted(groups.items())
+    ]
+    attacks = [risk for sample, risk in zip(samples, risks, strict=True) if sample.label]
+    return Evaluation(
+        tuple(lines), rate, threshold, _share_from(attacks), _share_from(harmless), _share_above(attacks, threshold)
+    )
+
+
+def _share_from(risks: Sequence[float]) -> float:
+    return sum([risk >= SUSPICIOUS for risk in risks]) / len(risks) if risks else 0.0
+
+
+def _share_above(risks: Sequence[float], threshold: float) -> float:
+    return sum([risk > threshold for risk in risks]) / len(risks) if risks else 0.0

@@ -1,0 +1,253 @@
+"""Other ways to read a text: decoded, letters put back together, digits as letters, backwards.
+
+Each reading knows where in the plain text its characters come from. All of it is bounded: `MAX_READINGS`,
+`MAX_DECODED_CHARS` in all, `MAX_DEPTH` layers; patterns have no nested repetition that could match one text in two
+ways, so the work grows with the text and no faster.
+"""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+import html
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from itertools import islice, pairwise
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
+
+from surefoot.guard.normalize import Normalized, Places, normalize
+from surefoot.guard.phrases import first_words, known_words
+
+MAX_READINGS: Final = 48
+MAX_DECODED_CHARS: Final = 65_536
+MAX_DEPTH: Final = 3
+MAX_BLOCKS: Final = 64
+"""Of one kind that are tried in one text; most are hashes and names, which are no text when they are decoded."""
+MAX_BLOCK_CHARS: Final = 16_384
+"""Of one base64 or hex block, from its beginning."""
+
+
+class Reading(Struct, frozen=True):
+    """A text as it may be read.
+
+    Attributes:
+        text: The text, plain and folded (see `Normalized`).
+        via: What it was disguised as.
+        places: Where its characters come from in the plain text that was read, or None where all of it comes from one
+            block.
+        block: That block, start and end; of characters that were taken out, in the original, otherwise in the plain
+            text.
+        is_prose: Whether it is a text of its own, and not the same text with some characters changed.
+        is_unseen: Whether it comes from characters that were taken out.
+    """
+
+    text: Normalized
+    via: str
+    places: Places | None = None
+    block: tuple[int, int] = (0, 0)
+    is_prose: bool = False
+    is_unseen: bool = False
+
+    def place(self, start: int, end: int) -> tuple[int, int]:
+        """The place in the text that was read of ``text.folded[start:end]``; see ``block``."""
+        return self.block if self.places is None else self.places.span(*self.text.span(start, end))
+
+
+def find_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
+    """The readings of a text that has ``words``, at most `MAX_READINGS`; those of a text without disguise are none."""
+    room = MAX_DECODED_CHARS
+    for number, reading in enumerate(_all_readings(text, words)):
+        room -= len(reading.text.text) if reading.is_prose else 0
+        if room < 0 or number >= MAX_READINGS:
+            return
+        yield reading
+
+
+def _all_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
+    for unseen in text.unseen:
+        if unseen.message:
+            yield Reading(
+                normalize(unseen.message), unseen.kind, block=(unseen.start, unseen.end), is_prose=True, is_unseen=True
+            )
+    yield from _blocks(text)
+    for via, pattern, decode in _ESCAPES:
+        if pattern.search(text.text) is not None:
+            yield _substitute(text.text, pattern, decode, via)
+    yield from _regrouped(text, words)
+    yield from _respelt(text, words)
+
+
+# ------------------------------------------------------------------------------------------------------------- blocks
+
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2} ?){8,}")
+_TEXT_SHARE: Final = 0.9
+
+
+def _blocks(text: Normalized) -> Iterator[Reading]:
+    for via, pattern, decode in (("base64", _BASE64, _decode_base64), ("hex", _HEX, _decode_hex)):
+        for match in islice(pattern.finditer(text.text), MAX_BLOCKS):
+            decoded = decode(match[0][:MAX_BLOCK_CHARS])
+            if decoded:
+                yield Reading(normalize(decoded), via, block=match.span(), is_prose=True)
+
+
+def _decode_hex(block: str) -> str:
+    digits = block.replace(" ", "")
+    return _readable(bytes.fromhex(digits[: len(digits) & ~1]))
+
+
+def _decode_base64(block: str) -> str:
+    """The text of a block, "" if it has none; the padding may be missing."""
+    body = block.rstrip("=").replace("+", "-").replace("/", "_")
+    body = body[: len(body) - (len(body) % 4 == 1)]
+    try:
+        return _readable(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _readable(data: bytes) -> str:
+    """``data`` if it is text with words, else ""."""
+    try:
+        decoded = data.decode()
+    except UnicodeDecodeError:
+        return ""
+    letters = sum([letter.isalpha() or letter == " " for letter in decoded])
+    seen = sum([letter.isprintable() or letter.isspace() for letter in decoded])
+    return decoded if decoded and seen >= _TEXT_SHARE * len(decoded) and letters * 2 >= len(decoded) else ""
+
+
+# ------------------------------------------------------------------------------------------------------------ escapes
+
+
+def _percent(escaped: str) -> str:
+    return unquote_to_bytes(escaped).decode("utf-8", "replace")
+
+
+def _backslash(escaped: str) -> str:
+    return chr(int(escaped.lstrip("\\xuU{").rstrip("}"), 16) % 0x110000)
+
+
+_ESCAPES: Final[tuple[tuple[str, re.Pattern[str], Callable[[str], str]], ...]] = (
+    ("URL encoding", re.compile(r"(?:%[0-9a-fA-F]{2})+"), _percent),
+    ("HTML entities", re.compile(r"&(?:#[xX]?[0-9a-fA-F]{1,6}|[a-zA-Z]{2,24});"), html.unescape),
+    ("escapes", re.compile(r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})|\bu00[2-7][0-9a-fA-F]"), _backslash),
+)
+
+
+def _substitute(text: str, pattern: re.Pattern[str], decode: Callable[[str], str], via: str) -> Reading:
+    """``text`` with what ``pattern`` finds decoded; a character decoded from an escape comes from all of it."""
+    pieces: list[str] = []
+    places = Places()
+    at = 0
+    for match in pattern.finditer(text):
+        decoded = decode(match[0])
+        pieces += [text[at : match.start()], decoded]
+        places.keep(at, match.start())
+        places.put(len(decoded), *match.span())
+        at = match.end()
+    pieces.append(text[at:])
+    places.keep(at, len(text))
+    return Reading(normalize("".join(pieces)), via, places)
+
+
+# --------------------------------------------------------------------------------------------------------- regrouping
+
+_SPACED: Final = re.compile(r"(?<![a-z0-9])[a-z0-9@$!](?:[ ._*|/\n-]{1,3}[a-z0-9@$!](?![a-z0-9])){5,}")
+_SPLIT_WORD: Final = re.compile(r"(?<=[a-z])[-._*~^|/\\+\u0300-\u036f]{1,2}(?=[a-z])")
+_GLUE: Final = re.compile(
+    r"""["'`]\s{0,4}[+.&]{1,2}\s{0,4}["'`]|["'`]\s{0,4}[;,]?\s{0,4}\w{1,20}\s{0,3}=\s{0,3}["'`]"""
+)
+_VALUE: Final = re.compile(r"""(?<=[:,\[{]\s|.[:,\[{])"([^"\n]{1,4000})"(?!\s{0,4}:)""")
+_MAX_KNOWN: Final = 16
+
+
+def _regrouped(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
+    folded = text.folded
+    for match in islice(_SPACED.finditer(folded), MAX_BLOCKS):
+        yield _join_letters(match)
+    for via, pattern in (("split words", _SPLIT_WORD), ("joined strings", _GLUE)):
+        if pattern.search(folded) is not None:
+            yield _substitute(folded, pattern, lambda _: "", via)
+    if ('":' in folded or '", "' in folded) and not words.isdisjoint(first_words()):
+        values = list(_VALUE.finditer(folded))
+        if len(values) > 1:
+            places = Places()
+            for value in values:
+                places.keep(value.start(1), value.end(1) + 1)
+            yield Reading(normalize("".join([f"{value[1]} " for value in values])), "split over fields", places)
+
+
+def _join_letters(match: re.Match[str]) -> Reading:
+    """``i g n o r e`` as a word; where words are not told apart by wider gaps, known words are looked for."""
+    places = [at for at in range(match.start(), match.end()) if match.string[at].isalnum() or match.string[at] in "@$!"]
+    gaps = [after - at for at, after in pairwise(places)]
+    wide = max(gaps) if min(gaps) < max(gaps) else 0
+    letters = "".join([match.string[at] for at in places]).translate(_LEET_I)
+    ends = {number + 1 for number, gap in enumerate(gaps) if gap == wide} or _word_ends(letters)
+    pieces: list[str] = []
+    joined = Places()
+    for number, at in enumerate(places):
+        if number in ends:
+            pieces.append(" ")
+            joined.keep(at, at + 1)
+        pieces.append(letters[number])
+        joined.keep(at, at + 1)
+    return Reading(normalize("".join(pieces)), "spaced letters", joined)
+
+
+def _word_ends(letters: str) -> set[int]:
+    """Where the longest known words end and begin."""
+    known = known_words()
+    ends: set[int] = set()
+    at = 0
+    while at < len(letters):
+        size = next((size for size in range(_MAX_KNOWN, 1, -1) if letters[at : at + size] in known), 0)
+        if size:
+            ends |= {at, at + size}
+        at += size or 1
+    return ends
+
+
+# --------------------------------------------------------------------------------------------------------- respelling
+
+_LEET_WORD: Final = re.compile(r"[a-z0-9@$!|]{3,40}")
+_LEET_I: Final = str.maketrans("013457@$!|89", "oieastasilbg")
+_LEET_L: Final = str.maketrans("013457@$!|89", "oleastasilbg")
+_LEET_MARKS: Final = re.compile(r"[a-z][013457@$!|]+[a-z]|\b[013457@$|][a-z]{2}")
+_LONG_WORD: Final = 5
+
+
+def _respelt(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
+    folded = text.folded
+    if _LEET_MARKS.search(folded) is not None:
+        for table in (_LEET_I, _LEET_L):
+            yield _same_length(_LEET_WORD.sub(partial(_unleet, table), folded), "leet")
+    if not words.isdisjoint(_turned_words("rot13")):
+        yield _same_length(codecs.encode(folded, "rot13"), "rot13")
+    if not words.isdisjoint(_turned_words("backwards")):
+        yield Reading(normalize(folded[::-1]), "backwards", block=(0, len(folded)))
+
+
+def _unleet(table: dict[int, int], match: re.Match[str]) -> str:
+    word = match[0]
+    return word if word.isalpha() or word.isdecimal() else word.translate(table)
+
+
+def _same_length(folded: str, via: str) -> Reading:
+    places = Places()
+    places.keep(0, len(folded))
+    return Reading(normalize(folded), via, places)
+
+
+@cache
+def _turned_words(how: str) -> frozenset[str]:
+    """Words that begin phrases, as they look encoded."""
+    long = [word for word in first_words() if len(word) >= _LONG_WORD and word.isascii()]
+    return frozenset([codecs.encode(word, "rot13") if how == "rot13" else word[::-1] for word in long])

@@ -1,0 +1,107 @@
+"""Small hostile worlds, one for each seed: tight limits, and every fault that there is."""
+
+from random import Random
+
+from surefoot.config import Settings
+from surefoot.providers import Provider
+from surefoot.sections import AdmissionSettings, RetrySettings, StoreSettings
+from surefoot.testing.simulation.world import Arrivals, Clients, Faults, SimulatedModel, SimulatedTool, World
+
+
+def draw_world(seed):
+    chance = Random(f"world {seed}")
+
+    def some(share):
+        return share if chance.random() < 0.5 else 0.0
+
+    def few(most):
+        return chance.randint(0, most)
+
+    return World(
+        seed=seed,
+        users=chance.randint(1, 12),
+        tenants=few(3),
+        requests=chance.randint(20, 60),
+        hours=chance.choice([0.05, 0.1, 0.3]),
+        processes=chance.choice([1, 1, 2]),
+        arrivals=Arrivals(
+            pattern=chance.choice(["poisson", "burst"]),
+            burst_s=chance.choice([0.0, 1.0, 20.0]),
+            turns=chance.choice([1, 3, 6]),
+            think_s=chance.choice([0.0, 1.0, 10.0]),
+            sessions=chance.random(),
+            flood_requests=chance.choice([0, 0, 30]),
+        ),
+        clients=Clients(
+            retries=chance.randint(0, 4), obedient=chance.random(), cancel=some(0.2), stream=chance.random()
+        ),
+        model=SimulatedModel(
+            id="sim:model",
+            input_usd=2.0,
+            output_usd=8.0,
+            latency_s=chance.choice([0.1, 1.0, 5.0]),
+            spread=chance.choice([0.0, 0.8]),
+            instructions_tokens=20,
+            question_tokens=10,
+            reply_tokens=chance.choice([10, 60]),
+            max_tokens=chance.choice([64, 256]),
+            tool_steps=chance.choice([0, 1, 3]),
+            endless=some(0.1),
+            rpm=chance.choice([0, 0, 120]),
+            tpm=chance.choice([0, 0, 100_000]),
+            concurrency=chance.choice([0, 0, 4]),
+            headers=chance.random() < 0.7,
+        ),
+        tool=SimulatedTool(latency_s=0.2, result_tokens=20, errors=some(0.2), hangs=some(0.05), timeout_s=5.0),
+        faults=Faults(
+            storms=few(2),
+            outages=few(2),
+            slow=few(1),
+            length_s=chance.choice([1.0, 10.0, 60.0]),
+            crashes=few(3),
+            restart_s=chance.choice([0.5, 5.0, 30.0]),
+            errors=some(0.1),
+            cut=some(0.1),
+            no_usage=some(0.1),
+            overlong=some(0.05),
+        ),
+    )
+
+
+def draw_settings(seed):
+    chance = Random(f"settings {seed}")
+    budgets = {
+        "global": {chance.choice(["hour", "day", "total"]): {"tokens": chance.choice([3_000, 50_000, 5_000_000])}}
+    }
+    if chance.random() < 0.7:
+        budgets["tenant:*"] = {"day": {"usd": chance.choice([0.05, 0.5, 5.0])}}
+    if chance.random() < 0.7:
+        limits = {"tokens": chance.choice([1_500, 20_000])}
+        if chance.random() < 0.5:
+            limits["model_calls"] = chance.choice([5, 50])
+        if chance.random() < 0.3:
+            limits["tool_calls"] = chance.choice([2, 20])
+        budgets["user:*"] = {chance.choice(["hour", "month"]): limits}
+    if chance.random() < 0.2:
+        budgets["session:*"] = {"total": {"steps": 6}}
+    tight = AdmissionSettings(
+        user_requests_per_minute=chance.choice([6, 30, 3000]),
+        tenant_requests_per_minute=chance.choice([20, 3000]),
+        user_runs=chance.choice([1, 3, 100]),
+        tenant_runs=chance.choice([2, 500]),
+        runs=chance.choice([2, 5, 1000]),
+        user_queue=chance.choice([0, 2, 20]),
+        queue=chance.choice([3, 5000]),
+        max_wait_s=chance.choice([1.0, 10.0, 30.0]),
+        target_wait_s=chance.choice([0.5, 5.0]),
+    )
+    return Settings(
+        admission=tight if chance.random() < 0.5 else AdmissionSettings(),
+        providers={"sim": Provider("http://127.0.0.1:9/v1", needs_key=False)},
+        prices={"sim:model": {"input": 2.0, "output": 8.0}},
+        budgets=budgets,
+        limits={"steps": 6, "seconds": chance.choice([30, 120])},
+        model_timeout_s=chance.choice([5.0, 40.0]),
+        store=StoreSettings(lease_s=chance.choice([3.0, 15.0])),
+        retry=RetrySettings(attempts=chance.randint(1, 5)),
+    )

@@ -1,0 +1,144 @@
+"""`surefoot sim`: a day in virtual time."""
+
+import json
+
+import pytest
+
+SMALL = ("--requests", "60", "--users", "20", "--hours", "0.5")
+HOSTILE = """
+users = 10
+requests = 60
+hours = 0.1
+processes = 2
+[clients]
+cancel = 0.1
+[faults]
+storms = 1
+crashes = 2
+[settings.limits]
+steps = 3
+"""
+
+
+def test_a_small_day(surefoot):
+    code, out, err = surefoot("sim", *SMALL)
+    assert (code, err) == (0, "")
+    assert "60 requests of 20 users in 0.5 h on openai:gpt-4.1" in out
+    assert "a month like this" in out
+    assert "wait for the first call" in out
+    assert "✓ every promise was watched all along, and held" in out
+
+
+def test_the_same_seed_gives_the_same_figures(surefoot):
+    one, two, other = [json.loads(surefoot("sim", *SMALL, "--json", "--seed", seed)[1]) for seed in ("5", "5", "6")]
+    assert one == two
+    assert one["trace_hash"] != other["trace_hash"]
+    assert one["requests"] == 60
+    assert one["nano"] > 0
+    assert one["breaches"] == []
+
+
+def test_a_world_of_a_file(surefoot, tmp_path):
+    (tmp_path / "hostile.toml").write_text(HOSTILE)
+    code, out, _ = surefoot("sim", str(tmp_path / "hostile.toml"), "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert report["crashes"] > 0
+    assert report["turned_away"] > 0
+    assert "steps" in report["stopped"]
+    code, out, _ = surefoot("sim", str(tmp_path / "hostile.toml"))
+    assert "crashes" in out
+
+
+def test_the_example_is_the_defaults(surefoot, tmp_path):
+    path = tmp_path / "mine.toml"
+    code, out, _ = surefoot("sim", "--init", str(path))
+    assert (code, out) == (0, f"wrote {path}; next: surefoot sim {path}\n")
+    from surefoot.testing.simulation import World, read_world
+
+    assert read_world(path) == (World(), {})
+    lines = [line.removeprefix("# ") for line in path.read_text().splitlines()]
+    path.write_text("\n".join(line for line in lines[2:] if not line.startswith(("[settings.", "day ="))))
+    assert read_world(path) == (World(), {})  # what is commented are the defaults
+    names = {line.split(" =")[0].strip() for line in lines if " = " in line}
+    fields = {
+        name
+        for part in (
+            World(),
+            *[getattr(World(), name) for name in ("arrivals", "clients", "model", "tool", "faults", "targets")],
+        )
+        for name in part.__struct_fields__
+    }
+    assert fields - names == {"arrivals", "clients", "model", "tool", "faults", "targets"}
+    code, _, err = surefoot("sim", "--init", str(path))
+    assert code == 2
+    assert "is there already" in err
+
+
+def test_where_it_breaks(surefoot, tmp_path):
+    (tmp_path / "world.toml").write_text(
+        "users = 50\nrequests = 2_000\n[targets]\nrefused = 0.05\n[settings.admission]\nruns = 2\nmax_wait_s = 3\n"
+    )
+    code, out, err = surefoot("sim", str(tmp_path / "world.toml"), "--sweep")
+    assert (code, err) == (0, "")
+    assert "1.00 ×" in out
+    assert "and breaks at" in out
+    assert "unanswered" in out
+    code, out, _ = surefoot("sim", str(tmp_path / "world.toml"), "--sweep", "--json")
+    loads = json.loads(out)
+    assert [load["factor"] for load in loads] == sorted(load["factor"] for load in loads)
+    assert loads[-1]["broken"]
+
+
+def test_a_world_that_breaks_at_once_and_one_that_never_does(surefoot, tmp_path):
+    (tmp_path / "world.toml").write_text("users = 50\nrequests = 500\n[targets]\nlatency_p95_s = 0.1\n")
+    assert (
+        "the world's own load misses its targets already" in surefoot("sim", str(tmp_path / "world.toml"), "--sweep")[1]
+    )
+
+
+def test_a_broken_promise_is_shrunk_saved_and_played_again(surefoot, tmp_path):
+    """The provider charges more than the settings say that it does."""
+    path = tmp_path / "world.toml"
+    path.write_text("users = 5\nrequests = 20\nhours = 0.1\n[model]\ninput_usd = 5000.0\noutput_usd = 1.0\n")
+    case = tmp_path / "case.json"
+    code, out, err = surefoot("sim", str(path), "--save", str(case))
+    assert code == 1
+    assert "✗ B2 broken at" in out
+    assert "shrunk to 1 requests and 0 troubles" in err
+    assert f"surefoot sim --replay {case}" in err
+    code, out, _ = surefoot("sim", "--replay", str(case), "--save", str(case), "--json")
+    assert code == 1
+    assert json.loads(out)["breaches"][0]["promise"] == "B2"
+
+
+def test_it_learns_from_recorded_runs(record, surefoot, folder):
+    record("Where is it?", "hello")
+    code, out, err = surefoot("sim", *SMALL, "--from", str(folder / "surefoot.db"), "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["requests"] == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--requests", "0"), "requests = 0: must be between 1 and"),
+        (("--hours", "-1"), "hours = -1: must be between"),
+        (("--model", "openai:no-such-model"), "no price is known for it"),
+        (("nowhere.toml",), "nowhere.toml: cannot be read"),
+        (("--replay", "nowhere.json"), "nowhere.json: cannot be read"),
+        (("--from", "nowhere.db"), "there is no such database"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(arguments, told, surefoot):
+    code, _, err = surefoot("sim", *arguments)
+    assert code == 2
+    assert told in err
+    assert "Traceback" not in err
+
+
+def test_wrong_settings_of_a_world(surefoot, tmp_path):
+    (tmp_path / "world.toml").write_text("[settings]\nno_such = 1\n")
+    code, _, err = surefoot("sim", str(tmp_path / "world.toml"))
+    assert code == 2
+    assert "[settings]: Object contains unknown field `no_such`" in err

@@ -1,0 +1,187 @@
+"""Train the guard's classifier: ``python training/train.py guard_train.jsonl.gz guard_dev.jsonl.gz``.
+
+Writes ``src/surefoot/guard/classifier.bin``; the same inputs and versions (requirements.txt) give the same bytes. ``--leave-out SOURCE`` trains without a
+source and only reports, which is how attacks that nobody has seen are estimated. Rows are JSON with text, label (1 is an attack), source, license and,
+in the second file, group; those of the second file set thresholds and are never trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.linear_model import LogisticRegression
+from synthetic import make_rows
+
+from surefoot.guard.classifier import FILE, MAGIC
+from surefoot.guard.features import FEATURES, find_sentences, list_features, list_windows
+from surefoot.guard.normalize import normalize
+from surefoot.guard.tokens import find_words
+
+SEED = 20
+SCALE = 1200
+STRENGTH = 2.0
+SMOOTHING = 2.0
+NEVER = ("agentdojo", "agentdyn", "injecagent")
+PER_DOUBLING = {"user": 0.15, "tool": 0.25}
+GROUPS = {"user": ("benign_prompt", "hard_benign"), "tool": ("benign_tool", "benign_text")}
+FOUND = {"user": ("direct",), "tool": ("indirect",)}
+WHOLE_WORDS = 160
+HERE = Path(__file__).parent
+
+
+def read(path: Path) -> list[dict]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def split(text: str) -> tuple[list[list[int]], list[tuple[int, int]]]:
+    """The features of each word, and the windows."""
+    folded = normalize(text).folded
+    words = find_words(folded)
+    return list_features(words), list_windows(find_sentences(words, folded))
+
+
+def whole(text: str) -> list[list[list[int]]]:
+    return [split(text)[0][:WHOLE_WORDS]]
+
+
+def windows(text: str) -> list[list[list[int]]]:
+    rows, ranges = split(text)
+    return [rows[start:end] for start, end in ranges if end - start > 3]
+
+
+class Rows:
+    """A sparse matrix in the making."""
+
+    def __init__(self) -> None:
+        self.indices: list[int] = []
+        self.ends = [0]
+        self.values: list[float] = []
+        self.labels: list[int] = []
+        self.weights: list[float] = []
+
+    def add(self, window: list[list[int]], label: int, weight: float) -> None:
+        """Add the features of a window."""
+        rows = [row for word in window for row in word]
+        self.indices += rows
+        self.values += [1.0 / np.sqrt(len(rows) + SMOOTHING)] * len(rows)
+        self.ends.append(len(self.indices))
+        self.labels.append(label)
+        self.weights.append(weight)
+
+    def matrix(self) -> sp.csr_matrix:
+        """All windows, one a row."""
+        made = sp.csr_matrix((self.values, self.indices, self.ends), shape=(len(self.labels), FEATURES))
+        made.sum_duplicates()
+        return made
+
+
+def gather(channel: str, train: list[dict], harmless: list[dict], left_out: set[str]) -> Rows:
+    """The rows that a channel learns from: what a user may ask for is harmless, unless a tool returned it."""
+    made = Rows()
+    for row in train:
+        if row["source"] in left_out or row["source"].startswith(NEVER) or (channel == "tool" and not row["label"]):
+            continue
+        for window in whole(row["text"]):
+            made.add(window, int(row["label"]), 1.0 if channel == "user" else 0.3)
+    for text, label, source in make_rows(SEED, SCALE):
+        if channel == "user" and source == "own_indirect":
+            continue
+        for window in whole(text):
+            made.add(window, label, 1.0)
+        if channel == "tool" and not label:
+            for window in windows(text):
+                made.add(window, 0, 0.5)
+    for row in harmless:
+        for window in windows(row["text"]) if row["source"] != "ui" else whole(row["text"]):
+            made.add(window, 0, 1.0 if channel == "user" else 0.4)
+    return made
+
+
+def fit(rows: Rows) -> tuple[np.ndarray, float, float]:
+    """Whole weights in -127..127, what 1 stands for, and the bias."""
+    model = LogisticRegression(C=STRENGTH, solver="liblinear", random_state=SEED)
+    model.fit(rows.matrix(), np.array(rows.labels), sample_weight=np.array(rows.weights))
+    weights = model.coef_[0]
+    unit = float(np.quantile(np.abs(weights[weights != 0]), 0.9995) / 127)
+    return np.clip(np.rint(weights / unit), -127, 127).astype(np.int8), unit, float(model.intercept_[0])
+
+
+def score(table: np.ndarray, unit: float, bias: float, text: str, per_doubling: float) -> float:
+    """A document's score before the threshold, as the classifier computes it."""
+    rows, ranges = split(text)
+    if not ranges:
+        return -30.0
+    sums = np.concatenate([[0], np.cumsum([int(table[row].sum(dtype=np.int64)) for row in rows])])
+    counts = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    start, end = np.array(ranges).T
+    scores = bias + unit * (sums[end] - sums[start]) / np.sqrt(counts[end] - counts[start] + SMOOTHING)
+    return float(scores.max() - per_doubling * np.log2(len(ranges)))
+
+
+def report(channel: str, docs: list[dict], scores: np.ndarray, threshold: float) -> dict[str, float]:
+    shares = {}
+    for key in sorted({(doc["group"], doc["source"], doc["label"]) for doc in docs}):
+        mine = np.array([(doc["group"], doc["source"], doc["label"]) == key for doc in docs])
+        share = float((scores[mine] >= threshold).mean())
+        shares["/".join(map(str, key))] = round(share, 4)
+        print(
+            f"{channel:5} {'TPR' if key[2] else 'FPR'} {share:6.1%} {'#' * round(share * 30):30} {key[0]} {key[1]} ({mine.sum()})",
+            flush=True,
+        )
+    return shares
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("train", type=Path)
+    parser.add_argument("dev", type=Path)
+    parser.add_argument("--leave-out", action="append", default=[], help="a source not to train on; only reports")
+    parser.add_argument("--channel", choices=list(GROUPS), action="append")
+    options = parser.parse_args()
+    train, dev, extra = read(options.train), read(options.dev), read(HERE / "data" / "harmless.jsonl.gz")
+    held = [{**row, "label": 0, "group": row["source"]} for row in extra if row["split"] == "dev"]
+    head, tables, figures = {}, b"", {}
+    for channel in options.channel or list(GROUPS):
+        rows = gather(channel, train, [row for row in extra if row["split"] == "train"], set(options.leave_out))
+        print(f"{channel}: {len(rows.labels)} rows, {sum(rows.labels)} attacks", flush=True)
+        table, unit, bias = fit(rows)
+        seen = (*GROUPS[channel], *FOUND[channel])
+        docs = [row for row in dev if row["group"] in seen] + held
+        scores = np.array([score(table, unit, bias, doc["text"], PER_DOUBLING[channel]) for doc in docs])
+        calm = np.array([doc["group"] in GROUPS[channel] for doc in docs])
+        threshold = float(np.quantile(scores[calm], 0.99))
+        spread = threshold - float(np.quantile(scores[calm], 0.9))
+        figures[channel] = report(channel, docs, scores, threshold)
+        slope = float(np.log(9) / max(spread, 0.2))  # risk 0.1 is reached by 10 % of harmless documents
+        head[channel] = {
+            "unit": unit,
+            "bias": bias,
+            "threshold": threshold,
+            "per_doubling": PER_DOUBLING[channel],
+            "slope": slope,
+        }
+        tables += table.tobytes()
+    if options.leave_out or options.channel:
+        return
+    data = MAGIC + json.dumps(head, sort_keys=False).encode() + b"\n" + zlib.compress(tables, 9)
+    FILE.write_bytes(data)
+    inputs = [options.train, options.dev, HERE / "data" / "harmless.jsonl.gz", HERE / "synthetic.py"]
+    manifest = {
+        "inputs": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs},
+        "output": {"classifier.bin": hashlib.sha256(data).hexdigest(), "bytes": len(data)},
+        "shares at the threshold": figures,
+    }
+    (HERE / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    print(f"wrote {FILE.name}, {len(data)} bytes")
+
+
+if __name__ == "__main__":
+    main()
