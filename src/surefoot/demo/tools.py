@@ -177,7 +177,7 @@ async def send_email(to: str, subject: str, body: str) -> str:
     return f"sent to {to}: {subject} ({len(body)} characters)"
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")  # the desk itself gives tickets their titles
 async def search_tickets(words: str) -> str:
     """Support tickets whose titles have any of some words, with state and priority."""
     wanted = set(words.lower().split())
