@@ -69,10 +69,5 @@ class Gcra:
         if tat is not None:
             self._tats[key] = tat - self.interval_s * cost
 
-    def charge(self, key: Hashable, now: float, cost: float) -> None:
-        """Units that were used without asking: they are owed, whatever the rate says."""
-        tat = self._tats.pop(key, now)
-        self._tats[key] = max(now, tat) + self.interval_s * cost
-
     def __len__(self) -> int:
         return len(self._tats)
