@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -20,6 +21,7 @@ from surefoot.sections import (
     BreakerSettings,
     ContextSettings,
     LocalSettings,
+    PolicySettings,
     RetrySettings,
     SessionSettings,
     StoreSettings,
@@ -71,6 +73,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         context: What happens to what does not fit the prompt.
         local: The embedded model.
         sessions: Conversations.
+        policy: Which tool calls may run.
     """
 
     model: str = "local:"
@@ -89,6 +92,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     context: ContextSettings = ContextSettings()
     local: LocalSettings = LocalSettings()
     sessions: SessionSettings = SessionSettings()
+    policy: PolicySettings = PolicySettings()
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
@@ -197,25 +201,23 @@ def _reword(error: str, where: str) -> str:
 
 
 _POSITIVE_OF_PROVIDERS: Final = ("max_output_tokens", "concurrency", "max_waiting")
+_POSITIVE: Final = {
+    "store": ("lease_s",),
+    "retry": ("attempts", "base_s", "max_s"),
+    "breaker": ("failures", "cooldown_s", "max_cooldown_s"),
+    "local": ("context_tokens", "max_waiting"),
+    "sessions": ("max_waiting", "max_wait_s", "max_in_memory", "max_memory_mib", "ttl_s"),
+    "policy": ("approval_timeout_s",),
+}
 
 
 def _check_numbers(settings: Settings, where: str) -> None:
-    positive = {
-        "model_timeout_s": settings.model_timeout_s,
-        "store.lease_s": settings.store.lease_s,
-        "retry.attempts": settings.retry.attempts,
-        "retry.base_s": settings.retry.base_s,
-        "retry.max_s": settings.retry.max_s,
-        "breaker.failures": settings.breaker.failures,
-        "breaker.cooldown_s": settings.breaker.cooldown_s,
-        "breaker.max_cooldown_s": settings.breaker.max_cooldown_s,
-        "local.context_tokens": settings.local.context_tokens,
-        "local.max_waiting": settings.local.max_waiting,
-        "sessions.max_waiting": settings.sessions.max_waiting,
-        "sessions.max_wait_s": settings.sessions.max_wait_s,
-        "sessions.max_in_memory": settings.sessions.max_in_memory,
-        "sessions.max_memory_mib": settings.sessions.max_memory_mib,
-        "sessions.ttl_s": settings.sessions.ttl_s,
+    positive: dict[str, float] = {
+        place: attrgetter(place)(settings)
+        for place in (
+            "model_timeout_s",
+            *(f"{section}.{name}" for section, names in _POSITIVE.items() for name in names),
+        )
     }
     not_negative = {"retry.budget": settings.retry.budget, "retry.reserve": settings.retry.reserve}
     for name, provider in settings.providers.items():

@@ -25,6 +25,7 @@ from surefoot.journal.events import (
     Thought,
     ToolFinished,
 )
+from surefoot.journal.policy_events import CallJudged
 from surefoot.types import Message, Money, ToolCall
 
 LINE_CHARS: Final = 300
@@ -174,6 +175,9 @@ class Narrator:
                 whose = f"{event.name}: " if self._calls > 1 else ""
                 cut = f" … {event.cut_bytes:,} bytes cut" if event.cut_bytes else ""
                 return [Line(mark, f"{whose}{plain(event.content)}{cut}", style, time=duration(event.latency_ms))]
+            case CallJudged() if event.verdict != "allowed":
+                mode = " (only observed)" if event.observed else ""
+                return [Line("!", f"{event.name}: {plain(event.reason)}{mode}", "yellow", "yellow")]
             case LimitReached():
                 self._limited = True
                 return [Line("■", f"limit on {event.limit}: {plain(event.message)}", "yellow", "yellow")]

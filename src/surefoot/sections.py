@@ -22,6 +22,24 @@ class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
     lease_s: float = 15.0
 
 
+class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[policy]``: which tool calls may run; see docs/policy.md.
+
+    Attributes:
+        mode: ``enforce``; ``observe`` journals what it would decide and lets all calls run; ``off``.
+        allow: Values that a call may name though nobody has, by what they decide; ``*`` stands for anything.
+        tools: ``allow``, ``ask`` or ``deny`` for tools, by name.
+        vouch: Tools whose results may name anything.
+        approval_timeout_s: Longest wait for a person's answer; then it is a no.
+    """
+
+    mode: Literal["enforce", "observe", "off"] = "enforce"
+    allow: dict[Literal["who", "what", "amount", "address", "credential", "content"], list[str]] = {}
+    tools: dict[str, Literal["allow", "ask", "deny"]] = {}
+    vouch: list[str] = []
+    approval_timeout_s: float = 300.0
+
+
 class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """``[local]``: the embedded model.
 

@@ -6,7 +6,8 @@ Text of models, tools and users is never read as markup and never reaches the te
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import Final, Literal, Self
 
 from rich.console import Console, Group, RenderableType
@@ -127,6 +128,15 @@ class RunView:
     def __exit__(self, *_: object) -> None:
         if self._console.is_terminal:
             self._live.stop()
+
+    @contextmanager
+    def paused(self) -> Generator[None, None, None]:
+        """Draw nothing below the steps meanwhile: somebody is asked."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def progress(self, done_bytes: int, all_bytes: int) -> None:
         """The weights of the embedded model are being fetched."""

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from surefoot.budget.posting import Claim
 from surefoot.caller import Caller
+from surefoot.clearance import clear
 from surefoot.errors import ConfigError
 from surefoot.journal.events import ToolFinished, ToolIntended
 from surefoot.read_more import (
@@ -25,7 +26,7 @@ from surefoot.read_more import (
 )
 from surefoot.run import Run
 from surefoot.tools import Prepared
-from surefoot.types import SYSTEM_LABEL, ToolCall, ToolResult
+from surefoot.types import SYSTEM_LABEL, Label, ToolCall, ToolResult
 
 LEAST_RESULT_BYTES: Final = 200
 """A result is not cut below this to save budget: less would tell the model nothing."""
@@ -84,13 +85,12 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
     """
     ready: list[Prepared | ToolResult] = []
     writes = False
-    account, toolbox, now = run.account, run.compiled.toolbox, run.desk.clock.now()
+    now = run.desk.clock.now()
     intended: list[ToolIntended] = []
     for call in calls:
-        if not account.begin_tool_call():
-            ready.append(ToolResult("Not run: the budget of tool calls is used up.", SYSTEM_LABEL, is_error=True))
-            continue
-        prepared = toolbox.prepare(call)
+        prepared = _prepare(run, call)
+        if isinstance(prepared, Prepared) and prepared.tool.checked:
+            prepared = await _clear(run, prepared)
         ready.append(prepared)
         if isinstance(prepared, Prepared):
             effect = prepared.tool.effect
@@ -129,6 +129,20 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             )
 
 
+def _prepare(run: Run, call: ToolCall) -> Prepared | ToolResult:
+    if run.account.begin_tool_call():
+        return run.compiled.toolbox.prepare(call)
+    return ToolResult("Not run: the budget of tool calls is used up.", SYSTEM_LABEL, is_error=True)
+
+
+async def _clear(run: Run, prepared: Prepared) -> Prepared | ToolResult:
+    """The call if the policy or a person lets it run, else what the model is told."""
+    refusal = clear(run, prepared)
+    if refusal is not None and not isinstance(refusal, ToolResult):
+        refusal = await refusal
+    return prepared if refusal is None else refusal
+
+
 def _count_framing(run: Run) -> int:
     return _FRAMING_BYTES + NOTE_TOKENS if run.compiled.keeps_rest else _FRAMING_BYTES
 
@@ -156,6 +170,7 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
     clock = run.desk.clock
     began = clock.monotonic()
     passage = None
+    records: tuple[str, ...] = ()
     if not isinstance(prepared, Prepared):
         result = prepared
     elif prepared.tool is read_more:
@@ -174,6 +189,12 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
         finally:
             _ENCLOSING.set(outer)
+        if run.read_through_children and prepared.tool.takes_context and result.label.author == "tool":
+            # An answer carries the least trust of what the run behind it has read
+            result = replace(result, label=Label("third_party", source=prepared.tool.spec.name))
+            records = ()
+        elif not result.is_error:
+            records = prepared.tool.records
     content, cut_bytes = result.content, result.cut_bytes
     if kept is not None:
         room = min(room, kept + max(0, run.account.room_above_kept()))
@@ -188,6 +209,7 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             name=call.name,
             content=content,
             label=result.label,
+            records=records,
             is_error=result.is_error,
             cut_bytes=cut_bytes,
             latency_ms=(clock.monotonic() - began) * 1e3,
