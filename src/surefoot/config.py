@@ -201,24 +201,16 @@ def _reword(error: str, where: str) -> str:
 
 
 _POSITIVE_OF_PROVIDERS: Final = ("max_output_tokens", "concurrency", "max_waiting")
-_POSITIVE: Final = {
-    "store": ("lease_s",),
-    "retry": ("attempts", "base_s", "max_s"),
-    "breaker": ("failures", "cooldown_s", "max_cooldown_s"),
-    "local": ("context_tokens", "max_waiting"),
-    "sessions": ("max_waiting", "max_wait_s", "max_in_memory", "max_memory_mib", "ttl_s"),
-    "policy": ("approval_timeout_s",),
-}
+_POSITIVE: Final = (
+    "model_timeout_s", "store.lease_s", "retry.attempts", "retry.base_s", "retry.max_s", "breaker.failures",
+    "breaker.cooldown_s", "breaker.max_cooldown_s", "local.context_tokens", "local.max_waiting", "sessions.max_waiting",
+    "sessions.max_wait_s", "sessions.max_in_memory", "sessions.max_memory_mib", "sessions.ttl_s",
+    "policy.approval_timeout_s",
+)  # fmt: skip
 
 
 def _check_numbers(settings: Settings, where: str) -> None:
-    positive: dict[str, float] = {
-        place: attrgetter(place)(settings)
-        for place in (
-            "model_timeout_s",
-            *(f"{section}.{name}" for section, names in _POSITIVE.items() for name in names),
-        )
-    }
+    positive: dict[str, float] = {place: attrgetter(place)(settings) for place in _POSITIVE}
     not_negative = {"retry.budget": settings.retry.budget, "retry.reserve": settings.retry.reserve}
     for name, provider in settings.providers.items():
         key = f"providers.{name}"
