@@ -20,6 +20,7 @@ from surefoot.sections import (
     AdmissionSettings,
     BreakerSettings,
     ContextSettings,
+    GuardSettings,
     LocalSettings,
     PolicySettings,
     RetrySettings,
@@ -74,6 +75,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         local: The embedded model.
         sessions: Conversations.
         policy: Which tool calls may run.
+        guard: What is done about text that looks like an attack.
     """
 
     model: str = "local:"
@@ -93,6 +95,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     local: LocalSettings = LocalSettings()
     sessions: SessionSettings = SessionSettings()
     policy: PolicySettings = PolicySettings()
+    guard: GuardSettings = GuardSettings()
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
@@ -207,11 +210,14 @@ _POSITIVE: Final = (
     "sessions.max_wait_s", "sessions.max_in_memory", "sessions.max_memory_mib", "sessions.ttl_s",
     "policy.approval_timeout_s",
 )  # fmt: skip
+_NOT_NEGATIVE: Final = ("retry.budget", "retry.reserve", "local.threads")
 
 
 def _check_numbers(settings: Settings, where: str) -> None:
     positive: dict[str, float] = {place: attrgetter(place)(settings) for place in _POSITIVE}
-    not_negative = {"retry.budget": settings.retry.budget, "retry.reserve": settings.retry.reserve}
+    if not 0 < settings.guard.detect_risk <= 1:
+        raise ConfigError(f"{where}: guard.detect_risk = {settings.guard.detect_risk}: must be above 0, at most 1")
+    not_negative: dict[str, float] = {place: attrgetter(place)(settings) for place in _NOT_NEGATIVE}
     for name, provider in settings.providers.items():
         key = f"providers.{name}"
         positive |= {f"{key}.{field}": getattr(provider, field) for field in _POSITIVE_OF_PROVIDERS}
@@ -234,8 +240,6 @@ def _check_numbers(settings: Settings, where: str) -> None:
             raise ConfigError(
                 f"{where}: tenants.{name}.weight = {tenant.weight}: must be from {MIN_WEIGHT} to {MAX_WEIGHT}"
             )
-    if settings.local.threads < 0:
-        raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")
 
 
 def _check_durations(settings: Settings, where: str) -> None:
