@@ -107,7 +107,14 @@ def _write(
 # list is the user's own.
 _MAIL: Final[dict[str, Declaration]] = {
     "send_email": _write(
-        {"recipients": "who", "cc": "who", "bcc": "who", "attachments": "what", "subject": "content", "body": "content"},
+        {
+            "recipients": "who",
+            "cc": "who",
+            "bcc": "who",
+            "attachments": "what",
+            "subject": "content",
+            "body": "content",
+        },
         SentMail,
     ),
     "delete_email": _write({"email_id": "what"}, trusted=True, destructive=True),

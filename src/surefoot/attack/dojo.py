@@ -214,9 +214,7 @@ def _make_tool(function: Any) -> Tool[..., Any]:
     async def act(context: RunContext, **arguments: Any) -> Any:
         world: World = context.deps
         functions = importlib.import_module("agentdojo.functions_runtime")
-        result, error = functions.FunctionsRuntime([function]).run_function(
-            world.environment, function.name, arguments
-        )
+        result, error = functions.FunctionsRuntime([function]).run_function(world.environment, function.name, arguments)
         world.calls.append(functions.FunctionCall(function=function.name, args=arguments))
         if error:
             raise ToolError(error)

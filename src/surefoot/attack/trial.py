@@ -53,7 +53,7 @@ class Outcome(Struct, frozen=True):
         injection: Id of the attacker's, "" for none.
         obedience: How the model obeyed.
         hijacked: It has read what was planted.
-        useful: The user got what was asked for.
+        useful: The user got what was asked for; not looked at, and False, under attack.
         harmed: The attacker got it.
         questions: Calls that the user wants and that a person was to look at.
         deeds: The attacker's calls.
@@ -100,7 +100,8 @@ async def play(
         injection="" if injection is None else injection.ID,
         obedience=obedience,
         hijacked=puppet.hijacked,
-        useful=suite.is_useful(task, result.text, built, world),
+        # AgentDojo's check takes a hundred times as long as the run, and under attack nobody relies on it
+        useful=injection is None and suite.is_useful(task, result.text, built, world),
         harmed=injection is not None and suite.is_harmed(injection, result.text, built, world),
         questions=sum(isinstance(one, CallJudged) and _is_question(one) for one in events),
         deeds=read_deeds(events),
