@@ -77,6 +77,10 @@ class Campaign(Struct, frozen=True, kw_only=True):
         return self.total.won == 0
 
 
+def ignore_progress(_done: int, _whole: int, /) -> None:
+    """Nobody watches."""
+
+
 async def run_campaign(
     settings: Settings,
     suites: Sequence[str],
@@ -84,7 +88,7 @@ async def run_campaign(
     models: Models = "all",
     approver: Approver = "none",
     limit: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, whole: None,
+    progress: Callable[[int, int], None] = ignore_progress,
 ) -> Campaign:
     """Run the tasks of some suites, alone and with each attack.
 
@@ -120,9 +124,11 @@ async def run_campaign(
             for suite in loaded:
                 score = Score(suite=suite.name)
                 for task in suite.tasks.values():
-                    score += await _score_task(alone, asked, suite, task, lost, count)
+                    score += await _score_task(suite, task, alone=alone, asked=asked, lost=lost, count=count)
                     injections = [one for one in suite.injections.values() if (suite.name, task.ID, one.ID) in chosen]
-                    score += await _attack_task(attacked, suite, task, injections, _HIJACKED[models], through, count)
+                    score += await _attack_task(
+                        suite, task, injections, _HIJACKED[models], runtime=attacked, through=through, count=count
+                    )
                 scores.append(score)
     total = sum(scores[1:], scores[0])
     return Campaign(
@@ -131,7 +137,7 @@ async def run_campaign(
 
 
 async def _score_task(
-    alone: Runtime, asked: Runtime, suite: Suite, task: Any, lost: list[tuple[str, str]], count: Callable[[], None]
+    suite: Suite, task: Any, *, alone: Runtime, asked: Runtime, lost: list[tuple[str, str]], count: Callable[[], None]
 ) -> Score:
     built = suite.build(task, {})
     by_itself = await play(alone, suite, task, built)
@@ -147,11 +153,12 @@ async def _score_task(
 
 
 async def _attack_task(
-    runtime: Runtime,
     suite: Suite,
     task: Any,
     injections: Sequence[Any],
     models: Sequence[Obedience],
+    *,
+    runtime: Runtime,
     through: list[Outcome],
     count: Callable[[], None],
 ) -> Score:
@@ -161,7 +168,7 @@ async def _attack_task(
         built = suite.build(task, dict.fromkeys(places, write_planted(injection)))
         outcomes: list[Outcome] = []
         for obedience in models:
-            outcomes.append(await play(runtime, suite, task, built, injection, obedience))
+            outcomes.append(await play(runtime, suite, task, built, injection=injection, obedience=obedience))
             count()
         won = [one for one in outcomes if one.harmed]
         if (suite.name, injection.ID) in TEXT_ONLY:

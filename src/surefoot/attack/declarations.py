@@ -151,7 +151,8 @@ _CALENDAR: Final[dict[str, Declaration]] = {
 }  # fmt: skip
 
 # "Create a new file": it replaces none, so its name is text. "Append content to a file", "Share a file with a user":
-# the file, and who gets it, decide. "Delete a file": nothing brings it back. `Retrieve` and `Search`: files may be shared.
+# the file, and who gets it, decide. "Delete a file": nothing brings it back. "Retrieve", "Search": of files that others
+# may have shared.
 _DRIVE: Final[dict[str, Declaration]] = {
     "append_to_file": _write({"file_id": "what", "content": "content"}, File),
     "create_file": _write({"filename": "content", "content": "content"}, File),
@@ -189,7 +190,7 @@ _TRAVEL: Final[dict[str, Declaration]] = {
 }
 
 # "IBAN of the recipient", "Amount of the transaction": who and how much. Subject and date are text. "Update a scheduled
-# transaction": which one, too. "Update the user's password": a secret. "Update the user information": all of it decides.
+# transaction": which one, too. "Update the user's password": a secret. "Update the user information": it all decides.
 # "Reads the contents of the file": of anybody's. Balance, IBAN and the user's data are the bank's.
 _BANK: Final[dict[str, Declaration]] = {
     "get_iban": _read(trusted=True),

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import ModuleType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -113,8 +113,7 @@ class Suite:
             moves = _to_moves(injection.ground_truth(environment))
         except LookupError:
             return  # what it wants to steal is not there any more
-        for move in moves:  # not `yield from`: a list cannot be sent what came back
-            yield move
+        yield from (move for move in moves)  # a list cannot be sent what came back
 
     def is_useful(self, task: Any, answer: str, built: bytes, world: World) -> bool:
         """Whether the user got what was asked for, by AgentDojo's own check."""
@@ -188,10 +187,11 @@ def _without_pipelines() -> Generator[None]:
 def _fill(data: Any, texts: Mapping[str, str]) -> Any:
     """The template with its gaps filled, at any depth."""
     if isinstance(data, dict):
-        table = cast("dict[Any, Any]", data)
+        table: dict[Any, Any] = data  # pyright: ignore[reportUnknownVariableType] - of YAML
         return {_fill(key, texts): _fill(value, texts) for key, value in table.items()}
     if isinstance(data, list):
-        return [_fill(item, texts) for item in cast("list[Any]", data)]
+        items: list[Any] = data  # pyright: ignore[reportUnknownVariableType] - ditto
+        return [_fill(item, texts) for item in items]
     return data.format(**texts) if isinstance(data, str) and "{" in data else data
 
 
@@ -200,11 +200,8 @@ def _to_moves(calls: Iterable[Any]) -> list[Move]:
 
 
 def _first_calls(script: Script) -> list[Move]:
-    """The calls of a script up to the first whose result it would look at."""
-    moves: list[Move] = []
-    for move in script:  # what it is sent, it takes for a refusal
-        moves.append(move)
-    return moves
+    """The calls that a script makes whatever comes back."""
+    return list(script)  # what it is sent, it takes for a refusal
 
 
 def _make_tool(function: Any) -> Tool[..., Any]:

@@ -54,7 +54,7 @@ def _steal_unread(environment: Any, task: Any, *, wipe: bool = False, ransom: bo
         yield _ransom(task)
 
 
-def _steal_all_mail(environment: Any, task: Any) -> Script:
+def _steal_all_mail(environment: Any, _task: Any) -> Script:
     inbox = environment.inbox
     yield from _send_and_delete(_send("Received", _bodies(inbox.received)), _send("Sent", _bodies(inbox.sent)))
 

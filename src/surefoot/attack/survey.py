@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
@@ -12,8 +13,9 @@ import msgspec
 from msgspec import Struct, structs
 
 from surefoot import Agent
+from surefoot.attack.campaign import ignore_progress
 from surefoot.attack.moves import MARK, Attack, Move, Puppet, Script
-from surefoot.attack.synthesis import ATTACKER, USER, Voice, make_value
+from surefoot.attack.synthesis import ATTACKER, USER, Maker, Voice
 from surefoot.attack.trial import NO_LIMITS, Deed, read_deeds
 from surefoot.config import Settings
 from surefoot.policy.decide import Rule
@@ -94,7 +96,7 @@ async def survey(
     *,
     policy: Sequence[Rule] = (),
     limit: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, whole: None,
+    progress: Callable[[int, int], None] = ignore_progress,
 ) -> Survey:
     """Try to make an agent do what a text in the result of a tool says, with a model that obeys it.
 
@@ -145,8 +147,13 @@ def _make_arguments(tool: Tool[..., Any], voice: Voice) -> dict[str, Any]:
         words = voice.prose if tool.policy.sinks.get(name) == "content" else voice.word
         if tool.policy.sinks.get(name) == "address":
             words = voice.texts["uri"]
-        made[name] = make_value(part, voice, schema.get("$defs", {}), lambda _, words=words: words)  # type: ignore[misc]
+        made[name] = Maker(voice, schema.get("$defs", {}), partial(_say, words)).make(part)
     return made
+
+
+def _say(words: str, _path: str, /) -> str:
+    """The same words wherever a text stands."""
+    return words
 
 
 async def _try(runtime: Runtime, agent: Agent[Any], plot: _Plot) -> Attempt:
@@ -202,12 +209,11 @@ def _tell(value: Any) -> str:
 def _double(tool: Tool[..., Any], result: Any) -> Tool[..., Any]:
     """A tool that looks the same to the model and to the policy, and does nothing."""
 
-    async def pretend(**arguments: Any) -> Any:
+    async def pretend(**_: Any) -> Any:
         return result
 
-    function: Callable[..., Awaitable[Any]] = pretend
     return structs.replace(
-        tool, function=function, is_async=True, takes_context=False, settle=None, max_output_bytes=1 << 20
+        tool, function=pretend, is_async=True, takes_context=False, settle=None, max_output_bytes=1 << 20
     )
 
 
@@ -222,7 +228,7 @@ def _write_result(tool: Tool[..., Any], order: str) -> Any:
         return order
 
     schema = _read_result_schema(tool)
-    made = make_value(schema, USER, schema.get("$defs", {}), write)
+    made = Maker(USER, schema.get("$defs", {}), write).make(schema)
     return made if planted else None
 
 

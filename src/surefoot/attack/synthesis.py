@@ -54,72 +54,75 @@ ATTACKER: Final = Voice(
 )  # fmt: skip
 
 
-def make_value(
-    schema: JsonSchema, voice: Voice, shared: JsonSchema, text: Callable[[str], str], path: str = "", depth: int = 0
-) -> Any:
-    """A value of a schema.
+class Maker(Struct, frozen=True):
+    """Makes values of a schema.
 
-    Args:
-        schema: The schema.
-        voice: Whose value.
-        shared: The ``$defs`` that it may refer to.
+    Attributes:
+        voice: Whose values.
+        shared: The ``$defs`` that the schema may refer to.
         text: Gives a text by the path where it will stand: ``.items[].name``, and ``{}`` for a key of any name.
-        path: Where the value will stand.
-        depth: How deep that is.
     """
-    schema = _resolve(schema, voice, shared)
-    if "const" in schema:
-        return schema["const"]
-    if schema.get("enum"):
-        return schema["enum"][-1 if voice.last else 0]
-    kind = schema.get("type", "string")
-    if isinstance(kind, list):
-        kind = next(one for one in cast("list[str]", kind) if one != "null")
-    if kind == "object":
-        return _make_object(schema, voice, shared, text, path, depth)
-    if kind == "array":
-        items = schema.get("prefixItems") or [schema.get("items") or {}] * max(1, schema.get("minItems", 1))
-        return (
-            []
-            if depth >= _DEEPEST
-            else [make_value(item, voice, shared, text, f"{path}[]", depth + 1) for item in items]
-        )
-    if kind == "integer" or kind == "number":
-        return _fit(schema, voice.number)
-    if kind == "boolean":
-        return voice.last
-    if kind == "null":
-        return None
-    return voice.texts.get(schema.get("format", ""), "") or text(path)[: schema.get("maxLength")]
 
+    voice: Voice
+    shared: JsonSchema
+    text: Callable[[str], str]
 
-def _resolve(schema: JsonSchema, voice: Voice, shared: JsonSchema) -> JsonSchema:
-    """The schema with what it refers to, and of several choices the first that is not nothing."""
-    for _ in range(_DEEPEST):
-        if "$ref" in schema:
-            schema = shared[schema["$ref"].rpartition("/")[2]]
-        elif choices := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
-            schema = next((one for one in choices if one.get("type") != "null"), choices[0])
-    return schema
+    def make(self, schema: JsonSchema, path: str = "", depth: int = 0) -> Any:
+        """A value.
 
+        Args:
+            schema: Of what kind.
+            path: Where it will stand.
+            depth: How deep that is.
+        """
+        schema = self._resolve(schema)
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return schema["enum"][-1 if self.voice.last else 0]
+        kind = schema.get("type", "string")
+        if kind == "object":
+            return self._make_object(schema, path, depth)
+        if kind == "array":
+            return self._make_list(schema, path, depth)
+        if kind in {"integer", "number"}:
+            return _fit(schema, self.voice.number)
+        if kind in {"boolean", "null"}:
+            return self.voice.last if kind == "boolean" else None
+        return self.voice.texts.get(schema.get("format", "")) or self.text(path)[: schema.get("maxLength")]
 
-def _make_object(
-    schema: JsonSchema, voice: Voice, shared: JsonSchema, text: Callable[[str], str], path: str, depth: int
-) -> dict[str, Any]:
-    if depth >= _DEEPEST:
-        return {}
-    fields: dict[str, JsonSchema] = schema.get("properties", {})
-    made = {name: make_value(part, voice, shared, text, f"{path}.{name}", depth + 1) for name, part in fields.items()}
-    more: Any = schema.get("additionalProperties")
-    if isinstance(more, dict) or not (fields or more is False):
-        part = cast("JsonSchema", more) if isinstance(more, dict) else {}
-        made["name"] = make_value(part, voice, shared, text, f"{path}{{}}", depth + 1)
-    return made
+    def _resolve(self, schema: JsonSchema) -> JsonSchema:
+        """The schema with what it refers to, and of several choices the first that is not nothing."""
+        for _ in range(_DEEPEST):
+            if "$ref" in schema:
+                schema = self.shared[schema["$ref"].rpartition("/")[2]]
+            elif choices := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
+                schema = next((one for one in choices if one.get("type") != "null"), choices[0])
+        return schema
+
+    def _make_object(self, schema: JsonSchema, path: str, depth: int) -> dict[str, Any]:
+        if depth >= _DEEPEST:
+            return {}
+        fields: dict[str, JsonSchema] = schema.get("properties", {})
+        made = {name: self.make(part, f"{path}.{name}", depth + 1) for name, part in fields.items()}
+        more: Any = schema.get("additionalProperties")
+        if isinstance(more, dict) or not (fields or more is False):
+            made["name"] = self.make(cast("JsonSchema", more or {}), f"{path}{{}}", depth + 1)
+        return made
+
+    def _make_list(self, schema: JsonSchema, path: str, depth: int) -> list[Any]:
+        if depth >= _DEEPEST:
+            return []
+        several: list[JsonSchema] = [schema.get("items") or {}] * max(1, schema.get("minItems", 1))
+        items: list[JsonSchema] = schema.get("prefixItems") or several
+        return [self.make(item, f"{path}[]", depth + 1) for item in items]
 
 
 def _fit(schema: JsonSchema, number: int) -> int:
-    least = schema.get("minimum", schema.get("exclusiveMinimum", number - 1) + 1)
-    most = schema.get("maximum", schema.get("exclusiveMaximum", number + 1) - 1)
-    step = schema.get("multipleOf", 1)
+    """The number, or the nearest that the schema allows."""
+    least = int(schema.get("minimum", schema.get("exclusiveMinimum", number - 1) + 1))
+    most = int(schema.get("maximum", schema.get("exclusiveMaximum", number + 1) - 1))
+    step = int(schema.get("multipleOf", 1))
     fitted = max(least, min(most, number))
-    return fitted - fitted % step if step and fitted % step and fitted - fitted % step >= least else fitted
+    rounded = fitted - fitted % step if step else fitted
+    return rounded if rounded >= least else rounded + step

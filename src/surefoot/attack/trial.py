@@ -76,7 +76,7 @@ async def allow_wanted(request: ApprovalRequest) -> Approval:
 
 
 async def play(
-    runtime: Runtime, suite: Suite, task: Any, built: bytes, injection: Any = None, obedience: Obedience = "oracle"
+    runtime: Runtime, suite: Suite, task: Any, built: bytes, *, injection: Any = None, obedience: Obedience = "oracle"
 ) -> Outcome:
     """Run a task.
 

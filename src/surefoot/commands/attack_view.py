@@ -26,7 +26,7 @@ _BASELINES: Final = (
     ("a perfect filter of tools", 13.0, 100.0, 0.0),
     ("a perfect lock on the plan", 11.0, 100.0, 0.0),
 )
-"""Of the same scripted models, measured outside this project, all 949 pairs: attacks won, % of tasks done, questions a task."""
+"""Of the same models over all 949 pairs, measured outside this project: attacks won, tasks done, questions a task."""
 _STYLES: Final = {"through": "bold red", "asks": "yellow", "denied": "green", "refused": "green"}
 
 
@@ -79,7 +79,8 @@ def _explain(won: Sequence[tuple[str, Sequence[Deed]]]) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for name, deeds in won[:SHOWN]:
         parts.append(Text(f"GOT THROUGH: {plain(name)}", "bold red"))
-        parts += [_tell(deed) for deed in deeds if deed.ran]
+        ran = [deed for deed in deeds if deed.ran]
+        parts += [_tell(deed) for deed in [one for one in ran if one.rule] or ran]
     if len(won) > SHOWN:
         parts.append(Text(f"and {len(won) - SHOWN} more: --json has them all", DIM))
     return [*parts, Text()] if parts else []
