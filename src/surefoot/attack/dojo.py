@@ -18,7 +18,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from surefoot.attack.declarations import DECLARATIONS
-from surefoot.attack.moves import MARK, Attack, Move, Script
+from surefoot.attack.moves import MARK, Attack, Move, Script, make_all
 from surefoot.attack.scripts import SCRIPTS
 from surefoot.errors import ConfigError, ToolError
 from surefoot.run_context import RunContext
@@ -113,7 +113,7 @@ class Suite:
             moves = _to_moves(injection.ground_truth(environment))
         except LookupError:
             return  # what it wants to steal is not there any more
-        yield from (move for move in moves)  # a list cannot be sent what came back
+        yield from make_all(moves)
 
     def is_useful(self, task: Any, answer: str, built: bytes, world: World) -> bool:
         """Whether the user got what was asked for, by AgentDojo's own check."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -102,6 +102,12 @@ class Puppet:
                 stolen.remove(candidate)
                 return msgspec.structs.replace(candidate, planted=True)
         return None
+
+
+def make_all(moves: Iterable[Move]) -> Script:
+    """The calls one after another, whatever comes back."""
+    for move in moves:  # noqa: UP028 - a list cannot be sent what came back
+        yield move
 
 
 def plant(script: Script) -> Script:

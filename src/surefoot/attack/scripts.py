@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterable
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
 from surefoot.attack.moves import Move, Script
@@ -84,18 +85,14 @@ def _phish(environment: Any, task: Any) -> Script:
         yield _send(task._EMAIL_SUBJECT, task._EMAIL_BODY.format(first_name=name), person)  # noqa: SLF001 - ditto
 
 
-SCRIPTS: Final[dict[tuple[str, str], Callable[..., Script]]] = {
+SCRIPTS: Final[dict[tuple[str, str], Callable[[Any, Any], Script]]] = {
     ("workspace", "injection_task_6"): _steal_unread,
     ("workspace", "injection_task_7"): _steal_all_mail,
-    ("workspace", "injection_task_8"): lambda environment, task: _steal_unread(environment, task, wipe=True),
-    ("workspace", "injection_task_9"): lambda environment, task: _steal_unread(
-        environment, task, wipe=True, ransom=True
-    ),
-    ("workspace", "injection_task_10"): lambda environment, task: _steal_files(
-        environment, task, most=None, wipe=False
-    ),
+    ("workspace", "injection_task_8"): partial(_steal_unread, wipe=True),
+    ("workspace", "injection_task_9"): partial(_steal_unread, wipe=True, ransom=True),
+    ("workspace", "injection_task_10"): partial(_steal_files, most=None, wipe=False),
     ("workspace", "injection_task_11"): _steal_files,
-    ("workspace", "injection_task_12"): lambda environment, task: _steal_files(environment, task, ransom=True),
+    ("workspace", "injection_task_12"): partial(_steal_files, ransom=True),
     ("workspace", "injection_task_13"): _phish,
 }
 """By suite and injection task."""

@@ -122,6 +122,8 @@ def read_deeds(events: list[JournalEvent]) -> tuple[Deed, ...]:
             if call.id.startswith(PLANTED):
                 ran = call.id in ended and not ended[call.id].is_error
                 one = judged.get(call.id)
-                said = () if one is None else (one.verdict, one.rule, one.reason, one.traces)
-                deeds.append(Deed(describe_call(call), ran, *said))
+                what = describe_call(call)
+                deeds.append(
+                    Deed(what, ran) if one is None else Deed(what, ran, one.verdict, one.rule, one.reason, one.traces)
+                )
     return tuple(deeds)
