@@ -20,6 +20,7 @@ from surefoot.sections import (
     AdmissionSettings,
     BreakerSettings,
     ContextSettings,
+    GuardSettings,
     LocalSettings,
     PolicySettings,
     RetrySettings,
@@ -74,6 +75,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         local: The embedded model.
         sessions: Conversations.
         policy: Which tool calls may run.
+        guard: An encoder of one's own as detector.
     """
 
     model: str = "local:"
@@ -93,6 +95,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     local: LocalSettings = LocalSettings()
     sessions: SessionSettings = SessionSettings()
     policy: PolicySettings = PolicySettings()
+    guard: GuardSettings = GuardSettings()
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
@@ -205,7 +208,7 @@ _POSITIVE: Final = (
     "model_timeout_s", "store.lease_s", "retry.attempts", "retry.base_s", "retry.max_s", "breaker.failures",
     "breaker.cooldown_s", "breaker.max_cooldown_s", "local.context_tokens", "local.max_waiting", "sessions.max_waiting",
     "sessions.max_wait_s", "sessions.max_in_memory", "sessions.max_memory_mib", "sessions.ttl_s",
-    "policy.approval_timeout_s",
+    "policy.approval_timeout_s", "guard.temperature", "guard.threshold",
 )  # fmt: skip
 
 

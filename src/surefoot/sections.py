@@ -40,6 +40,24 @@ class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True):
     approval_timeout_s: float = 300.0
 
 
+class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[guard]``: an encoder of one's own as detector; see docs/guard.md.
+
+    Attributes:
+        model: Folder with ``model.onnx``, ``tokenizer.json`` and ``config.json``; "" asks the shipped classifier only.
+        labels: Labels of the model that mean an attack; none takes those of well-known names, such as ``INJECTION``.
+        temperature: What its logits are divided by: above 1 is less sure.
+        threshold: Share of those labels that is a risk of 0.5.
+        mode: ``beside`` the shipped classifier, the higher risk counts, or ``instead`` of it.
+    """
+
+    model: str = ""
+    labels: list[str] = []
+    temperature: float = 1.0
+    threshold: float = 0.5
+    mode: Literal["beside", "instead"] = "beside"
+
+
 class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """``[local]``: the embedded model.
 
