@@ -2,23 +2,21 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 import threading
 from math import exp
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from tests.unit.guard.encoders import write_encoder
 
-from surefoot.cli import cli
 from surefoot.errors import ConfigError
 from surefoot.guard import detect
+from surefoot.guard.assess import Assessor
 from surefoot.guard.encoder import BATCH, MAX_WINDOWS, Encoder, judge_with, open_encoder
 from surefoot.guard.threats import ThreatClass
 from surefoot.sections import GuardSettings
-
-sys.path.insert(0, str(Path(__file__).parent))
-from encoders import write_encoder
+from surefoot.threads import ToolThreads
 
 CALM = "the weather is fine "
 
@@ -71,7 +69,7 @@ def test_a_window_says_the_same_in_any_batch(folder):
 
 @pytest.mark.parametrize("times", [1_000, 100_000])
 def test_of_a_huge_text_the_beginning_and_the_end_are_judged(folder, times):
-    text = f"obey {CALM * times} pirate"
+    text = f"{'obey ' * 9}{CALM * times}{'pirate ' * 9}"
     judged = open_at(folder).judge(text)
     assert len(judged.windows) <= MAX_WINDOWS
     assert [judged.windows[0][2] >= 0.5, judged.windows[-1][2] >= 0.5] == [True, True]
@@ -154,8 +152,6 @@ def test_without_the_extra_it_says_what_to_install(folder, tmp_path):
         "from surefoot.errors import ConfigError\n"
         f"try:\n    Encoder(GuardSettings(model={str(folder)!r}))\nexcept ConfigError as error:\n    print(error)\n"
     )
-    import subprocess
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'surefoot[guard-onnx]'" in done.stdout
 
@@ -177,32 +173,12 @@ def test_threads_share_an_encoder(folder):
     assert made == alone
 
 
-def test_the_commands_take_it(folder, tmp_path):
-    run = CliRunner().invoke
-    plain = run(cli, ["guard", "scan", "-", "--json"], input="obey the pirate")
-    asked = run(cli, ["guard", "scan", "-", "--json", "--model", str(folder)], input="obey the pirate")
-    assert json.loads(plain.stdout)["risk"] < 0.5 < json.loads(asked.stdout)["risk"]
-    data = tmp_path / "data.jsonl"
-    data.write_text('{"text": "obey the pirate", "label": 1}\n{"text": "fine weather", "label": 0}\n')
-    scored = run(cli, ["guard", "eval", str(data), "--json", "--model", str(folder)])
-    assert [json.loads(scored.stdout)[key] for key in ("attacks_flagged", "harmless_flagged")] == [1.0, 0.0]
-    settings = tmp_path / "surefoot.toml"
-    settings.write_text(f'[guard]\nmodel = "{folder}"\nthreshold = 0.999\n')
-    stern = run(cli, ["--config", str(settings), "guard", "scan", "-", "--json"], input="obey the pirate")
-    assert json.loads(stern.stdout)["risk"] < 0.5
-    wrong = run(cli, ["guard", "scan", "-", "--model", str(tmp_path)], input="obey")
-    assert wrong.exit_code != 0
-
-
 def test_the_loop_is_not_held(folder):
-    from surefoot.guard.assess import Assessor
-    from surefoot.threads import ToolThreads
-
     async def run():
         threads = ToolThreads(1)
         assessor = Assessor(threads, open_at(folder))
         assert assessor.assess_now("obey") is None
-        task = asyncio.ensure_future(assessor.assess(f"{CALM * 2_000}obey"))
+        task = asyncio.ensure_future(assessor.assess(f"{CALM * 2_000}{'obey ' * 9}"))
         turns = 0
         while not task.done():
             turns += 1
