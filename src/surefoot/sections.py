@@ -40,17 +40,26 @@ class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True):
     approval_timeout_s: float = 300.0
 
 
+Detecting = Literal["off", "note", "mark", "withhold"]
+"""What becomes of a tool's result that looks like an attack: nothing, a note in the journal and in the questions to
+whoever approves calls, a warning to the model as well, or the model never sees it."""
+
+
 class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """``[guard]``: an encoder of one's own as detector; see docs/guard.md.
+    """``[guard]``: what is done about text that looks like an attack; see docs/guard.md.
 
     Attributes:
-        model: Folder with ``model.onnx``, ``tokenizer.json`` and ``config.json``; "" asks the shipped classifier only.
-        labels: Labels of the model that mean an attack; none takes those of well-known names, such as ``INJECTION``.
+        detect: What becomes of it.
+        detect_risk: From which risk on, 0 to 1.
+        model: Folder of an encoder that is asked, too: ``model.onnx``, ``tokenizer.json``, ``config.json``.
+        labels: Its labels that mean an attack; none takes those of well-known names, such as ``INJECTION``.
         temperature: What its logits are divided by: above 1 is less sure.
         threshold: Share of those labels that is a risk of 0.5.
         mode: ``beside`` the shipped classifier, the higher risk counts, or ``instead`` of it.
     """
 
+    detect: Detecting = "note"
+    detect_risk: float = 0.5
     model: str = ""
     labels: list[str] = []
     temperature: float = 1.0

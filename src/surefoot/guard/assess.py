@@ -1,8 +1,4 @@
-"""The risk of what a tool returned, field by field, in bounded time and without holding the event loop.
-
-`assess` is a pure function that any thread may call. An `Assessor` decides where it runs: short values at once, longer
-ones, and all of them if an encoder is asked, in a thread.
-"""
+"""The risk of what a tool returned, field by field, in bounded time."""
 
 from __future__ import annotations
 
@@ -16,10 +12,7 @@ from surefoot.guard.classifier import Channel
 from surefoot.guard.detect import combine, detect
 from surefoot.guard.encoder import Encoder, judge_with
 from surefoot.guard.threats import Threat, ThreatClass
-from surefoot.threads import ToolThreads
 
-NOW_CHARS: Final = 2_000
-"""So long a value is assessed on the event loop: at most 10 ms at 5 ms for each KB, as a rule 3."""
 MAX_CHARS: Final = 200_000
 """Of a longer value the beginning and the end are looked at; the loop's caps on outputs are far below."""
 MAX_FIELDS: Final = 10_000
@@ -115,43 +108,3 @@ def _list_texts(value: Any) -> Iterator[tuple[str, str]]:
             todo += [(f"{path}.{key}", inner) for key, inner in reversed(items.items())]
         elif isinstance(item, (list, tuple)):
             todo += [(f"{path}[]", inner) for inner in reversed(cast("list[object]", item))]
-
-
-def _is_short(value: Any) -> bool:
-    room = NOW_CHARS
-    for number, (_, text) in enumerate(_list_texts(value)):
-        room -= len(text) + len(_BETWEEN)
-        if room < 0 or number > NOW_CHARS:
-            return False
-    return True
-
-
-class Assessor:
-    """Assesses for one runtime, on its event loop; the threads are bounded, and so are those who wait for one.
-
-    Args:
-        threads: Where long values are assessed.
-        encoder: Asked beside the shipped classifier, or instead of it; see `surefoot.guard.encoder`.
-    """
-
-    def __init__(self, threads: ToolThreads, encoder: Encoder | None = None) -> None:
-        self._threads = threads
-        self._encoder = encoder
-
-    def assess_now(self, value: Any, channel: Channel = "tool") -> Assessment | None:
-        """The assessment of a short value; None if it takes a thread: then await `assess`."""
-        return assess(value, channel) if self._encoder is None and _is_short(value) else None
-
-    async def assess(self, value: Any, channel: Channel = "tool") -> Assessment:
-        """Assess in a thread; where no thread is to be had, as all are taken and waited for, here.
-
-        Raises:
-            ConfigError: The encoder's model failed at this text.
-        """
-        job = self._threads.submit(lambda: assess(value, channel, self._encoder))
-        if job is None:
-            return assess(value, channel)
-        made, error = await job.outcome
-        if error is not None:
-            raise error
-        return cast("Assessment", made)

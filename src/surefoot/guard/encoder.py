@@ -18,7 +18,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from surefoot.errors import ConfigError
-from surefoot.guard.detect import SUSPICIOUS, Detection, combine
+from surefoot.guard.classifier import Channel
+from surefoot.guard.detect import SUSPICIOUS, Detection, combine, detect
 from surefoot.guard.threats import Threat, ThreatClass
 from surefoot.sections import GuardSettings
 
@@ -126,9 +127,13 @@ class Encoder:
             rows: list[Any] = self._session.run(None, given)[0].tolist()
         except Exception as error:  # noqa: BLE001 - the engine's errors share no base
             raise ConfigError(f"guard.model: the model failed: {error}") from None
-        if any(not isinstance(row, list) or len(row) != self._labels or not all(map(isfinite, row)) for row in rows):
+        try:
+            logits = msgspec.convert(rows, list[list[float]])
+        except msgspec.ValidationError:
+            logits = list[list[float]]([[]])
+        if any(len(row) != self._labels or not all(map(isfinite, row)) for row in logits):
             raise ConfigError(f"guard.model: the model does not give one number for each of its {self._labels} labels")
-        return [self._share(row) for row in rows]
+        return [self._share(row) for row in logits]
 
     def _share(self, logits: list[float]) -> float:
         top = max(logits)
@@ -164,6 +169,15 @@ def judge_with(encoder: Encoder | None, found: Detection) -> Detection:
     ordered = sorted(threats, key=lambda threat: (threat.start, threat.end, -threat.score))
     skipped = min(found.skipped + judged.skipped, len(text))
     return replace(found, threats=tuple(ordered), risk=max(risk, best), skipped=skipped)
+
+
+def detect_with(encoder: Encoder, text: str, channel: Channel) -> Detection:
+    """As `surefoot.guard.detect`, and the encoder asked, too.
+
+    Raises:
+        ConfigError: The model fails.
+    """
+    return judge_with(encoder, detect(text, channel))
 
 
 def open_encoder(settings: GuardSettings) -> Encoder | None:

@@ -12,11 +12,10 @@ from tests.unit.guard.encoders import write_encoder
 
 from surefoot.errors import ConfigError
 from surefoot.guard import detect
-from surefoot.guard.assess import Assessor
 from surefoot.guard.encoder import BATCH, MAX_WINDOWS, Encoder, judge_with, open_encoder
 from surefoot.guard.threats import ThreatClass
+from surefoot.screening import Screen
 from surefoot.sections import GuardSettings
-from surefoot.threads import ToolThreads
 
 CALM = "the weather is fine "
 
@@ -145,13 +144,18 @@ def test_without_a_folder_there_is_no_encoder():
     assert open_encoder(GuardSettings()) is None
 
 
-def test_without_the_extra_it_says_what_to_install(folder, tmp_path):
-    code = (
-        "import sys; sys.modules['tokenizers'] = None\n"
-        "from surefoot.guard.encoder import Encoder\nfrom surefoot.sections import GuardSettings\n"
-        "from surefoot.errors import ConfigError\n"
-        f"try:\n    Encoder(GuardSettings(model={str(folder)!r}))\nexcept ConfigError as error:\n    print(error)\n"
-    )
+def test_without_the_extra_it_says_what_to_install(folder):
+    code = f"""
+import sys
+sys.modules["tokenizers"] = None
+from surefoot.errors import ConfigError
+from surefoot.guard.encoder import Encoder
+from surefoot.sections import GuardSettings
+try:
+    Encoder(GuardSettings(model={str(folder)!r}))
+except ConfigError as error:
+    print(error)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'surefoot[guard-onnx]'" in done.stdout
 
@@ -174,18 +178,23 @@ def test_threads_share_an_encoder(folder):
 
 
 def test_the_loop_is_not_held(folder):
+    screen = Screen.read(GuardSettings(model=str(folder)))
+    assert not screen.is_quick("")
+
     async def run():
-        threads = ToolThreads(1)
-        assessor = Assessor(threads, open_at(folder))
-        assert assessor.assess_now("obey") is None
-        task = asyncio.ensure_future(assessor.assess(f"{CALM * 2_000}{'obey ' * 9}"))
+        task = asyncio.ensure_future(screen.look_aside(f"{CALM * 2_000}{'obey ' * 9}", "tool"))
         turns = 0
         while not task.done():
             turns += 1
             await asyncio.sleep(0)
-        threads.close()
         return turns, task.result()
 
     turns, found = asyncio.run(run())
     assert turns > 10
-    assert found.score > 0.5
+    assert found.risk > 0.5
+
+
+def test_a_run_that_looks_at_nothing_loads_nothing():
+    assert Screen.read(GuardSettings(detect="off", model="nowhere")).look_at_once("obey", "user") is None
+    with pytest.raises(ConfigError, match=r"has no model\.onnx"):
+        Screen.read(GuardSettings(model="nowhere"))
