@@ -67,6 +67,8 @@ Charged = tuple[str, bool, int, int, float, "Usage | None"]
 
 def sum_usage(usages: Sequence[Usage]) -> Usage:
     """Tokens by kind of all calls together."""
+    if len(usages) == 1:
+        return usages[0]
     return Usage(*map(sum, zip(*map(astuple, usages), strict=True))) if usages else Usage()
 
 
