@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -210,10 +210,13 @@ class Run:
         self._behind = future
         return None
 
-    async def claim(self, events: Sequence[JournalEvent], claim: Claim | None) -> Refusal | None:
+    def claim(self, events: Sequence[JournalEvent], claim: Claim | None) -> Coroutine[Any, Any, Refusal | None] | None:
         """Append what is pending and ``events`` if every account above the run has room for ``claim``; else nothing.
 
-        None is for a run that `asks` nobody: it does not wait for the disk.
+        A claim of None is for a run that `asks` nobody: it does not wait for the disk.
+
+        Returns:
+            None if it is done; otherwise await what says whether it was refused.
 
         Raises:
             StoreError: This or an earlier record could not be written.
@@ -227,6 +230,10 @@ class Run:
             recorder.pending += events
             self._behind = self._append()
             return None
+        return self._claim_above(events, claim)
+
+    async def _claim_above(self, events: Sequence[JournalEvent], claim: Claim | None) -> Refusal | None:
+        recorder = self._recorder
         recorder.pending += events
         taken = recorder.pending
         future = self._append(claim)
