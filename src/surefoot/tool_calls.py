@@ -185,7 +185,7 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         if prepared.tool.takes_context:
             context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
         outer = _ENCLOSING.get()
-        _ENCLOSING.set((*outer, run.run_id))
+        _ENCLOSING.set((*outer, run.run_id) if outer else (run.run_id,))
         try:
             result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
         finally:

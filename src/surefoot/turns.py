@@ -92,8 +92,11 @@ class UserLevel(Level, Generic[ItemT]):
     def free(self) -> int:
         """Slots that it could take now; 0 or less if there is none."""
         user, tenant, everybody = self.levels
-        free = min(user.runs - user.running, tenant.runs - tenant.running)
-        return min(free, everybody.runs - everybody.running)
+        free = user.runs - user.running
+        of_tenant, of_all = tenant.runs - tenant.running, everybody.runs - everybody.running
+        if of_tenant < free:  # noqa: PLR1730 - min() takes 1,300 instructions
+            free = of_tenant
+        return free if free < of_all else of_all  # noqa: FURB136
 
 
 class Turns(Generic[ItemT]):
