@@ -46,7 +46,7 @@ class Desk(Struct, frozen=True):
         threads: Where blocking tools run.
         timeout_s: Longest wait for one reply.
         durable: Whether a record is on disk before it is relied on.
-        begin_child: Runs an agent for a tool of a run, on that run's budget.
+        begin_child: Runs an agent for a tool of the run of that id, on that run's budget.
         find_kept: Finds an output by its reference that an earlier run of the caller's session has kept.
         turnstile: Where runs pass that begin.
         policing: What is settled about tool calls.
@@ -57,7 +57,7 @@ class Desk(Struct, frozen=True):
     threads: ToolThreads
     timeout_s: float
     durable: bool
-    begin_child: Callable[[Run, Any, str, Limits | None], Awaitable[Any]]
+    begin_child: Callable[[str, Any, str, Limits | None], Awaitable[Any]]
     find_kept: Callable[[Caller, str], Awaitable[OutputKept | None]]
     turnstile: Turnstile
     policing: Policing
@@ -154,7 +154,7 @@ class Run:
             deps=caller.deps,
             clock=desk.clock,
             tenant=caller.tenant,
-            starter=partial(desk.begin_child, self),
+            starter=partial(desk.begin_child, run_id),  # the run itself would be a cycle: for the garbage collector
         )
         self.state = RunState()
         self.rungs = rungs
@@ -194,6 +194,10 @@ class Run:
                 self.interrupted = True
                 self.task.cancel()
         return True
+
+    def close(self) -> None:
+        """Nothing more will come of it. Its call knows it and is known by it: let go, or a garbage collection must."""
+        self.abandon = _abandon_nothing
 
     def write(self) -> asyncio.Future[Outcome] | None:
         """Append what is pending; what to await before it is relied on, None where the disk is not waited for.
@@ -334,3 +338,7 @@ class Run:
         state = self.state
         repeated = NO_REPEATS if self.compiled.protocol.native_tools else find_repeated(state.messages)
         return Stage(self.state.steps, self.final_only, state.results > 0, repeated)
+
+
+def _abandon_nothing(code: str, message: str) -> None:
+    """`Run.abandon` of a run that is over."""
