@@ -64,6 +64,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         tenants: What is known of customers, by name.
         timezone: Where the days and months of budgets begin, an IANA name.
         model_timeout_s: Longest wait for one reply of a model.
+        calm_gc: Full garbage collections of the process are rare while a runtime is open.
         retry: Attempts for one model call.
         admission: Who is let in when many come at once.
         breaker: When a provider counts as dead.
@@ -84,6 +85,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     tenants: dict[str, Tenant] = {}
     timezone: str = "UTC"
     model_timeout_s: float = 120.0
+    calm_gc: bool = False
     retry: RetrySettings = RetrySettings()
     admission: AdmissionSettings = AdmissionSettings()
     breaker: BreakerSettings = BreakerSettings()

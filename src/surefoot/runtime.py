@@ -18,6 +18,7 @@ from surefoot.compiler import Compiler
 from surefoot.config import Settings, check_settings, load_settings
 from surefoot.conversations import Sessions
 from surefoot.errors import NotFound
+from surefoot.event_loop import calm_collections, end_calm
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
 from surefoot.policing import Policing
@@ -83,6 +84,8 @@ class Runtime:
             StoreError: It cannot be opened.
         """
         await self._store.open()
+        if self.settings.calm_gc:
+            calm_collections()
         self._starter.desk = Desk(
             clock=self._clock,
             retries=Retries(self.settings.retry, self._clock),
@@ -103,6 +106,8 @@ class Runtime:
         desk, self._starter.desk = self._starter.desk, None
         assert desk is not None, "entered before"
         async with AsyncExitStack() as stack:  # the last one closes first, and each whatever became of the others
+            if self.settings.calm_gc:
+                stack.callback(end_calm)
             stack.push_async_callback(self._store.close)
             stack.push_async_callback(self._compiler.close)
             stack.callback(desk.threads.close)

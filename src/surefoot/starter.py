@@ -201,6 +201,7 @@ class Starter:
     def close_run(self, run: Run) -> None:
         """It is over, and so is what its tools began and did not wait for."""
         del self.live[run.run_id]
+        run.close()
         for other in [other for other in self.live.values() if other.parent is run]:
             other.cancel()
 
@@ -214,13 +215,13 @@ class Starter:
         return limits
 
     async def run_child(
-        self, parent: Run, agent: Agent[OutputT], question: str, limits: Limits | None
+        self, parent_id: str, agent: Agent[OutputT], question: str, limits: Limits | None
     ) -> RunResult[OutputT]:
         """See `RunContext.run_agent`."""
-        desk = self.desk
-        if asyncio.get_running_loop() is not parent.loop:
+        desk, parent = self.desk, self.live.get(parent_id)
+        if parent is not None and asyncio.get_running_loop() is not parent.loop:
             raise ToolError("ctx.run_agent: only an async tool can run an agent; this one has a loop of its own")
-        if desk is None or parent.state.finished is not None:
+        if desk is None or parent is None or parent.state.finished is not None:
             raise ConfigError("run_agent: the run that this context belongs to has ended")
         if len(_find_lineage(parent)) > MAX_DEPTH:
             raise ToolError(f"agents may run agents {MAX_DEPTH} deep, and this one is there")

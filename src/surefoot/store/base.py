@@ -240,7 +240,7 @@ class Store(Protocol):
         ...
 
     def create(
-        self, row: RunRow, record: bytes, posting: Posting | None = None, turn: SessionClaim | None = None
+        self, row: RunRow, record: bytes | bytearray, posting: Posting | None = None, turn: SessionClaim | None = None
     ) -> asyncio.Future[Outcome]:
         """Insert the run, its lease for this worker, and its first record, in one transaction; posts as `append`.
 
@@ -250,7 +250,9 @@ class Store(Protocol):
         """
         ...
 
-    def append(self, run_id: str, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Outcome]:
+    def append(
+        self, run_id: str, seq: int, record: bytes | bytearray, posting: Posting | None = None
+    ) -> asyncio.Future[Outcome]:
         """Append a record whose first event has number ``seq`` (from 0). Done when on disk.
 
         The posting is booked in the same transaction. If an account has no room for its claim, the future's result is
@@ -263,7 +265,9 @@ class Store(Protocol):
         """
         ...
 
-    def finish(self, row: RunRow, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Outcome]:
+    def finish(
+        self, row: RunRow, seq: int, record: bytes | bytearray, posting: Posting | None = None
+    ) -> asyncio.Future[Outcome]:
         """Append the last record, update the run's row and drop its lease, in one transaction. Fails as `append`.
 
         The posting has no claim. The run becomes the head of its session, if the session is still its own.
