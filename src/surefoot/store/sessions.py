@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from surefoot.clock import Clock
-from surefoot.store.erasure import Erasure, purge_some
+from surefoot.store.erasure import Erasure, purge_some, strip_some
 from surefoot.store.ledger import Ledger
 from surefoot.store.reader import Reader
 from surefoot.store.session_rows import Erased, SessionRow
@@ -94,14 +94,13 @@ class SqliteSessions:
 
     async def erase(self, tenant: str, user: str, pseudonym: str, *, compact: bool = False) -> Erased:
         """See `Sessions.erase`."""
-        erasure = Erasure(tenant, user, pseudonym, self._clock)
-        while await self._writer.transact(lambda books: erasure.strip_some(books[0])):
+        erased: Erased = await self._writer.transact(Erasure(tenant, user, pseudonym, self._clock).rename)
+        while await self._writer.transact(lambda books: strip_some(books[0], self._clock.now())):
             pass  # other work goes between two transactions
-        await self._writer.transact(erasure.rename)
         if compact:
             await self._writer.call(self._writer.compact)
         await self._writer.call(self._writer.checkpoint)
-        return erasure.outcome()
+        return erased
 
 
 def _make_row(values: Sequence[Any]) -> SessionRow:
