@@ -19,6 +19,7 @@ from surefoot.sections import (
     AdmissionSettings,
     BreakerSettings,
     ContextSettings,
+    GuardSettings,
     LocalSettings,
     PolicySettings,
     RetrySettings,
@@ -70,6 +71,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         local: The embedded model.
         sessions: Conversations.
         policy: Which tool calls may run.
+        guard: What is done about text that looks like an attack.
     """
 
     model: str = "local:"
@@ -89,6 +91,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     local: LocalSettings = LocalSettings()
     sessions: SessionSettings = SessionSettings()
     policy: PolicySettings = PolicySettings()
+    guard: GuardSettings = GuardSettings()
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""

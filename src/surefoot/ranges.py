@@ -69,6 +69,8 @@ def _check_numbers(settings: Settings, where: str) -> None:
 
 
 def _check_order(settings: Settings, where: str) -> None:
+    if not 0 < settings.guard.detect_risk <= 1:
+        raise ConfigError(f"{where}: guard.detect_risk = {settings.guard.detect_risk}: must be above 0, at most 1")
     expire_s = read_duration_s(settings.sessions.expire_after, f"{where}: sessions.expire_after")
     if read_duration_s(settings.sessions.delete_after, f"{where}: sessions.delete_after") < expire_s:
         raise ConfigError(f"{where}: sessions.delete_after is shorter than sessions.expire_after: it must not be")

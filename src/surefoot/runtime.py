@@ -26,6 +26,7 @@ from surefoot.policy.decide import Rule
 from surefoot.result import RunResult, make_result
 from surefoot.retry import Retries
 from surefoot.run import Desk
+from surefoot.screening import Screen
 from surefoot.sections import OnBusy
 from surefoot.sessions import SessionMoved, SessionTurns
 from surefoot.starter import Starter
@@ -92,6 +93,7 @@ class Runtime:
             durable=self.settings.store.durability == "full",
             turnstile=Turnstile(self._clock),
             policing=self._policing,
+            screen=Screen.read(self.settings.guard),
         )
         self.sessions.begin_house_keeping()
         return self

@@ -40,6 +40,23 @@ class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True):
     approval_timeout_s: float = 300.0
 
 
+Detecting = Literal["off", "note", "mark", "withhold"]
+"""What becomes of a tool's result that looks like an attack: nothing, a note in the journal and in the questions to
+whoever approves calls, a warning to the model as well, or the model never sees it."""
+
+
+class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[guard]``: what is done about text that looks like an attack; see docs/guard.md.
+
+    Attributes:
+        detect: What becomes of it.
+        detect_risk: From which risk on, 0 to 1.
+    """
+
+    detect: Detecting = "note"
+    detect_risk: float = 0.5
+
+
 class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """``[local]``: the embedded model.
 
