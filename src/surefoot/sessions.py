@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, get_args
 
 from surefoot.caller import Caller
 from surefoot.clock import Clock
@@ -26,7 +26,7 @@ OWN_PREFIX: Final = "ses_"
 FIRST_LOOK_S: Final = 0.05
 LAST_LOOK_S: Final = 1.0
 """How often it is looked whether another process is done with a session: at first, and after a while."""
-_ON_BUSY: Final = frozenset({"queue", "reject", "interrupt"})
+_ON_BUSY: Final = get_args(OnBusy)
 
 
 class SessionMoved(Exception):
@@ -138,13 +138,10 @@ class SessionTurns:
         Joins the line before anything is awaited: turns come in the order of the calls.
 
         Raises:
-            ConfigError: ``on_busy`` is none of its three values.
             NotFound: There is no such session, or it has expired.
             TooManyRequests: It is busy, and the caller does not wait, or too many do, or it took too long.
         """
         on_busy = self._settings.on_busy if on_busy is None else on_busy
-        if on_busy not in _ON_BUSY:
-            raise ConfigError(f'on_busy={on_busy!r}: must be "queue", "reject" or "interrupt"')
         key = caller.tenant, caller.user, caller.session
         deadline = self.clock.monotonic() + self._settings.max_wait_s
         place = self.lines.join(key, on_busy)
@@ -191,6 +188,16 @@ class SessionTurns:
         """The state that the run ``head`` left, from its journal; one of nothing for ""."""
         records = await self._store.records(head) if head else ()
         return fold([event for record in records for event in decode_record(record)])
+
+
+def check_on_busy(on_busy: object) -> None:
+    """See that ``on_busy`` means something, in a session or not: a slip of the pen is not found out in a rush.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    if on_busy not in _ON_BUSY:
+        raise ConfigError(f'on_busy={on_busy!r:.80}: must be "queue", "reject" or "interrupt"')
 
 
 def not_found(session: str) -> NotFound:

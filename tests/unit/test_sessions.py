@@ -550,9 +550,20 @@ async def test_what_the_settings_say_holds_unless_the_caller_says_otherwise(tmp_
         held.gate.set()
         await first
         assert seen((await second).messages) == ["q0", "re q0", "q2", "re q2"]
-    with pytest.raises(ConfigError, match='on_busy=\'later\': must be "queue", "reject" or "interrupt"'):
-        async with open_bench(tmp_path / "other") as bench:
-            await bench.runtime.run(ECHO, "q", session="s", on_busy="later")
+
+
+@pytest.mark.parametrize("session", ["s", ""])
+@pytest.mark.parametrize("on_busy", ["later", "", "QUEUE", 5, ["queue"], True])
+async def test_what_on_busy_may_be(tmp_path, session, on_busy):
+    """Without a session too: who writes it wrong learns it before a session is busy."""
+    async with open_bench(tmp_path) as bench:
+        for way in (bench.run, bench.stream):
+            with pytest.raises(ConfigError) as caught:
+                await way(ECHO, "q", session=session, on_busy=on_busy)
+            assert str(caught.value) == f'on_busy={on_busy!r}: must be "queue", "reject" or "interrupt"'
+        assert (bench.runtime.admission.waiting, bench.runtime.admission.running) == (0, 0)
+        assert await bench.runtime.list_runs() == []
+        assert (await bench.run(ECHO, "q", session=session, on_busy="reject")).output == "re q"
 
 
 async def test_the_run_of_another_process_is_waited_for_but_not_for_ever(tmp_path):
