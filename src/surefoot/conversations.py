@@ -12,6 +12,7 @@ from surefoot.clock import Clock
 from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError, StoreError
 from surefoot.export import export_user
+from surefoot.run_arguments import check_list
 from surefoot.sections import SessionSettings
 from surefoot.sessions import SessionTurns, not_found
 from surefoot.store.base import Store
@@ -81,6 +82,7 @@ class Sessions:
         before: float | None = None,
     ) -> Sequence[SessionRow]:
         """Sessions, those used last first, expired ones included: at most ``limit``, all used before ``before``."""
+        check_list(limit, tenant=tenant, user=user, session=session)
         return await self._store.sessions.list(tenant=tenant, user=user, session=session, limit=limit, before=before)
 
     async def transcript(self, session: str, *, user: str = "", tenant: str = "") -> tuple[Message, ...]:
@@ -129,7 +131,12 @@ class Sessions:
 
         Returns:
             How many. They go in short transactions; others write between two of them.
+
+        Raises:
+            ConfigError: ``unused_s`` is no time that has passed.
         """
+        if unused_s is not None and not unused_s >= 0:  # not a number is neither
+            raise ConfigError(f"unused_s={unused_s!r:.80}: must be seconds, 0 or more")
         before = self._clock.now() - (self._delete_s if unused_s is None else unused_s)
         count, more = 0, True
         while more:

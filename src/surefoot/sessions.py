@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Final, get_args
+from typing import Final
 
 from surefoot.caller import Caller
 from surefoot.clock import Clock
 from surefoot.durations import read_duration_s
-from surefoot.errors import ConfigError, NotFound
+from surefoot.errors import NotFound
 from surefoot.journal.fold import RunState, fold
 from surefoot.journal.records import decode_record
 from surefoot.lines import Lines, Place
@@ -26,7 +26,6 @@ OWN_PREFIX: Final = "ses_"
 FIRST_LOOK_S: Final = 0.05
 LAST_LOOK_S: Final = 1.0
 """How often it is looked whether another process is done with a session: at first, and after a while."""
-_ON_BUSY: Final = get_args(OnBusy)
 
 
 class SessionMoved(Exception):
@@ -188,16 +187,6 @@ class SessionTurns:
         """The state that the run ``head`` left, from its journal; one of nothing for ""."""
         records = await self._store.records(head) if head else ()
         return fold([event for record in records for event in decode_record(record)])
-
-
-def check_on_busy(on_busy: object) -> None:
-    """See that ``on_busy`` means something, in a session or not: a slip of the pen is not found out in a rush.
-
-    Raises:
-        ConfigError: It does not.
-    """
-    if on_busy not in _ON_BUSY:
-        raise ConfigError(f'on_busy={on_busy!r:.80}: must be "queue", "reject" or "interrupt"')
 
 
 def not_found(session: str) -> NotFound:

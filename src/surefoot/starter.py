@@ -26,9 +26,10 @@ from surefoot.policy.origin import Carried
 from surefoot.read_more import is_of_run
 from surefoot.result import RunResult, make_result
 from surefoot.run import Desk, Run
+from surefoot.run_arguments import check_run
 from surefoot.run_row import make_lost_row
 from surefoot.sections import OnBusy
-from surefoot.sessions import SessionTurns, Turn, check_on_busy
+from surefoot.sessions import SessionTurns, Turn
 from surefoot.store.base import RunRow, Store
 from surefoot.store.session_rows import SessionClaim
 from surefoot.tool_calls import check_turn, find_outer
@@ -110,13 +111,12 @@ class Starter:
         """A turn in the session and a slot, entered first of all: what is awaited before may change who came first.
 
         Raises:
-            ConfigError: The runtime is not open, the run would wait for itself, or ``on_busy`` is no word for anything.
+            ConfigError: The runtime is not open, the run would wait for itself, or an argument is wrong.
             TooManyRequests: It is not let in, or has waited for too long.
         """
         if self.desk is None:
             raise ConfigError("the runtime is not open: use it inside `async with Runtime() as runtime:`")
-        if on_busy is not None:
-            check_on_busy(on_busy)
+        check_run(agent, limits, on_busy)
         if caller.session:
             check_turn(caller, self.live)
         seconds = (limits or agent.limits or self._limits).seconds
@@ -227,6 +227,7 @@ class Starter:
         self, parent: Run, agent: Agent[OutputT], question: str, limits: Limits | None
     ) -> RunResult[OutputT]:
         """See `RunContext.run_agent`."""
+        check_run(agent, limits)
         desk = self.desk
         if asyncio.get_running_loop() is not parent.loop:
             raise ToolError("ctx.run_agent: only an async tool can run an agent; this one has a loop of its own")

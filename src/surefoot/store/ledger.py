@@ -19,7 +19,7 @@ from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import UNPRICED, Claim, Posting, Refusal, Settlement
 from surefoot.clock import Clock
 from surefoot.errors import StoreError
-from surefoot.store.database import SCHEMA_VERSION
+from surefoot.store.database import find_newer
 from surefoot.store.declared import Declared
 from surefoot.store.held import (
     DELETE_HOLDS,
@@ -87,19 +87,13 @@ class Ledger:
         return bool(self._cursor.execute("PRAGMA data_version").fetchone()[0] == self._version)
 
     def refresh(self) -> None:
-        """See what other processes have committed.
-
-        Raises:
-            StoreError: One of them has migrated the database: what is written from here on might break it.
-        """
+        """See what other processes have committed; a `StoreError` if one of them has migrated the database."""
         self._touched = True
         version = self._cursor.execute("PRAGMA data_version").fetchone()[0]
         if version == self._version:
             return
-        schema = self._cursor.execute("PRAGMA user_version").fetchone()[0]
-        if schema > SCHEMA_VERSION:
-            told = f"a newer Surefoot has brought the database to schema {schema} while this one (schema"
-            self.outdated = StoreError(f"{told} {SCHEMA_VERSION}) had it open: restart this process with the newer one")
+        self.outdated = find_newer(self._cursor)
+        if self.outdated is not None:
             raise self.outdated
         self._version = version
         self._windows.forget()
@@ -122,9 +116,8 @@ class Ledger:
         self.declared.compare()
         self.frozen = {account for (account,) in execute("SELECT account FROM freezes")}
         self._windows.forget()
-        if (
-            self._open
-        ):  # a hold of ours that was charged as lost may have been refunded since: there is nothing to settle
+        # A hold of ours that was charged as lost may have been refunded since: there is nothing to settle.
+        if self._open:
             found = execute("SELECT hold FROM holds WHERE hold BETWEEN ? AND ?", (self._first_hold, self._last_hold))
             kept = {hold for (hold,) in found}
             for key, held in [item for item in self._open.items() if item[1].hold not in kept]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from surefoot.clock import Clock
+from surefoot.errors import StoreError
 from surefoot.store.erasure import Erasure, purge_some, strip_some
 from surefoot.store.ledger import Ledger
 from surefoot.store.reader import Reader
@@ -38,11 +39,17 @@ class SqliteSessions:
         """Nothing is opened yet; `attach` follows."""
         self._clock = clock
         self._reader = reader
-        self._writer: Writer
+        self._opened: Writer | None = None
 
     def attach(self, writer: Writer) -> None:
         """The writer is open."""
-        self._writer = writer
+        self._opened = writer
+
+    @property
+    def _writer(self) -> Writer:
+        if self._opened is None:
+            raise StoreError("the store is not open: use the runtime inside `async with Runtime() as runtime:`")
+        return self._opened
 
     async def create(self, row: SessionRow) -> None:
         """See `Sessions.create`."""
