@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, redirect_stdout
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import click
 
@@ -44,6 +44,7 @@ from surefoot.journal.events import JournalEvent, RunFinished
 from surefoot.narrator import plain
 from surefoot.policy.approval import Approval, ApprovalRequest
 from surefoot.runtime import Runtime
+from surefoot.sections import OnBusy
 from surefoot.store.base import RunRow
 from surefoot.terminal import RunView, explain_no_runs, open_console, readable, runs_table, timeline
 
@@ -130,6 +131,7 @@ def commands(context: click.Context, /, *, config: Path | None, store: Path | No
 @click.option("--user", default="", help="Whose run it is.")
 @click.option("--session", default="", help="Conversation to begin or to continue.")
 @click.option("--tenant", default="", help="Customer that the user belongs to.")
+@click.option("--on-busy", type=click.Choice(get_args(OnBusy)), help="What to do while the session has another run.")
 @click.option("--quiet", is_flag=True, help="Show no steps.")
 @json_option
 @click.pass_context
@@ -145,6 +147,7 @@ def run(
     user: str,
     session: str,
     tenant: str,
+    on_busy: OnBusy | None,
     quiet: bool,
     as_json: bool,
     **limits: str | None,
@@ -162,7 +165,11 @@ def run(
     given = {name: _read_limit(name, value) for name, value in limits.items() if value is not None}
     allowed = _change_limits(agent.limits or read_limits(settings.limits, "[limits]"), given)
     who = Caller(user, session, tenant)
-    finished = run_to_end(_watch(settings, agent, question, allowed, who, quiet=quiet, as_json=as_json))
+    if on_busy is not None and not session:
+        raise ConfigError(f"--on-busy {on_busy}: is about a session; name it with --session")
+    finished = run_to_end(
+        _watch(settings, agent, question, allowed, who, on_busy=on_busy, quiet=quiet, as_json=as_json)
+    )
     if not as_json:
         click.echo(readable(finished.output) if sys.stdout.isatty() else finished.output.encode(errors="replace"))
     return _EXIT_BY_STOP[finished.stop_reason]
@@ -175,6 +182,7 @@ async def _watch(
     limits: Limits,
     who: Caller,
     *,
+    on_busy: OnBusy | None,
     quiet: bool,
     as_json: bool,
 ) -> RunFinished:
@@ -190,9 +198,8 @@ async def _watch(
     async with Runtime(settings=settings, progress=view.progress, approve=asks) as runtime:
         try:
             with redirect_stdout(sys.stderr), view:
-                stream = runtime.stream(
-                    agent, question, limits=limits, user=who.user, session=who.session, tenant=who.tenant
-                )
+                names = {"user": who.user, "session": who.session, "tenant": who.tenant}
+                stream = runtime.stream(agent, question, limits=limits, on_busy=on_busy, **names)
                 async with aclosing(stream) as events:
                     async for event in events:
                         view.show(event)

@@ -17,7 +17,7 @@ from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
 from surefoot.config import Settings, check_settings, load_settings
 from surefoot.conversations import Sessions
-from surefoot.errors import NotFound
+from surefoot.errors import ConfigError, NotFound
 from surefoot.event_loop import calm_collections, end_calm
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
@@ -27,6 +27,7 @@ from surefoot.policy.decide import Rule
 from surefoot.result import RunResult, make_result
 from surefoot.retry import Retries
 from surefoot.run import Desk
+from surefoot.run_arguments import check_list
 from surefoot.screening import Screen
 from surefoot.sections import OnBusy
 from surefoot.sessions import SessionMoved, SessionTurns
@@ -81,8 +82,11 @@ class Runtime:
         """Open the store.
 
         Raises:
+            ConfigError: It is open already.
             StoreError: It cannot be opened.
         """
+        if self._starter.desk is not None:
+            raise ConfigError("the runtime is open already: `async with` it once, and share it")
         await self._store.open()
         if self.settings.calm_gc:
             calm_collections()
@@ -215,6 +219,7 @@ class Runtime:
         self, *, tenant: str | None = None, user: str | None = None, session: str | None = None, limit: int = 50
     ) -> Sequence[RunRow]:
         """Runs of the store, newest first; without those that a tool of another run began."""
+        check_list(limit, tenant=tenant, user=user, session=session)
         rows = await self._store.runs(tenant=tenant, user=user, session=session, limit=limit)
         return await self._starter.count_lost(rows)
 
