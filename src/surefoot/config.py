@@ -15,6 +15,7 @@ from msgspec.structs import asdict
 
 from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError
+from surefoot.faults import find_fault
 from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.sections import (
     AdmissionSettings,
@@ -22,6 +23,7 @@ from surefoot.sections import (
     ContextSettings,
     GuardSettings,
     LocalSettings,
+    McpSettings,
     PolicySettings,
     RetrySettings,
     SessionSettings,
@@ -76,6 +78,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         sessions: Conversations.
         policy: Which tool calls may run.
         guard: What is done about text that looks like an attack.
+        mcp: Servers of tools, by name.
     """
 
     model: str = "local:"
@@ -96,6 +99,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     sessions: SessionSettings = SessionSettings()
     policy: PolicySettings = PolicySettings()
     guard: GuardSettings = GuardSettings()
+    mcp: dict[str, McpSettings] = {}
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
@@ -120,7 +124,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{chosen or 'the environment'}: {_find_fault(table, str(error))}") from None
+        raise ConfigError(f"{chosen or 'the environment'}: {find_fault(table, str(error))}") from None
     _check_numbers(settings, str(chosen or "the environment"))
     _check_durations(settings, str(chosen or "the environment"))
     return settings
@@ -179,28 +183,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
-
-
-def _find_fault(table: dict[str, Any], error: str) -> str:
-    """What is wrong, where, in words; with the name of a provider or tenant, which msgspec shows as ``[...]``."""
-    for section, kind in (("providers", Provider), ("tenants", Tenant)):
-        inner: Any = table.get(section)
-        for name, value in cast("dict[str, Any]", inner).items() if isinstance(inner, dict) else ():
-            try:
-                msgspec.convert(value, kind)
-            except msgspec.ValidationError as fault:
-                return _reword(str(fault), f"{section}.{name}")
-    return _reword(error, "")
-
-
-def _reword(error: str, where: str) -> str:
-    fault, _, key = error.partition(" - at `$")
-    place = f"{where}{key.rstrip('`')}".lstrip(".")
-    what, _, field = fault.partition(" field `")
-    if field:
-        name = f"{place}.{field.rstrip('`')}".lstrip(".")
-        return f"{name} is missing" if "missing" in what else f"there is no setting {name}"
-    return f"{place}: {fault}"
 
 
 _POSITIVE_OF_PROVIDERS: Final = ("max_output_tokens", "concurrency", "max_waiting")
