@@ -304,6 +304,8 @@ def allow_files(count: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = sys.maxsize if hard == resource.RLIM_INFINITY else hard
     if count > most:
-        raise ConfigError(f"--users, --concurrency: {count:,} files would be open and this system allows {most:,}; see `ulimit -Hn`")
+        raise ConfigError(
+            f"--users, --concurrency: {count:,} files would be open and this system allows {most:,}; see `ulimit -Hn`"
+        )
     if soft != resource.RLIM_INFINITY and soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

@@ -82,7 +82,7 @@ def _tidy(part: Any) -> Any:
     if isinstance(part, dict):
         members = cast("JsonSchema", part)
         return {key: _point(value) if key == "$ref" else _tidy(value) for key, value in members.items()}
-    return [_tidy(item) for item in cast("list[Any]", part)] if isinstance(part, list) else part
+    return [_tidy(item) for _, item in _children(part)] if isinstance(part, list) else part
 
 
 def _point(reference: Any) -> Any:
@@ -95,36 +95,33 @@ def _depth_exceeds(part: Any, most: int) -> bool:
     """Without recursion: JSON of a server may be nested deeper than Python's stack."""
     level: list[Any] = [part]
     for _ in range(most):
-        level = [inner for item in level for inner in _inside(item)]
+        level = [inner for item in level for _, inner in _children(item)]
     return bool(level)
 
 
-def _inside(part: Any) -> list[Any]:
+def _children(part: Any) -> list[tuple[str, Any]]:
+    """What stands directly in a value of JSON, with its key; "" in a list."""
     if isinstance(part, dict):
-        return list(cast("dict[str, Any]", part).values())
-    return cast("list[Any]", part) if isinstance(part, list) else []
+        return list(cast("JsonSchema", part).items())
+    items: list[Any] = part if isinstance(part, list) else []  # pyright: ignore[reportUnknownVariableType] - of JSON
+    return [("", item) for item in items]
 
 
-def _references(part: Any) -> Iterator[Any]:
+def _walk(part: Any) -> Iterator[tuple[str, Any]]:
+    """All that stands in a value of JSON, at any depth, with its key."""
+    for key, value in _children(part):
+        yield key, value
+        yield from _walk(value)
+
+
+def _references(schema: JsonSchema) -> Iterator[Any]:
     """Targets of all references, also in what is data and no schema: nobody writes such a key there."""
-    if isinstance(part, dict):
-        for key, value in cast("JsonSchema", part).items():
-            if key in {"$ref", "$dynamicRef", "$recursiveRef"}:
-                yield value
-            yield from _references(value)
-    elif isinstance(part, list):
-        for item in cast("list[Any]", part):
-            yield from _references(item)
+    return (value for key, value in _walk(schema) if key in {"$ref", "$dynamicRef", "$recursiveRef"})
 
 
-def _words(part: Any) -> Iterator[str]:
+def _words(schema: JsonSchema) -> Iterator[str]:
     """All texts of a schema, names of parameters too."""
-    if isinstance(part, dict):
-        for key, value in cast("JsonSchema", part).items():
-            yield key
-            yield from _words(value)
-    elif isinstance(part, list):
-        for item in cast("list[Any]", part):
-            yield from _words(item)
-    elif isinstance(part, str):
-        yield part
+    for key, value in _walk(schema):
+        yield key
+        if isinstance(value, str):
+            yield value

@@ -1,4 +1,4 @@
-"""``surefoot.mcp.lock``: what the tools of each server said when a person last approved it. Kept in git, read in reviews.
+"""``surefoot.mcp.lock``: what the tools of each server said when a person last approved it. It belongs in git.
 
 It holds the definitions themselves beside their hashes, so that a diff shows what changed; and an agent can be built,
 and its model told of the tools, before anybody has reached the server.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -60,8 +60,8 @@ class Lock:
         for name, definition in found.items():
             if definition.sha256 != pins[name].sha256:
                 raise ConfigError(
-                    f"{self.path}: tool {name!r} of {server!r} is not what its sha256 says: the file was edited by hand "
-                    f"or badly merged; `surefoot mcp pin {server}` writes it anew"
+                    f"{self.path}: tool {name!r} of {server!r} is not what its sha256 says: the file was edited by "
+                    f"hand or badly merged; `surefoot mcp pin {server}` writes it anew"
                 )
         return found
 
@@ -107,14 +107,15 @@ class Lock:
         beside = self.path.with_name(f"{self.path.name}.new")
         try:
             beside.write_bytes(text)
-            os.replace(beside, self.path)
+            beside.replace(self.path)
         except OSError as error:
             raise ConfigError(
-                f"{self.path}: cannot be written: {error.strerror}; commit it, so that nobody has to write it in production"
+                f"{self.path}: cannot be written: {error.strerror}; make it with `surefoot mcp pin {server}` where it "
+                "can be, and ship it"
             ) from None
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Generator[None]:
         """One process at a time changes the file: the folder is locked, for the file itself is replaced."""
         try:
             folder = os.open(self.path.parent, os.O_RDONLY)

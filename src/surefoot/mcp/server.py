@@ -7,17 +7,16 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from surefoot.clock import Clock, SystemClock
-from surefoot.config import environment, load_settings
+from surefoot.config import load_settings
 from surefoot.errors import ConfigError, ToolError
 from surefoot.mcp.approval import Standing, compare
 from surefoot.mcp.definition import Definition
 from surefoot.mcp.live import Live
 from surefoot.mcp.lock import Lock, find_lock
+from surefoot.mcp.options import McpOptions, check_server, given_to_all, mask_secrets, read_options, read_variables
 from surefoot.mcp.outcome import Lost
 from surefoot.mcp.tools import make_tools
 from surefoot.sections import GuardSettings, McpSettings
@@ -26,39 +25,12 @@ from surefoot.tools import Tool
 if TYPE_CHECKING:
     from surefoot.mcp.connection import Connection
 
-GIVEN_TO_ALL: Final = ("PATH", "HOME", "LANG", "TMPDIR")
-"""Variables that a child process gets without being named: without them hardly a program starts."""
-_LEAST_SECRET: Final = 6
-"""A shorter value of a variable is not looked for in messages: it would be found in ordinary words."""
-
-
-class McpOptions(TypedDict, total=False):
-    """What `McpServer.stdio` and `McpServer.http` take beside the server's place; as in ``[mcp.NAME]``.
-
-    Attributes:
-        allow: Its tools that may be used, by the server's own names; all, unless it is given.
-        prefix: Stands before the names of its tools; ``NAME_``, unless it is given.
-        timeout_s: Longest run time of one call, seconds.
-        start_timeout_s: Longest time from its start to its first answer, seconds.
-        max_output_bytes: Size of a result at most, bytes.
-        trust: ``trusted`` if nobody but the server's own system writes what its tools return.
-        tools: What you know of its tools, by the server's own names: ``{"git_log": {"effect": "read"}}``.
-    """
-
-    allow: list[str]
-    prefix: str
-    timeout_s: float
-    start_timeout_s: float
-    max_output_bytes: int
-    trust: Literal["trusted", "untrusted"]
-    tools: Mapping[str, Mapping[str, Any]]
-
 
 class McpServer:
-    """A server of tools. ``async with`` connects it; a `Runtime` does so for its agents by itself, at the first call.
+    """A server of tools. ``async with`` connects it; a `Runtime` does so for its agents by itself, on demand.
 
-    Made by `stdio`, `http` or `named`. Descriptions and schemas of its tools are pinned in ``surefoot.mcp.lock``: a model
-    is told what was approved, and a tool that says something else now is not called.
+    Made by `stdio`, `http` or `named`. What its tools say of themselves is pinned in ``surefoot.mcp.lock``: a model is
+    told what was approved, and a tool that says something else now is not called.
 
     Attributes:
         name: Its name in the lock file, the settings and the names of its tools.
@@ -80,7 +52,7 @@ class McpServer:
         Raises:
             ConfigError: A setting is wrong.
         """
-        _check(name, settings)
+        check_server(name, settings)
         self.name: Final = name
         self._settings = settings
         self._variables = dict(variables)
@@ -116,8 +88,8 @@ class McpServer:
         Raises:
             ConfigError: An option is wrong.
         """
-        settings = _convert(name, {"command": command, "args": list(args), "cwd": str(cwd), **options})
-        return cls(name, settings, variables={**_given_to_all(), **(env or {})}, headers={}, lock=lock)
+        settings = read_options(name, {"command": command, "args": list(args), "cwd": str(cwd), **options})
+        return cls(name, settings, variables={**given_to_all(), **(env or {})}, headers={}, lock=lock)
 
     @classmethod
     def http(
@@ -141,7 +113,7 @@ class McpServer:
         Raises:
             ConfigError: An option is wrong.
         """
-        return cls(name, _convert(name, {"url": url, **options}), variables={}, headers=headers or {}, lock=lock)
+        return cls(name, read_options(name, {"url": url, **options}), variables={}, headers=headers or {}, lock=lock)
 
     @classmethod
     def named(cls, name: str, *, config: str | Path | None = None) -> Self:
@@ -158,8 +130,8 @@ class McpServer:
         return cls(
             name,
             found,
-            variables={**_given_to_all(), **_read_variables(name, {key: key for key in found.env})},
-            headers=_read_variables(name, found.headers),
+            variables={**given_to_all(), **read_variables(name, {key: key for key in found.env})},
+            headers=read_variables(name, found.headers),
             lock=find_lock(config),
             risk=settings.guard.detect_risk,
         )
@@ -175,8 +147,8 @@ class McpServer:
             approved = self._lock.read(self.name)
             if approved is None:
                 raise ConfigError(
-                    f"mcp.{self.name}: its tools are not in {self._lock.path} yet: run `surefoot mcp pin {self.name}` and "
-                    "look at them, or enter the server with `async with` first, which records what it sees"
+                    f"mcp.{self.name}: its tools are not in {self._lock.path} yet: run `surefoot mcp pin {self.name}` "
+                    "and look at them, or enter the server with `async with` first, which records what it sees"
                 )
             self._tools = make_tools(self.name, self._settings, approved, self._call, self)
         return self._tools
@@ -205,14 +177,7 @@ class McpServer:
         """
         self.hold()
         try:
-            standings = await self.look()
-            if self._lock.read(self.name) is None:
-                clean = {one.name: one.offered for one in standings if one.offered and one.risk < self._risk}
-                await asyncio.to_thread(self._lock.write_first, self.name, clean)
-            if not self.tools:
-                raise ConfigError(
-                    f"mcp.{self.name}: none of its {len(standings)} tools is approved and allowed: see `surefoot mcp diff`"
-                )
+            await self._record_first(await self.look())
         except BaseException:
             await self.release()
             raise
@@ -221,6 +186,14 @@ class McpServer:
     async def __aexit__(self, *_: object) -> None:
         """End the server if nobody else holds it."""
         await self.release()
+
+    async def _record_first(self, standings: list[Standing]) -> None:
+        if self._lock.read(self.name) is None:
+            clean = {one.name: one.offered for one in standings if one.offered and not self.is_suspicious(one)}
+            await asyncio.to_thread(self._lock.write_first, self.name, clean)
+        if not self.tools:
+            counted = f"none of its {len(standings)} tools is approved and allowed"
+            raise ConfigError(f"mcp.{self.name}: {counted}: see `surefoot mcp diff {self.name}`")
 
     async def look(self) -> list[Standing]:
         """How each of its tools stands against what is approved.
@@ -235,6 +208,14 @@ class McpServer:
             raise ConfigError(f"mcp.{self.name}: the server cannot be used: {self._mask(reached.why)}")
         assert reached.listing is not None, "it was reached"
         return compare(self._lock.read(self.name) or {}, reached.listing)
+
+    def is_suspicious(self, standing: Standing) -> bool:
+        """Whether what the server says of a tool looks like an attack: ``guard.detect_risk`` says from when on."""
+        return standing.risk >= self._risk
+
+    def is_allowed(self, tool: str) -> bool:
+        """Whether the settings allow a tool, by the server's own name."""
+        return "*" in self._settings.allow or tool in self._settings.allow
 
     def approve(self, definitions: Iterable[Definition]) -> None:
         """Make these, and no others, the approved tools; agents made from now on are told of them.
@@ -258,7 +239,8 @@ class McpServer:
         for _ in range(2):
             reached = await live.reach()
             if isinstance(reached, Lost):
-                raise ToolError(f"{definition.name} was not called: MCP server {self.name!r}: {self._mask(reached.why)}.")
+                why = self._mask(reached.why)
+                raise ToolError(f"{definition.name} was not called: MCP server {self.name!r} cannot be used: {why}.")
             self._check_approved(definition, reached)
             result = await reached.call(definition.name, arguments)
             if not isinstance(result, Lost):
@@ -303,46 +285,8 @@ class McpServer:
             command = Command((settings.command, *settings.args), self._variables, settings.cwd)
             streams = partial[AbstractAsyncContextManager[Any]](open_stdio, command)
         else:
-            streams = partial[AbstractAsyncContextManager[Any]](
-                open_http, Site(settings.url, self._headers, unsent)
-            )
+            streams = partial[AbstractAsyncContextManager[Any]](open_http, Site(settings.url, self._headers, unsent))
         return Connection(streams, unsent)
 
     def _mask(self, text: str) -> str:
-        """Without the secrets that the server was given: its last words go to the model and the journal."""
-        given = [value for name, value in self._variables.items() if name not in GIVEN_TO_ALL]
-        for value in [*given, *self._headers.values()]:
-            for secret in (value, value.rpartition(" ")[2]):
-                if len(secret) >= _LEAST_SECRET:
-                    text = text.replace(secret, "***")
-        return text
-
-
-def _given_to_all() -> dict[str, str]:
-    ours = environment()
-    return {name: ours[name] for name in GIVEN_TO_ALL if name in ours}
-
-
-def _read_variables(server: str, names: Mapping[str, str]) -> dict[str, str]:
-    """Values of variables by what they are for."""
-    ours = environment()
-    missing = [name for name in names.values() if not ours.get(name)]
-    if missing:
-        raise ConfigError(f"mcp.{server}: the environment variable {missing[0]} is not set")
-    return {purpose: ours[name] for purpose, name in names.items()}
-
-
-def _convert(name: str, table: dict[str, Any]) -> McpSettings:
-    try:
-        return msgspec.convert(table, McpSettings)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"mcp.{name}: {error}") from None
-
-
-def _check(name: str, settings: McpSettings) -> None:
-    if not name or not name.replace("-", "a").replace("_", "a").isalnum() or not name.isascii():
-        raise ConfigError(f"mcp server name {name!r}: must be letters, digits, - and _")
-    if bool(settings.command) == bool(settings.url):
-        raise ConfigError(f"mcp.{name}: give either the command of a server, or its url")
-    if settings.url and not settings.url.startswith(("http://", "https://")):
-        raise ConfigError(f"mcp.{name}: url must begin with http:// or https://")
+        return mask_secrets(text, {**self._variables, **self._headers})

@@ -112,16 +112,17 @@ async def _listen(
         while line := await process.stdout.readline():
             if line.strip():
                 await to_us.send(SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)))
+        why = await explain()
     except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-        while await process.stdout.read(_CHUNK_BYTES):  # we are leaving
-            continue
-        return
-    except ValueError as error:  # asyncio: the line is too long; pydantic: it is no message
-        too_long = "limit" in str(error) or "Separator" in str(error)
-        why = f"a line of more than {MAX_MESSAGE_BYTES >> 20} MiB" if too_long else "a line that is no MCP message"
-        why = f"it wrote {why} on its standard output" + ("" if too_long else f": {line[:80]!r}")
-    lose(why or await explain())
+        why = "it was closed"
+    except ValueError as error:  # pydantic's: it is no message; asyncio's: the line is too long
+        why = f"it wrote a line of more than {MAX_MESSAGE_BYTES >> 20} MiB on its standard output"
+        if hasattr(error, "errors"):
+            why = "it wrote something on its standard output that is no MCP message"
+    lose(why)
     to_us.close()
+    while await process.stdout.read(_CHUNK_BYTES):
+        continue
 
 
 async def _speak(process: asyncio.subprocess.Process, from_us: MemoryObjectReceiveStream[SessionMessage]) -> None:

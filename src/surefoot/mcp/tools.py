@@ -1,7 +1,7 @@
 """From what a server says of a tool, and what you say of it, to a `Tool`.
 
-What you say counts. The hints of a server (that a tool only reads, say) are by whoever wrote the server, and would lower
-the guard: they are not looked at.
+What you say counts. The hints of a server (that a tool only reads, say) are by whoever wrote the server, and would
+lower the guard: they are not looked at.
 """
 
 from __future__ import annotations

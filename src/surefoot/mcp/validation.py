@@ -8,7 +8,7 @@ exponential time, too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
@@ -65,15 +65,14 @@ def make_decode(schema: JsonSchema) -> Decode:
             raise ToolError("The arguments cannot be checked against the schema: send simpler ones.") from None
         if problems:
             raise ToolError(f"Wrong arguments: {'; '.join(problems)}.")
-        return arguments  # pyright: ignore[reportUnknownVariableType] - of JSON
+        return cast("dict[str, Any]", arguments)
 
     return decode
 
 
 def _make_finder(schema: JsonSchema) -> Callable[[Any], list[str]]:
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
-    from referencing import Registry
+    import referencing
+    from jsonschema import Draft202012Validator, validators
 
     left = [0]
 
@@ -93,8 +92,8 @@ def _make_finder(schema: JsonSchema) -> Callable[[Any], list[str]]:
         word: ignore if word in _EXPONENTIAL else count(check)
         for word, check in Draft202012Validator.VALIDATORS.items()
     }
-    kind: Any = extend(Draft202012Validator, checks)
-    validator = kind(schema, registry=Registry())
+    library, references = cast("Any", validators), cast("Any", referencing)  # whose types say less than nothing
+    validator = library.extend(Draft202012Validator, checks)(schema, registry=references.Registry())
 
     def find(arguments: Any) -> list[str]:
         left[0] = MOST_STEPS
