@@ -24,6 +24,7 @@ from surefoot.terminal import open_console, readable
 
 EXIT_DIFFERS: Final = 1
 _STYLES: Final = {"approved": "green", "changed": "bold red", "new": "yellow", "gone": "magenta", "unusable": "red"}
+_NONE: Final = "there are no servers: write [mcp.NAME] into surefoot.toml, see docs/mcp.md"
 _SHOWN_THREATS: Final = 5
 _WHY_CHARS: Final = 100
 
@@ -43,7 +44,7 @@ def list_servers(context: click.Context, /, *, as_json: bool) -> None:
     if as_json:
         print_json([_describe_server(*server) for server in found])
     elif not found:
-        click.echo("there are no servers: write [mcp.NAME] into surefoot.toml, see docs/mcp.md", err=True)
+        click.echo(_NONE, err=True)
     else:
         console = open_console()
         table = figures_table(["server", "tool", "effect", "trust", "sha256"], left=4)
@@ -79,6 +80,8 @@ def diff(context: click.Context, /, *, names: tuple[str, ...], as_json: bool) ->
     seen = [(server, run_to_end(_look(server))) for server in servers]
     if as_json:
         print_json([{"server": server.name, "tools": [_describe(one) for one in tools]} for server, tools in seen])
+    elif not seen:
+        click.echo(_NONE, err=True)
     else:
         console = open_console()
         for server, tools in seen:

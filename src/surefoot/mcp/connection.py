@@ -27,6 +27,7 @@ from mcp_types import (
 from surefoot import __version__
 from surefoot.mcp.content import show_result
 from surefoot.mcp.definition import MAX_TOOLS, read_definition
+from surefoot.mcp.http import FORGOTTEN
 from surefoot.mcp.limits import MAX_PAGES
 from surefoot.mcp.outcome import Listing, Lost, Shown
 from surefoot.mcp.validation import check_schema
@@ -179,7 +180,10 @@ class Connection:
         except MCPError as error:
             if error.code != CONNECTION_CLOSED:
                 return error.error.message
-            return Lost(self.why_lost or error.error.message, sent=error.error.data != self._unsent)
+            sent = error.error.data != self._unsent
+            if not sent and error.error.message == FORGOTTEN:
+                self.lose(FORGOTTEN)
+            return Lost(self.why_lost or error.error.message, sent=sent)
         except (ValueError, RuntimeError) as error:  # pydantic's errors are ValueErrors: no answer of this protocol
             return f"its answer cannot be read: {' '.join(str(error).split())[:200]}"
         except asyncio.CancelledError:  # by the end of the connection

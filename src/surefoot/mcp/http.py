@@ -29,7 +29,7 @@ class Site(msgspec.Struct, frozen=True):
     Attributes:
         url: The endpoint.
         headers: Sent with each request.
-        unsent: What an error says of a request that has not left; only this process knows the word.
+        unsent: What an error says of a request that the server has not looked at; only this process knows the word.
     """
 
     url: str
@@ -37,28 +37,31 @@ class Site(msgspec.Struct, frozen=True):
     unsent: str
 
 
+FORGOTTEN: Final = "the server has forgotten the session"
+"""The message of an error, with the word of `Site`: nothing will go through this connection any more."""
+
+
 @asynccontextmanager
-async def open_http(site: Site, lose: Callable[[str], None]) -> AsyncGenerator[Any, None]:
+async def open_http(site: Site, _lose: Callable[[str], None]) -> AsyncGenerator[Any, None]:
     """Streams to and from the server; nothing is connected yet.
 
     Args:
         site: Where to.
-        lose: Told why, if the server has forgotten us.
+        _lose: Nobody is told of an end: each request says what became of it.
     """
     async with (
-        _Client(site, lose) as client,
+        _Client(site) as client,
         streamable_http_client(site.url, http_client=client, max_sse_event_size=MAX_MESSAGE_BYTES) as streams,
     ):
         yield streams
 
 
 class _Client(httpx2.AsyncClient):
-    def __init__(self, site: Site, lose: Callable[[str], None]) -> None:
+    def __init__(self, site: Site) -> None:
         # A compressed answer could be larger than it looks, so none is asked for and none is read
         headers = {**site.headers, "accept-encoding": "identity"}
         super().__init__(headers=headers, timeout=httpx2.Timeout(CONNECT_TIMEOUT_S, read=SILENCE_S))
         self._unsent = site.unsent
-        self._lose = lose
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """The answer, whole if it is no stream of events; an error of the connection is an answer, too."""
@@ -69,8 +72,7 @@ class _Client(httpx2.AsyncClient):
             return _refuse(request, f"the server cannot be reached: {error}", self._unsent if early else "")
         if response.status_code == 404 and _SESSION in request.headers:
             await response.aclose()
-            self._lose("it has forgotten the session")
-            return _refuse(request, "the server has forgotten the session", self._unsent)
+            return _refuse(request, FORGOTTEN, self._unsent)
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             await response.aclose()
             return _refuse(request, "the answer is compressed, which was not asked for", "")

@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
+from surefoot.backoff import draw_backoff_s
 from surefoot.clock import Clock, SystemClock
 from surefoot.config import load_settings
 from surefoot.errors import ConfigError, ToolError
 from surefoot.mcp.approval import Standing, compare
 from surefoot.mcp.definition import Definition
-from surefoot.mcp.live import Live
+from surefoot.mcp.live import ATTEMPTS, BASE_S, MAX_S, Live
 from surefoot.mcp.lock import Lock, find_lock
 from surefoot.mcp.options import McpOptions, check_server, given_to_all, mask_secrets, read_options, read_variables
 from surefoot.mcp.outcome import Lost
@@ -236,11 +237,13 @@ class McpServer:
         if live is None:
             raise ToolError(f"MCP server {self.name!r} is closed: call its tools in a Runtime, or inside `async with`.")
         lost = Lost("", sent=False)
-        for _ in range(2):
+        for attempt in range(1, ATTEMPTS + 1):
+            if attempt > 1:
+                await asyncio.sleep(draw_backoff_s(attempt - 1, BASE_S, MAX_S, self._clock))
             reached = await live.reach()
             if isinstance(reached, Lost):
-                why = self._mask(reached.why)
-                raise ToolError(f"{definition.name} was not called: MCP server {self.name!r} cannot be used: {why}.")
+                lost = reached
+                break
             self._check_approved(definition, reached)
             result = await reached.call(definition.name, arguments)
             if not isinstance(result, Lost):
@@ -253,7 +256,8 @@ class McpServer:
                     f"The outcome of {definition.name} is unknown: MCP server {self.name!r} was lost while it ran "
                     f"({self._mask(lost.why)}). It may have had its effect: check before you call it again."
                 )
-        raise ToolError(f"{definition.name} failed twice: MCP server {self.name!r}: {self._mask(lost.why)}.")
+        why = self._mask(lost.why)
+        raise ToolError(f"{definition.name} was not done: MCP server {self.name!r} cannot be used: {why}.")
 
     def _check_approved(self, definition: Definition, connection: Connection) -> None:
         assert connection.listing is not None, "it was reached"

@@ -69,7 +69,7 @@ def _make_tool(
     hints = dict.fromkeys(cast("dict[str, Any]", definition.schema["properties"]), Any)
     policy = read_policy(name, hints, definition.schema, declared.effect, options)
     # The prefix is no word of a request; and a default that a server has written proves no value
-    policy = replace(policy, intents=list_intents(replace(policy, name=definition.name)), defaults={})
+    policy = replace(policy, intents=list_intents(replace(policy, name=_plain(definition.name))), defaults={})
 
     async def function(**arguments: Any) -> str:
         return await call(definition, repeatable, arguments)
@@ -93,9 +93,13 @@ def _make_tool(
     )
 
 
+def _plain(name: str) -> str:
+    return _FORBIDDEN.sub("_", name)
+
+
 def _name(server: str, settings: McpSettings, tool: str, declared: McpToolSettings) -> str:
     prefix = f"{server}_" if settings.prefix is None else settings.prefix
-    name = declared.name or _FORBIDDEN.sub("_", f"{prefix}{tool}")
+    name = declared.name or _plain(f"{prefix}{tool}")
     if not name or len(name) > _NAME_CHARS or _FORBIDDEN.search(name):
         raise ConfigError(
             f"mcp.{server}: tool name {name!r} must be 1 to {_NAME_CHARS} of a-z, A-Z, 0-9, _ and -: "

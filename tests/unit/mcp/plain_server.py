@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 MODE = sys.argv[1] if len(sys.argv) > 1 else "good"
 MARKS = sys.argv[2] if len(sys.argv) > 2 else ""  # a folder where it leaves a file for each thing it does
@@ -38,7 +39,7 @@ if MODE == "less":
 
 def mark(what):
     if MARKS:
-        with open(os.path.join(MARKS, what), "a") as file:
+        with (Path(MARKS) / what).open("a") as file:
             file.write(f"{os.getpid()}\n")
 
 
@@ -63,7 +64,7 @@ def call(request):
         sys.stderr.write(f"fatal: the token is {os.environ.get('TOKEN', 'unknown')}\n")
         sys.stderr.flush()
         os._exit(3)
-    if said == "die once" and not os.path.exists(os.path.join(MARKS, "died")):
+    if said == "die once" and not (Path(MARKS) / "died").exists():
         mark("died")
         os._exit(3)
     if said == "hang":
