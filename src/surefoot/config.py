@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from operator import attrgetter
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict
 
-from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError
-from surefoot.faults import find_fault
 from surefoot.providers import KNOWN_PROVIDERS, Provider
+from surefoot.ranges import check_ranges
 from surefoot.sections import (
     AdmissionSettings,
     BreakerSettings,
@@ -32,9 +30,6 @@ from surefoot.sections import (
 )
 
 CONFIG_NAME: Final = "surefoot.toml"
-MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
-MIN_WEIGHT: Final = 1  # of a tenant in the fair queue: a lighter one would take many rounds for one turn
-MAX_WEIGHT: Final = 100
 
 
 class Secret:
@@ -121,12 +116,30 @@ def load_settings(path: str | Path | None = None) -> Settings:
     for variable, place in _OVERRIDES.items():
         if value := os.environ.get(variable):
             _override(table, place, value)
+    return _convert(table, str(chosen or "the environment"))
+
+
+def check_settings(settings: Settings) -> Settings:
+    """Settings that were built in Python, checked as those of a file are: a `Struct` checks nothing by itself.
+
+    Raises:
+        ConfigError: A wrong value, or one of a wrong type; says which.
+    """
+    try:
+        table = msgspec.to_builtins(settings, builtin_types=(date, datetime, time))  # as TOML has them
+    except (TypeError, RecursionError) as error:  # some object that no file can hold
+        raise ConfigError(f"Settings: {error}") from None
+    if not isinstance(table, dict):
+        raise ConfigError(f"settings={settings!r:.80}: must be surefoot.config.Settings")
+    return _convert(cast("dict[str, Any]", table), "Settings")
+
+
+def _convert(table: dict[str, Any], where: str) -> Settings:
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{chosen or 'the environment'}: {find_fault(table, str(error))}") from None
-    _check_numbers(settings, str(chosen or "the environment"))
-    _check_durations(settings, str(chosen or "the environment"))
+        raise ConfigError(f"{where}: {_find_fault(table, str(error))}") from None
+    check_ranges(settings, where)
     return settings
 
 
@@ -185,46 +198,23 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
 
 
-_POSITIVE_OF_PROVIDERS: Final = ("max_output_tokens", "concurrency", "max_waiting")
-_POSITIVE: Final = (
-    "model_timeout_s", "store.lease_s", "retry.attempts", "retry.base_s", "retry.max_s", "breaker.failures",
-    "breaker.cooldown_s", "breaker.max_cooldown_s", "local.context_tokens", "local.max_waiting", "sessions.max_waiting",
-    "sessions.max_wait_s", "sessions.max_in_memory", "sessions.max_memory_mib", "sessions.ttl_s",
-    "policy.approval_timeout_s",
-)  # fmt: skip
-_NOT_NEGATIVE: Final = ("retry.budget", "retry.reserve", "local.threads")
+def _find_fault(table: dict[str, Any], error: str) -> str:
+    """What is wrong, where, in words; with the name of a provider or tenant, which msgspec shows as ``[...]``."""
+    for section, kind in (("providers", Provider), ("tenants", Tenant), ("mcp", McpSettings)):
+        inner: Any = table.get(section)
+        for name, value in cast("dict[str, Any]", inner).items() if isinstance(inner, dict) else ():
+            try:
+                msgspec.convert(value, kind)
+            except msgspec.ValidationError as fault:
+                return _reword(str(fault), f"{section}.{name}")
+    return _reword(error, "")
 
 
-def _check_numbers(settings: Settings, where: str) -> None:
-    positive: dict[str, float] = {place: attrgetter(place)(settings) for place in _POSITIVE}
-    if not 0 < settings.guard.detect_risk <= 1:
-        raise ConfigError(f"{where}: guard.detect_risk = {settings.guard.detect_risk}: must be above 0, at most 1")
-    not_negative: dict[str, float] = {place: attrgetter(place)(settings) for place in _NOT_NEGATIVE}
-    for name, provider in settings.providers.items():
-        key = f"providers.{name}"
-        positive |= {f"{key}.{field}": getattr(provider, field) for field in _POSITIVE_OF_PROVIDERS}
-        positive |= {f"{key}.endpoints[{place}].weight": way.weight for place, way in enumerate(provider.endpoints)}
-        not_negative |= {f"{key}.{field}": getattr(provider, field) for field in ("rpm", "tpm", "context_tokens")}
-    sections = {"admission": asdict(settings.admission)}
-    sections |= {f"tenants.{name}": asdict(tenant) for name, tenant in settings.tenants.items()}
-    for section, fields in sections.items():
-        for field, value in fields.items():
-            if isinstance(value, (int, float)):
-                (not_negative if field.endswith("queue") else positive)[f"{section}.{field}"] = value
-    for name, value in positive.items():
-        if not 0 < value <= MAX_NUMBER:
-            raise ConfigError(f"{where}: {name} = {value}: must be a positive number, at most {MAX_NUMBER:,}")
-    for name, value in not_negative.items():
-        if not 0 <= value <= MAX_NUMBER:
-            raise ConfigError(f"{where}: {name} = {value}: must be 0 or more, at most {MAX_NUMBER:,}")
-    for name, tenant in settings.tenants.items():
-        if not MIN_WEIGHT <= tenant.weight <= MAX_WEIGHT:
-            raise ConfigError(
-                f"{where}: tenants.{name}.weight = {tenant.weight}: must be from {MIN_WEIGHT} to {MAX_WEIGHT}"
-            )
-
-
-def _check_durations(settings: Settings, where: str) -> None:
-    expire_s = read_duration_s(settings.sessions.expire_after, f"{where}: sessions.expire_after")
-    if read_duration_s(settings.sessions.delete_after, f"{where}: sessions.delete_after") < expire_s:
-        raise ConfigError(f"{where}: sessions.delete_after is shorter than sessions.expire_after: it must not be")
+def _reword(error: str, where: str) -> str:
+    fault, _, key = error.partition(" - at `$")
+    place = f"{where}{key.rstrip('`')}".lstrip(".")
+    what, _, field = fault.partition(" field `")
+    if field:
+        name = f"{place}.{field.rstrip('`')}".lstrip(".")
+        return f"{name} is missing" if "missing" in what else f"there is no setting {name}"
+    return f"{place}: {fault}"

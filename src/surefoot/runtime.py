@@ -15,7 +15,7 @@ from surefoot.budget.windows import read_zones
 from surefoot.caller import Caller
 from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
-from surefoot.config import Settings, load_settings
+from surefoot.config import Settings, check_settings, load_settings
 from surefoot.conversations import Sessions
 from surefoot.errors import NotFound
 from surefoot.journal.events import JournalEvent, RunEvent
@@ -65,7 +65,7 @@ class Runtime:
         Raises:
             ConfigError: The settings are wrong.
         """
-        self.settings = settings = load_settings() if settings is None else settings
+        self.settings = settings = load_settings() if settings is None else check_settings(settings)
         self._clock = clock or SystemClock()
         limits = read_limits(settings.limits, "[limits]")
         self._policing = Policing.read(settings.policy, approve, policy)
