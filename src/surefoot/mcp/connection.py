@@ -184,10 +184,10 @@ class Connection:
             if not sent and error.error.message == FORGOTTEN:
                 self.lose(FORGOTTEN)
             return Lost(self.why_lost or error.error.message, sent=sent)
-        except (ValueError, RuntimeError) as error:  # pydantic's errors are ValueErrors: no answer of this protocol
+        except ValueError as error:  # pydantic's: no answer of this protocol
             return f"its answer cannot be read: {' '.join(str(error).split())[:200]}"
-        except asyncio.CancelledError:  # by the end of the connection
-            return Lost(self.why_lost or "the connection has ended", sent=True)
+        except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - of the connection: its end, its libraries
+            return Lost(self.why_lost or _describe(error), sent=True)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._requests.discard(task)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
@@ -28,7 +27,7 @@ Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObj
 
 GRACE_S: Final = 2.0
 """Between the end of a server's input and SIGTERM, and between that and SIGKILL."""
-STDERR_BYTES: Final = 2_000
+SAID_BYTES: Final = 2_000
 _POLL_S: Final = 0.01
 _CHUNK_BYTES: Final = 4_096
 
@@ -70,17 +69,23 @@ async def open_stdio(command: Command, lose: Callable[[str], None]) -> AsyncGene
     )
     to_us, from_server = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_server, from_us = anyio.create_memory_object_stream[SessionMessage](0)
-    errors: deque[bytes] = deque(maxlen=STDERR_BYTES // 64)
-    gathering = asyncio.create_task(_gather(process, errors))
+    said = bytearray()
+
+    def keep(chunk: bytes) -> None:
+        """The end of what it says to people."""
+        said.extend(chunk[-SAID_BYTES:])
+        del said[:-SAID_BYTES]
+
+    gathering = asyncio.create_task(_gather(process, keep))
 
     async def explain() -> str:
         """How it ended; its last words and its exit code may come a moment after the end of its output."""
         await asyncio.wait({gathering, asyncio.create_task(process.wait())}, timeout=GRACE_S)
-        said = b"".join(errors)[-STDERR_BYTES:].decode(errors="replace").strip()
+        words = said.decode(errors="replace").strip()
         how = "closed its output" if process.returncode is None else f"ended with code {process.returncode}"
-        return f"it {how}" + (f" and wrote: {said}" if said else "")
+        return f"it {how}" + (f" and wrote: {words}" if words else "")
 
-    listening = asyncio.create_task(_listen(process, to_us, explain, lose))
+    listening = asyncio.create_task(_listen(process, to_us, explain, keep, lose))
     tasks = (listening, gathering, asyncio.create_task(_speak(process, from_us)))
     try:
         yield from_server, to_server
@@ -103,6 +108,7 @@ async def _listen(
     process: asyncio.subprocess.Process,
     to_us: MemoryObjectSendStream[SessionMessage | Exception],
     explain: Callable[[], Awaitable[str]],
+    keep: Callable[[bytes], None],
     lose: Callable[[str], None],
 ) -> None:
     """Messages of the server until it ends; then the rest of its output is thrown away, so that it can end."""
@@ -110,8 +116,10 @@ async def _listen(
     why = ""
     try:
         while line := await process.stdout.readline():
-            if line.strip():
+            if line.startswith(b"{"):
                 await to_us.send(SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)))
+            else:
+                keep(line)  # many servers greet or log on the wrong stream
         why = await explain()
     except (anyio.BrokenResourceError, anyio.ClosedResourceError):
         why = "it was closed"
@@ -136,12 +144,11 @@ async def _speak(process: asyncio.subprocess.Process, from_us: MemoryObjectRecei
             return
 
 
-async def _gather(process: asyncio.subprocess.Process, errors: deque[bytes]) -> None:
-    """The end of what the server writes on its standard error."""
+async def _gather(process: asyncio.subprocess.Process, keep: Callable[[bytes], None]) -> None:
+    """What the server writes on its standard error."""
     assert process.stderr is not None, "a pipe was asked for"
     while chunk := await process.stderr.read(_CHUNK_BYTES):
-        kept = chunk[-STDERR_BYTES:]
-        errors.extend(kept[start : start + 64] for start in range(0, len(kept), 64))
+        keep(chunk)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

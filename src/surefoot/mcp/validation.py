@@ -39,8 +39,6 @@ def check_schema(schema: JsonSchema) -> str:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         return f"its schema is not valid: {error.message[:_SHOWN_CHARS]}"
-    except RecursionError:
-        return "its schema is nested too deeply"
     return ""
 
 

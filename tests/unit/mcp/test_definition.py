@@ -120,6 +120,13 @@ def test_wrong_arguments_are_told_precisely(text, told):
         make_decode(schema)(text)
 
 
+def test_of_many_mistakes_three_are_told():
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in "abcde"}}
+    with pytest.raises(ToolError) as caught:
+        make_decode(schema)('{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}')
+    assert str(caught.value).count("is not of type") == 3
+
+
 def test_no_arguments_at_all():
     assert make_decode({"type": "object", "properties": {}})("") == {}
 

@@ -73,6 +73,28 @@ async def test_a_tool_that_changes_while_we_are_connected_is_looked_at_again(pla
         assert marks("listed") == 2
 
 
+async def test_tools_that_cannot_be_used_leave_the_others(plain):
+    async with plain() as before:
+        note = tools_of(before)["note"]
+        assert note.spec.description == "Writes a note."
+    async with plain("odd") as server:
+        standings = {one.name: one for one in await server.look()}
+        assert {one.name: one.why for one in standings.values() if one.why} == {
+            "note": "the server has two tools of that name",
+            "strange": "its schema is not valid: 'strange' is not valid under any of the given schemas",
+            "far": "its schema refers to 'http://evil.example', which is not one of its own $defs",
+        }
+        assert await tools_of(server)["echo"](text="hi") == "hi"
+        with pytest.raises(ToolError, match=r"note was not called: the server has two tools of that name\."):
+            await tools_of(server)["note"](text="hi")
+
+
+async def test_a_server_of_which_nothing_is_allowed(plain):
+    with pytest.raises(ConfigError, match=r"mcp\.plain: none of its 3 tools is approved and allowed: see"):
+        async with plain(allow=[]):
+            pass
+
+
 async def test_a_schema_is_more_than_a_description(plain):
     """The order of its members is nothing, everything else is."""
     turned = Definition("echo", "Says it.", {"required": [], "properties": {}, "type": "object"})

@@ -60,6 +60,11 @@ async def test_a_child_gets_the_variables_that_are_named_and_no_others(plain, mo
     assert set(names) - {"TMPDIR", "LC_CTYPE", "COVERAGE_PROCESS_CONFIG"} == {"PATH", "HOME", "LANG", "TOKEN"}
 
 
+async def test_what_a_server_says_to_people_on_the_wrong_stream_is_passed_over(plain):
+    async with plain() as server:
+        assert await tools_of(server)["echo"](text="chat") == "chat"
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [
@@ -148,10 +153,13 @@ async def test_calls_in_flight_at_the_end_are_told(plain, marks):
         ("mute", "it did not answer within 0.3 s"),
         ("dead", "it ended with code 7 and wrote: cannot start: no database"),
         ("endless", "more than 256 tools, or more than 32 pages"),
+        ("refuse to list", "it cannot list its tools: ask tomorrow"),
+        ("die at list", "it ended with code 4"),
+        ("mute at list", "it did not list its tools within 0.3 s"),
     ],
 )
 async def test_a_server_that_does_not_start_is_one_clear_error(plain, mode, told, marks):
-    server = plain(mode, start_timeout_s=SOON_S if mode == "mute" else 30.0)
+    server = plain(mode, start_timeout_s=SOON_S if mode.startswith("mute") else 30.0)
     with pytest.raises(ConfigError, match=f"mcp.plain: the server cannot be used: .*{told}"):
         async with server:
             pass
@@ -184,7 +192,7 @@ async def test_a_slow_start_is_waited_for(plain):
         assert await tools_of(server)["echo"](text="hi") == "hi"
 
 
-@pytest.mark.parametrize("mode", ["stubborn", "brood"])
+@pytest.mark.parametrize("mode", ["stubborn", "brood", "deaf"])
 async def test_a_server_that_does_not_want_to_end_is_killed_with_all_that_it_began(plain, marks, mode):
     async with plain(mode):
         pid = pid_of(marks)
@@ -206,6 +214,35 @@ async def test_a_run_that_is_cancelled_while_the_server_starts_leaves_nothing_be
         await task
     await server.release()
     assert not is_alive(pid_of(marks))
+
+
+async def test_calls_that_find_no_connection_share_the_one_that_is_made(plain, marks):
+    async with plain():
+        pass
+    server = plain()
+    server.hold()
+    echo = server.tools[0]
+    assert await asyncio.gather(*[echo(text=str(number)) for number in range(20)]) == [str(n) for n in range(20)]
+    assert marks("started") == 2
+    await server.release()
+
+
+WITHOUT = """
+import asyncio, sys
+sys.modules["mcp"] = None
+from surefoot import cli
+cli.main(["mcp", "diff"])
+"""
+
+
+def test_without_the_extra_there_is_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SUREFOOT_CONFIG", raising=False)
+    (tmp_path / "surefoot.toml").write_text("[mcp.plain]\ncommand = 'true'\n")
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "mcp.plain: MCP needs an extra: pip install 'surefoot[mcp]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 PARENT = """
