@@ -29,6 +29,7 @@ from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
 from surefoot.commands.guard import guard
+from surefoot.commands.mcp import mcp
 from surefoot.commands.options import json_option, open_existing, point_to, print_json, read_settings, run_to_end
 from surefoot.commands.policy import ask, policy
 from surefoot.commands.prices import prices
@@ -331,7 +332,7 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-for command in (sessions, budget, report, compare, forecast, prices, policy, guard, sim, stress):
+for command in (sessions, budget, report, compare, forecast, prices, policy, guard, mcp, sim, stress):
     commands.add_command(command)
 for command in (unknown, refund, purge):
     budget.add_command(command)

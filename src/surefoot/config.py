@@ -21,6 +21,7 @@ from surefoot.sections import (
     ContextSettings,
     GuardSettings,
     LocalSettings,
+    McpSettings,
     PolicySettings,
     RetrySettings,
     SessionSettings,
@@ -73,6 +74,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         sessions: Conversations.
         policy: Which tool calls may run.
         guard: What is done about text that looks like an attack.
+        mcp: Servers of tools, by name.
     """
 
     model: str = "local:"
@@ -94,6 +96,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     sessions: SessionSettings = SessionSettings()
     policy: PolicySettings = PolicySettings()
     guard: GuardSettings = GuardSettings()
+    mcp: dict[str, McpSettings] = {}
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
@@ -199,7 +202,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _find_fault(table: dict[str, Any], error: str) -> str:
     """What is wrong, where, in words; with the name of a provider or tenant, which msgspec shows as ``[...]``."""
-    for section, kind in (("providers", Provider), ("tenants", Tenant)):
+    for section, kind in (("providers", Provider), ("tenants", Tenant), ("mcp", McpSettings)):
         inner: Any = table.get(section)
         for name, value in cast("dict[str, Any]", inner).items() if isinstance(inner, dict) else ():
             try:
