@@ -162,6 +162,6 @@ if MODE == "brood":
     mark(f"child-{child.pid}")
 for line in sys.stdin:
     handle(json.loads(line))
-if MODE in {"stubborn", "brood", "deaf"}:
+if MODE in {"stubborn", "deaf"}:
     time.sleep(600)
 mark("ended")
