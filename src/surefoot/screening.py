@@ -20,6 +20,8 @@ from surefoot.types import Message
 
 QUICK_CHARS: Final = 2_000
 """A longer text is looked at in a thread: a KB takes about 1.5 ms, and nothing of ours holds the loop for 10 ms."""
+MOST_KNOWN: Final = 256
+"""Texts of which it is remembered what was found in them: of `QUICK_CHARS` each, 2 MB at most."""
 MOST_TOLD: Final = 20
 """Threats of one text in the journal: the surest."""
 MARK: Final = (
@@ -47,11 +49,14 @@ class Screen(Struct, frozen=True):
         mode: What happens to a result that looks like an attack; ``off`` looks at nothing.
         risk: From which risk on a text does.
         detect: Looks at a text.
+        known: What was found in the texts that were looked at last, by channel and text; short ones, at most
+            `MOST_KNOWN`. Tools say the same thing often, and to look at a line takes a quarter of a step.
     """
 
     mode: Detecting
     risk: float
     detect: Detect = detect
+    known: dict[tuple[Channel, str], Detection | None] = {}
 
     @classmethod
     def read(cls, settings: GuardSettings) -> Self:
@@ -62,6 +67,16 @@ class Screen(Struct, frozen=True):
         """What was found in a text, None if it does not look like an attack."""
         if self.mode == "off":
             return None
+        if not is_quick(text):  # in a thread, where the others may not be touched
+            return self._judge(text, channel)
+        key = channel, text
+        if key not in self.known:
+            if len(self.known) >= MOST_KNOWN:
+                del self.known[next(iter(self.known))]
+            self.known[key] = self._judge(text, channel)
+        return self.known[key]
+
+    def _judge(self, text: str, channel: Channel) -> Detection | None:
         found = self.detect(text, channel)
         return found if found.risk >= self.risk else None
 
