@@ -204,7 +204,7 @@ def _regrouped(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
             yield _join_letters(match)
     if _has_split_word(folded):
         yield _substitute(folded, _SPLIT_WORD, lambda _: "", "split words")
-    if any(map(folded.__contains__, _GLUE_SIGNS)) and _GLUE.search(folded) is not None:
+    if _has_glue(folded):
         yield _substitute(folded, _GLUE, lambda _: "", "joined strings")
     if ('":' in folded or '", "' in folded) and may_have_phrase(words):
         values = list(_VALUE.finditer(folded))
@@ -213,6 +213,13 @@ def _regrouped(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
             for value in values:
                 places.keep(value.start(1), value.end(1) + 1)
             yield Reading(normalize("".join([f"{value[1]} " for value in values])), "split over fields", places)
+
+
+def _has_glue(folded: str) -> bool:
+    for sign in _GLUE_SIGNS:
+        if sign in folded:
+            return _GLUE.search(folded) is not None
+    return False
 
 
 def _has_split_word(folded: str) -> bool:
