@@ -27,30 +27,12 @@ from surefoot.sections import (
     StoreSettings,
     Tenant,
 )
+from surefoot.secret import Secret
 
 CONFIG_NAME: Final = "surefoot.toml"
 MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
 MIN_WEIGHT: Final = 1  # of a tenant in the fair queue: a lighter one would take many rounds for one turn
 MAX_WEIGHT: Final = 100
-
-
-class Secret:
-    """A key that shows itself to nobody unless asked by name."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The key itself, for a request header and nothing else."""
-        return self._value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -40,6 +40,28 @@ class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True):
     approval_timeout_s: float = 300.0
 
 
+class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[guard]``: what is taken out of answers, records and logs; see docs/output.md.
+
+    Attributes:
+        mode: ``on``, or ``off``: then secrets are taken out of logs, and of nothing else.
+        secrets: ``all`` looks for keys and passwords by their form, too; ``known`` for those of this process alone.
+        secrets_env: Variables of the environment whose values are secret; ``*`` stands for anything.
+        canaries: Strings that must not leave, at least 8 characters, without spaces.
+        link_hosts: Where images and links may lead: ``docs.example.com``, ``*.example.com``, or ``*``.
+        leak: What becomes of an answer that repeats the agent's instructions.
+        personal: Take out personal data: addresses, numbers of phones, cards, accounts and identity papers.
+    """
+
+    mode: Literal["on", "off"] = "on"
+    secrets: Literal["all", "known"] = "all"
+    secrets_env: tuple[str, ...] = ("*_API_KEY", "*_TOKEN", "*_SECRET", "*_PASSWORD")
+    canaries: tuple[str, ...] = ()
+    link_hosts: tuple[str, ...] = ()
+    leak: Literal["flag", "redact", "off"] = "flag"
+    personal: bool = False
+
+
 class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """``[local]``: the embedded model.
 

@@ -8,7 +8,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from surefoot.config import Secret, Settings, read_key
+from surefoot.config import Settings, read_key
+from surefoot.secret import Secret
 from surefoot.errors import ConfigError, NotFound
 from surefoot.models.base import Model, ModelProfile
 from surefoot.models.http import HttpClient
