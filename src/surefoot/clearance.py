@@ -15,6 +15,7 @@ from surefoot.policy.approval import APPROVALS, ApprovalRequest, digest_call, li
 from surefoot.policy.decide import decide
 from surefoot.policy.decision import Allowed, Decision, NeedsApproval, Proposed
 from surefoot.run import Run
+from surefoot.screening import list_suspects
 from surefoot.tools import Prepared
 from surefoot.types import ToolResult
 
@@ -70,7 +71,7 @@ async def _ask(run: Run, prepared: Prepared, arguments: dict[str, Any], decision
     request = ApprovalRequest(
         tool=name, arguments=arguments, reason=decision.reason, rule=decision.rule, traces=decision.traces,
         sources=sources, user=caller.user, tenant=caller.tenant, session=caller.session, run_id=run.run_id,
-        call_id=prepared.call.id, digest=digest,
+        call_id=prepared.call.id, digest=digest, suspects=list_suspects(run.state.messages),
     )  # fmt: skip
     answer = await _await_answer(run, request)
     vouched = sources if answer == "session" else ()

@@ -26,6 +26,7 @@ from surefoot.journal.events import (
     ToolFinished,
 )
 from surefoot.journal.policy_events import CallJudged
+from surefoot.journal.threat_events import FoundThreat, ThreatsFound
 from surefoot.types import Message, Money, ToolCall
 
 LINE_CHARS: Final = 300
@@ -178,6 +179,12 @@ class Narrator:
             case CallJudged() if event.verdict != "allowed":
                 mode = " (only observed)" if event.observed else ""
                 return [Line("!", f"{event.name}: {plain(event.reason)}{mode}", "yellow", "yellow")]
+            case ThreatsFound():
+                kinds = ", ".join(
+                    dict.fromkeys([one.kind.replace("_", " ") for one in sorted(event.threats, key=_is_unsure)])
+                )
+                what = f"{plain(event.source) or 'the question'} looks like an attack"
+                return [Line("⚑", f"{what} ({event.risk:.2f}, {event.action}): {kinds}", "yellow", "yellow")]
             case LimitReached():
                 self._limited = True
                 return [Line("■", f"limit on {event.limit}: {plain(event.message)}", "yellow", "yellow")]
@@ -190,6 +197,10 @@ class Narrator:
                 return [Line("»", plain(event.text), "yellow", "yellow")]
             case _:
                 return _tell_money(event)
+
+
+def _is_unsure(threat: FoundThreat) -> float:
+    return -threat.score
 
 
 def _tell_money(event: JournalEvent) -> list[Line]:

@@ -28,6 +28,7 @@ from surefoot.repeats import NO_REPEATS, find_repeated
 from surefoot.retry import Retries
 from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row
+from surefoot.screening import Screen
 from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome, Store
 from surefoot.store.session_rows import Moved, SessionClaim
@@ -50,6 +51,7 @@ class Desk(Struct, frozen=True):
         find_kept: Finds an output by its reference that an earlier run of the caller's session has kept.
         turnstile: Where runs pass that begin.
         policing: What is settled about tool calls.
+        screen: What is settled about text that looks like an attack.
     """
 
     clock: Clock
@@ -61,6 +63,7 @@ class Desk(Struct, frozen=True):
     find_kept: Callable[[Caller, str], Awaitable[OutputKept | None]]
     turnstile: Turnstile
     policing: Policing
+    screen: Screen
 
 
 class Run:

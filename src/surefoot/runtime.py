@@ -15,7 +15,7 @@ from surefoot.budget.windows import read_zones
 from surefoot.caller import Caller
 from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
-from surefoot.config import Settings, load_settings
+from surefoot.config import Settings, check_settings, load_settings
 from surefoot.conversations import Sessions
 from surefoot.errors import NotFound
 from surefoot.journal.events import JournalEvent, RunEvent
@@ -26,6 +26,7 @@ from surefoot.policy.decide import Rule
 from surefoot.result import RunResult, make_result
 from surefoot.retry import Retries
 from surefoot.run import Desk
+from surefoot.screening import Screen
 from surefoot.sections import OnBusy
 from surefoot.sessions import SessionMoved, SessionTurns
 from surefoot.starter import Starter
@@ -64,7 +65,7 @@ class Runtime:
         Raises:
             ConfigError: The settings are wrong.
         """
-        self.settings = settings = load_settings() if settings is None else settings
+        self.settings = settings = load_settings() if settings is None else check_settings(settings)
         self._clock = clock or SystemClock()
         limits = read_limits(settings.limits, "[limits]")
         self._policing = Policing.read(settings.policy, approve, policy)
@@ -92,6 +93,7 @@ class Runtime:
             durable=self.settings.store.durability == "full",
             turnstile=Turnstile(self._clock),
             policing=self._policing,
+            screen=Screen.read(self.settings.guard),
         )
         self.sessions.begin_house_keeping()
         return self

@@ -40,11 +40,18 @@ class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True):
     approval_timeout_s: float = 300.0
 
 
+Detecting = Literal["off", "note", "mark", "withhold"]
+"""What becomes of a tool's result that looks like an attack: nothing, a note in the journal and in the questions to
+whoever approves calls, a warning to the model as well, or the model never sees it."""
+
+
 class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """``[guard]``: what is taken out of answers, records and logs; see docs/output.md.
+    """``[guard]``: text that looks like an attack, see docs/guard.md; and what must not leave, see docs/output.md.
 
     Attributes:
-        mode: ``on``, or ``off``: then secrets are taken out of logs, and of nothing else.
+        detect: What becomes of text that looks like an attack.
+        detect_risk: From which risk on, 0 to 1.
+        redact: Whether anything is taken out of answers and records; logs never hold secrets of the process.
         secrets: ``all`` looks for keys and passwords by their form, too; ``known`` for those of this process alone.
         secrets_env: Variables of the environment whose values are secret; ``*`` stands for anything.
         canaries: Strings that must not leave, at least 8 characters, without spaces.
@@ -53,7 +60,9 @@ class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
         personal: Take out personal data: addresses, numbers of phones, cards, accounts and identity papers.
     """
 
-    mode: Literal["on", "off"] = "on"
+    detect: Detecting = "note"
+    detect_risk: float = 0.5
+    redact: bool = True
     secrets: Literal["all", "known"] = "all"
     secrets_env: tuple[str, ...] = ("*_API_KEY", "*_TOKEN", "*_SECRET", "*_PASSWORD")
     canaries: tuple[str, ...] = ()

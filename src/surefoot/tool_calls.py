@@ -25,6 +25,7 @@ from surefoot.read_more import (
     show_passage,
 )
 from surefoot.run import Run
+from surefoot.screening import MARK_BYTES, is_quick
 from surefoot.tools import Prepared
 from surefoot.types import SYSTEM_LABEL, Label, ToolCall, ToolResult
 
@@ -164,9 +165,6 @@ def _keep_results(run: Run, calls: tuple[ToolCall, ...], share: int, ready: list
 
 
 async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, share: int, kept: int | None) -> None:
-    room = share - len(call.id)
-    if room < LEAST_RESULT_BYTES:  # noqa: PLR1730 - max() takes 800 instructions
-        room = LEAST_RESULT_BYTES
     clock = run.desk.clock
     began = clock.monotonic()
     passage = None
@@ -195,11 +193,15 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             records = ()
         elif not result.is_error:
             records = prepared.tool.records
-    content, cut_bytes = result.content, result.cut_bytes
-    if kept is not None:
-        room = min(room, kept + max(0, run.account.room_above_kept()))
-    if passage is not None or cut_bytes or not (content.isascii() and len(content) * _MOST_BYTES <= room):
-        content, cut_bytes = _fit_content(run, call, result, passage, room)
+    content, cut_bytes = _show(run, call, result, passage, share, kept=kept)
+    label, screen = result.label, run.desk.screen
+    if label.author == "third_party":
+        suspect = (
+            screen.look_at_once(content, "tool") if is_quick(content) else await screen.look_aside(content, "tool")
+        )
+        if suspect is not None:
+            run.emit(screen.tell(suspect, clock.now(), call.name, call.id))
+            content, label = screen.show(content), replace(label, risk=round(suspect.risk, 3))
     if kept is not None:
         run.account.keep_text(max(0, count_in_prompt(content) - kept))
     run.emit(
@@ -208,13 +210,30 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             call_id=call.id,
             name=call.name,
             content=content,
-            label=result.label,
+            label=label,
             records=records,
             is_error=result.is_error,
             cut_bytes=cut_bytes,
             latency_ms=(clock.monotonic() - began) * 1e3,
         )
     )
+
+
+def _show(
+    run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, share: int, *, kept: int | None
+) -> tuple[str, int]:
+    """What of a result has room, and how many bytes of the output come after it."""
+    room = share - len(call.id)
+    if run.desk.screen.mode == "mark":
+        room -= MARK_BYTES
+    if room < LEAST_RESULT_BYTES:  # noqa: PLR1730 - max() takes 800 instructions
+        room = LEAST_RESULT_BYTES
+    if kept is not None:
+        room = min(room, kept + max(0, run.account.room_above_kept()))
+    content, cut_bytes = result.content, result.cut_bytes
+    if passage is not None or cut_bytes or not (content.isascii() and len(content) * _MOST_BYTES <= room):
+        return _fit_content(run, call, result, passage, room)
+    return content, cut_bytes
 
 
 def _fit_content(run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, room: int) -> tuple[str, int]:

@@ -176,9 +176,13 @@ def _show(console: Console, request: ApprovalRequest) -> None:
     arguments = Table.grid(padding=(0, 1))
     for name, value in request.arguments.items():
         arguments.add_row(Text(name, "bold"), Text(plain(str(value), 1_000)))
+    warnings = [
+        Text(f"Beware: what {plain(tool, 100)} returned looks like an attack ({risk:.2f}).", "bold red")
+        for tool, risk in request.suspects
+    ]
     console.print(
         Panel(
-            Group(arguments, Text(f"\nWhy: {plain(request.reason, 500)}"), traces_table(request.traces)),
+            Group(arguments, Text(f"\nWhy: {plain(request.reason, 500)}"), *warnings, traces_table(request.traces)),
             title=Text(f"May {request.tool} run?"),
             border_style="yellow",
         )

@@ -13,6 +13,7 @@ from msgspec import Raw
 from surefoot.journal.context_events import ContextSummarised, ContextTrimmed, OutputKept
 from surefoot.journal.event import Event
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
+from surefoot.journal.threat_events import ThreatsFound
 from surefoot.policy.origin import Carried
 from surefoot.types import JsonSchema, Label, Message, StopReason, ToolCall, Usage
 
@@ -321,6 +322,7 @@ JournalEvent = (
     | ModelReplied
     | ModelFailed
     | Thought
+    | ThreatsFound
     | CallJudged
     | ApprovalAnswered
     | ToolIntended

@@ -27,6 +27,7 @@ from surefoot.journal.events import (
 )
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
 from surefoot.journal.tally import Charged, ModelTally, ToolTally, sum_usage, tally_models, tally_tools
+from surefoot.journal.threat_events import ThreatsFound
 from surefoot.policy.origin import Origins
 from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall, Usage
 
@@ -167,6 +168,9 @@ class RunState:
     def _call_judged(self, event: CallJudged) -> None:
         """What follows of it is told by what comes after."""
 
+    def _threats_found(self, event: ThreatsFound) -> None:
+        """The label of the text has it, too."""
+
     def _approval_answered(self, event: ApprovalAnswered) -> None:
         self.origins.endorse(event.sources)
 
@@ -255,6 +259,7 @@ class RunState:
         ModelFailed: _model_failed,
         Thought: _thought,
         CallJudged: _call_judged,
+        ThreatsFound: _threats_found,
         ApprovalAnswered: _approval_answered,
         ToolIntended: _tool_intended,
         OutputKept: _output_kept,

@@ -27,6 +27,7 @@ class ApprovalRequest(Struct, frozen=True, kw_only=True):
         rule: The rule that asks.
         traces: Where each value came from.
         sources: Texts by others that an answer ``session`` vouches for.
+        suspects: Tools whose results in the conversation look like an attack, and the highest risk of each.
         user: Whose run it is.
         tenant: Of which customer, "" for none.
         session: In which conversation, "" for none.
@@ -41,6 +42,7 @@ class ApprovalRequest(Struct, frozen=True, kw_only=True):
     rule: str
     traces: tuple[Trace, ...]
     sources: tuple[str, ...]
+    suspects: tuple[tuple[str, float], ...] = ()
     user: str
     tenant: str
     session: str
