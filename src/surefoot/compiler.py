@@ -127,6 +127,7 @@ class Compiler:
             max_tokens=agent.max_tokens or profile.max_output_tokens,
             temperature=agent.temperature,
             system=Message.system(system) if system else None,
+            instructions=agent.instructions,
         )
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -22,6 +21,7 @@ from surefoot.journal.events import (
     Thought,
 )
 from surefoot.ladder import forgo_summary, take_summary
+from surefoot.logs import get_logger
 from surefoot.model_call import WINDOW, ModelCall
 from surefoot.models.base import Reply
 from surefoot.next_call import hold_budget, hold_last, reach, refit
@@ -41,7 +41,7 @@ DIGEST_BYTES: Final = 2_000
 """Bytes of findings in an answer that no model wrote."""
 _BLOCKED: Final = ("content_filter", "refusal")
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 async def drive(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent], None]:
@@ -132,7 +132,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
             if run.live:
                 yield run.take_news()
                 async with aclosing(call.stream()) as texts:
-                    async for text in texts:
+                    async for text in hold_back(run, texts):
                         if not run.sums_up:
                             yield [TextDelta(at=run.desk.clock.now(), text=text)]
             else:
@@ -154,6 +154,20 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         if run.live:
             yield run.take_news()
         raise
+
+
+async def hold_back(run: Run, texts: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    """The pieces of a reply as they may be shown: what may become something else is held back until it is clear."""
+    if run.redactor is None:
+        async for text in texts:
+            yield text
+        return
+    window = run.redactor.open_window()
+    async for text in texts:
+        if shown := window.feed(text):
+            yield shown
+    if shown := window.close():
+        yield shown
 
 
 async def _screen_question(run: Run) -> None:
@@ -251,7 +265,24 @@ def _answer(run: Run, call: ModelCall, reply: Reply, text: str) -> None:
                 return
             if not run.final_only:
                 raise OutputInvalid(f"run {run.run_id}: the answer does not match its type: {error}") from None
+        else:
+            text = _redact_value(run, text)
     _end(run, stop_reason, text, limit=limit)
+
+
+def _redact_value(run: Run, text: str) -> str:
+    """A structured answer without what must not leave it, and the value that is left."""
+    answer_type = run.compiled.answer
+    if run.redactor is None or answer_type is None or (shown := run.redactor.show(text).text) == text:
+        return text
+    try:
+        run.value = answer_type.decode(shown)
+    except ValueError:
+        run.value = None
+        raise OutputInvalid(
+            f"run {run.run_id}: a field of the answer held what must not leave, and takes no note in its place"
+        ) from None
+    return shown
 
 
 def _end(
@@ -293,6 +324,8 @@ async def _fail(run: Run, error: BaseException) -> None:
     """Close the journal of a run that cannot go on."""
     if run.state.finished is not None:
         return  # the end itself could not be written: the lease will tell that the run is lost
+    if run.redactor is not None:
+        run.redactor.keep_error(error)
     run.abandon("internal", f"the run failed while the model was answering: {type(error).__name__}")
     stopped = isinstance(error, BudgetExceeded)
     _end(run, "budget" if stopped else "error", _digest(run) if stopped else "", limit=run.state.limit, error=error)

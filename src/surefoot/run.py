@@ -18,12 +18,14 @@ from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
 from surefoot.caller import Caller
 from surefoot.clock import Clock
 from surefoot.compiled import Compiled
+from surefoot.guard.cleaner import Cleaner
 from surefoot.journal.context_events import OutputKept
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
 from surefoot.policing import Policing
 from surefoot.protocol.base import Stage
+from surefoot.redaction import Redactor
 from surefoot.repeats import NO_REPEATS, find_repeated
 from surefoot.retry import Retries
 from surefoot.run_context import RunContext
@@ -52,6 +54,8 @@ class Desk(Struct, frozen=True):
         turnstile: Where runs pass that begin.
         policing: What is settled about tool calls.
         screen: What is settled about text that looks like an attack.
+        cleaner: What is taken out of what is kept and shown, None for nothing.
+        unredacted: Names of agents whose runs are kept and shown as they are.
     """
 
     clock: Clock
@@ -64,6 +68,8 @@ class Desk(Struct, frozen=True):
     turnstile: Turnstile
     policing: Policing
     screen: Screen
+    cleaner: Cleaner | None = None
+    unredacted: frozenset[str] = frozenset()
 
 
 class Run:
@@ -81,6 +87,7 @@ class Run:
         settlement: What the last hold cost, until it is posted with a record.
         tool_calls_untold: Tool calls that the accounts have not been told of yet.
         state: Its state: its own events, folded.
+        redactor: Takes out what must not be kept or shown, None if nothing is.
         run_id: Its id.
         started: Monotonic seconds of its beginning: when the request for it arrived.
         live: Whether text is wanted while it streams.
@@ -108,8 +115,9 @@ class Run:
     __slots__ = (
         "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
         "context", "desk", "failures", "final_only", "interrupted", "is_moved", "live", "loop", "models", "news",
-        "over", "parent", "payers", "read_through_children", "refusal", "repairs_left", "run_id", "rungs", "settlement",
-        "started", "state", "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold", "turn", "value",
+        "over", "parent", "payers", "read_through_children", "redactor", "refusal", "repairs_left", "run_id", "rungs",
+        "settlement", "started", "state", "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold",
+        "turn", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
@@ -160,6 +168,7 @@ class Run:
             starter=partial(desk.begin_child, self),
         )
         self.state = RunState()
+        self.redactor = self._make_redactor(compiled, desk)
         self.rungs = rungs
         self.final_only = self.cancelled = self.interrupted = self.is_moved = self.sums_up = self.summary_failed = False
         self.read_through_children = False
@@ -175,11 +184,23 @@ class Run:
         self._recorder = Recorder()
 
     def emit(self, event: JournalEvent) -> None:
-        """One event: into the state, the journal and the stream."""
+        """One event: into the state, the journal and the stream, without what must not be kept."""
+        if self.redactor is not None:
+            event = self.redactor.clean(event)
         APPLY[type(event)](self.state, event)
         self._recorder.pending.append(event)
         if self.live:
             self.news.append(event)
+
+    def _make_redactor(self, compiled: Compiled, desk: Desk) -> Redactor | None:
+        if desk.cleaner is None or compiled.name in desk.unredacted:
+            return None
+        return Redactor(desk.cleaner, compiled.instructions, self._join_words, is_json=compiled.answer is not None)
+
+    def _join_words(self) -> str:
+        """What the user has said in this conversation."""
+        parts = [part for message in self.state.messages for part in message.parts]
+        return "\n".join([part.text for part in parts if part.label.author == "user"])
 
     def take_news(self) -> list[RunEvent]:
         """Events since the last call."""
@@ -225,6 +246,8 @@ class Run:
         """
         self._check_behind()
         recorder = self._recorder
+        if self.redactor is not None:
+            events = [self.redactor.clean(event) for event in events]
         if claim is None and not self._takes_turn:
             self._apply(events)
             recorder.pending += events

@@ -15,9 +15,10 @@ from surefoot.budget.windows import read_zones
 from surefoot.caller import Caller
 from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
-from surefoot.config import Settings, check_settings, load_settings
+from surefoot.config import Settings, check_settings, load_settings, read_secrets
 from surefoot.conversations import Sessions
 from surefoot.errors import NotFound
+from surefoot.guard.cleaner import Cleaner
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
 from surefoot.policing import Policing
@@ -66,6 +67,7 @@ class Runtime:
             ConfigError: The settings are wrong.
         """
         self.settings = settings = load_settings() if settings is None else check_settings(settings)
+        read_secrets(settings)
         self._clock = clock or SystemClock()
         limits = read_limits(settings.limits, "[limits]")
         self._policing = Policing.read(settings.policy, approve, policy)
@@ -94,6 +96,8 @@ class Runtime:
             turnstile=Turnstile(self._clock),
             policing=self._policing,
             screen=Screen.read(self.settings.guard),
+            cleaner=Cleaner(self.settings.guard) if self.settings.guard.redact else None,
+            unredacted=frozenset(self.settings.guard.unredacted_agents),
         )
         self.sessions.begin_house_keeping()
         return self

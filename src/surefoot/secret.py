@@ -11,6 +11,7 @@ import msgspec
 
 LEAST_SECRET_CHARS: Final = 6
 """Shorter ones ("none", "x") are placeholders, and would blot out ordinary words."""
+LEAST_RANDOM_CHARS: Final = 12
 MAX_KNOWN: Final = 1_000
 """Secrets that one process remembers; of more, those it met first are forgotten."""
 
@@ -58,6 +59,11 @@ class Known:
 
 
 KNOWN: Final = Known()
+
+
+def looks_random(value: str) -> bool:
+    """Whether a value is hardly a word or a name: letters and digits, 12 characters or more."""
+    return len(value) >= LEAST_RANDOM_CHARS and any(map(str.isdecimal, value)) and any(map(str.isalpha, value))
 
 
 def spell(secret: str) -> set[str]:

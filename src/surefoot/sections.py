@@ -52,6 +52,7 @@ class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
         detect: What becomes of text that looks like an attack.
         detect_risk: From which risk on, 0 to 1.
         redact: Whether anything is taken out of answers and records; logs never hold secrets of the process.
+        unredacted_agents: Names of agents of which nothing is taken out.
         secrets: ``all`` looks for keys and passwords by their form, too; ``known`` for those of this process alone.
         secrets_env: Variables of the environment whose values are secret; ``*`` stands for anything.
         canaries: Strings that must not leave, at least 8 characters, without spaces.
@@ -63,6 +64,7 @@ class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
     detect: Detecting = "note"
     detect_risk: float = 0.5
     redact: bool = True
+    unredacted_agents: tuple[str, ...] = ()
     secrets: Literal["all", "known"] = "all"
     secrets_env: tuple[str, ...] = ("*_API_KEY", "*_TOKEN", "*_SECRET", "*_PASSWORD")
     canaries: tuple[str, ...] = ()

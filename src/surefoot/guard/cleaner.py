@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, cast
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec import Struct
 
 from surefoot.guard.credentials import NAMED, Credentials
 from surefoot.guard.holdback import Holdback
-from surefoot.guard.leak import find_leak, find_leak_start, read_instructions
+from surefoot.guard.leak import NO_INSTRUCTIONS, find_leak, find_leak_start, read_instructions
 from surefoot.guard.links import Hosts, find_links, read_hosts
 from surefoot.guard.personal import find_personal
 from surefoot.guard.redact import Finding, Redacted, Redaction, replace
@@ -75,9 +76,8 @@ class Cleaner:
 
     def stream(self, scene: Scene) -> Holdback:
         """What may be shown of a text while it is written."""
-        starts = None
-        if self._leak == "redact" and (told := read_instructions(scene.instructions)).least:
-            starts = lambda text: find_leak_start(text, told)  # noqa: E731 - a closure, by what it closes over
+        told = read_instructions(scene.instructions) if self._leak == "redact" else NO_INSTRUCTIONS
+        starts = partial(find_leak_start, instructions=told) if told.least else None
         return Holdback(lambda text: self._find(text, scene), is_personal=self._personal, starts=starts)
 
     def _find(self, text: str, scene: Scene) -> list[Finding]:
@@ -108,9 +108,7 @@ def clean_json(source: str, clean: Callable[[str], Redacted]) -> Redacted:
     return Redacted(msgspec.json.encode(value).decode(), tuple(redactions))
 
 
-def _clean_value(
-    value: Any, clean: Callable[[str], Redacted], redactions: list[Redaction], *, is_secret: bool
-) -> Any:
+def _clean_value(value: Any, clean: Callable[[str], Redacted], redactions: list[Redaction], *, is_secret: bool) -> Any:
     if isinstance(value, str):
         made = clean(value)
         if is_secret and len(value) >= _LEAST_NAMED_CHARS and not made.redactions:
@@ -124,7 +122,7 @@ def _clean_value(
             for name, inner in fields.items()
         }
     if isinstance(value, list):
-        return [_clean_value(one, clean, redactions, is_secret=is_secret) for one in cast("list[Any]", value)]
+        return [_clean_value(one, clean, redactions, is_secret=is_secret) for one in cast("Sequence[Any]", value)]
     if type(value) is int and abs(value) >= _LEAST_NUMBER:
         made = clean(str(value))
         redactions += made.redactions

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from surefoot.guard.normalize import normalize
 from surefoot.guard.redact import Finding, Redacted, replace
+from surefoot.ranges import LEAST_CANARY_CHARS
 from surefoot.secret import KNOWN, spell
 
 _FORMATS: Final = (
@@ -61,9 +62,7 @@ ASSIGNED_TAIL: Final = re.compile(
 """The end of a text that may become one."""
 _ADDRESS_PASSWORD: Final = re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{1,100}:([^\s:/@]{1,200})@")
 _NAME_SIGNS: Final = ("passw", "passphrase", "secret", "key", "token")
-LEAST_CANARY_CHARS: Final = 8
-"""A shorter canary would be found everywhere."""
-PASSWORD: Final = "password"
+NAMED_KIND: Final = "password"
 _LEAST_ENCODED_CHARS: Final = 8
 _ALNUM: Final = re.compile(r"[A-Za-z0-9]+")
 
@@ -177,7 +176,7 @@ def _find_formats(text: str) -> Iterator[Finding]:
     for match in _FORMAT.finditer(text):
         yield *match.span(), match.lastgroup or "secret", f"[{match.lastgroup} secret removed]"
     for match in _ADDRESS_PASSWORD.finditer(text):
-        yield *match.span(1), PASSWORD, "[password removed]"
+        yield *match.span(1), NAMED_KIND, "[password removed]"
     at = 0
     while begin := KEY_BEGIN.search(text, at):
         end = KEY_END.search(text, begin.end())
@@ -188,4 +187,4 @@ def _find_formats(text: str) -> Iterator[Finding]:
 def _find_assigned(text: str) -> Iterator[Finding]:
     for match in _ASSIGNED.finditer(text):
         group = 1 if match[1] else 2
-        yield *match.span(group), PASSWORD, "[password removed]"
+        yield *match.span(group), NAMED_KIND, "[password removed]"

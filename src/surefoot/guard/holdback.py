@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from surefoot.guard.credentials import ASSIGNED_TAIL, KEY_BEGIN, KEY_END, PASSWORD, find_name
+from surefoot.guard.credentials import ASSIGNED_TAIL, KEY_BEGIN, KEY_END, NAMED_KIND, find_name
 from surefoot.guard.links import (
     CLOSING,
     LABEL_CHARS,
@@ -29,7 +29,9 @@ MAX_HELD_CHARS: Final = 10_000
 _KEY_TAIL_CHARS: Final = 100
 _TITLE_CHARS: Final = 1_400
 
-_BREAKS: Final = " \t\n\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_BREAKS: Final = (
+    " \t\n\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+)
 """Between words: not what looks like it and may be hidden in one."""
 _SECRET_TAILS: Final = (
     re.compile(r"(?i)bearer(?: {1,3}[A-Za-z0-9._~+/=-]{0,2000})?\Z"),
@@ -136,7 +138,7 @@ def _keep_whole(text: str, found: Iterable[Finding], safe: int) -> int:
             begin = start
             if text[max(0, start - 1) : start] == "]":
                 begin = _find_label(text, start - 1, is_image=kind == "image")
-            elif kind == PASSWORD:
+            elif kind == NAMED_KIND:
                 begin = find_name(text, start)
             safe = min(safe, begin)
     return safe

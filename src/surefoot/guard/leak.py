@@ -7,11 +7,11 @@ letters backwards, and a block of Base64 or hex. A paraphrase or a translation i
 from __future__ import annotations
 
 import base64
-import binascii
 import codecs
 import re
 from array import array
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 
@@ -47,12 +47,15 @@ class Instructions(Struct, frozen=True):
     least: int
 
 
+NO_INSTRUCTIONS: Final = Instructions((), (), 0)
+
+
 @lru_cache(maxsize=MAX_INSTRUCTIONS)
 def read_instructions(prompt: str) -> Instructions:
     """The letters of an agent's instructions, and where to look for them."""
     letters = _GAPS.sub("", normalize(prompt).folded)
     if len(letters) < LEAST_LETTERS:
-        return Instructions((), (), 0)
+        return NO_INSTRUCTIONS
     is_latin = sum(letter < "\u0250" for letter in letters) * 2 > len(letters)
     least = min(LEAK_LETTERS if is_latin else LEAK_SIGNS, len(letters))
     forms = (letters, codecs.encode(letters, "rot13"), letters[::-1])
@@ -136,11 +139,7 @@ def _longest(most: int, fits: Callable[[int], bool]) -> int:
 
 def _decode(block: str) -> Iterator[str]:
     body = block.rstrip("=").replace("-", "+").replace("_", "/")
-    try:
+    with suppress(ValueError):
         yield base64.b64decode(body + "=" * (-len(body) % 4)).decode("utf-8", "ignore")
-    except (ValueError, binascii.Error):
-        pass
-    try:
+    with suppress(ValueError):
         yield bytes.fromhex(block).decode("utf-8", "ignore")
-    except ValueError:
-        return

@@ -40,12 +40,12 @@ _PLAIN: Final = re.compile(r"(?i)(?:(?:https?|ftp|wss?)://|(?<![\w./@-])www\.)[^
 _STYLE: Final = re.compile(
     r"(?i)url\(\s{0,20}[\"']?([^\s\"')]{1,4000})[\"']?\s{0,20}\)?|@import\s{1,20}[\"']([^\"']{1,4000})"
 )
-TAGS: Final = (
-    "a animate area audio base bgsound body button embed feimage form frame iframe image img input link meta object"
-    " param portal script set source svg table td th tr track use video"
-).split()
+_TAGS: Final = (
+    "a|animate|area|audio|base|bgsound|body|button|embed|feimage|form|frame|iframe|image|img|input|link|meta|object|param"
+    "|portal|script|set|source|svg|table|td|th|tr|track|use|video"
+)
 """Elements that fetch something, lead somewhere, or change where others do."""
-TAG: Final = re.compile(rf"(?i)<(?:{'|'.join(sorted(TAGS, key=len, reverse=True))})(?=[\s/>])")
+TAG: Final = re.compile(rf"(?i)<(?:{_TAGS})(?=[\s/>])")
 _TAG_PART: Final = re.compile(r"[^\"'>]*+(>|\"[^\"]*+\"?|'[^']*+'?)?")
 _NAMESPACE: Final = re.compile(r"(?i)xmlns(?::\w{1,20})?\s{0,5}=\s{0,5}[\"']http://www\.w3\.org/[\w/.-]{1,60}[\"']")
 _ABSOLUTE: Final = re.compile(
