@@ -145,6 +145,8 @@ def read_secrets(settings: Settings) -> None:
     """
     providers = [*KNOWN_PROVIDERS.values(), *settings.providers.values()]
     variables = {way.api_key_env for provider in providers for way in provider.ways}
+    for canary in settings.guard.canaries:
+        remember(canary)  # for logs, which know no settings
     for variable in variables & os.environ.keys():
         remember(os.environ[variable].strip())
     for pattern in settings.guard.secrets_env:

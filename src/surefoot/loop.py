@@ -26,6 +26,7 @@ from surefoot.model_call import WINDOW, ModelCall
 from surefoot.models.base import Reply
 from surefoot.next_call import hold_budget, hold_last, reach, refit
 from surefoot.protocol.base import Turn
+from surefoot.redaction import hold_back
 from surefoot.run import Run
 from surefoot.screening import is_quick
 from surefoot.sessions import SessionMoved
@@ -131,8 +132,8 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
                 continue
             if run.live:
                 yield run.take_news()
-                async with aclosing(call.stream()) as texts:
-                    async for text in hold_back(run, texts):
+                async with aclosing(hold_back(run.redactor, call.stream())) as texts:
+                    async for text in texts:
                         if not run.sums_up:
                             yield [TextDelta(at=run.desk.clock.now(), text=text)]
             else:
@@ -154,20 +155,6 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         if run.live:
             yield run.take_news()
         raise
-
-
-async def hold_back(run: Run, texts: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-    """The pieces of a reply as they may be shown: what may become something else is held back until it is clear."""
-    if run.redactor is None:
-        async for text in texts:
-            yield text
-        return
-    window = run.redactor.open_window()
-    async for text in texts:
-        if shown := window.feed(text):
-            yield shown
-    if shown := window.close():
-        yield shown
 
 
 async def _screen_question(run: Run) -> None:
@@ -266,23 +253,9 @@ def _answer(run: Run, call: ModelCall, reply: Reply, text: str) -> None:
             if not run.final_only:
                 raise OutputInvalid(f"run {run.run_id}: the answer does not match its type: {error}") from None
         else:
-            text = _redact_value(run, text)
+            if run.redactor is not None:
+                text, run.value = run.redactor.show_value(run.run_id, text, run.value, answer_type)
     _end(run, stop_reason, text, limit=limit)
-
-
-def _redact_value(run: Run, text: str) -> str:
-    """A structured answer without what must not leave it, and the value that is left."""
-    answer_type = run.compiled.answer
-    if run.redactor is None or answer_type is None or (shown := run.redactor.show(text).text) == text:
-        return text
-    try:
-        run.value = answer_type.decode(shown)
-    except ValueError:
-        run.value = None
-        raise OutputInvalid(
-            f"run {run.run_id}: a field of the answer held what must not leave, and takes no note in its place"
-        ) from None
-    return shown
 
 
 def _end(

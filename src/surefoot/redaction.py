@@ -6,11 +6,15 @@ shows a run. A tool gets the arguments that the model wrote, whatever the journa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, ClassVar, Final, TypeVar
 
 from msgspec.structs import replace
 
+from surefoot.answer import AnswerType
+from surefoot.compiled import Compiled
+from surefoot.errors import OutputInvalid
 from surefoot.guard.cleaner import Cleaner, Scene, clean_json
 from surefoot.guard.holdback import Holdback
 from surefoot.guard.redact import Redacted, Redaction, count_kinds
@@ -26,8 +30,10 @@ from surefoot.journal.events import (
     Thought,
     ToolIntended,
 )
+from surefoot.journal.fold import RunState
 from surefoot.journal.policy_events import CallJudged
 from surefoot.observation import recap
+from surefoot.sections import GuardSettings
 from surefoot.types import Message, Part, ToolCall, ToolResult
 
 EventT = TypeVar("EventT", bound=Event)
@@ -36,6 +42,35 @@ Found = list[Redaction]
 LONGEST_NAME_CHARS: Final = 16
 """Of a tool: a shorter one is not looked at, and no secret that is looked for by its form is as short."""
 _MAX_CHAIN: Final = 10
+
+
+def read_redaction(settings: GuardSettings) -> Callable[[Compiled, RunState], Redactor | None]:
+    """Of ``[guard]``: what makes the redactor of a run, or None where nothing is taken out."""
+    cleaner = Cleaner(settings)
+    skipped = frozenset(settings.unredacted_agents)
+
+    def open_redactor(compiled: Compiled, state: RunState) -> Redactor | None:
+        if not settings.redact or compiled.name in skipped:
+            return None
+
+        def join_words() -> str:
+            parts = [part for message in state.messages for part in message.parts]
+            return "\n".join([part.text for part in parts if part.label.author == "user"])
+
+        return Redactor(cleaner, compiled.instructions, join_words, is_json=compiled.answer is not None)
+
+    return open_redactor
+
+
+async def hold_back(redactor: Redactor | None, texts: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    """The pieces of a reply as they may be shown: what may become something else is held back until it is clear."""
+    window = None if redactor is None else redactor.open_window()
+    async with aclosing(texts):
+        async for text in texts:
+            if shown := text if window is None else window.feed(text):
+                yield shown
+    if window is not None and (shown := window.close()):
+        yield shown
 
 
 class Redactor:
@@ -76,6 +111,22 @@ class Redactor:
             self._shown = text, made
         return made
 
+    def show_value(self, run_id: str, text: str, value: Any, answer_type: AnswerType[Any]) -> tuple[str, Any]:
+        """A structured answer without what must not leave, and its value.
+
+        Raises:
+            OutputInvalid: Something had to go from a field that takes no note in its place.
+        """
+        shown = self.show(text).text
+        if shown == text:
+            return text, value
+        try:
+            return shown, answer_type.decode(shown)
+        except ValueError:
+            raise OutputInvalid(
+                f"run {run_id}: a field of the answer held what must not leave, and takes no note in its place"
+            ) from None
+
     def _show(self, text: str) -> Redacted:
         return self._cleaner.show(text, self._scene)
 
@@ -94,6 +145,10 @@ class Redactor:
         if result.whole:
             return recap(result, made.text), made.counts
         return replace(result, content=made.text), made.counts
+
+    def keep_name(self, name: str, found: Found | None = None) -> str:
+        """The name of a tool as it may be kept: a model may ask for one that there is not."""
+        return self._keep(name, found) if len(name) > LONGEST_NAME_CHARS else name
 
     def keep_error(self, error: BaseException) -> None:
         """Take out of an error, and of those behind it, what must not reach a log: its own words stay an error's."""
@@ -137,7 +192,7 @@ class Redactor:
                 return kept
         mine: Found = []
         arguments = self._note(clean_json(call.arguments, self._cleaner.keep), mine)
-        name = self._keep(call.name, mine) if len(call.name) > LONGEST_NAME_CHARS else call.name
+        name = self.keep_name(call.name, mine)
         made = replace(call, name=name, arguments=arguments) if mine else call
         self._calls.append((call, made, mine))
         found += mine

@@ -18,7 +18,6 @@ from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
 from surefoot.caller import Caller
 from surefoot.clock import Clock
 from surefoot.compiled import Compiled
-from surefoot.guard.cleaner import Cleaner
 from surefoot.journal.context_events import OutputKept
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
@@ -54,8 +53,7 @@ class Desk(Struct, frozen=True):
         turnstile: Where runs pass that begin.
         policing: What is settled about tool calls.
         screen: What is settled about text that looks like an attack.
-        cleaner: What is taken out of what is kept and shown, None for nothing.
-        unredacted: Names of agents whose runs are kept and shown as they are.
+        open_redactor: Makes what takes out of a run what must not be kept or shown; None if nothing is.
     """
 
     clock: Clock
@@ -68,8 +66,7 @@ class Desk(Struct, frozen=True):
     turnstile: Turnstile
     policing: Policing
     screen: Screen
-    cleaner: Cleaner | None = None
-    unredacted: frozenset[str] = frozenset()
+    open_redactor: Callable[[Compiled, RunState], Redactor | None]
 
 
 class Run:
@@ -168,7 +165,7 @@ class Run:
             starter=partial(desk.begin_child, self),
         )
         self.state = RunState()
-        self.redactor = self._make_redactor(compiled, desk)
+        self.redactor = desk.open_redactor(compiled, self.state)
         self.rungs = rungs
         self.final_only = self.cancelled = self.interrupted = self.is_moved = self.sums_up = self.summary_failed = False
         self.read_through_children = False
@@ -191,16 +188,6 @@ class Run:
         self._recorder.pending.append(event)
         if self.live:
             self.news.append(event)
-
-    def _make_redactor(self, compiled: Compiled, desk: Desk) -> Redactor | None:
-        if desk.cleaner is None or compiled.name in desk.unredacted:
-            return None
-        return Redactor(desk.cleaner, compiled.instructions, self._join_words, is_json=compiled.answer is not None)
-
-    def _join_words(self) -> str:
-        """What the user has said in this conversation."""
-        parts = [part for message in self.state.messages for part in message.parts]
-        return "\n".join([part.text for part in parts if part.label.author == "user"])
 
     def take_news(self) -> list[RunEvent]:
         """Events since the last call."""

@@ -18,12 +18,12 @@ from surefoot.compiler import Compiler
 from surefoot.config import Settings, check_settings, load_settings, read_secrets
 from surefoot.conversations import Sessions
 from surefoot.errors import NotFound
-from surefoot.guard.cleaner import Cleaner
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
 from surefoot.policing import Policing
 from surefoot.policy.approval import Approve
 from surefoot.policy.decide import Rule
+from surefoot.redaction import read_redaction
 from surefoot.result import RunResult, make_result
 from surefoot.retry import Retries
 from surefoot.run import Desk
@@ -96,8 +96,7 @@ class Runtime:
             turnstile=Turnstile(self._clock),
             policing=self._policing,
             screen=Screen.read(self.settings.guard),
-            cleaner=Cleaner(self.settings.guard) if self.settings.guard.redact else None,
-            unredacted=frozenset(self.settings.guard.unredacted_agents),
+            open_redactor=read_redaction(self.settings.guard),
         )
         self.sessions.begin_house_keeping()
         return self

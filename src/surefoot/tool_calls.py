@@ -197,8 +197,9 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             records = ()
         elif not result.is_error:
             records = prepared.tool.records
-    redacted = None
+    redacted, name = None, call.name
     if run.redactor is not None and passage is None:
+        name = run.redactor.keep_name(name)
         passes = isinstance(prepared, Prepared) and prepared.tool.policy.passes_secrets
         result, redacted = await _redact(run.redactor, result, formats=not passes)
     content, cut_bytes = _show(run, call, result, passage, share, kept=kept)
@@ -217,7 +218,7 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             at=clock.now(),
             redacted=redacted,
             call_id=call.id,
-            name=call.name,
+            name=name,
             content=content,
             label=label,
             records=records,

@@ -20,7 +20,7 @@ from surefoot.sections import GuardSettings
 LEAK: Final = "leak"
 """Kind of instructions that were repeated and left where they are."""
 _LEAST_NAMED_CHARS: Final = 6
-_LEAST_NUMBER: Final = 10**8
+_LEAST_NUMBER: Final = 10**5
 
 
 class Scene(Struct):
@@ -69,7 +69,8 @@ class Cleaner:
         found = self._find(text, scene)
         made = replace(text, found) if found else Redacted(text)
         if self._leak == "flag" and scene.instructions:
-            leaks = [Redaction(at, end, LEAK) for at, end, *_ in find_leak(text, read_instructions(scene.instructions))]
+            told = read_instructions(scene.instructions)
+            leaks = [Redaction(one.start, one.end, LEAK) for one in replace(text, find_leak(text, told)).redactions]
             if leaks:
                 return Redacted(made.text, (*made.redactions, *leaks))
         return made
@@ -116,15 +117,15 @@ def _clean_value(value: Any, clean: Callable[[str], Redacted], redactions: list[
         redactions += made.redactions
         return made.text
     if isinstance(value, dict):
-        fields = cast("dict[str, Any]", value)
-        return {
-            clean(name).text: _clean_value(inner, clean, redactions, is_secret=NAMED.search(name) is not None)
-            for name, inner in fields.items()
-        }
+        fields: dict[str, Any] = {}
+        for name, inner in cast("dict[str, Any]", value).items():
+            made = clean(name)
+            redactions += made.redactions
+            fields[made.text] = _clean_value(inner, clean, redactions, is_secret=NAMED.search(name) is not None)
+        return fields
     if isinstance(value, list):
         return [_clean_value(one, clean, redactions, is_secret=is_secret) for one in cast("Sequence[Any]", value)]
     if type(value) is int and abs(value) >= _LEAST_NUMBER:
-        made = clean(str(value))
-        redactions += made.redactions
-        return made.text if made.redactions else value
+        made = _clean_value(str(value), clean, redactions, is_secret=is_secret)
+        return value if made == str(value) else made
     return value

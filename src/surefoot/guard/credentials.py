@@ -101,14 +101,14 @@ class Credentials:
     def find(self, text: str, *, formats: bool = True) -> list[Finding]:
         """What is in ``text``; without ``formats`` only what the process knows and canaries."""
         found: list[Finding] = []
+        if self._canaries:
+            found += _find_canaries(text, self._canaries)
         known = KNOWN.values
         if known:
             if known is not self._known:
                 self._spelt = tuple([_spell_out(secret) for secret in known])
                 self._known = known
             found += _find_known(text, self._spelt)
-        if self._canaries:
-            found += _find_canaries(text, self._canaries)
         if formats and self.formats:
             if _SIGN.search(text):
                 found += _find_formats(text)

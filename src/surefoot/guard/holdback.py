@@ -41,7 +41,7 @@ _SECRET_TAILS: Final = (
 _LINK_TAILS: Final = (
     re.compile(r"\]:\s*+<?[^\s<>]{0,4000}\Z"),
     re.compile(r"(?i)url\([^)]{0,4100}\Z"),
-    re.compile(r"(?i)@import\s{1,20}[\"'][^\"']{0,4000}\Z"),
+    re.compile(r"(?i)@import(?:\s{1,20}(?:[\"'][^\"']{0,4000})?)?\Z"),
 )
 _NUMBER_TAILS: Final = (
     re.compile(rf"[+(\d][\d ().+-]{{0,{LONGEST_CHARS}}}\Z"),
