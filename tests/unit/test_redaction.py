@@ -17,7 +17,7 @@ from surefoot.logs import get_logger
 from surefoot.narrator import Narrator
 from surefoot.secret import KNOWN
 from surefoot.sections import GuardSettings, StoreSettings
-from surefoot.testing import ScriptedModel, call, calls, call_raw, fail, say
+from surefoot.testing import ScriptedModel, call, call_raw, calls, fail, say
 
 KNOWN_KEY = "Qz7pLm2Vx9Rt4Wn8Yb3K"
 FORM_KEY = "sk-proj-" + "Hj5kD8sW" * 4
@@ -134,7 +134,7 @@ async def test_no_secret_is_kept_or_shown_wherever_it_comes_in(runtime_of, tmp_p
     assert result.text.endswith("![x] [image removed: evil.test] done.")
     assert streamed.endswith("![x] [image removed: evil.test] done.")
     assert result.stop_reason == "final"
-    assert len([event for event in journal if isinstance(event, ToolFinished)]) == 7
+    assert len([event for event in journal if isinstance(event, ToolFinished)]) == 8
 
 
 async def test_what_the_model_was_sent_holds_none_but_what_its_instructions_say(runtime_of):
@@ -285,7 +285,7 @@ def test_canaries_are_checked_with_the_settings(canary, ok):
     if ok:
         Runtime(settings=settings)
     else:
-        with pytest.raises(ConfigError, match="guard.canaries"):
+        with pytest.raises(ConfigError, match=r"guard\.canaries"):
             Runtime(settings=settings)
 
 
@@ -352,7 +352,7 @@ def test_how_a_stream_is_cut_changes_nothing(pieces, sizes):
 )
 def test_what_is_held_back_is_bounded(flood):
     window = CLEANER.stream(Scene())
-    for _ in range(60):
+    for _ in range(30):
         window.feed(flood * (1_000 // len(flood)))
         assert len(window._held) <= 12_000
     window.close()
@@ -390,5 +390,5 @@ async def test_the_words_before_a_secret_stream_at_once(runtime_of):
     async with runtime_of() as runtime:
         async for event in runtime.stream(Agent(Slow([say(f"The key is {FORM_KEY} ok")])), "Go."):
             if isinstance(event, TextDelta):
-                seen.append(event.text)
+                seen.append(event.text)  # noqa: PERF401 - between the pieces, not after them
     assert seen == ["The ", "key ", "is ", "waiting", "[openai secret removed] ", "ok"]

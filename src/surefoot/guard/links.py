@@ -137,11 +137,15 @@ def end_of_tag(text: str, at: int) -> int:
 
 def _is_image(text: str, at: int) -> bool:
     """Whether the label that ends at ``at`` is an image's."""
+    first = max(0, at - LABEL_CHARS)
+    mark = text.rfind("![", first, at)
+    if mark < 0 or text.count("[", mark + 2, at) < text.count("]", mark + 2, at):
+        return False  # the quick look, for a flood of labels
     depth = 0
-    for place in range(at - 1, max(0, at - LABEL_CHARS) - 1, -1):
+    for place in range(at - 1, mark, -1):
         depth += (text[place] == "]") - (text[place] == "[")
         if depth < 0:
-            return text[place - 1 : place] == "!"
+            return place == mark + 1
     return False
 
 
