@@ -38,8 +38,8 @@ _FORMAT: Final = re.compile(
     r"(?<![A-Za-z0-9_-])(?:" + "|".join([f"(?P<{kind}>{pattern})" for kind, pattern in _FORMATS]) + ")"
 )
 _SIGN: Final = re.compile(
-    r"-[A-Za-z0-9_-]{10}|--BEGIN|_[A-Za-z0-9]{12}|pat_|_(?:live|test)_|[KSRI](?:IA|OA|DA)[A-Z0-9]{16}|Iza[A-Za-z0-9_-]{35}"
-    r"|J[A-Za-z0-9_-]{10}|G\.[A-Za-z0-9_-]{16}|:(?:AA|//)|[Rr] {1,3}[A-Za-z0-9._~+/=-]{20}"
+    r"-[A-Za-z0-9_-]{10}|--BEGIN|_[A-Za-z0-9]{12}|pat_|_(?:live|test)_|KIA[A-Z0-9]{16}|SIA[A-Z0-9]{16}|ROA[A-Z0-9]{16}|IDA[A-Z0-9]{16}|Iza[A-Za-z0-9_-]{35}"
+    r"|J[A-Za-z0-9_-]{10}|G\.[A-Za-z0-9_-]{16}|:(?:AA|//)|r {1,3}[A-Za-z0-9._~+/=-]{20}|R {1,3}[A-Za-z0-9._~+/=-]{20}"
 )
 """What each of the formats holds, from a character on that is rare in prose: all of them are looked for in one go."""
 KEY_BEGIN: Final = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----")

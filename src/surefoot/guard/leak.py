@@ -73,12 +73,15 @@ def find_leak(answer: str, instructions: Instructions) -> Iterator[Finding]:
     if not instructions.least:
         return
     plain = normalize(answer)
-    letters, places = _letters(plain.folded)
+    letters = _GAPS.sub("", plain.folded)
+    places: array[int] | None = None
     for start, end in _find_common(letters, instructions):
+        if places is None:
+            places = _letters(plain.folded)[1]
         yield *plain.span(places[start], places[end - 1] + 1), "prompt", "[removed]"
     for match in _BLOCK.finditer(answer):
         for decoded in _decode(match[0]):
-            if next(_find_common(_letters(normalize(decoded).folded)[0], instructions), None):
+            if next(_find_common(_GAPS.sub("", normalize(decoded).folded), instructions), None):
                 yield *match.span(), "prompt", "[removed]"
                 break
 
