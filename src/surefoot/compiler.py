@@ -18,7 +18,7 @@ from surefoot.budget.quotes import find_window
 from surefoot.budget.tokens import find_counter
 from surefoot.clock import Clock
 from surefoot.compiled import Compiled
-from surefoot.config import Secret, Settings
+from surefoot.config import Settings
 from surefoot.context import DEFAULT_WINDOW
 from surefoot.errors import PriceUnknown
 from surefoot.models.base import Model, ModelProfile
@@ -28,6 +28,7 @@ from surefoot.models.router import Direct, Router, Routes
 from surefoot.protocol import find_protocol
 from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.read_more import READ_MORE, read_more
+from surefoot.secret import Secret
 from surefoot.tools import Toolbox
 from surefoot.types import UNLIMITED, Message, Source
 
@@ -132,6 +133,7 @@ class Compiler:
             max_tokens=agent.max_tokens or profile.max_output_tokens,
             temperature=agent.temperature,
             system=Message.system(system) if system else None,
+            instructions=agent.instructions,
         )
 
     @property

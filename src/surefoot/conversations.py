@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
@@ -12,6 +11,7 @@ from surefoot.clock import Clock
 from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError, StoreError
 from surefoot.export import export_user
+from surefoot.logs import get_logger
 from surefoot.run_arguments import check_list
 from surefoot.sections import SessionSettings
 from surefoot.sessions import SessionTurns, not_found
@@ -23,7 +23,7 @@ from surefoot.types import Message
 HOUSE_KEEPING_S: Final = 600.0
 """How often a runtime deletes what is older than ``delete_after``."""
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class Sessions:

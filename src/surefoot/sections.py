@@ -46,11 +46,19 @@ whoever approves calls, a warning to the model as well, or the model never sees 
 
 
 class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """``[guard]``: what is done about text that looks like an attack; see docs/guard.md.
+    """``[guard]``: text that looks like an attack, see docs/guard.md; and what must not leave, see docs/output.md.
 
     Attributes:
-        detect: What becomes of it.
+        detect: What becomes of text that looks like an attack.
         detect_risk: From which risk on, 0 to 1.
+        redact: Whether anything is taken out of answers and records; logs never hold secrets of the process.
+        unredacted_agents: Names of agents of which nothing is taken out.
+        secrets: ``all`` looks for keys and passwords by their form, too; ``known`` for those of this process alone.
+        secrets_env: Variables of the environment whose values are secret; ``*`` stands for anything.
+        canaries: Strings that must not leave, at least 8 characters, without spaces.
+        link_hosts: Where images and links may lead: ``docs.example.com``, ``*.example.com``, or ``*``.
+        leak: What becomes of an answer that repeats the agent's instructions.
+        personal: Take out personal data: addresses, numbers of phones, cards, accounts and identity papers.
         model: Folder of an encoder that is asked, too: ``model.onnx``, ``tokenizer.json``, ``config.json``.
         labels: Its labels that mean an attack; none takes those of well-known names, such as ``INJECTION``.
         temperature: What its logits are divided by: above 1 is less sure.
@@ -60,6 +68,14 @@ class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     detect: Detecting = "note"
     detect_risk: float = 0.5
+    redact: bool = True
+    unredacted_agents: tuple[str, ...] = ()
+    secrets: Literal["all", "known"] = "all"
+    secrets_env: tuple[str, ...] = ("*_API_KEY", "*_TOKEN", "*_SECRET", "*_PASSWORD")
+    canaries: tuple[str, ...] = ()
+    link_hosts: tuple[str, ...] = ()
+    leak: Literal["flag", "redact", "off"] = "flag"
+    personal: bool = False
     model: str = ""
     labels: list[str] = []
     temperature: float = 1.0

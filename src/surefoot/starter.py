@@ -15,6 +15,7 @@ from surefoot.budget.limits import MODEL_RUNG, Limits
 from surefoot.caller import Caller, mend
 from surefoot.compiled import Compiled
 from surefoot.compiler import Compiler, check_price
+from surefoot.desk import Desk
 from surefoot.errors import ConfigError, NotFound, ToolError
 from surefoot.journal.context_events import OutputKept
 from surefoot.journal.events import JournalEvent, RunStarted
@@ -25,7 +26,7 @@ from surefoot.loop import drive
 from surefoot.policy.origin import Carried
 from surefoot.read_more import is_of_run
 from surefoot.result import RunResult, make_result
-from surefoot.run import Desk, Run
+from surefoot.run import Run
 from surefoot.run_arguments import check_run
 from surefoot.run_row import make_lost_row
 from surefoot.sections import OnBusy
