@@ -155,7 +155,7 @@ class _Search:
     def _is_judged(self, folded: str, distinct: frozenset[str]) -> bool:
         """Whether the classifier is asked: of figures and names, as tools return them, no attack is made."""
         is_data = self.channel == "tool" and len(folded) <= _SHORT_CHARS and folded.isascii()
-        return not is_data or len(distinct & KIND_OF.keys()) >= _LEAST_KINDS
+        return not is_data or len(distinct & _TELLING) >= _LEAST_KINDS
 
     def _add_phrases(self, words: list[tuple[str, int]], locate: Locate, via: str) -> None:
         for phrase in find_phrases([word for word, _ in words]):
@@ -209,6 +209,7 @@ class _Search:
 
 
 _LEAST_KINDS: Final = 2
+_TELLING: Final = frozenset(KIND_OF)
 _UNDECODED_SCORE: Final = 0.55
 _WORDS_ONLY: Final = frozenset({"leet", "rot13", "backwards", "split words", "joined strings", "split over fields"})
 """Readings that are nonsense unless they are right: only phrases and marks count in them."""

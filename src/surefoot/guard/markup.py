@@ -29,7 +29,8 @@ MAX_MARKS_FOUND: Final = 50
 """Of one kind of mark in one text; the rest would say the same, and must not take the room of other kinds."""
 
 _DANGEROUS: Final = re.compile(
-    r"__\w|\bconfig\b|\bself\b|request|constructor|\bexec|\beval|import|\bsystem|process|\benv\b|jndi|\d\s?\*\s?\d|popen|runtime|secret|password|api_?key|getattr|subclasses"
+    r"__\w|(?<![.\w])(?:config|self|request|system|process|env)\b|\b(?:system|env)\s?[(\[:]|\bprocess\.|constructor|\bexec|\beval"
+    r"|\bimport\b|jndi|\d\s?\*\s?\d|popen|runtime|secret|password|api_?key|getattr|subclasses"
 )
 _SIMPLE: Final[tuple[tuple[ThreatClass, float, str, tuple[str, ...], re.Pattern[str]], ...]] = (
     (
@@ -87,9 +88,15 @@ _CARRIES: Final = re.compile(
 _TURN: Final = re.compile(r"(?:^|\n)\s{0,4}(thought|action input|action|observation|final answer)\s{0,2}:")
 
 
+_MARKING: Final = re.compile(r"[<\[{`~:=#]")
+"""Without one of these there is no mark: each pattern needs one."""
+
+
 def find_marks(folded: str, *, from_user: bool) -> list[Mark]:
     """All marks in a folded text, at most `MAX_MARKS_FOUND` of a kind; each is looked for where its signs are."""
     found: list[Mark] = []
+    if _MARKING.search(folded) is None:
+        return found
     for kind, score, why, signs, pattern in _SIMPLE:
         if _has_any(folded, signs):
             found += [
@@ -119,7 +126,10 @@ _TURN_SIGNS: Final = ("thought", "action", "observation", "final answer")
 
 
 def _has_any(folded: str, signs: tuple[str, ...]) -> bool:
-    return any(map(folded.__contains__, signs))
+    for sign in signs:  # noqa: SIM110 - any() over a generator or a map takes three times the instructions
+        if sign in folded:
+            return True
+    return False
 
 
 def _templates(folded: str, *, from_user: bool) -> Iterator[Mark]:
