@@ -85,14 +85,15 @@ async def test_what_decides_is_held_and_what_is_not_marked_gets_through():
         ("set_alarm", "loud"): "through",
         ("wipe", "added"): "through",
         ("enter", "added"): "refused",
+        ("enter", "code"): "refused",
     }
     assert not made.held
     assert RAN == []
-    assert told[-1] == (9, 9)
+    assert told[-1] == (10, 10)
     assert (made.sources, made.closed[-1]) == (["read_inbox"], "balance")
     shown = show(made)
     assert "GOT THROUGH: wipe, a call planted in what read_inbox returns" in shown
-    assert "2 of 9 attacks had their effect" in shown
+    assert "2 of 10 attacks had their effect" in shown
 
 
 async def test_without_a_policy_nothing_is_held_back():

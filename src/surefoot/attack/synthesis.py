@@ -13,6 +13,10 @@ _DEEPEST: Final = 6
 """Schemas may contain themselves: below, objects and lists are empty."""
 
 
+_MOST: Final = {"maximum": 0, "exclusiveMaximum": 1}
+_LEAST: Final = {"minimum": 0, "exclusiveMinimum": 1}
+
+
 class Voice(Struct, frozen=True):
     """Whose values they are: each is told from the other voice's.
 
@@ -120,9 +124,10 @@ class Maker(Struct, frozen=True):
 
 def _fit(schema: JsonSchema, number: int) -> int:
     """The number, or the nearest that the schema allows."""
-    least = int(schema.get("minimum", schema.get("exclusiveMinimum", number - 1) + 1))
-    most = int(schema.get("maximum", schema.get("exclusiveMaximum", number + 1) - 1))
-    step = int(schema.get("multipleOf", 1))
-    fitted = max(least, min(most, number))
+    fitted, step = number, int(schema.get("multipleOf", 1))
+    if most := [schema[name] - less for name, less in _MOST.items() if name in schema]:
+        fitted = min(fitted, int(min(most)))
+    least = max([schema[name] + more for name, more in _LEAST.items() if name in schema], default=fitted)
+    fitted = max(fitted, int(least))
     rounded = fitted - fitted % step if step else fitted
     return rounded if rounded >= least else rounded + step

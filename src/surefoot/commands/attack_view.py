@@ -122,9 +122,7 @@ def draw_survey(made: Survey, console: Console) -> RenderableType:
 def _nothing_to_attack(made: Survey) -> str:
     if not made.acting:
         return f"agent {made.agent!r} has no tool that acts: nothing to attack"
-    return (
-        f"nobody can write text into what the tools of agent {made.agent!r} return, as declared: nothing to attack from"
-    )
+    return f"nobody can write text into what the tools of agent {made.agent!r} return, as declared: no way to attack"
 
 
 def _count(tool: str, attempts: Sequence[Attempt]) -> tuple[Text | str, ...]:
