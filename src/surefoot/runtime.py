@@ -21,6 +21,7 @@ from surefoot.errors import NotFound
 from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
+from surefoot.models.base import Model
 from surefoot.result import RunResult, make_result
 from surefoot.retry import Retries
 from surefoot.run import Desk
@@ -46,6 +47,7 @@ class Runtime:
         settings: Settings | None = None,
         clock: Clock | None = None,
         progress: Callable[[int, int], None] | None = None,
+        models: Sequence[Model] = (),
     ) -> None:
         """Wire the parts; nothing is opened yet.
 
@@ -54,6 +56,7 @@ class Runtime:
             settings: Settings; None reads ``surefoot.toml`` and the environment.
             clock: Source of time, chance and ids.
             progress: Called with bytes done and bytes in all while the weights of the embedded model are fetched.
+            models: Models of your own that settings and ladders may name, each by the ``id`` of its profile.
 
         Raises:
             ConfigError: The settings are wrong.
@@ -61,7 +64,7 @@ class Runtime:
         self.settings = settings = load_settings() if settings is None else settings
         self._clock = clock or SystemClock()
         limits = read_limits(settings.limits, "[limits]")
-        self._compiler = Compiler(settings, self._clock, progress)
+        self._compiler = Compiler(settings, self._clock, progress, models)
         self._store = choose_store(store, settings, self._clock)
         self._store.accounts.declare(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
         turns = SessionTurns(self._store, self._clock, settings.sessions)

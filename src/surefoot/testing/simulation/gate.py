@@ -7,9 +7,12 @@ from typing import Final
 
 from surefoot.config import Settings
 from surefoot.errors import TooManyRequests
+from surefoot.sections import OnBusy
 
-AT_ONCE: Final = frozenset({"rate", "queue", "load", "session"})
+AT_ONCE: Final = frozenset({"rate", "queue", "load"})
 """Reasons for which a request is refused on arrival or never."""
+REJECT_S: Final = 0.05
+"""Within which a message is rejected from a session that is busy in another process: some commits."""
 SLACK_S: Final = 0.01
 """Rounding of sums of seconds, and a round of the event loop."""
 MINUTE_S: Final = 60.0
@@ -69,11 +72,15 @@ class Gate:
         for owner in (who, (host, tenant), (host,)):
             self._running[owner] -= 1
 
-    def refused(self, refusal: TooManyRequests, waited_s: float) -> str:
+    def refused(self, refusal: TooManyRequests, waited_s: float, on_busy: OnBusy = "queue") -> str:
         """A request was turned away; what is wrong with how."""
         if not refusal.retry_after_s > 0:
             return f"refused ({refusal.reason}) without a time to come back"
-        longest_s = 0.0 if refusal.reason in AT_ONCE else self._settings.admission.max_wait_s
+        longest_s = self._settings.admission.max_wait_s
+        if refusal.reason == "session":
+            longest_s = REJECT_S if on_busy == "reject" else min(longest_s, self._settings.sessions.max_wait_s)
+        elif refusal.reason in AT_ONCE:
+            longest_s = 0.0
         if waited_s > longest_s + SLACK_S:
             return f"refused ({refusal.reason}) after {waited_s:.3f} s, later than {longest_s:g} s"
         return ""
