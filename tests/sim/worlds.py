@@ -4,7 +4,7 @@ from random import Random
 
 from surefoot.config import Settings
 from surefoot.providers import Provider
-from surefoot.sections import AdmissionSettings, RetrySettings, StoreSettings
+from surefoot.sections import AdmissionSettings, RetrySettings, SessionSettings, StoreSettings
 from surefoot.testing.simulation.world import Arrivals, Clients, Faults, SimulatedModel, SimulatedTool, World
 
 
@@ -33,7 +33,14 @@ def draw_world(seed):
             flood_requests=chance.choice([0, 0, 30]),
         ),
         clients=Clients(
-            retries=chance.randint(0, 4), obedient=chance.random(), cancel=some(0.2), stream=chance.random()
+            retries=chance.randint(0, 4),
+            obedient=chance.random(),
+            hasty=chance.choice([0.02, 0.5]),
+            cancel=some(0.2),
+            stream=chance.random(),
+            reject=some(0.3),
+            interrupt=some(0.4),
+            roam=some(0.5),
         ),
         model=SimulatedModel(
             id="sim:model",
@@ -46,24 +53,40 @@ def draw_world(seed):
             reply_tokens=chance.choice([10, 60]),
             max_tokens=chance.choice([64, 256]),
             tool_steps=chance.choice([0, 1, 3]),
+            parallel=some(0.4),
             endless=some(0.1),
+            circles=some(0.2),
+            window=chance.choice([0, 0, 700, 1_200]),
+            fallback=chance.choice(["", "spare:model"]),
+            summariser=chance.choice(["", "", "small:model"]),
             rpm=chance.choice([0, 0, 120]),
             tpm=chance.choice([0, 0, 100_000]),
             concurrency=chance.choice([0, 0, 4]),
             headers=chance.random() < 0.7,
         ),
-        tool=SimulatedTool(latency_s=0.2, result_tokens=20, errors=some(0.2), hangs=some(0.05), timeout_s=5.0),
+        tool=SimulatedTool(
+            latency_s=0.2,
+            result_tokens=chance.choice([20, 20, 200]),
+            errors=some(0.2),
+            hangs=some(0.05),
+            timeout_s=5.0,
+            children=some(0.4),
+            writes=some(0.3),
+        ),
         faults=Faults(
             storms=few(2),
             outages=few(2),
+            dead=few(1),
             slow=few(1),
             length_s=chance.choice([1.0, 10.0, 60.0]),
             crashes=few(3),
             restart_s=chance.choice([0.5, 5.0, 30.0]),
+            stalls=few(2),
             errors=some(0.1),
             cut=some(0.1),
             no_usage=some(0.1),
             overlong=some(0.05),
+            lies=some(0.1),
         ),
     )
 
@@ -98,10 +121,20 @@ def draw_settings(seed):
     return Settings(
         admission=tight if chance.random() < 0.5 else AdmissionSettings(),
         providers={"sim": Provider("http://127.0.0.1:9/v1", needs_key=False)},
-        prices={"sim:model": {"input": 2.0, "output": 8.0}},
+        prices={
+            "sim:model": {"input": 2.0, "output": 8.0},
+            "spare:model": {"input": 5.0, "output": 25.0},
+            "small:model": {"input": 0.1, "output": 0.4},
+        },
         budgets=budgets,
         limits={"steps": 6, "seconds": chance.choice([30, 120])},
         model_timeout_s=chance.choice([5.0, 40.0]),
         store=StoreSettings(lease_s=chance.choice([3.0, 15.0])),
+        sessions=SessionSettings(
+            max_waiting=chance.choice([1, 16]),
+            max_wait_s=chance.choice([2.0, 30.0]),
+            max_in_memory=chance.choice([2, 10_000]),
+            ttl_s=chance.choice([5.0, 3_600.0]),
+        ),
         retry=RetrySettings(attempts=chance.randint(1, 5)),
     )

@@ -67,7 +67,7 @@ class Ask(Struct, eq=False):
         calls: Calls of the model.
         attempts: Attempts at the call that is under way, at the present model.
         model: The model that was called last.
-        used_fallback: Another model than the first was called.
+        models: All models that were called.
         replies: Replies that came whole and called tools.
         children: Child runs that it has begun.
         limit: The limit that ended its run, "" if none did.
@@ -91,7 +91,7 @@ class Ask(Struct, eq=False):
     calls: int = 0
     attempts: int = 0
     model: str = ""
-    used_fallback: bool = False
+    models: set[str] = set()
     replies: int = 0
     children: int = 0
     limit: str = ""

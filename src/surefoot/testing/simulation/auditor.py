@@ -19,6 +19,7 @@ from surefoot.testing.simulation.ask import KEY, Ask
 from surefoot.testing.simulation.books import Books
 
 _INTENT: Final = re.compile(rb'"effect":"write","idempotency_key":"([^"]+)"')
+_REQUESTED: Final = re.compile(rb'"type":"model_requested","at":([0-9.e+]+)')
 _EVENTS: Final = {
     b'"type":"context_trimmed"': "conversations shortened",
     b'"type":"context_summarised"': "conversations summed up",
@@ -53,6 +54,7 @@ class Auditor:
         self._cover = cover
         self._by_run: dict[int, Ask] = {}
         self._intents: set[str] = set()
+        self._requested_at: dict[int, float] = {}
 
     def committed(self, connection: sqlite3.Connection, group: Group | None, failed: frozenset[int]) -> None:
         """See `DiskWatcher.committed`."""
@@ -71,7 +73,11 @@ class Auditor:
         if not refused:
             if position in group.created:
                 self._begin(run, group.created[position][1])
-            self._check_record(self._by_run.get(run), group.records[position * RECORD_WIDTH + 2])
+            record = group.records[position * RECORD_WIDTH + 2]
+            self._check_record(self._by_run.get(run), record)
+            found = _REQUESTED.search(record)
+            if found is not None:
+                self._requested_at[run] = float(found[1])
         posting = group.postings.get(position)
         if posting is not None:
             self._book(run, posting, refused=refused)
@@ -93,6 +99,10 @@ class Auditor:
         for mark, what in _EVENTS.items():
             if mark in record:
                 self._cover(what)
+
+    def find_leave_s(self, run: int) -> float:
+        """When the call that a run makes got leave to go, virtual seconds: before that was written down."""
+        return self._requested_at.get(run, 0.0) - self._clock.now() + self._clock.monotonic()
 
     def is_intended(self, key: str) -> bool:
         """Whether the intent to make that tool call is on disk."""

@@ -48,7 +48,7 @@ def gauges(runtime: Any, settings: Settings) -> Iterator[Gauge]:
     yield from _sessions(starter._turns, settings)
     yield from _providers(starter._compiler, settings)
     yield from _retries(starter.desk, settings)
-    yield from _store(runtime._store)
+    yield from _store(runtime._store, len(starter.live))
 
 
 def _admission(admission: Any, settings: Settings) -> Iterator[Gauge]:
@@ -129,12 +129,12 @@ def _retries(desk: Any, settings: Settings) -> Iterator[Gauge]:
         yield f"retries saved for {name!r}", budget._left, budget._most
 
 
-def _store(store: Any) -> Iterator[Gauge]:
+def _store(store: Any, live: int) -> Iterator[Gauge]:
     waiting = store._max_waiting_bytes - store._room_bytes
     yield "bytes that wait for the disk", waiting, store._max_waiting_bytes
     yield "runs that failed to be written", len(store._failed), MAX_FAILED
     ledger = store._writer.ledger
     yield "windows of accounts in memory", len(ledger._windows._windows) + len(ledger._windows._paths), MAX_WINDOWS + 8
     yield "accounts whose limits are known", len(ledger.book._known), MAX_RULES
-    yield "holds of calls in flight", len(ledger._open), len(store._held) + len(store._writer._commits._failed) + 1
+    yield "holds of calls in flight", len(ledger._open), live
     yield "holds that others took for lost", len(ledger._charged - {held.hold for held in ledger._open.values()}), 1_000

@@ -116,7 +116,7 @@ class Cast:
         )
         limits = Limits(steps=CHILD_STEPS, tokens=CHILD_TOKENS)
         child = Ask(
-            ask.request, key, persona, now, parent=ask, limits=limits, host=ask.host, outcomes={}, tools_done=set()
+            ask.request, key, persona, now, parent=ask, limits=limits, host=ask.host, outcomes={}, tools_done=set(), models=set()
         )
         self._observer.asks[key] = child
         self._observer.cover("child runs")

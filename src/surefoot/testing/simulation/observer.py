@@ -129,7 +129,8 @@ class Observer:
         now = self._clock.monotonic()
         self.note("refused", ask.key, refusal.reason, f"{refusal.retry_after_s:.6f}")
         at_once = now == ask.began_s
-        wrong = self._gate.refused(refusal, now - ask.began_s, ask.persona.on_busy)
+        waited_s = max(0.0, now - ask.began_s - self.talks.stood_still_s(ask))
+        wrong = self._gate.refused(refusal, waited_s, ask.persona.on_busy)
         if refusal.reason == "session" and ask.persona.on_busy == "reject":
             self.cover("messages rejected")
             wrong = wrong or ("" if self.talks.is_busy(ask, now) else "rejected from a session that is not busy")
@@ -239,12 +240,14 @@ class Observer:
         found = self.disk.books.find_open(ask.run)
         if found is None:
             self.breach("B2", f"the model is called for request {ask.key} without a committed hold")
-            return self._pacing.begin(ask, 0, model, (quote.tokens, quote.nano), now)[0]
+            return self._pacing.begin(ask, 0, model, (quote.tokens, quote.nano), now, now)[0]
         hold, claim = found
         if hold in ask.outcomes:
             self.breach("B2", f"request {ask.key}: hold {hold} is used for two calls")
         self._count_attempt(ask, model, is_first=bool(claim.steps))
-        trip, wrong = self._pacing.begin(ask, hold, model, (claim.tokens, claim.nano), now)
+        trip, wrong = self._pacing.begin(
+            ask, hold, model, (claim.tokens, claim.nano), self.disk.find_leave_s(ask.run), now
+        )
         if wrong:
             self.breach("pace" if "one too many" in wrong else "R4", f"request {ask.key}: a call of {model} {wrong}")
         promise, wrong = self._family.begin(trip, begins_step=bool(claim.steps), now=now)
@@ -260,8 +263,8 @@ class Observer:
     def _count_attempt(self, ask: Ask, model: str, *, is_first: bool) -> None:
         self.retries += not is_first
         ask.attempts = 1 if is_first or model != ask.model else ask.attempts + 1
-        ask.used_fallback = ask.used_fallback or ask.model not in {"", model}
         ask.model = model
+        ask.models.add(model)
         if ask.attempts > self._gate.attempts:
             self.breach("R4", f"request {ask.key}: attempt {ask.attempts} of one call, of {self._gate.attempts}")
 
@@ -284,7 +287,7 @@ class Observer:
 
     def failed_for_good(self, ask: Ask, fallback: str) -> None:
         """A run ends with the error of a model, and there is a fallback."""
-        if not ask.used_fallback and self._pacing.is_healthy(ask.host, fallback):
+        if fallback not in ask.models and self._pacing.is_healthy(ask.host, fallback):
             self.breach("R4", f"request {ask.key} fails with the error of its model, and {fallback} was not asked")
 
     # The tools:

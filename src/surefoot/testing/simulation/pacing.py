@@ -59,6 +59,7 @@ class Line(Struct):
         failures: Calls that failed since the last one that was answered.
         reached_s: When these became too many.
         last_s: When the last call went.
+        has_failed: A call has failed, at any time.
     """
 
     told: dict[Kind, deque[Told]]
@@ -66,6 +67,7 @@ class Line(Struct):
     failures: int = 0
     reached_s: float = 0.0
     last_s: float = 0.0
+    has_failed: bool = False
 
 
 class Trip:
@@ -122,12 +124,16 @@ class Pacing:
         self._lines: dict[tuple[str, str], Line] = {}
         self._resume: dict[tuple[str, str], float] = {}
 
-    def begin(self, ask: Ask, hold: int, model: str, held: tuple[int, int], now: float) -> tuple[Trip, str]:
-        """A call goes; and what is wrong with that."""
+    def begin(
+        self, ask: Ask, hold: int, model: str, held: tuple[int, int], leave_s: float, now: float
+    ) -> tuple[Trip, str]:
+        """A call goes that got leave to at ``leave_s``; and what is wrong with that."""
         line = self._lines.setdefault((ask.host, model), Line({}, {}))
         wrong = self._check_dead(line, now) or self._check_pause(ask, model, now)
         for kind, amount in (("requests", 1), ("tokens", held[0])):
             for told in line.told.get(kind, ()):
+                if leave_s <= told.at_s:
+                    continue  # it had its leave before, and waited for the disk
                 if kind == "tokens":  # the last one may be larger than what a bucket holds
                     wrong = wrong or (self._describe(kind, told, now) if told.exceeds(now) else "")
                 told.used += amount
@@ -148,13 +154,14 @@ class Pacing:
             self._learn(line, "tokens", trip.rate.tokens, trip, now)
         if isinstance(error, ModelOverloaded) and error.retry_after_s:
             self._resume[trip.ask.key, trip.model] = now + min(error.retry_after_s, MAX_PAUSE_S)
+        line.has_failed = line.has_failed or error is not None or not trip.is_over
         if trip.is_over:
             self._count(line, error, now, is_hurried=trip.is_hurried)
 
     def is_healthy(self, host: str, model: str) -> bool:
         """Whether nothing is known of a model that speaks against asking it."""
         line = self._lines.get((host, model))
-        return line is None or not (line.failures or line.knows_since_s)
+        return line is None or not (line.has_failed or line.knows_since_s)
 
     def _check_dead(self, line: Line, now: float) -> str:
         """A provider that has failed so often in a row gets one call at a time, a cool-down apart."""

@@ -55,7 +55,7 @@ class People:
             process = self._choose_process(request, attempt)
             ask = Ask(
                 request, f"{request.number}.{attempt + 1}", persona, loop.time(), limits=self._limits,
-                host=process.host, outcomes={}, tools_done=set(),
+                host=process.host, outcomes={}, tools_done=set(), models=set(),
             )  # fmt: skip
             self._observer.asked(ask)
             try:

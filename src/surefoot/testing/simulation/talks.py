@@ -112,6 +112,11 @@ class Talks:
         """The disk of a process stands still."""
         self._stalls[host] = stall
 
+    def stood_still_s(self, ask: Ask) -> float:
+        """For how long the disk of its process has stood still since a request came, at most."""
+        stall = self._stalls.get(ask.host)
+        return 0.0 if stall is None else max(0.0, stall.until_s - max(stall.since_s, ask.began_s))
+
     def may_be_lost(self, ask: Ask, now: float) -> bool:
         """Whether the lease of a request's run may have run out by now."""
         stall = self._stalls.get(ask.host)
