@@ -2,6 +2,8 @@
 
 from random import Random
 
+from msgspec.structs import replace
+
 from surefoot.config import Settings
 from surefoot.providers import Provider
 from surefoot.sections import AdmissionSettings, RetrySettings, SessionSettings, StoreSettings
@@ -9,6 +11,58 @@ from surefoot.testing.simulation.world import Arrivals, Clients, Faults, Simulat
 
 
 def draw_world(seed):
+    """Any of them; every third with much of what seldom comes together by chance."""
+    world = draw_any_world(seed)
+    return CROWDS[seed // 3 % len(CROWDS)](world) if seed % 3 == 0 else world
+
+
+def crowd_sessions(world):
+    """Two processes whose disks stand still, and messages to the same sessions through both."""
+    return replace(
+        world,
+        users=3,
+        processes=2,
+        arrivals=replace(world.arrivals, turns=6, sessions=1.0, flood_requests=0),
+        clients=replace(world.clients, hasty=0.6, roam=0.7, cancel=0.0),
+        faults=replace(world.faults, stalls=4, length_s=20.0),
+    )
+
+
+def crowd_children(world):
+    """Runs that begin runs, side by side, in processes that crash."""
+    return replace(
+        world,
+        model=replace(world.model, tool_steps=3, parallel=0.5),
+        tool=replace(world.tool, children=0.7, latency_s=1.0),
+        faults=replace(world.faults, crashes=3, restart_s=1.0),
+    )
+
+
+def crowd_windows(world):
+    """Long conversations in small windows."""
+    return replace(
+        world,
+        users=4,
+        requests=60,
+        arrivals=replace(world.arrivals, turns=12, sessions=1.0, flood_requests=0),
+        model=replace(world.model, window=1_200, tool_steps=2, summariser="small:model"),
+        faults=replace(world.faults, dead=0, outages=0),
+    )
+
+
+def crowd_providers(world):
+    """A first provider that dies, a second one, and headers that say what is not so."""
+    return replace(
+        world,
+        model=replace(world.model, fallback="spare:model", rpm=240, headers=True),
+        faults=replace(world.faults, dead=2, outages=0, lies=0.05, length_s=20.0),
+    )
+
+
+CROWDS = [crowd_sessions, crowd_children, crowd_windows, crowd_providers]
+
+
+def draw_any_world(seed):
     chance = Random(f"world {seed}")
 
     def some(share):
@@ -92,6 +146,15 @@ def draw_world(seed):
 
 
 def draw_settings(seed):
+    """Any of them; every third so that something gets through."""
+    settings = draw_any_settings(seed)
+    if seed % 3:
+        return settings
+    roomy = {"global": {"day": {"tokens": 5_000_000}}, "user:*": {"hour": {"tokens": 200_000}}}
+    return replace(settings, budgets=roomy, admission=AdmissionSettings(user_requests_per_minute=3_000))
+
+
+def draw_any_settings(seed):
     chance = Random(f"settings {seed}")
     budgets = {
         "global": {chance.choice(["hour", "day", "total"]): {"tokens": chance.choice([3_000, 50_000, 5_000_000])}}

@@ -74,7 +74,7 @@ class Observer:
         self.retries = 0
         self.covered: Counter[str] = Counter()
         self.disk = Auditor(settings, clock, self.asks, self.breach, self.cover)
-        self.talks = Talks(self.asks, settings.store.lease_s, self.disk.lost, self.breach)
+        self.talks = Talks(self.asks, settings.store.lease_s, self.disk.lost, self.breach, self.cover)
         self._clock = clock
         self._settings = settings
         self._gate = Gate(settings)

@@ -60,6 +60,7 @@ class Line(Struct):
         reached_s: When these became too many.
         last_s: When the last call went.
         has_failed: A call has failed, at any time.
+        unused: What calls held and did not use, of each kind.
     """
 
     told: dict[Kind, deque[Told]]
@@ -68,6 +69,7 @@ class Line(Struct):
     reached_s: float = 0.0
     last_s: float = 0.0
     has_failed: bool = False
+    unused: dict[Kind, float] = {}
 
 
 class Trip:
@@ -81,6 +83,7 @@ class Trip:
         nano: Nano-dollars held for it.
         line: What its process knows of that model.
         begun_s: When it went, virtual seconds.
+        unused: What calls had held and not used by then, of each kind.
         is_over: It has come back with an answer or an error.
         is_hurried: It had so little time that its failure says nothing of the provider.
         error: The error.
@@ -95,6 +98,7 @@ class Trip:
         self.tokens, self.nano = held
         self.line = line
         self.begun_s = begun_s
+        self.unused = dict(line.unused)
         self.is_over = self.is_hurried = False
         self.error: ModelError | None = None
         self.usage: Usage | None = None
@@ -128,9 +132,10 @@ class Pacing:
         self, ask: Ask, hold: int, model: str, held: tuple[int, int], leave_s: float, now: float
     ) -> tuple[Trip, str]:
         """A call goes that got leave to at ``leave_s``; and what is wrong with that."""
-        line = self._lines.setdefault((ask.host, model), Line({}, {}))
+        line = self._lines.setdefault((ask.host, model), Line({}, {}, unused={}))
         wrong = self._check_dead(line, now) or self._check_pause(ask, model, now)
-        for kind, amount in (("requests", 1), ("tokens", held[0])):
+        pairs: tuple[tuple[Kind, int], ...] = ("requests", 1), ("tokens", held[0])
+        for kind, amount in pairs:
             for told in line.told.get(kind, ()):
                 if leave_s <= told.at_s:
                     continue  # it had its leave before, and waited for the disk
@@ -185,7 +190,9 @@ class Pacing:
 
     @staticmethod
     def _give_back(line: Line, requests: int, tokens: int) -> None:
-        for kind, amount in (("requests", requests), ("tokens", tokens)):
+        pairs: tuple[tuple[Kind, int], ...] = ("requests", requests), ("tokens", tokens)
+        for kind, amount in pairs:
+            line.unused[kind] = line.unused.get(kind, 0.0) + max(0, amount)
             for told in line.told.get(kind, ()):
                 told.used -= amount
 
@@ -199,7 +206,9 @@ class Pacing:
         if any(one.limit != said.limit for one in told):
             told.clear()
         if trip.begun_s > line.knows_since_s.setdefault(kind, now):
-            told.append(Told(said.limit, said.left + fastest / MINUTE_S * (now - trip.begun_s), now))
+            # Meanwhile more has flowed in, and calls have not used all that they had taken.
+            more = fastest / MINUTE_S * (now - trip.begun_s) + line.unused.get(kind, 0.0) - trip.unused.get(kind, 0.0)
+            told.append(Told(said.limit, said.left + more, now))
 
     def _count(self, line: Line, error: ModelError | None, now: float, *, is_hurried: bool) -> None:
         if error is None or error.status == _TOO_MANY:

@@ -27,9 +27,11 @@ class Talks:
     """The conversations as their clients see them."""
 
     def __init__(
-        self, asks: dict[str, Ask], lease_s: float, lost: set[str], breach: Callable[[str, str], None]
+        self, asks: dict[str, Ask], lease_s: float, lost: set[str], breach: Callable[[str, str], None],
+        cover: Callable[[str], None],
     ) -> None:
-        """Told of a broken promise is ``breach``; ``lost`` gets the keys of those whose session was rightly taken."""
+        """``lost`` gets the keys of those whose session was rightly taken; ``breach`` and ``cover`` as in `Auditor`."""
+        self._cover = cover
         self._asks = asks
         self._lease_s = lease_s
         self._breach = breach
@@ -137,6 +139,7 @@ class Talks:
         if other is not None and not other.ended:
             if other.host != ask.host and self.may_be_lost(other, now):
                 self._lost.add(other.key)
+                self._cover("sessions taken over from a process that stood still")
             else:
                 self._breach("C2", f"request {ask.key} runs while {other.key} of the same session has not ended")
         self._active[ask.conversation] = ask
