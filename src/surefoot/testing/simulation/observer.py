@@ -130,7 +130,7 @@ class Observer:
         self.note("refused", ask.key, refusal.reason, f"{refusal.retry_after_s:.6f}")
         at_once = now == ask.began_s
         waited_s = max(0.0, now - ask.began_s - self.talks.stood_still_s(ask))
-        wrong = self._gate.refused(refusal, waited_s, ask.persona.on_busy)
+        wrong = self._gate.refused(refusal, waited_s, ask.persona.on_busy, has_turn=self.talks.has_turn(ask))
         if refusal.reason == "session" and ask.persona.on_busy == "reject":
             self.cover("messages rejected")
             wrong = wrong or ("" if self.talks.is_busy(ask, now) else "rejected from a session that is not busy")
@@ -147,6 +147,8 @@ class Observer:
     def ended(self, ask: Ask, how: str, *, acknowledged: bool = False, at_once: bool = False) -> None:
         """A client has an answer or an error, or a tool has that of a child run."""
         self.note("end", ask.key, how)
+        if how == "cancelled" and self.talks.stood_still_s(ask):
+            acknowledged = False  # the end of a cancelled run is written, but nobody waits for that for ever
         if ask.parent is None:
             if ask.first_call_s >= 0 and not ask.ended:
                 self._gate.stopped(ask.who)

@@ -58,6 +58,11 @@ class Talks:
             self._interrupted.update([one.key for one in (*line[:1], *jumpers)])
         self._steps.setdefault(place, []).append((ask, True))
 
+    def has_turn(self, ask: Ask) -> bool:
+        """Whether it is a request's turn in its own process."""
+        line = self._find_line((ask.host, ask.conversation))
+        return bool(line) and line[0] is ask
+
     def was_interrupted(self, ask: Ask) -> bool:
         """Whether anybody may have interrupted a request."""
         return ask.key in self._interrupted
@@ -111,7 +116,10 @@ class Talks:
         self._crashed.add(host)
 
     def stalled(self, host: str, stall: Stall) -> None:
-        """The disk of a process stands still."""
+        """The disk of a process stands still; longer if it does already."""
+        before = self._stalls.get(host)
+        if before is not None and before.until_s >= stall.since_s:
+            stall = Stall(before.since_s, max(before.until_s, stall.until_s))
         self._stalls[host] = stall
 
     def stood_still_s(self, ask: Ask) -> float:
