@@ -63,6 +63,7 @@ ERRORS_OUTSIDE_THE_TREE = {
     "EventOverflow": "between the SSE parser and the wire, which turns it into a ModelBroken",
     "Lost": "what a simulated client sees of a dead process: a connection, not an error of ours",
     "SessionMoved": "between a run's first record and whoever begins it anew: nothing of the run has happened",
+    "TimedOut": "between a deadline and the door to tools: an outcome of a call, told to the model",
     "Stopped": "a BaseException: an end that was asked for, not an error",
 }
 

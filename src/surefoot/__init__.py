@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from surefoot.budget.report import BudgetReport
     from surefoot.config import Settings, load_settings
     from surefoot.errors import BudgetExceeded, SurefootError, ToolError
+    from surefoot.policy.declared import Foreign, Record, Sink
     from surefoot.result import RunResult
     from surefoot.run_context import RunContext
     from surefoot.runtime import Runtime
@@ -24,12 +25,15 @@ _HOME = {
     "Agent": "agent",
     "BudgetExceeded": "errors",
     "BudgetReport": "budget.report",
+    "Foreign": "policy.declared",
     "Limits": "budget.limits",
     "Money": "types",
+    "Record": "policy.declared",
     "RunContext": "run_context",
     "RunResult": "result",
     "Runtime": "runtime",
     "Settings": "config",
+    "Sink": "policy.declared",
     "SurefootError": "errors",
     "Tool": "tools",
     "ToolError": "errors",
@@ -39,8 +43,8 @@ _HOME = {
     "tool": "tools",
 }
 __all__ = [
-    "UNLIMITED", "Agent", "BudgetExceeded", "BudgetReport", "Limits", "Money", "RunContext", "RunResult", "Runtime",
-    "Settings", "SurefootError", "Tool", "ToolError", "Usage", "load_settings", "tool",
+    "UNLIMITED", "Agent", "BudgetExceeded", "BudgetReport", "Foreign", "Limits", "Money", "Record", "RunContext",
+    "RunResult", "Runtime", "Settings", "Sink", "SurefootError", "Tool", "ToolError", "Usage", "load_settings", "tool",
 ]  # fmt: skip
 
 

@@ -140,6 +140,6 @@ class Agent(Generic[OutputT]):
 
     def run_sync(self, question: str, *, user: str = "", session: str = "", deps: object = None) -> RunResult[OutputT]:
         """Run once and wait, for a script or a notebook; see `surefoot.Runtime.run`."""
-        from surefoot.runtime import run_sync  # a front door on the description, so the import is late
+        from surefoot.once import run_sync  # a front door on the description, so the import is late
 
         return run_sync(self, question, user=user, session=session, deps=deps)

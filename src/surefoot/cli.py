@@ -30,6 +30,7 @@ from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
 from surefoot.commands.guard import guard
 from surefoot.commands.options import json_option, open_existing, point_to, print_json, read_settings, run_to_end
+from surefoot.commands.policy import ask, policy
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
 from surefoot.commands.sessions import sessions
@@ -41,6 +42,7 @@ from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, SurefootError
 from surefoot.journal.events import JournalEvent, RunFinished
 from surefoot.narrator import plain
+from surefoot.policy.approval import Approval, ApprovalRequest
 from surefoot.runtime import Runtime
 from surefoot.store.base import RunRow
 from surefoot.terminal import RunView, explain_no_runs, open_console, readable, runs_table, timeline
@@ -179,7 +181,13 @@ async def _watch(
     console = open_console(stderr=True, quiet=quiet)
     loads = isinstance(agent.model, str) and agent.model.startswith("local:")
     view = RunView(console, SystemClock(), doing="loading the embedded model" if loads else "getting ready")
-    async with Runtime(settings=settings, progress=view.progress) as runtime:
+
+    async def approve(request: ApprovalRequest) -> Approval:
+        with view.paused():
+            return await ask(console, request)
+
+    asks = approve if sys.stdin is not None and sys.stdin.isatty() and console.is_terminal else None
+    async with Runtime(settings=settings, progress=view.progress, approve=asks) as runtime:
         try:
             with redirect_stdout(sys.stderr), view:
                 stream = runtime.stream(
@@ -316,7 +324,7 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-for command in (sessions, budget, report, compare, forecast, prices, guard, sim, stress):
+for command in (sessions, budget, report, compare, forecast, prices, policy, guard, sim, stress):
     commands.add_command(command)
 for command in (unknown, refund, purge):
     budget.add_command(command)

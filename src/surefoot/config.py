@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict
 
-from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError
 from surefoot.providers import KNOWN_PROVIDERS, Provider
+from surefoot.ranges import check_ranges
 from surefoot.sections import (
     AdmissionSettings,
     BreakerSettings,
     ContextSettings,
+    GuardSettings,
     LocalSettings,
+    PolicySettings,
     RetrySettings,
     SessionSettings,
     StoreSettings,
@@ -27,9 +29,6 @@ from surefoot.sections import (
 )
 
 CONFIG_NAME: Final = "surefoot.toml"
-MAX_NUMBER: Final = 1_000_000_000  # as seconds these are 31 years; more would overflow a time stamp
-MIN_WEIGHT: Final = 1  # of a tenant in the fair queue: a lighter one would take many rounds for one turn
-MAX_WEIGHT: Final = 100
 
 
 class Secret:
@@ -71,6 +70,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         context: What happens to what does not fit the prompt.
         local: The embedded model.
         sessions: Conversations.
+        policy: Which tool calls may run.
+        guard: What is done about text that looks like an attack.
     """
 
     model: str = "local:"
@@ -89,6 +90,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     context: ContextSettings = ContextSettings()
     local: LocalSettings = LocalSettings()
     sessions: SessionSettings = SessionSettings()
+    policy: PolicySettings = PolicySettings()
+    guard: GuardSettings = GuardSettings()
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
@@ -110,12 +113,30 @@ def load_settings(path: str | Path | None = None) -> Settings:
     for variable, place in _OVERRIDES.items():
         if value := os.environ.get(variable):
             _override(table, place, value)
+    return _convert(table, str(chosen or "the environment"))
+
+
+def check_settings(settings: Settings) -> Settings:
+    """Settings that were built in Python, checked as those of a file are: a `Struct` checks nothing by itself.
+
+    Raises:
+        ConfigError: A wrong value, or one of a wrong type; says which.
+    """
+    try:
+        table = msgspec.to_builtins(settings, builtin_types=(date, datetime, time))  # as TOML has them
+    except (TypeError, RecursionError) as error:  # some object that no file can hold
+        raise ConfigError(f"Settings: {error}") from None
+    if not isinstance(table, dict):
+        raise ConfigError(f"settings={settings!r:.80}: must be surefoot.config.Settings")
+    return _convert(cast("dict[str, Any]", table), "Settings")
+
+
+def _convert(table: dict[str, Any], where: str) -> Settings:
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{chosen or 'the environment'}: {_find_fault(table, str(error))}") from None
-    _check_numbers(settings, str(chosen or "the environment"))
-    _check_durations(settings, str(chosen or "the environment"))
+        raise ConfigError(f"{where}: {_find_fault(table, str(error))}") from None
+    check_ranges(settings, where)
     return settings
 
 
@@ -194,57 +215,3 @@ def _reword(error: str, where: str) -> str:
         name = f"{place}.{field.rstrip('`')}".lstrip(".")
         return f"{name} is missing" if "missing" in what else f"there is no setting {name}"
     return f"{place}: {fault}"
-
-
-_POSITIVE_OF_PROVIDERS: Final = ("max_output_tokens", "concurrency", "max_waiting")
-
-
-def _check_numbers(settings: Settings, where: str) -> None:
-    positive = {
-        "model_timeout_s": settings.model_timeout_s,
-        "store.lease_s": settings.store.lease_s,
-        "retry.attempts": settings.retry.attempts,
-        "retry.base_s": settings.retry.base_s,
-        "retry.max_s": settings.retry.max_s,
-        "breaker.failures": settings.breaker.failures,
-        "breaker.cooldown_s": settings.breaker.cooldown_s,
-        "breaker.max_cooldown_s": settings.breaker.max_cooldown_s,
-        "local.context_tokens": settings.local.context_tokens,
-        "local.max_waiting": settings.local.max_waiting,
-        "sessions.max_waiting": settings.sessions.max_waiting,
-        "sessions.max_wait_s": settings.sessions.max_wait_s,
-        "sessions.max_in_memory": settings.sessions.max_in_memory,
-        "sessions.max_memory_mib": settings.sessions.max_memory_mib,
-        "sessions.ttl_s": settings.sessions.ttl_s,
-    }
-    not_negative = {"retry.budget": settings.retry.budget, "retry.reserve": settings.retry.reserve}
-    for name, provider in settings.providers.items():
-        key = f"providers.{name}"
-        positive |= {f"{key}.{field}": getattr(provider, field) for field in _POSITIVE_OF_PROVIDERS}
-        positive |= {f"{key}.endpoints[{place}].weight": way.weight for place, way in enumerate(provider.endpoints)}
-        not_negative |= {f"{key}.{field}": getattr(provider, field) for field in ("rpm", "tpm", "context_tokens")}
-    sections = {"admission": asdict(settings.admission)}
-    sections |= {f"tenants.{name}": asdict(tenant) for name, tenant in settings.tenants.items()}
-    for section, fields in sections.items():
-        for field, value in fields.items():
-            if isinstance(value, (int, float)):
-                (not_negative if field.endswith("queue") else positive)[f"{section}.{field}"] = value
-    for name, value in positive.items():
-        if not 0 < value <= MAX_NUMBER:
-            raise ConfigError(f"{where}: {name} = {value}: must be a positive number, at most {MAX_NUMBER:,}")
-    for name, value in not_negative.items():
-        if not 0 <= value <= MAX_NUMBER:
-            raise ConfigError(f"{where}: {name} = {value}: must be 0 or more, at most {MAX_NUMBER:,}")
-    for name, tenant in settings.tenants.items():
-        if not MIN_WEIGHT <= tenant.weight <= MAX_WEIGHT:
-            raise ConfigError(
-                f"{where}: tenants.{name}.weight = {tenant.weight}: must be from {MIN_WEIGHT} to {MAX_WEIGHT}"
-            )
-    if settings.local.threads < 0:
-        raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")
-
-
-def _check_durations(settings: Settings, where: str) -> None:
-    expire_s = read_duration_s(settings.sessions.expire_after, f"{where}: sessions.expire_after")
-    if read_duration_s(settings.sessions.delete_after, f"{where}: sessions.delete_after") < expire_s:
-        raise ConfigError(f"{where}: sessions.delete_after is shorter than sessions.expire_after: it must not be")

@@ -106,8 +106,10 @@ def replace_by_summary(
     messages: Sequence[Message], question: Message, text: str, tail: Sequence[Message]
 ) -> list[Message]:
     """The system message, the question, a summary of ``messages``, and the ``tail`` that it leaves out."""
-    others = any(part.label.author == "third_party" for message in messages for part in message.parts)
-    summary = Message.user(f"{SUMMARY_HEAD}{text}", SUMMARY_OF_OTHERS if others else SUMMARY)
+    labels = [part.label for message in messages for part in message.parts]
+    label = SUMMARY_OF_OTHERS if any(label.author == "third_party" for label in labels) else SUMMARY
+    risk = max([label.risk for label in labels], default=0.0)
+    summary = Message.user(f"{SUMMARY_HEAD}{text}", replace(label, risk=risk) if risk else label)
     system = [message for message in messages[:1] if message.role == "system"]
     asked = [] if any(message is question for message in tail) else [question]
     return [*system, *asked, summary, *tail]
@@ -142,7 +144,8 @@ def is_note(message: Message) -> bool:
 
 def is_summary(message: Message) -> bool:
     """Whether the message sums up what was replaced by it."""
-    return message.role == "user" and message.parts[:1] != () and message.parts[0].label in {SUMMARY, SUMMARY_OF_OTHERS}
+    label = message.parts[0].label if message.role == "user" and message.parts else NOTE_LABEL
+    return (label.author, label.source) in {(one.author, one.source) for one in (SUMMARY, SUMMARY_OF_OTHERS)}
 
 
 def _choose_start(messages: Sequence[Message], sizes: Sequence[int], asked: int, room: int) -> tuple[int, int]:

@@ -27,6 +27,7 @@ from surefoot.models.base import Reply
 from surefoot.next_call import hold_budget, hold_last, reach, refit
 from surefoot.protocol.base import Turn
 from surefoot.run import Run
+from surefoot.screening import is_quick
 from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome
 from surefoot.store.session_rows import Moved
@@ -121,6 +122,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         run.emit(started)
         run.abandon = call.abandon
         call.prompt.open()
+        await _screen_question(run)
         purpose = await hold_budget(run, call)
         while purpose is not None:
             stopped = await call.begin(purpose)
@@ -152,6 +154,16 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         if run.live:
             yield run.take_news()
         raise
+
+
+async def _screen_question(run: Run) -> None:
+    """A question that looks like an attack is noted: the user may ask for what he likes, and gets what he may."""
+    if run.parent is not None:
+        return  # a model wrote it: what that has read was looked at
+    screen, text = run.desk.screen, run.state.question.text
+    found = screen.look_at_once(text, "user") if is_quick(text) else await screen.look_aside(text, "user")
+    if found is not None:
+        run.emit(screen.tell(found, run.desk.clock.now()))
 
 
 async def _turn_back(run: Run, call: ModelCall, purpose: Purpose, stopped: Refusal | ModelError) -> Purpose | None:

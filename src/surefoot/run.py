@@ -22,11 +22,13 @@ from surefoot.journal.context_events import OutputKept
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
+from surefoot.policing import Policing
 from surefoot.protocol.base import Stage
 from surefoot.repeats import NO_REPEATS, find_repeated
 from surefoot.retry import Retries
 from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row
+from surefoot.screening import Screen
 from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome, Store
 from surefoot.store.session_rows import Moved, SessionClaim
@@ -48,6 +50,8 @@ class Desk(Struct, frozen=True):
         begin_child: Runs an agent for a tool of a run, on that run's budget.
         find_kept: Finds an output by its reference that an earlier run of the caller's session has kept.
         turnstile: Where runs pass that begin.
+        policing: What is settled about tool calls.
+        screen: What is settled about text that looks like an attack.
     """
 
     clock: Clock
@@ -58,6 +62,8 @@ class Desk(Struct, frozen=True):
     begin_child: Callable[[Run, Any, str, Limits | None], Awaitable[Any]]
     find_kept: Callable[[Caller, str], Awaitable[OutputKept | None]]
     turnstile: Turnstile
+    policing: Policing
+    screen: Screen
 
 
 class Run:
@@ -85,6 +91,7 @@ class Run:
         sums_up: The next call is a summary of the conversation.
         summary_failed: The last summary did not come: what is oldest is left out instead.
         summed_up_for: Its agent on the model that waits for that summary, None if that is the same one.
+        read_through_children: A run that one of its tools began has read text by others.
         final_only: The budget is at its end: only an answer is of use now.
         repairs_left: How often the answer may still be mended.
         value: The structured answer.
@@ -101,8 +108,8 @@ class Run:
     __slots__ = (
         "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
         "context", "desk", "failures", "final_only", "interrupted", "is_moved", "live", "loop", "models", "news",
-        "over", "parent", "payers", "refusal", "repairs_left", "run_id", "rungs", "settlement", "started", "state",
-        "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold", "turn", "value",
+        "over", "parent", "payers", "read_through_children", "refusal", "repairs_left", "run_id", "rungs", "settlement",
+        "started", "state", "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold", "turn", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
@@ -155,6 +162,7 @@ class Run:
         self.state = RunState()
         self.rungs = rungs
         self.final_only = self.cancelled = self.interrupted = self.is_moved = self.sums_up = self.summary_failed = False
+        self.read_through_children = False
         self.summed_up_for: Compiled | None = None
         self.repairs_left = compiled.repairs
         self.value: Any = None

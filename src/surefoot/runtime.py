@@ -15,16 +15,19 @@ from surefoot.budget.windows import read_zones
 from surefoot.caller import Caller
 from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
-from surefoot.config import Settings, load_settings
+from surefoot.config import Settings, check_settings, load_settings
 from surefoot.conversations import Sessions
 from surefoot.errors import NotFound
-from surefoot.event_loop import run_in_loop
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
 from surefoot.models.base import Model
+from surefoot.policing import Policing
+from surefoot.policy.approval import Approve
+from surefoot.policy.decide import Rule
 from surefoot.result import RunResult, make_result
 from surefoot.retry import Retries
 from surefoot.run import Desk
+from surefoot.screening import Screen
 from surefoot.sections import OnBusy
 from surefoot.sessions import SessionMoved, SessionTurns
 from surefoot.starter import Starter
@@ -47,6 +50,8 @@ class Runtime:
         settings: Settings | None = None,
         clock: Clock | None = None,
         progress: Callable[[int, int], None] | None = None,
+        approve: Approve | None = None,
+        policy: Sequence[Rule] = (),
         models: Sequence[Model] = (),
     ) -> None:
         """Wire the parts; nothing is opened yet.
@@ -56,14 +61,17 @@ class Runtime:
             settings: Settings; None reads ``surefoot.toml`` and the environment.
             clock: Source of time, chance and ids.
             progress: Called with bytes done and bytes in all while the weights of the embedded model are fetched.
+            approve: Asks a person about a tool call that the policy does not allow by itself; None: nobody is there.
+            policy: Rules of the application's own, asked before the built-in ones; see docs/policy.md.
             models: Models of your own that settings and ladders may name, each by the ``id`` of its profile.
 
         Raises:
             ConfigError: The settings are wrong.
         """
-        self.settings = settings = load_settings() if settings is None else settings
+        self.settings = settings = load_settings() if settings is None else check_settings(settings)
         self._clock = clock or SystemClock()
         limits = read_limits(settings.limits, "[limits]")
+        self._policing = Policing.read(settings.policy, approve, policy)
         self._compiler = Compiler(settings, self._clock, progress, models)
         self._store = choose_store(store, settings, self._clock)
         self._store.accounts.declare(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
@@ -87,6 +95,8 @@ class Runtime:
             find_kept=self._starter.find_kept,
             durable=self.settings.store.durability == "full",
             turnstile=Turnstile(self._clock),
+            policing=self._policing,
+            screen=Screen.read(self.settings.guard),
         )
         self.sessions.begin_house_keeping()
         return self
@@ -225,25 +235,3 @@ class Runtime:
     def admission(self) -> AdmissionState:
         """Who is inside and who waits at this moment, and what was refused so far; see docs/admission.md."""
         return self._starter.admission.state()
-
-
-def run_sync(
-    agent: Agent[OutputT],
-    question: str,
-    *,
-    user: str = "",
-    session: str = "",
-    deps: object = None,
-    settings: Settings | None = None,
-) -> RunResult[OutputT]:
-    """Run once in an event loop of its own; arguments and errors as `Runtime.run`.
-
-    Raises:
-        ConfigError: Called inside a running event loop.
-    """
-
-    async def run() -> RunResult[OutputT]:
-        async with Runtime(settings=settings) as runtime:
-            return await runtime.run(agent, question, user=user, session=session, deps=deps)
-
-    return run_in_loop(run)

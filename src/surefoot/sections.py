@@ -22,6 +22,41 @@ class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
     lease_s: float = 15.0
 
 
+class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[policy]``: which tool calls may run; see docs/policy.md.
+
+    Attributes:
+        mode: ``enforce``; ``observe`` journals what it would decide and lets all calls run; ``off``.
+        allow: Values that a call may name though nobody has, by what they decide; ``*`` stands for anything.
+        tools: ``allow``, ``ask`` or ``deny`` for tools, by name.
+        vouch: Tools whose results may name anything.
+        approval_timeout_s: Longest wait for a person's answer; then it is a no.
+    """
+
+    mode: Literal["enforce", "observe", "off"] = "enforce"
+    allow: dict[Literal["who", "what", "amount", "address", "credential", "content"], list[str]] = {}
+    tools: dict[str, Literal["allow", "ask", "deny"]] = {}
+    vouch: list[str] = []
+    approval_timeout_s: float = 300.0
+
+
+Detecting = Literal["off", "note", "mark", "withhold"]
+"""What becomes of a tool's result that looks like an attack: nothing, a note in the journal and in the questions to
+whoever approves calls, a warning to the model as well, or the model never sees it."""
+
+
+class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[guard]``: what is done about text that looks like an attack; see docs/guard.md.
+
+    Attributes:
+        detect: What becomes of it.
+        detect_risk: From which risk on, 0 to 1.
+    """
+
+    detect: Detecting = "note"
+    detect_risk: float = 0.5
+
+
 class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """``[local]``: the embedded model.
 

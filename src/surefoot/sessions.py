@@ -14,6 +14,7 @@ from surefoot.errors import ConfigError, NotFound
 from surefoot.journal.fold import RunState, fold
 from surefoot.journal.records import decode_record
 from surefoot.lines import Lines, Place
+from surefoot.policy.origin import Carried
 from surefoot.sections import OnBusy, SessionSettings
 from surefoot.store.base import Store
 from surefoot.store.session_rows import SessionClaim, SessionRow
@@ -88,11 +89,12 @@ class Turn:
             raise self._turns.lines.refuse(self._key, "is in constant use by other processes")
         await self.look(self._deadline)
 
-    async def history(self) -> tuple[Message, ...]:
-        """The conversation so far."""
+    async def history(self) -> tuple[tuple[Message, ...], Carried | None]:
+        """The conversation so far, and where its values came from."""
         if self._kept is not None:
-            return self._kept.messages
-        return await self._turns.read_messages(self.claim.head)
+            return self._kept.messages, self._kept.carried
+        state = await self._turns.read_state(self.claim.head)
+        return continue_from(state.conversation), state.origins.carry()
 
     def attach(self, run_id: str, state: RunState, cancel: Callable[[], object]) -> None:
         """The run that is about to begin in this turn."""
@@ -106,7 +108,7 @@ class Turn:
         run_id, state = self._run
         if state.finished is not None:
             messages = continue_from(state.messages)
-            self._turns.transcripts.put(self._key, run_id, state.finished.at, messages)
+            self._turns.transcripts.put(self._key, run_id, state.finished.at, messages, state.origins.carry())
 
 
 class SessionTurns:
@@ -186,8 +188,12 @@ class SessionTurns:
 
     async def read_messages(self, head: str) -> tuple[Message, ...]:
         """The conversation as the run ``head`` left it, from its journal; nothing for ""."""
+        return continue_from((await self.read_state(head)).conversation)
+
+    async def read_state(self, head: str) -> RunState:
+        """The state that the run ``head`` left, from its journal; one of nothing for ""."""
         records = await self._store.records(head) if head else ()
-        return continue_from(fold([event for record in records for event in decode_record(record)]).conversation)
+        return fold([event for record in records for event in decode_record(record)])
 
 
 def not_found(session: str) -> NotFound:

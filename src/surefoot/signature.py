@@ -43,6 +43,8 @@ class Signature(Struct, frozen=True):
         takes_context: The first parameter is the run's context, which the model does not see.
         is_async: Calling it gives a coroutine; otherwise it blocks.
         settle: What its types ask of the world before a call; None if they ask nothing.
+        hints: Types of the parameters that the model sees, by name, with their marks.
+        plain: The function behind it all.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Signature(Struct, frozen=True):
     takes_context: bool
     is_async: bool
     settle: Settle | None
+    hints: dict[str, Any]
+    plain: Callable[..., Any]
 
 
 def read_signature(
@@ -96,6 +100,8 @@ def read_signature(
         takes_context=bool(contexts),
         is_async=_is_async(plain),
         settle=_make_settle(hints, parameters),
+        hints=hints,
+        plain=plain,
     )
 
 

@@ -22,6 +22,7 @@ from surefoot.journal.fold import fold
 from surefoot.journal.records import decode_record
 from surefoot.ladder import SUMMARISER
 from surefoot.loop import drive
+from surefoot.policy.origin import Carried
 from surefoot.read_more import is_of_run
 from surefoot.result import RunResult, make_result
 from surefoot.run import Desk, Run
@@ -31,12 +32,14 @@ from surefoot.sessions import SessionTurns, Turn
 from surefoot.store.base import RunRow, Store
 from surefoot.store.session_rows import SessionClaim
 from surefoot.tool_calls import check_turn, find_outer
-from surefoot.types import Message, Unlimited
+from surefoot.types import USER_LABEL, Label, Message, Unlimited
 
 MAX_DEPTH: Final = 5
 """How deep runs may begin runs: deeper is a loop of agents that call each other."""
 MAX_RUNGS: Final = 256
 """Agents on models of their ladders that are remembered; of others it is asked again."""
+CHILD_QUESTION: Final = Label("assistant", source="run_agent")
+"""Of what a tool asks an agent: made of what the model wrote, so that it is not the user's word."""
 MAX_EARLIER_RUNS: Final = 1_000
 """Newest runs of a session in whose cut outputs the model may read on."""
 
@@ -148,10 +151,10 @@ class Starter:
         if (pause := desk.turnstile.enter()) is not None:
             await pause
         turn = seat.turn
-        history = () if turn is None else await turn.history()
+        history, carried = ((), None) if turn is None else await turn.history()
         claim = None if turn is None else turn.claim
         about: dict[str, Any] = {"question": question, "caller": caller, "live": live, "ticket": seat.ticket}
-        run, started = await self._begin(agent, desk, limits, history=history, turn=claim, **about)
+        run, started = await self._begin(agent, desk, limits, history=history, carried=carried, turn=claim, **about)
         if turn is not None:
             turn.attach(run.run_id, run.state, run.cancel)
         return run, started
@@ -222,7 +225,15 @@ class Starter:
         if len(_find_lineage(parent)) > MAX_DEPTH:
             raise ToolError(f"agents may run agents {MAX_DEPTH} deep, and this one is there")
         run, started = await self._begin(
-            agent, desk, limits, parent=parent, question=question, history=(), caller=parent.caller, live=False
+            agent,
+            desk,
+            limits,
+            parent=parent,
+            question=question,
+            history=(),
+            carried=parent.state.origins.carry(),
+            caller=parent.caller,
+            live=False,
         )
         try:
             async with aclosing(drive(run, started)) as batches:
@@ -230,6 +241,7 @@ class Starter:
                     pass
             return make_result(run)
         finally:
+            parent.read_through_children |= run.state.origins.exposed
             self.close_run(run)
 
     async def find_kept(self, caller: Caller, reference: str) -> OutputKept | None:
@@ -269,6 +281,7 @@ def begin_run(
     store: Store,
     question: str,
     history: tuple[Message, ...],
+    carried: Carried | None,
     caller: Caller,
     live: bool,
     rungs: Mapping[str, Compiled],
@@ -278,6 +291,7 @@ def begin_run(
 ) -> tuple[Run, RunStarted]:
     """A run that has not happened yet, and the event that begins it."""
     run_id = desk.clock.token("run")
+    asked_by = USER_LABEL if parent is None else CHILD_QUESTION
     system = () if compiled.system is None else (compiled.system,)
     started = RunStarted(
         at=desk.clock.now(),
@@ -289,13 +303,14 @@ def begin_run(
         session=caller.session,
         tenant=caller.tenant,
         parent="" if parent is None else parent.run_id,
-        messages=(*system, *history, Message.user(_read_question(question))),
+        messages=(*system, *history, Message.user(_read_question(question), asked_by)),
         limits=limits.to_table(),
         tools=compiled.tools,
         output_schema=compiled.answer.schema if compiled.answer else None,
         prices=compiled.price_source,
         rates=compiled.price_snapshot,
         waited_ms=0 if ticket is None else ticket.waited_ms,
+        carried=carried,
     )
     run = Run(
         run_id,

@@ -6,7 +6,8 @@ Text of models, tools and users is never read as markup and never reaches the te
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import Final, Literal, Self
 
 from rich.console import Console, Group, RenderableType
@@ -45,6 +46,7 @@ FRAMES_PER_S: Final = 8
 NARROW_COLUMNS: Final = 94
 """What all columns of a list of runs, and twenty characters of the question, need."""
 _NUMBERS: Final = ("steps", "tokens", "cost", "time")
+_LEAST_WANTED: Final = ("user", "time", "steps", "tokens", "cost", "when", "question", "status")
 _STATUS_STYLE: Final = {"final": "green", "budget": "yellow", "running": "cyan"}
 _DIM: Final = "bright_black"
 
@@ -127,6 +129,15 @@ class RunView:
     def __exit__(self, *_: object) -> None:
         if self._console.is_terminal:
             self._live.stop()
+
+    @contextmanager
+    def paused(self) -> Generator[None, None, None]:
+        """Draw nothing below the steps meanwhile: somebody is asked."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def progress(self, done_bytes: int, all_bytes: int) -> None:
         """The weights of the embedded model are being fetched."""
@@ -266,14 +277,21 @@ def runs_table(rows: Sequence[RunRow], console: Console, zone: dt.tzinfo = dt.UT
     table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
     names = [name for name in cells[0] if name not in hidden]
     widths = {name: max(len(name), *[row[name].cell_len for row in cells]) for name in names}
-    others = sum(widths.values()) - widths["question"] + len(names)
     columns = console.width if console.is_terminal else LIST_COLUMNS
-    widths["question"] = max(len("question"), min(widths["question"], columns - others))  # only this gives way
+    wanted, widths["question"] = widths["question"], len("question")  # only this gives way
+    for name in _LEAST_WANTED:
+        if name in names and sum([widths[name] + 1 for name in names]) > columns:
+            names.remove(name)
+    width = sum([widths[name] + 1 for name in names])
+    widths["question"] += max(0, min(wanted - len("question"), columns - width))
     if not console.is_terminal:
-        table.width = others + widths["question"]
+        table.width = sum([widths[name] + 1 for name in names])
     for name in names:
         justify: Literal["left", "right"] = "right" if name in _NUMBERS else "left"
-        table.add_column(name, justify=justify, no_wrap=True, width=widths[name], overflow="ellipsis")
+        if name == "run" and len(names) == 1:
+            table.add_column(name, overflow="fold")  # an id is never cut
+        else:
+            table.add_column(name, justify=justify, no_wrap=True, width=widths[name], overflow="ellipsis")
     for row in cells:
         table.add_row(*[row[name] for name in names])
     return table

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from surefoot.budget.posting import Claim
 from surefoot.caller import Caller
+from surefoot.clearance import clear
 from surefoot.errors import ConfigError
 from surefoot.journal.events import ToolFinished, ToolIntended
 from surefoot.read_more import (
@@ -24,8 +25,9 @@ from surefoot.read_more import (
     show_passage,
 )
 from surefoot.run import Run
+from surefoot.screening import MARK_BYTES, is_quick
 from surefoot.tools import Prepared
-from surefoot.types import SYSTEM_LABEL, ToolCall, ToolResult
+from surefoot.types import SYSTEM_LABEL, Label, ToolCall, ToolResult
 
 LEAST_RESULT_BYTES: Final = 200
 """A result is not cut below this to save budget: less would tell the model nothing."""
@@ -84,13 +86,12 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
     """
     ready: list[Prepared | ToolResult] = []
     writes = False
-    account, toolbox, now = run.account, run.compiled.toolbox, run.desk.clock.now()
+    now = run.desk.clock.now()
     intended: list[ToolIntended] = []
     for call in calls:
-        if not account.begin_tool_call():
-            ready.append(ToolResult("Not run: the budget of tool calls is used up.", SYSTEM_LABEL, is_error=True))
-            continue
-        prepared = toolbox.prepare(call)
+        prepared = _prepare(run, call)
+        if isinstance(prepared, Prepared) and prepared.tool.checked:
+            prepared = await _clear(run, prepared)
         ready.append(prepared)
         if isinstance(prepared, Prepared):
             effect = prepared.tool.effect
@@ -129,6 +130,20 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             )
 
 
+def _prepare(run: Run, call: ToolCall) -> Prepared | ToolResult:
+    if run.account.begin_tool_call():
+        return run.compiled.toolbox.prepare(call)
+    return ToolResult("Not run: the budget of tool calls is used up.", SYSTEM_LABEL, is_error=True)
+
+
+async def _clear(run: Run, prepared: Prepared) -> Prepared | ToolResult:
+    """The call if the policy or a person lets it run, else what the model is told."""
+    refusal = clear(run, prepared)
+    if refusal is not None and not isinstance(refusal, ToolResult):
+        refusal = await refusal
+    return prepared if refusal is None else refusal
+
+
 def _count_framing(run: Run) -> int:
     return _FRAMING_BYTES + NOTE_TOKENS if run.compiled.keeps_rest else _FRAMING_BYTES
 
@@ -150,12 +165,10 @@ def _keep_results(run: Run, calls: tuple[ToolCall, ...], share: int, ready: list
 
 
 async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, share: int, kept: int | None) -> None:
-    room = share - len(call.id)
-    if room < LEAST_RESULT_BYTES:  # noqa: PLR1730 - max() takes 800 instructions
-        room = LEAST_RESULT_BYTES
     clock = run.desk.clock
     began = clock.monotonic()
     passage = None
+    records: tuple[str, ...] = ()
     if not isinstance(prepared, Prepared):
         result = prepared
     elif prepared.tool is read_more:
@@ -174,11 +187,21 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
         finally:
             _ENCLOSING.set(outer)
-    content, cut_bytes = result.content, result.cut_bytes
-    if kept is not None:
-        room = min(room, kept + max(0, run.account.room_above_kept()))
-    if passage is not None or cut_bytes or not (content.isascii() and len(content) * _MOST_BYTES <= room):
-        content, cut_bytes = _fit_content(run, call, result, passage, room)
+        if run.read_through_children and prepared.tool.takes_context and result.label.author == "tool":
+            # An answer carries the least trust of what the run behind it has read
+            result = replace(result, label=Label("third_party", source=prepared.tool.spec.name))
+            records = ()
+        elif not result.is_error:
+            records = prepared.tool.records
+    content, cut_bytes = _show(run, call, result, passage, share, kept=kept)
+    label, screen = result.label, run.desk.screen
+    if label.author == "third_party":
+        suspect = (
+            screen.look_at_once(content, "tool") if is_quick(content) else await screen.look_aside(content, "tool")
+        )
+        if suspect is not None:
+            run.emit(screen.tell(suspect, clock.now(), call.name, call.id))
+            content, label = screen.show(content), replace(label, risk=round(suspect.risk, 3))
     if kept is not None:
         run.account.keep_text(max(0, count_in_prompt(content) - kept))
     run.emit(
@@ -187,12 +210,30 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             call_id=call.id,
             name=call.name,
             content=content,
-            label=result.label,
+            label=label,
+            records=records,
             is_error=result.is_error,
             cut_bytes=cut_bytes,
             latency_ms=(clock.monotonic() - began) * 1e3,
         )
     )
+
+
+def _show(
+    run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, share: int, *, kept: int | None
+) -> tuple[str, int]:
+    """What of a result has room, and how many bytes of the output come after it."""
+    room = share - len(call.id)
+    if run.desk.screen.mode == "mark":
+        room -= MARK_BYTES
+    if room < LEAST_RESULT_BYTES:  # noqa: PLR1730 - max() takes 800 instructions
+        room = LEAST_RESULT_BYTES
+    if kept is not None:
+        room = min(room, kept + max(0, run.account.room_above_kept()))
+    content, cut_bytes = result.content, result.cut_bytes
+    if passage is not None or cut_bytes or not (content.isascii() and len(content) * _MOST_BYTES <= room):
+        return _fit_content(run, call, result, passage, room)
+    return content, cut_bytes
 
 
 def _fit_content(run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, room: int) -> tuple[str, int]:

@@ -7,16 +7,17 @@ wrote and whatever the tool does, a `ToolResult` comes back that says what happe
 from __future__ import annotations
 
 import asyncio
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from functools import partial
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast, overload
 
 from msgspec import Struct, structs
 
 from surefoot.arguments.size import DEFAULT_LIMITS, ArgumentLimits
+from surefoot.deadline import TimedOut, is_cancelled, resume, within
 from surefoot.errors import ConfigError, ToolError
 from surefoot.observation import LEAST_OUTPUT_BYTES, refuse, refuse_unknown, report, report_failure
+from surefoot.policy.declared import PolicyOptions, ToolPolicy, read_fields, read_policy
 from surefoot.run_context import RunContext
 from surefoot.settling import call_settled, settle_and_call
 from surefoot.signature import Decode, Settle, read_signature
@@ -43,8 +44,11 @@ class Tool(Struct, Generic[P, R], frozen=True, eq=False):
         max_output_bytes: Size of a result at most, bytes of UTF-8, the note about what was cut included.
         takes_context: The function's first parameter is a `RunContext`.
         is_async: The function gives a coroutine; otherwise it blocks and runs in a thread.
-        label: Who wrote what the tool returns: anybody who can write into it, so nobody to be trusted.
         settle: What the types of its arguments ask of the world before a call; None if they ask nothing.
+        label: Who wrote what the tool returns; not to be trusted where anybody can write into it.
+        policy: What decides whether a call may run.
+        records: Paths of the fields of its results that its own system writes, where others can write the rest.
+        checked: Not every call of it may run: the policy has to decide.
     """
 
     function: Callable[P, R]
@@ -58,6 +62,9 @@ class Tool(Struct, Generic[P, R], frozen=True, eq=False):
     is_async: bool
     label: Label
     settle: Settle | None
+    policy: ToolPolicy
+    records: tuple[str, ...]
+    checked: bool
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """What the function itself gives: no validation, no timeout, no cap."""
@@ -79,6 +86,7 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     argument_limits: ArgumentLimits = DEFAULT_LIMITS,
+    **policy: Unpack[PolicyOptions],
 ) -> Tool[P, R]: ...
 
 
@@ -92,6 +100,7 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     argument_limits: ArgumentLimits = DEFAULT_LIMITS,
+    **policy: Unpack[PolicyOptions],
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -106,6 +115,7 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     argument_limits: ArgumentLimits = DEFAULT_LIMITS,
+    **policy: Unpack[PolicyOptions],
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of an async or blocking function; with or without arguments, as a decorator or as a call.
 
@@ -124,6 +134,7 @@ def tool(
         name: Name for the model instead of the function's.
         description: Text for the model instead of the docstring's.
         argument_limits: Size of a call's arguments, at most.
+        **policy: What the arguments decide, and who can write the result: see `PolicyOptions`.
 
     Raises:
         ConfigError: The function cannot be a tool, or an option is wrong.
@@ -134,6 +145,9 @@ def tool(
             raise ConfigError(f"{function!r} is a tool already: give its function to tool()")
         signature = read_signature(function, RunContext, name=name, description=description, limits=argument_limits)
         _check_options(signature.name, effect, timeout_s, max_output_bytes, idempotent=idempotent)
+        declared = read_policy(signature.name, signature.hints, signature.parameters, effect, policy)
+        records = read_fields(signature.plain, signature.name, policy.get("output", "untrusted"))
+        trusted = records == ("",)
         return Tool(
             function=function,
             spec=ToolSpec(signature.name, signature.description, signature.parameters),
@@ -144,8 +158,11 @@ def tool(
             max_output_bytes=max_output_bytes,
             takes_context=signature.takes_context,
             is_async=signature.is_async,
-            label=Label("third_party", source=signature.name),
             settle=signature.settle,
+            label=Label("tool" if trusted else "third_party", trusted=trusted, source=signature.name),
+            policy=declared,
+            records=() if trusted else records,
+            checked=not declared.is_free,
         )
 
     return make if function is None else make(function)
@@ -263,18 +280,19 @@ class Toolbox:
                 value = stop.value
             else:
                 on_wait()
-                value = await _within(until, _resume(coroutine, pending))
-        except _TimedOut:
+                value = await within(until, resume(coroutine, pending))
+        except TimedOut:
             return refuse(_explain_timeout(tool, until - now, at_end=until == context.deadline))
         except (asyncio.CancelledError, Exception, SystemExit) as error:  # whatever a tool raises, the model reads
-            if _is_cancelled():
+            if is_cancelled():
                 raise
-            return report_failure(error, tool.label, tool.max_output_bytes)
+            return _report_failure(tool, error)
         return report(value, tool.label, tool.max_output_bytes)
 
 
-class _TimedOut(Exception):
-    """Apart from the ``TimeoutError`` that a tool may raise by itself."""
+def _report_failure(tool: Tool[..., Any], error: BaseException) -> ToolResult:
+    """Whatever the tool returns, what it raises may quote anybody."""
+    return report_failure(error, Label("third_party", source=tool.spec.name), tool.max_output_bytes)
 
 
 async def _run_blocking(
@@ -285,51 +303,16 @@ async def _run_blocking(
     if job is None:
         return refuse(f"{name} was not called: {threads.max_waiting} calls wait for a thread already. Try again later.")
     try:
-        value, error = await _within(until, job.outcome)
+        value, error = await within(until, job.outcome)
         if isinstance(value, Awaitable):  # of a plain function around an async one
-            value = await _within(until, cast("Any", value))
-    except _TimedOut:
+            value = await within(until, cast("Any", value))
+    except TimedOut:
         if job.began:
             raise
         return refuse(f"{name} was not called: all {threads.size} tool threads were busy for {until - now:.3g} s.")
     if error is not None:
-        return report_failure(error, tool.label, tool.max_output_bytes)
+        return _report_failure(tool, error)
     return report(value, tool.label, tool.max_output_bytes)
-
-
-async def _within(until: float, awaitable: Awaitable[Any]) -> Any:
-    scope = asyncio.timeout_at(until)
-    try:
-        async with scope:
-            return await awaitable
-    except Exception:
-        if scope.expired():
-            raise _TimedOut from None
-        raise
-    finally:
-        if _is_cancelled():  # a tool that swallows the cancellation of its run must not save the run
-            raise asyncio.CancelledError
-
-
-def _is_cancelled() -> bool:
-    """Whether somebody wants the current task to end; a tool may raise ``CancelledError`` by itself."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-@types.coroutine
-def _resume(coroutine: Coroutine[Any, Any, R], pending: Any) -> Generator[Any, Any, R]:
-    """Await a coroutine that was started by hand and has yielded ``pending``, as if it had been awaited at once."""
-    while True:
-        try:
-            yield pending
-        except BaseException as error:  # noqa: BLE001 - passed on to the coroutine, cancellation most of all
-            try:
-                pending = coroutine.throw(error)
-            except StopIteration as stop:
-                return cast("R", stop.value)
-        else:
-            return (yield from cast("Generator[Any, Any, R]", coroutine))
 
 
 def _explain_timeout(tool: Tool[..., Any], seconds: float, *, at_end: bool) -> str:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from surefoot.clock import Clock
 from surefoot.journal.fold import LAST_CALL, SUMMARY_CALL
+from surefoot.policy.origin import Carried
 from surefoot.types import Message
 
 PACK_FROM_BYTES: Final = 512
@@ -29,6 +30,7 @@ _PASSING: Final = frozenset({LAST_CALL, SUMMARY_CALL})
 _PLAIN, _PACKED = b"\0", b"\1"
 
 _encode = msgspec.msgpack.Encoder().encode
+_decode_carried = msgspec.msgpack.Decoder(Carried).decode
 _decode = msgspec.msgpack.Decoder(tuple[Message, ...]).decode
 
 Key = tuple[str, str, str]
@@ -43,12 +45,19 @@ class Kept(Struct, frozen=True, gc=False):
         used_at: Wall time, seconds, at which that run ended.
         until: Monotonic seconds after which it is forgotten.
         data: The messages.
+        origins: Where their values came from; b"" if there is nothing to tell.
     """
 
     head: str
     used_at: float
     until: float
     data: bytes
+    origins: bytes = b""
+
+    @property
+    def carried(self) -> Carried | None:
+        """Where the values of the conversation came from."""
+        return _decode_carried(zlib.decompress(self.origins)) if self.origins else None
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -79,18 +88,21 @@ class Transcripts:
             return None
         return kept
 
-    def put(self, key: Key, head: str, used_at: float, messages: Sequence[Message]) -> None:
-        """Keep a conversation as it stands after the run ``head``."""
+    def put(
+        self, key: Key, head: str, used_at: float, messages: Sequence[Message], carried: Carried | None = None
+    ) -> None:
+        """Keep a conversation as it stands after the run ``head``, and where its values came from."""
         self.drop(key)
         try:
             data = pack(messages)
+            origins = b"" if carried is None else zlib.compress(_encode(carried), 1)
         except UnicodeEncodeError:
             return  # a model of the user's own wrote what UTF-8 cannot carry: the journal has it mended
-        if len(data) * LARGEST_SHARE > self._most_bytes:
+        if (len(data) + len(origins)) * LARGEST_SHARE > self._most_bytes:
             return
-        kept = Kept(head, used_at, self._clock.monotonic() + self._ttl_s, data)
+        kept = Kept(head, used_at, self._clock.monotonic() + self._ttl_s, data, origins)
         self._kept[key] = kept
-        self.size_bytes += len(data) + ENTRY_BYTES
+        self.size_bytes += len(data) + len(origins) + ENTRY_BYTES
         while len(self._kept) > self._most or self.size_bytes > self._most_bytes:
             self.drop(next(iter(self._kept)))
         self.forget_idle()
@@ -99,7 +111,7 @@ class Transcripts:
         """Forget a conversation, if it is here."""
         kept = self._kept.pop(key, None)
         if kept is not None:
-            self.size_bytes -= len(kept.data) + ENTRY_BYTES
+            self.size_bytes -= len(kept.data) + len(kept.origins) + ENTRY_BYTES
 
     def drop_user(self, tenant: str, user: str) -> None:
         """Forget all conversations of a user."""

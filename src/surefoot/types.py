@@ -67,11 +67,13 @@ class Label(Struct, frozen=True, gc=False, omit_defaults=True):
             ``third_party`` is anybody who can write into what a tool returns.
         trusted: Whether the text may decide anything. Instructions come from trusted text only.
         source: Name of the tool, server or file it came from.
+        risk: What the detector says of it, 0 to 1; 0 where it found nothing worth a word.
     """
 
     author: Literal["system", "user", "assistant", "tool", "third_party"]
     trusted: bool = False
     source: str = ""
+    risk: float = 0.0
 
 
 SYSTEM_LABEL: Final = Label("system", trusted=True)

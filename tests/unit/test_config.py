@@ -1,8 +1,23 @@
+from datetime import date
+
 import pytest
 
-from surefoot.config import KNOWN_PROVIDERS, Secret, Settings, load_settings, read_key
+from surefoot.config import KNOWN_PROVIDERS, Secret, Settings, check_settings, load_settings, read_key
 from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError
+from surefoot.providers import Provider, ProviderEndpoint
+from surefoot.ranges import MAX_NUMBER
+from surefoot.runtime import Runtime
+from surefoot.sections import (
+    AdmissionSettings,
+    BreakerSettings,
+    LocalSettings,
+    RetrySettings,
+    SessionSettings,
+    StoreSettings,
+    Tenant,
+)
+from surefoot.types import UNLIMITED
 
 
 @pytest.fixture(autouse=True)
@@ -176,3 +191,87 @@ def test_a_key_in_place_of_the_name_of_its_variable_is_not_repeated():
     with pytest.raises(ConfigError, match=r"api_key_env of \[providers\.x\] is the name of a variable") as caught:
         read_key("x", "sk-s3cret", needed=True)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[retry]\nbase_s = 30", "retry.base_s = 30 is more than retry.max_s = 20: it must not be"),
+        ("[retry]\nmax_s = 0.25", "retry.base_s = 0.5 is more than retry.max_s = 0.25: it must not be"),
+        (
+            "[breaker]\ncooldown_s = 61",
+            "breaker.cooldown_s = 61 is more than breaker.max_cooldown_s = 60: it must not be",
+        ),
+    ],
+)
+def test_the_least_is_not_above_the_most(tmp_path, text, told):
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path)
+    assert str(caught.value) == f"{path}: {told}"
+
+
+def test_the_least_may_be_the_most(tmp_path):
+    settings = load_settings(write(tmp_path, "[retry]\nbase_s = 20\n[breaker]\ncooldown_s = 60"))
+    assert (settings.retry.base_s, settings.breaker.cooldown_s) == (20, 60)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (Settings(retry=RetrySettings(attempts=-1)), "retry.attempts = -1: must be a positive number"),
+        (Settings(retry=RetrySettings(base_s=30)), "retry.base_s = 30 is more than retry.max_s = 20"),
+        (Settings(breaker=BreakerSettings(cooldown_s=90)), "breaker.cooldown_s = 90 is more than breaker.max_cooldown"),
+        (Settings(admission=AdmissionSettings(runs=0)), "admission.runs = 0: must be a positive number"),
+        (Settings(admission=AdmissionSettings(max_wait_s=float("nan"))), "admission.max_wait_s = nan: must be"),
+        (Settings(tenants={"acme": Tenant(weight=0.1)}), "tenants.acme.weight = 0.1: must be from 1 to 100"),
+        (Settings(sessions=SessionSettings(max_memory_mib=0)), "sessions.max_memory_mib = 0: must be a positive"),
+        (Settings(sessions=SessionSettings(expire_after="soon")), "sessions.expire_after = "),
+        (Settings(sessions=SessionSettings(on_busy="bogus")), "sessions.on_busy: Invalid enum value 'bogus'"),
+        (Settings(store=StoreSettings(lease_s=1e30)), "store.lease_s = 1e+30: must be a positive number, at most"),
+        (Settings(local=LocalSettings(threads=-1)), "local.threads = -1: must be 0"),
+        (Settings(model_timeout_s="soon"), "model_timeout_s: Expected `float`, got `str`"),
+        (Settings(retry=RetrySettings(attempts=True)), "retry.attempts: Expected `int`, got `bool`"),
+        (Settings(retry={"tries": 3}), "there is no setting retry.tries"),
+        (Settings(retry=None), "retry: Expected `object`, got `null`"),
+        (Settings(providers={"x": Provider("http://a", concurrency=0)}), "providers.x.concurrency = 0: must be"),
+        (Settings(providers={"x": Provider("http://a", wire="soap")}), "providers.x.wire: Invalid enum value 'soap'"),
+        (
+            Settings(providers={"x": Provider("http://a", endpoints=[{"url": "http://b"}])}),
+            "there is no setting providers.x.endpoints[0].url",
+        ),
+        (
+            Settings(providers={"x": Provider("http://a", endpoints=(ProviderEndpoint(weight=0),))}),
+            "providers.x.endpoints[0].weight = 0.0: must be a positive number",
+        ),
+        (Settings(limits={"usd": object()}), "Encoding objects of type object is unsupported"),
+        (5, "settings=5: must be surefoot.config.Settings"),
+    ],
+)
+def test_settings_built_in_python_are_checked_like_those_of_a_file(settings, told):
+    with pytest.raises(ConfigError) as caught:
+        Runtime(settings=settings)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_built_in_python_stay_what_they_are():
+    ways = (ProviderEndpoint("http://a"), ProviderEndpoint(api_key_env="B"))
+    settings = Settings(
+        providers={"x": Provider("http://a", rpm=MAX_NUMBER, endpoints=ways)},
+        prices={"m": [{"input": "1.5", "output": 2, "since": date(2026, 1, 1)}]},
+        tenants={"acme": Tenant(user_queue=0)},
+        limits={"usd": "0.5", "steps": 3},
+    )
+    assert check_settings(settings) == settings
+    assert check_settings(Settings(limits={"usd": UNLIMITED})).limits == {"usd": "unlimited"}
+
+
+def test_endpoints_may_be_tables_in_python_too():
+    """They are in the file, and a list of them is what one writes first."""
+    ways = [{"base_url": "http://b/v1", "weight": 2}, {"api_key_env": "SECOND_KEY"}]
+    runtime = Runtime(settings=Settings(providers={"x": Provider("http://a/v1", "FIRST_KEY", endpoints=ways)}))
+    assert runtime.settings.providers["x"].ways == (
+        ProviderEndpoint("http://b/v1", "FIRST_KEY", 2),
+        ProviderEndpoint("http://a/v1", "SECOND_KEY", 1),
+    )

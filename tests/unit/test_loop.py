@@ -37,7 +37,7 @@ from surefoot.types import Message, ToolCall, Usage
 PRICES = {"model": {"input": 2, "output": 8}}
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def look(page: int) -> str:
     """Look at a page."""
     return f"page {page}"

@@ -25,8 +25,8 @@ from surefoot.errors import (
 )
 from surefoot.journal.events import ModelRequested, RunFinished, RunStarted, TextDelta
 from surefoot.journal.fold import fold
+from surefoot.once import run_sync
 from surefoot.providers import Provider
-from surefoot.runtime import run_sync
 from surefoot.sections import StoreSettings
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import FakeProvider, ScriptedModel, call, calls, hang, say, status
@@ -622,7 +622,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its bac
 from surefoot import Agent, Runtime, tool
 from surefoot.config import Settings
 from surefoot.sections import StoreSettings
-from surefoot.runtime import run_sync
+from surefoot.once import run_sync
 from surefoot.testing import ScriptedModel, call, hang, say
 
 @tool

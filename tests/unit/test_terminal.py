@@ -263,6 +263,28 @@ def test_a_list_of_runs_fits_a_terminal(width):
     assert [line.split()[0] for line in lines[1:]] == [one.run_id[:14] for one in ROWS]
 
 
+@pytest.mark.parametrize("width", [5, 10, 16, 23, 24, 33, 40, 45, 60, 94])
+def test_a_narrow_terminal_cuts_no_id(width):
+    """What has no room is left out, an id alone is folded: half an id names nothing."""
+    console = screen(width)
+    lines = printed(console, runs_table(ROWS, console))
+    assert max(map(len, lines)) <= width
+    shown = [one.run_id[:14] for one in ROWS]
+    if width < 16:
+        assert "".join(lines) == "".join(["run", *shown])
+    else:
+        assert [line.split()[0] for line in lines] == ["run", *shown]
+        assert ("status" in lines[0].split()) is (width >= 23)
+        assert ("question" in lines[0].split()) is (width >= 33)
+
+
+def test_a_long_name_takes_nothing_from_the_figures():
+    console = screen(94)
+    head, first, *_ = printed(console, runs_table([*ROWS, row(4, user="u" * 400)], console))
+    assert "user" not in head.split()
+    assert first.split()[4:8] == ["final", "3", "1,234", "$0.00091"]
+
+
 def test_ids_are_shown_as_far_as_they_differ():
     same_time = [row(1, run_id=f"run_01hf7yat00aaaa{end}") for end in ("aaaa", "aaab")]
     console = screen(100)

@@ -10,8 +10,10 @@ from typing import BinaryIO, Final
 
 import click
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from surefoot.caller import MAX_NAME_BYTES
 from surefoot.clock import SystemClock
 from surefoot.commands.options import (
     CommandT,
@@ -22,7 +24,7 @@ from surefoot.commands.options import (
     run_to_end,
     within,
 )
-from surefoot.commands.tables import DIM, figures_table, named
+from surefoot.commands.tables import DIM, figures_table, fitted
 from surefoot.config import Settings
 from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError, NotFound
@@ -36,6 +38,7 @@ EXIT_LEFT: Final = 1
 _SHOWN_CHARS: Final = 2_000
 _STDOUT: Final = "-"
 _NAME_CHARS: Final = 100
+_NONE: Final = "(none)"
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
@@ -70,7 +73,8 @@ def list_sessions(
     if as_json:
         print_json(rows)
     elif rows:
-        open_console().print(_list_table(rows, SystemClock().now(), settings))
+        console = open_console()
+        console.print(fitted(_list_table(rows, SystemClock().now(), settings), console))
     else:
         click.echo("there are no sessions; `surefoot run QUESTION --session NAME` begins one", err=True)
 
@@ -206,7 +210,7 @@ async def _write_export(runtime: Runtime, user: str, tenant: str, file: BinaryIO
     return size
 
 
-def _list_table(rows: Sequence[SessionRow], now: float, settings: Settings) -> RenderableType:
+def _list_table(rows: Sequence[SessionRow], now: float, settings: Settings) -> Table:
     expire_s = read_duration_s(settings.sessions.expire_after, "sessions.expire_after")
     table = figures_table(["session", "user", "tenant", "state", "used", "turns"], left=4)
     for row in rows:
@@ -214,7 +218,7 @@ def _list_table(rows: Sequence[SessionRow], now: float, settings: Settings) -> R
         state = (
             Text("run under way", "green") if row.live else Text("expired", DIM) if idle_s > expire_s else Text("idle")
         )
-        names = (plain(row.session, _NAME_CHARS), named(row.user), named(row.tenant))
+        names = [plain(name, MAX_NAME_BYTES) or _NONE for name in (row.session, row.user, row.tenant)]  # never cut
         table.add_row(*names, state, f"{_ago(idle_s)} ago", f"{row.turns:,}")
     return table
 

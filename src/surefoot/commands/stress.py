@@ -156,7 +156,7 @@ def stress(
         _check_writable(html_file)
     settings = read_settings(context)
     agent = _make_agent(settings, target, fake)
-    allow_files(2 * plan.users + SPARE_FILES)
+    allow_files(2 * min(plan.users, target.concurrency or plan.users) + SPARE_FILES)
     calm_collections()
     report = run_to_end(_test(settings, agent, plan, target, fake, store=context.obj[1]))
     if html_file is not None:
@@ -304,6 +304,8 @@ def allow_files(count: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = sys.maxsize if hard == resource.RLIM_INFINITY else hard
     if count > most:
-        raise ConfigError(f"--users: {count:,} files would be open and this system allows {most:,}; see `ulimit -Hn`")
+        raise ConfigError(
+            f"--users, --concurrency: {count:,} files would be open and this system allows {most:,}; see `ulimit -Hn`"
+        )
     if soft != resource.RLIM_INFINITY and soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

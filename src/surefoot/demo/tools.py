@@ -22,7 +22,7 @@ Unit = Literal["C", "F", "g", "kg", "oz", "lb", "ml", "l", "fl_oz", "cup", "m", 
 _ROWS_MAX: Final = 20
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def get_order(order_id: str) -> str:
     """Customer, state, tracking number and items of an order.
 
@@ -32,40 +32,40 @@ async def get_order(order_id: str) -> str:
     return _look_up(records.ORDERS, order_id.removeprefix("#"), "order")
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def track_parcel(tracking_number: str) -> str:
     """Where a parcel is and when it is expected."""
     return _look_up(records.PARCELS, tracking_number, "parcel")
 
 
-@tool(effect="write")
+@tool(output="trusted", destructive=True, sinks={"order_id": "what", "reason": "content"})
 async def refund_order(order_id: str, reason: str) -> str:
     """Pay an order back to the customer. Cannot be undone."""
     return f"order {order_id} is refunded: {reason}"
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def get_product(sku: str) -> str:
     """Name, price of one unit and units in stock of a product."""
     name, price, stock = _look_up(records.PRODUCTS, sku.upper(), "product")
     return f"{sku.upper()}: {name}; {price:.2f} EUR each; {stock} in stock"
 
 
-@tool(effect="write")
+@tool(output="trusted", sinks={"sku": "what", "quantity": "amount"})
 async def order_stock(sku: str, quantity: int) -> str:
     """Order more units of a product from its supplier."""
     _, _, stock = _look_up(records.PRODUCTS, sku.upper(), "product")
     return f"ordered {quantity} x {sku.upper()}; with the {stock} in stock there will be {stock + quantity}"
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def convert_currency(amount: float, from_currency: Currency, to_currency: Currency) -> str:
     """Convert an amount of money at today's rate."""
     converted = amount / records.PER_EUR[from_currency] * records.PER_EUR[to_currency]
     return f"{amount:.2f} {from_currency} = {converted:.2f} {to_currency}"
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def calculate(expression: str) -> str:
     """Exact arithmetic on numbers with + - * / and brackets, min, max and sum."""
     try:
@@ -75,7 +75,7 @@ async def calculate(expression: str) -> str:
     return f"{expression} = {round(value, 6):.12g}"
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def add_up(numbers: list[float]) -> str:
     """The exact sum of numbers."""
     return f"the sum of {len(numbers)} numbers is {round(math.fsum(numbers), 6):.12g}"
@@ -91,7 +91,7 @@ async def list_events(day: str) -> str:
     return records.EVENTS.get(_read_date(day).isoformat(), f"nothing on {day}")
 
 
-@tool(effect="write")
+@tool(output="trusted", sinks={"title": "content", "day": "content", "start": "content", "end": "content"})
 async def create_event(title: str, day: str, start: str, end: str) -> str:
     """Put a new event into my calendar.
 
@@ -104,19 +104,19 @@ async def create_event(title: str, day: str, start: str, end: str) -> str:
     return f"created: {title}, {_read_date(day)} {start}-{end}"
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def get_invoice(number: str) -> str:
     """Customer, amount, due date and state of an invoice."""
     return _look_up(records.INVOICES, number.upper(), "invoice")
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def get_today() -> str:
     """Today's date. You cannot know it otherwise."""
     return records.TODAY
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def days_since(day: str) -> str:
     """Number of days from a date until today.
 
@@ -138,7 +138,7 @@ async def read_file(name: str) -> str:
     return _look_up(records.FILES, name, "file")
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def convert_units(value: float, from_unit: Unit, to_unit: Unit) -> str:
     """Convert a temperature, mass, volume or length."""
     if {from_unit, to_unit} == {"C", "F"}:
@@ -154,7 +154,7 @@ async def convert_units(value: float, from_unit: Unit, to_unit: Unit) -> str:
     return f"{value:g} {from_unit} = {converted:.2f} {to_unit}"
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")
 async def find_contact(name: str) -> str:
     """E-mail address and department of a colleague."""
     found = [f"{full}: {', '.join(known)}" for full, known in records.CONTACTS.items() if name.lower() in full.lower()]
@@ -163,7 +163,7 @@ async def find_contact(name: str) -> str:
     return "; ".join(found)
 
 
-@tool(effect="write")
+@tool(output="trusted", sinks={"to": "who", "subject": "content", "body": "content"})
 async def send_email(to: str, subject: str, body: str) -> str:
     """Send an e-mail.
 
@@ -177,7 +177,7 @@ async def send_email(to: str, subject: str, body: str) -> str:
     return f"sent to {to}: {subject} ({len(body)} characters)"
 
 
-@tool(effect="read")
+@tool(effect="read", output="trusted")  # the desk itself gives tickets their titles
 async def search_tickets(words: str) -> str:
     """Support tickets whose titles have any of some words, with state and priority."""
     wanted = set(words.lower().split())
@@ -185,14 +185,14 @@ async def search_tickets(words: str) -> str:
     return "; ".join(found) or f"no ticket has any of the words {words!r}"
 
 
-@tool(effect="write")
+@tool(output="trusted", sinks={"ticket_id": "what", "priority": "content"}, intents=["priority", "urgent"])
 async def set_ticket_priority(ticket_id: str, priority: Literal["low", "normal", "urgent"]) -> str:
     """Change the priority of a support ticket."""
     _look_up(records.TICKETS, ticket_id, "ticket")
     return f"{ticket_id} now has priority {priority}"
 
 
-@tool(effect="write")
+@tool(output="trusted", sinks={"ticket_id": "what"}, intents=["close", "solved", "duplicate"])
 async def close_ticket(ticket_id: str) -> str:
     """Close a support ticket that is solved."""
     _look_up(records.TICKETS, ticket_id, "ticket")

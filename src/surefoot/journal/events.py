@@ -12,6 +12,9 @@ from msgspec import Raw
 
 from surefoot.journal.context_events import ContextSummarised, ContextTrimmed, OutputKept
 from surefoot.journal.event import Event
+from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
+from surefoot.journal.threat_events import ThreatsFound
+from surefoot.policy.origin import Carried
 from surefoot.types import JsonSchema, Label, Message, StopReason, ToolCall, Usage
 
 JOURNAL_VERSION: Final = 1
@@ -40,6 +43,7 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
         prices: Where the price came from, "" when it is unknown.
         rates: The prices themselves: a JSON object of `surefoot.budget.rates.Rates`, encoded once; null when unknown.
         waited_ms: How long the request waited, for its session's turn and a slot, before the run began.
+        carried: Where the values of the conversation so far came from, None for a new one.
     """
 
     version: int = JOURNAL_VERSION
@@ -58,6 +62,7 @@ class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
     prices: str = ""
     rates: Raw = Raw(b"null")
     waited_ms: int = 0
+    carried: Carried | None = None
 
 
 class ModelRequested(Event, frozen=True, tag="model_requested", kw_only=True):
@@ -170,6 +175,7 @@ class ToolFinished(Event, frozen=True, tag="tool_finished", kw_only=True):
         name: Name of the tool.
         content: What the model is shown.
         label: Who wrote the content.
+        records: Paths of the fields in it that the tool's own system wrote: ``[].id``.
         is_error: Whether the content reports a failure.
         cut_bytes: How many bytes of the output are not in ``content``.
         latency_ms: Run time, milliseconds; 0 if the call never ran.
@@ -179,6 +185,7 @@ class ToolFinished(Event, frozen=True, tag="tool_finished", kw_only=True):
     name: str
     content: str
     label: Label
+    records: tuple[str, ...] = ()
     is_error: bool = False
     cut_bytes: int = 0
     latency_ms: float = 0.0
@@ -315,6 +322,9 @@ JournalEvent = (
     | ModelReplied
     | ModelFailed
     | Thought
+    | ThreatsFound
+    | CallJudged
+    | ApprovalAnswered
     | ToolIntended
     | OutputKept
     | ToolFinished

@@ -25,7 +25,10 @@ from surefoot.journal.events import (
     ToolFinished,
     ToolIntended,
 )
+from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
 from surefoot.journal.tally import Charged, ModelTally, ToolTally, sum_usage, tally_models, tally_tools
+from surefoot.journal.threat_events import ThreatsFound
+from surefoot.policy.origin import Origins
 from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall, Usage
 
 LAST_CALL: Final = Label("system", trusted=True, source="budget")
@@ -57,13 +60,14 @@ class RunState:
         shortage: The event that said so, None if none did.
         rungs: Rungs of the ladder that were taken, in order.
         rungs_passed: How many rungs are behind, those that were left out included.
+        origins: Where its values came from.
         finished: The last event, None while the run goes on.
         HANDLERS: What each class of event does to the state.
     """
 
     __slots__ = (
         "_answers", "_aside", "_called", "_charges", "_open", "finished", "holds", "intended", "kept",
-        "kept_bytes", "left_out", "limit", "messages", "model", "model_calls", "nano", "results", "rungs",
+        "kept_bytes", "left_out", "limit", "messages", "model", "model_calls", "nano", "origins", "results", "rungs",
         "rungs_passed",
         "shortage", "started", "steps", "tokens", "tool_calls",
     )  # fmt: skip
@@ -88,6 +92,7 @@ class RunState:
         self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, Message] = {}
         self._aside: list[Message] = []
+        self.origins = Origins()
 
     @property
     def question(self) -> Message:
@@ -128,6 +133,7 @@ class RunState:
         self.started = event
         self.model = event.model
         self.messages.extend(event.messages)
+        self.origins.begin(event.messages, event.carried)
 
     def _model_requested(self, event: ModelRequested) -> None:
         self.holds[event.hold] = event
@@ -159,11 +165,22 @@ class RunState:
         if len(self._open) > 1:
             self._answers = {}
 
+    def _call_judged(self, event: CallJudged) -> None:
+        """What follows of it is told by what comes after."""
+
+    def _threats_found(self, event: ThreatsFound) -> None:
+        """The label of the text has it, too."""
+
+    def _approval_answered(self, event: ApprovalAnswered) -> None:
+        self.origins.endorse(event.sources)
+
     def _tool_intended(self, event: ToolIntended) -> None:
         self.intended[event.call.id] = event
 
     def _tool_finished(self, event: ToolFinished) -> None:
-        self.intended.pop(event.call_id, None)
+        intended = self.intended.pop(event.call_id, None)
+        arguments = "" if intended is None else intended.call.arguments
+        self.origins.take(event.name, arguments, event.content, event.label, event.records)
         self.tool_calls += 1
         self.results += 1
         self._called.append((event.name, event.is_error, event.latency_ms))
@@ -241,6 +258,9 @@ class RunState:
         ModelReplied: _model_replied,
         ModelFailed: _model_failed,
         Thought: _thought,
+        CallJudged: _call_judged,
+        ThreatsFound: _threats_found,
+        ApprovalAnswered: _approval_answered,
         ToolIntended: _tool_intended,
         OutputKept: _output_kept,
         ToolFinished: _tool_finished,

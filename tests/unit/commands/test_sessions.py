@@ -4,6 +4,7 @@ import io
 import json
 import sqlite3
 
+import click
 import pytest
 
 
@@ -36,6 +37,21 @@ def test_a_list_has_those_used_last_first(surefoot, talks):
     assert lines[3][0] == "s1"
     assert lines[3][-1] == "2"
     assert lines[4] == ["old", "u1", "(none)", "expired", "40", "d", "ago", "1"]
+
+
+@pytest.mark.parametrize("columns", ["20", "40", "80", "200"])
+def test_a_narrow_terminal_cuts_no_name(surefoot, record, monkeypatch, columns):
+    names = {"session": "s" + "5" * 29, "user": f"user-{'7' * 40}", "tenant": "t" * 120}
+    record("hello", **names)
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    code, out, err = surefoot("sessions", "list")
+    assert (code, err) == (0, "")
+    lines = click.unstyle(out).splitlines()
+    assert max(map(len, lines)) <= int(columns)
+    whole = "".join("".join(lines).split())
+    assert [name for name in names.values() if name not in whole] == []
+    assert "…" not in out
 
 
 def test_an_empty_database_says_how_to_begin(surefoot, record):

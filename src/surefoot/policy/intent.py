@@ -1,0 +1,97 @@
+"""Whether a request can mean a tool: a word of the request is one of the tool's, whatever its ending."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from surefoot.policy.declared import ToolPolicy
+from surefoot.policy.matching import normalise
+
+FEW_WORDS: Final = 5
+"""A request of so few words ("yes, do that") also means what was asked before it."""
+_ENDINGS: Final = ("ations", "ation", "ings", "ing", "ment", "ies", "ied", "ers", "es", "ed", "er", "al", "s", "e", "y")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-\s]+")
+
+# The first word of a tool's name, and what else people say for it.
+_SAME: Final = (
+    "send post mail email message write reply respond answer forward tell inform notify let share",
+    "post publish message announce write send tell share",
+    "create make add new set write book schedule plan open save generate",
+    "add create insert invite put include append",
+    "append add write insert put",
+    "delete remove erase trash drop clean clear",
+    "remove delete kick erase drop",
+    "cancel delete remove abort revoke",
+    "update change edit modify adjust correct rename set replace moved increase decrease raise",
+    "set change update make turn put",
+    "move reschedule postpone shift change transfer",
+    "reschedule move postpone shift change",
+    "book reserve order schedule",
+    "reserve book order",
+    "buy purchase order",
+    "order buy purchase",
+    "pay transfer settle refund bill send",
+    "transfer pay send move refund",
+    "schedule plan recurring set pay arrange",
+    "invite add ask bring",
+    "share send give invite",
+    "upload save put store publish",
+    "download save get fetch",
+    "run execute start launch call",
+    "fetch read get open visit look check browse",
+    "get read fetch open visit look check browse",
+    "refund return repay",
+    "close end finish resolve complete",
+    "approve accept confirm",
+    "reply answer respond write send",
+    "note write remember record save",
+    "record note write log save",
+    "save store write keep record",
+    "write save create note record edit",
+)
+
+
+def stem(word: str) -> str:
+    """A word of English without its ending; of what is left at least three letters."""
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            word = word.removesuffix(ending)
+            break
+    return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
+
+
+def _stems(text: str) -> tuple[str, ...]:
+    return tuple([stem(word) for part in normalise(text).split() for word in part.split("-")])
+
+
+_BY_VERB: Final = {words.split()[0]: tuple(words.split()) for words in _SAME}
+
+
+def list_intents(tool: ToolPolicy) -> tuple[str, ...]:
+    """Words of a request that mean a tool: those declared, or the first word of its name and others for the same."""
+    if tool.intents:
+        return tool.intents
+    verb = next(iter([word.casefold() for word in _CAMEL.split(tool.name) if word]), "")
+    return _BY_VERB.get(verb, (verb,)) if verb else ()
+
+
+def find_intent(tool: ToolPolicy, said: Sequence[str]) -> str:
+    """The intent of a tool that the user's request has, "" if it has none.
+
+    Args:
+        tool: The tool.
+        said: What the user said, in normal form, the newest last.
+    """
+    asked: set[str] = set()
+    for text in reversed(said):
+        words = _stems(text)
+        asked.update(words)
+        if len(words) > FEW_WORDS:
+            break
+    for intent in list_intents(tool):
+        parts = _stems(intent)
+        if parts and asked.issuperset(parts):
+            return intent
+    return ""

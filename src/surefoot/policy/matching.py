@@ -1,0 +1,187 @@
+"""Whether a text names a value: both in one normal form, whole words only."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+LONGEST_NUMBER: Final = 40
+_LEAST_ACCOUNT: Final = 8
+_LEAST_DIGITS: Final = 4
+
+# Scripts that put no spaces between words: each character is a word of its own.
+_UNSPACED: Final = re.compile(r"([\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])")
+_GAPS: Final = re.compile(r"[\s()\[\]{}<>\"“”‘’«»`|。、「」]+|,(?!\d)|(?<!\d),")
+_EDGES: Final = ".,:;!?'*_~#@=…"
+_VALUE_EDGES: Final = ".,:;!#@…"
+"""Around a value: a star or a question mark may be a pattern, and a text that has none does not name it."""
+_QUOTES: Final = "\"'`“”‘’«»()[]<>,;"
+_NUMBER: Final = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+_PIECE: Final = re.compile(r"[\w@.+-]+")
+_ALNUM: Final = re.compile(r"[a-z0-9]+")
+_DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[t ](\d\d:\d\d)(?::\d\d)?(?:\.\d+)?z?)?")
+_TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::00)?")
+_LINK: Final = re.compile(r"(?:https?://(?:www\.)?|www\.)([a-z0-9.-]+(?::\d+)?(?:/[^\s\\@]*)?)")
+_MONTHS: Final = (
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
+)  # fmt: skip
+
+
+def normalise(text: str, edges: str = _EDGES) -> str:
+    """The words of a text, each between spaces: compatibility forms and case folded, numbers in one format.
+
+    Marks around words are left out, those inside (``a@b.org``, ``2024-05-15``) stay. Nothing that is invisible is left
+    out: a value with a hidden character is another value.
+    """
+    text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
+    words = [word for token in _GAPS.split(text) if token for word in _read_token(token, edges)]
+    return f" {' '.join(words)} " if words else ""
+
+
+def _read_token(token: str, edges: str) -> list[str]:
+    token = token.rstrip(edges).lstrip(edges.replace(".", "").replace("~", ""))  # `.env`, `~/x`
+    token = token.removesuffix("'s")
+    plain = "".join([c for c in token if unicodedata.category(c) != "Sc"]) if not token.isalnum() else token
+    number = _read_number(plain)
+    if number:
+        return [number]
+    if "," in token:  # `1,2,x`: no number, so a list
+        return [word for part in token.split(",") if part for word in _read_token(part, edges)]
+    return [token] if token else []
+
+
+def _read_number(text: str) -> str:
+    if len(text) > LONGEST_NUMBER or not _NUMBER.fullmatch(text):
+        return ""
+    digits = text.replace(",", "")
+    if digits[0] == "0" and digits.isdigit() and len(digits) > 1:
+        return digits  # `007` is a name, not the number 7
+    try:
+        number = Decimal(digits)
+    except InvalidOperation:  # digits of scripts that Decimal does not read
+        return ""
+    shown = format(number, "f")
+    return (shown.rstrip("0").rstrip(".") if "." in shown else shown) or "0"
+
+
+def split_words(text: str) -> set[str]:
+    """The words of a text as they are written, with and without the marks around them."""
+    words = text.split()
+    return {*words, *[word.strip(_QUOTES) for word in words], *[word.strip(_QUOTES + _EDGES) for word in words]}
+
+
+def normalise_value(value: Any) -> str:
+    """A value of JSON in the same form; "" if there is nothing in it that could be named."""
+    if isinstance(value, float) and not value.is_integer():
+        return normalise(format(Decimal(str(value)), "f"))
+    if isinstance(value, (int, float)):
+        return f" {int(value)} " if abs(value) < 1e30 else ""
+    return normalise(str(value), _VALUE_EDGES)
+
+
+def names(text: str, value: str) -> bool:
+    """Whether a normal text names a normal value: the value itself, or another spelling of the same.
+
+    Other spellings are: an account number in groups, a link without its scheme, a date or time as people write them.
+    """
+    return bool(value) and (value in text or any(spelled in text for spelled in spell(value)) or _groups(text, value))
+
+
+def spell(value: str) -> list[str]:
+    """Other spellings of a normal value, in normal form."""
+    bare = value.strip()
+    if (link := _LINK.fullmatch(bare)) is not None:
+        rest = link[1].rstrip("/")
+        return [f" {head}{rest}{tail} " for head in ("", "www.", "http://", "https://") for tail in ("", "/")]
+    if (date := _DATE.fullmatch(bare)) is not None:
+        days = _spell_date(date[1], date[2], date[3])
+        return days if date[4] is None else []  # both parts must be named: see `Evidence`
+    if (time := _TIME.fullmatch(bare)) is not None:
+        return _spell_time(int(time[1]), time[2])
+    return []
+
+
+def _spell_date(year: str, month: str, day: str) -> list[str]:
+    number, place = int(day), int(month) - 1
+    if not 0 <= place < len(_MONTHS):
+        return []
+    spelled: list[str] = []
+    tail = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    for name in (_MONTHS[place], _MONTHS[place][:3]):
+        for shown in (str(number), f"{number}{tail}"):
+            spelled += [f" {name} {shown} ", f" {shown} {name} ", f" {shown} of {name} "]
+    for mark in ("/", ".", "-"):
+        spelled += [f" {day}{mark}{month}{mark}{year} ", f" {number}{mark}{place + 1}{mark}{year} "]
+        spelled += [f" {month}{mark}{day}{mark}{year} ", f" {place + 1}{mark}{number}{mark}{year} "]
+    return spelled
+
+
+def _spell_time(hour: int, minute: str) -> list[str]:
+    half, twelve = "am" if hour < 12 else "pm", hour % 12 or 12
+    clocks = [f"{twelve}:{minute}", f"{twelve:02}:{minute}"] + ([str(twelve)] if minute == "00" else [])
+    spelled = [f" {clock}{gap}{half} " for clock in clocks for gap in ("", " ")]
+    return [*spelled, f" {hour}:{minute} "]
+
+
+def split_moment(value: str) -> list[str]:
+    """The parts of a normal value each of which must be named: of a date with a time these two, else the value."""
+    bare = value.strip()
+    moment = _DATE.fullmatch(bare)
+    if moment is None or moment[4] is None:
+        return [value]
+    return [f" {bare[:10]} ", f" {moment[4]} "]
+
+
+def _groups(text: str, value: str) -> bool:
+    """Whether the text names an account number or phone number that it writes in groups, or the value does."""
+    joined = value.replace(" ", "").replace("-", "")
+    digits = sum([c.isdigit() for c in joined])
+    if len(joined) < _LEAST_ACCOUNT or digits < _LEAST_DIGITS or not _ALNUM.fullmatch(joined):
+        return False
+    words = [word for word in text.replace("-", " ").split(" ") if word]
+    for start, word in enumerate(words):
+        if joined.startswith(word):
+            seen, end = word, start + 1
+            while len(seen) < len(joined) and end < len(words):
+                seen += words[end]
+                end += 1
+            if seen == joined:
+                return True
+    return False
+
+
+def pieces(text: str) -> set[str]:
+    """What a text may name, in small pieces: a value of which any piece is not among them it does not name."""
+    text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
+    found = {_read_number(piece) or piece for piece in [piece.strip(".+-@_") for piece in _PIECE.findall(text)]}
+    found.discard("")
+    return found
+
+
+# --- what a text may carry --------------------------------------------------------------------------------------------
+
+_DOMAINS: Final = "com|net|org|io|dev|app|ai|co|info|biz|xyz|site|online|shop|top|link|click|me|ru|cn|vn|de|uk|eu|us"
+_CARRIED: Final = re.compile(
+    r"[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"  # mail addresses
+    r"|[a-z][a-z0-9+.-]{0,19}://[^\s'\"<>)\]]+"  # links
+    r"|www\.[^\s'\"<>)\]]+"
+    rf"|(?<![\w@.-])(?:[\w-]{{1,63}}\.){{1,4}}(?:{_DOMAINS})(?![\w.-]\w)(?:[:/][^\s'\"<>)\]]*)?"
+    r"|(?<!\w)[a-z]{2}\d{2}(?:[a-z0-9]{8,30}|(?:[ -][a-z]{4})?(?:[ -]?\d{2,4}){2,8})(?!\w)"  # IBAN
+    r"|(?<!\w)\+?\d(?:[ -]?\d){6,30}(?!\w)"  # accounts, telephones
+    r"|(?<![\w-])(?=[\w-]{0,80}\d)(?=[\w-]{0,80}[a-z])[\w-]{20,200}(?![\w-])",  # keys and tokens
+    re.IGNORECASE | re.ASCII,
+)
+
+
+# Dates and times, which look like numbers of telephones
+_MOMENT: Final = re.compile(r"(?<![\w-])\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?(?![\w-])")
+
+
+def find_carried(text: str) -> list[str]:
+    """Links, addresses, account numbers, telephone numbers and keys in a text, as they stand there."""
+    folded = unicodedata.normalize("NFKC", text)
+    found = [one.rstrip(".,;:!?") for one in dict.fromkeys(_CARRIED.findall(_MOMENT.sub(" ", folded)))]
+    return list(dict.fromkeys(found))

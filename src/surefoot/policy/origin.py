@@ -1,0 +1,312 @@
+"""Where the values of a conversation came from: folded from its events, so that a journal gives the same."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from surefoot.policy.declared import find_values
+from surefoot.policy.matching import normalise, normalise_value, pieces, split_words
+from surefoot.types import Label, Message
+
+MOST_RECORDS: Final = 4_000
+MOST_RECORD_CHARS: Final = 400_000
+"""System-of-record values that are remembered; more are as good as unknown."""
+MOST_PIECES: Final = 50_000
+"""Pieces of text by others that are remembered; when there are more, all that is not the user's counts as theirs."""
+MOST_SAID: Final = 200
+MOST_SAID_CHARS: Final = 200_000
+"""Words of the user that are remembered, the newest."""
+MOST_TEXT_CHARS: Final = 1_000_000
+"""Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
+MOST_SOURCES: Final = 100
+MOST_VALUE_CHARS: Final = 100
+"""A field that holds more is a text and no value: others may have written it, whatever is declared."""
+_NO_ARGUMENTS: Final = frozenset({"", "{}", "null"})
+MOST_ARGUMENTS: Final = 500
+"""Characters of the arguments of a look-up that are remembered."""
+_GAP: Final = "\0"
+_NUMBERS: Final = frozenset("0123456789.+-eE")
+
+
+class Carried(Struct, frozen=True, omit_defaults=True):
+    """What a conversation hands on to its next run, or a run to those that its tools begin.
+
+    Attributes:
+        exposed: It has read text by others.
+        said: What the user said, the oldest first.
+        records: System-of-record values in normal form, with where they came from.
+        asked: With what arguments those were looked up that were found alone.
+        pieces: Marks of all the pieces of text by others: CRC-32, big-endian, base64.
+        full: There were more of these than are remembered.
+        endorsed: Sources that a person has vouched for.
+        vouched: Their texts in normal form, with the source.
+    """
+
+    exposed: bool = False
+    said: tuple[str, ...] = ()
+    records: dict[str, str] = {}
+    asked: dict[str, str] = {}
+    pieces: str = ""
+    full: bool = False
+    endorsed: tuple[str, ...] = ()
+    vouched: dict[str, str] = {}
+
+
+class Evidence(Struct, frozen=True):
+    """What is known of the values of a conversation at one moment.
+
+    Attributes:
+        exposed: It has read text by others.
+        said: What the user said, in normal form, the newest last.
+        written: The same as it was written.
+        records: System-of-record values in normal form, with where they came from.
+        asked: With what arguments those were looked up that were found alone, as JSON.
+        marks: Of the pieces of text by others.
+        full: More was written by others than is remembered.
+        vouched: Texts of sources that a person vouches for, in normal form, with the source.
+        texts: Texts by others that are at hand: source, text.
+    """
+
+    exposed: bool = False
+    said: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    records: Mapping[str, str] = {}
+    asked: Mapping[str, str] = {}
+    marks: frozenset[int] | set[int] = frozenset()
+    full: bool = False
+    vouched: Mapping[str, str] = {}
+    texts: tuple[tuple[str, str], ...] = ()
+
+    def user_wrote(self, value: str) -> bool:
+        """Whether the user wrote a value letter by letter, as a word or words of its own."""
+        return any(value in split_words(text) or (" " in value and value in text) for text in self.written)
+
+    def others_name(self, value: str) -> bool:
+        """Whether text by others may name a value: all its pieces are among theirs."""
+        found = pieces(value)
+        return self.full or (bool(found) and all(mark(piece) in self.marks for piece in found))
+
+
+def mark(piece: str) -> int:
+    """What is remembered of a piece: two that share a mark make the answer no laxer."""
+    return zlib.crc32(piece.encode("utf-8", "replace"))
+
+
+def name_source(tool: str, arguments: str) -> str:
+    """What people call what a call returned: ``read_file({"path": "bill.txt"})``."""
+    return f"{tool}({arguments if len(arguments) <= 200 else arguments[:199] + '…'})"
+
+
+class Origins:
+    """Takes in what a conversation reads. A result costs next to nothing until somebody asks where a value is from.
+
+    Attributes:
+        endorsed: Sources that a person has vouched for.
+        full: More was written by others than is remembered.
+    """
+
+    __slots__ = (
+        "_asked", "_exposed", "_fresh", "_marks", "_record_chars", "_records", "_said", "_said_chars", "_said_normal",
+        "_text_chars", "_texts", "_vouched", "endorsed", "full",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._exposed = self.full = False
+        self.endorsed: dict[str, None] = {}
+        self._said: deque[str] = deque()
+        self._said_normal: dict[str, str] = {}
+        self._said_chars = 0
+        self._records: dict[str, str] = {}
+        self._asked: dict[str, str] = {}
+        self._record_chars = 0
+        self._marks: set[int] = set()
+        self._vouched: dict[str, str] = {}
+        self._texts: deque[tuple[str, str]] = deque()
+        self._text_chars = 0
+        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...]]] = []
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __eq__(self, other: object) -> bool:
+        """Whether another one knows the same."""
+        if not isinstance(other, Origins):
+            return NotImplemented
+        return self.carry() == other.carry() and self.evidence() == other.evidence()
+
+    # --- what happens -------------------------------------------------------------------------------------------------
+
+    def begin(self, messages: Iterable[Message], carried: Carried | None) -> None:
+        """A run begins: its conversation, and what is known of it from before."""
+        listed = list(messages)
+        if carried is not None:
+            self._take_carried(carried)
+            listed = listed[-1:]
+        for message in listed:
+            for part in message.parts:
+                author = part.label.author
+                if author == "user" and part.label.trusted:
+                    self._hear(part.text)
+                elif author in {"third_party", "tool"}:
+                    self.take(part.label.source, "", part.text, part.label, ())
+
+    def _take_carried(self, carried: Carried) -> None:
+        self._exposed, self.full = carried.exposed, carried.full
+        for text in carried.said:
+            self._hear(text)
+        for value, source in carried.records.items():
+            self._add_record(value, source, carried.asked.get(value, ""))
+        data = base64.b64decode(carried.pieces)
+        self._marks.update(struct.unpack(f">{len(data) // 4}I", data))
+        self.endorsed.update(dict.fromkeys(carried.endorsed))
+        self._vouched.update(carried.vouched)
+
+    def _hear(self, text: str) -> None:
+        self._said.append(text)
+        self._said_chars += len(text)
+        while len(self._said) > MOST_SAID or (self._said_chars > MOST_SAID_CHARS and len(self._said) > 1):
+            self._said_chars -= len(self._said.popleft())
+
+    def take(self, tool: str, arguments: str, content: str, label: Label, fields: tuple[str, ...]) -> None:
+        """A result joins the conversation.
+
+        Args:
+            tool: Name of the tool.
+            arguments: Those of the call, as JSON.
+            content: What the model is shown.
+            label: Who wrote it.
+            fields: Paths of its system-of-record fields.
+        """
+        if not label.trusted and not self._exposed and not _is_number(content):
+            self._exposed = True
+        if label.author != "system":
+            self._fresh.append((tool, arguments, content, label, fields))
+            if len(self._fresh) >= MOST_SAID:
+                self._digest()
+
+    def endorse(self, sources: Iterable[str]) -> None:
+        """A person vouches for sources: what they have said and will say counts as the user's word."""
+        self._digest()
+        for source in sources:
+            if len(self.endorsed) < MOST_SOURCES:
+                self.endorsed[source] = None
+        for source, text in self._texts:
+            self._vouch(source, text)
+
+    @property
+    def exposed(self) -> bool:
+        """It has read text by others."""
+        self._digest()
+        return self._exposed
+
+    # --- what is known ------------------------------------------------------------------------------------------------
+
+    def evidence(self) -> Evidence:
+        """What is known now; valid until the next event."""
+        self._digest()
+        return Evidence(
+            self._exposed, self._normal_said(), tuple(self._said), self._records, self._asked, self._marks, self.full,
+            self._vouched, tuple(self._texts),
+        )  # fmt: skip
+
+    def carry(self) -> Carried | None:
+        """What the next run of the conversation begins with; None if there is nothing to tell."""
+        if not self._exposed and not self._fresh and not self._said:
+            return None
+        self._digest()
+        marks = sorted(self._marks)
+        return Carried(
+            exposed=self._exposed,
+            said=tuple(self._said),
+            records=dict(self._records),
+            asked=dict(self._asked),
+            pieces=base64.b64encode(struct.pack(f">{len(marks)}I", *marks)).decode(),
+            full=self.full,
+            endorsed=tuple(self.endorsed),
+            vouched=dict(self._vouched),
+        )
+
+    def _normal_said(self) -> tuple[str, ...]:
+        known = self._said_normal
+        self._said_normal = {text: known[text] if text in known else normalise(text) for text in self._said}
+        return tuple([self._said_normal[text] for text in self._said])
+
+    def _digest(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        for tool, arguments, content, label, fields in fresh:
+            source = name_source(tool, arguments)
+            records, others = _read_content(content, label, fields)
+            given = pieces(arguments) if records else set[str]()
+            counts = Counter([path for path, _ in records])
+            for path, value in records:
+                # Only what a look-up has found alone is what was looked for: one of many, others may have chosen
+                alone = arguments if counts[path] == 1 else ""
+                self._add_record(_leave_out(normalise_value(value), given), f"{tool}{path and f' {path}'}", alone)
+            if others:
+                self._exposed = self._exposed or not _is_number(content)
+                self._take_others(source, others)
+
+    def _add_record(self, value: str, source: str, arguments: str) -> None:
+        if not value:
+            return
+        if value not in self._records:
+            if len(self._records) >= MOST_RECORDS or self._record_chars + len(value) > MOST_RECORD_CHARS:
+                return
+            self._records[value] = source
+            self._record_chars += len(value)
+        if arguments not in _NO_ARGUMENTS and len(arguments) <= MOST_ARGUMENTS:
+            self._asked.setdefault(value, arguments)
+
+    def _take_others(self, source: str, others: list[str]) -> None:
+        for text in others:
+            self._marks.update([mark(piece) for piece in pieces(text)])
+            if len(self._marks) > MOST_PIECES:
+                self._marks.clear()
+                self.full = True
+            self._vouch(source, text)
+            self._texts.append((source, text))
+            self._text_chars += len(text)
+        while self._text_chars > MOST_TEXT_CHARS:
+            self._text_chars -= len(self._texts.popleft()[1])
+
+    def _vouch(self, source: str, text: str) -> None:
+        if source in self.endorsed and len(self._vouched) < MOST_RECORDS:
+            self._vouched.setdefault(normalise(text), source)
+
+
+def _leave_out(text: str, given: set[str]) -> str:
+    """A normal text with a gap for each word that the call itself has brought in: an echo proves nothing."""
+    if not given:
+        return text
+    words = [_GAP if (found := pieces(word)) and found <= given else word for word in text.split()]
+    return "" if set(words) <= {_GAP} else f" {' '.join(words)} "
+
+
+def _is_number(content: str) -> bool:
+    """Whether a result is a number, true, false or nothing: nobody can write an instruction into that."""
+    return len(content) <= 40 and (_NUMBERS.issuperset(content) or content in {"true", "false", "null"})
+
+
+def _read_content(content: str, label: Label, fields: tuple[str, ...]) -> tuple[list[tuple[str, Any]], list[str]]:
+    """The system-of-record values of a result, with their paths, and the texts of the rest.
+
+    Of a result that was cut, and so is no JSON any more, nothing is a record.
+    """
+    if not fields and not label.trusted:
+        return [], [content]
+    try:
+        value = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return ([("", content)], []) if label.trusted else ([], [content])
+    if not isinstance(value, (dict, list)):
+        return ([("", content)], []) if label.trusted or "" in fields else ([], [content])
+    records, others = find_values(value, ("",) if label.trusted else fields)
+    texts = [text for _, text in records if isinstance(text, str) and len(text) > MOST_VALUE_CHARS]
+    return [record for record in records if record[1] not in texts] if texts else records, others + texts

@@ -1,0 +1,95 @@
+"""A text names a value: whole words, in one normal form."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surefoot.policy.matching import find_carried, names, normalise, normalise_value, pieces, split_moment
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Send it to Bob, please.", "bob"),
+        ("Pay $1,000.50 now", 1000.5),
+        ("Pay 50.00 EUR", 50),
+        ("pay 50", 50.0),
+        ("to GB29 NWBK 6016 1331 9268 19.", "GB29NWBK60161331926819"),
+        ("look at example.org/a", "https://www.example.org/a/"),
+        ("on May 15th", "2024-05-15"),
+        ("on the 1st of March", "2024-03-01"),
+        ("at 10 am", "10:00"),
+        ("at 2:30pm", "14:30"),
+        ("at 9:05", "09:05"),
+        ("15/05/2024", "2024-05-15"),
+        ("in #general", "general"),
+        ("to 'Alice Smith's", "Alice  SMITH"),
+        ("转账给张三五十元", "张三"),
+        ("Ｂｏｂ", "bob"),
+        ("order 007", "007"),
+        ("a,b,1,2", "2"),
+    ],
+)
+def test_it_is_named(text, value):
+    assert names(normalise(text), normalise_value(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("write to bobby", "bob"),
+        ("write to bob@corp.org", "bob"),
+        ("write to bob@corp.org", "corp.org"),
+        ("pay 500", 50),
+        ("pay 50%", 50),
+        ("order 007", 7),
+        ("bob", "b\u200bob"),
+        ("bob", "b\u043eb"),
+        ("the env file", ".env"),
+        ("the report", "report*"),
+        ("in GB29 NWBK 6016 1331 9268 19", "GB29NWBK6016133192681"),
+        ("in GB29 NWBK 6016 1331 9268 19", "B29NWBK60161331926819"),
+        ("https://example.org/abc", "https://example.org/a"),
+        ("on May 15th", "2024-05-16"),
+        ("on May 15th", "2024-13-15"),
+        ("anything", ""),
+        ("anything", "***"),
+    ],
+)
+def test_it_is_not_named(text, value):
+    assert not names(normalise(text), normalise_value(value))
+
+
+def test_a_moment_has_two_parts():
+    assert split_moment(normalise_value("2024-05-15T10:00")) == [" 2024-05-15 ", " 10:00 "]
+    assert split_moment(" x ") == [" x "]
+    assert not names(normalise("May 15th"), normalise_value("2024-05-15T10:00"))
+
+
+def test_numbers_too_large_name_nothing():
+    assert normalise_value(1e300) == ""
+    assert normalise_value(0.1 + 0.2) == " 0.30000000000000004 "
+    assert names(normalise("٣ items"), normalise_value("٣"))  # noqa: RUF100 - digits of another script are digits, too
+
+
+def test_what_a_text_may_carry_is_found():
+    text = (
+        "see evil.com/x, mail a.b@c.org; http://q.z/?a=1. call +49 170 1234567 IBAN GB29 NWBK 6016 1331 9268 19 "
+        "or DE89370400440532013000, www.x.y/z key sk-abc123abc123abc123abc but not e.g. this, nor file.txt"
+    )
+    assert find_carried(text) == [
+        "evil.com/x", "a.b@c.org", "http://q.z/?a=1", "+49 170 1234567", "GB29 NWBK 6016 1331 9268 19",
+        "DE89370400440532013000", "www.x.y/z", "sk-abc123abc123abc123abc",
+    ]  # fmt: skip
+    assert find_carried("") == find_carried("Dear Bob, I agree: 3 of 4 do.") == []
+
+
+@given(st.text(max_size=60))
+def test_a_text_names_each_of_its_own_words(text):
+    for word in normalise(text).split():
+        assert names(normalise(text), f" {word} ")
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_pieces_of_a_part_are_pieces_of_the_whole(one, other):
+    assert pieces(one) <= pieces(f"{one} {other}")
