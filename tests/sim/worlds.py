@@ -110,7 +110,7 @@ def draw_any_world(seed):
             parallel=some(0.4),
             endless=some(0.1),
             circles=some(0.2),
-            window=chance.choice([0, 0, 700, 1_200]),
+            window=chance.choice([0, 0, 1_000, 1_200]),
             fallback=chance.choice(["", "spare:model"]),
             summariser=chance.choice(["", "", "small:model"]),
             rpm=chance.choice([0, 0, 120]),

@@ -25,6 +25,8 @@ Price = Callable[[Usage], int]
 REMEMBERED: Final = 8
 """Sayings of a provider that are held against the calls, the newest."""
 SLACK: Final = 0.01
+WHOLE: Final = 1.0
+"""What is left is told in whole requests and tokens."""
 HURRIED_S: Final = 10.0
 """A call that had less time than this says nothing of its provider, see `surefoot.passage`."""
 _TOO_MANY: Final = 429
@@ -47,7 +49,7 @@ class Told(Struct):
 
     def exceeds(self, now: float) -> bool:
         """Whether more went than there was."""
-        return self.used > self.left + self.limit / MINUTE_S * (now - self.at_s) + SLACK + self.left * 1e-6
+        return self.used > self.left + self.limit / MINUTE_S * (now - self.at_s) + WHOLE + self.left * 1e-6
 
 
 class Line(Struct):
@@ -59,6 +61,7 @@ class Line(Struct):
         failures: Calls that failed since the last one that was answered.
         reached_s: When these became too many.
         last_s: When the last call went.
+        leave_s: When the last one got leave to go.
         has_failed: A call has failed, at any time.
         unused: What calls held and did not use, of each kind.
     """
@@ -68,6 +71,7 @@ class Line(Struct):
     failures: int = 0
     reached_s: float = 0.0
     last_s: float = 0.0
+    leave_s: float = 0.0
     has_failed: bool = False
     unused: dict[Kind, float] = {}
 
@@ -134,17 +138,18 @@ class Pacing:
         """A call goes that got leave to at ``leave_s``; and what is wrong with that."""
         line = self._lines.setdefault((ask.host, model), Line({}, {}, unused={}))
         wrong = self._check_dead(line, now) or self._check_pause(ask, model, now)
+        asks_again = leave_s - line.leave_s >= MAX_PAUSE_S - SLACK
         pairs: tuple[tuple[Kind, int], ...] = ("requests", 1), ("tokens", held[0])
         for kind, amount in pairs:
             for told in line.told.get(kind, ()):
-                if leave_s <= told.at_s:
+                if leave_s <= told.at_s or asks_again:
                     continue  # it had its leave before, and waited for the disk
                 if kind == "tokens":  # the last one may be larger than what a bucket holds
                     wrong = wrong or (self._describe(kind, told, now) if told.exceeds(now) else "")
                 told.used += amount
                 if kind == "requests":
                     wrong = wrong or (self._describe(kind, told, now) if told.exceeds(now) else "")
-        line.last_s = now
+        line.last_s, line.leave_s = now, max(line.leave_s, leave_s)
         return Trip(ask, hold, model, held, line, now), wrong
 
     def end(self, trip: Trip, now: float) -> None:
