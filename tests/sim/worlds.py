@@ -190,7 +190,7 @@ def draw_any_settings(seed):
             "small:model": {"input": 0.1, "output": 0.4},
         },
         budgets=budgets,
-        limits={"steps": 6, "seconds": chance.choice([30, 120])},
+        limits={"steps": 6, "seconds": chance.choice([30, 120, 400])},
         model_timeout_s=chance.choice([5.0, 40.0]),
         store=StoreSettings(lease_s=chance.choice([3.0, 15.0])),
         sessions=SessionSettings(

@@ -61,6 +61,7 @@ class Course:
         self._figures = Figures(world)
         self._tally = Tally()
         models = [self._make_model(name) for name in (world.model.id, world.model.fallback) if name]
+        self.observer.models = [model.profile.id for model in models]
         summarisers = [self._make_model(name) for name in (world.model.summariser,) if name]
         self._cast = Cast(world, settings, models, self.observer)
         self._processes = [

@@ -29,6 +29,9 @@ from surefoot.types import Message, Usage
 MAX_TRACE: Final = 400
 """Last events of the trace that are kept to be read."""
 
+MAX_SILENCE_S: Final = 200.0
+"""While somebody waits for a provider, a call goes within this time: a pause, a cool-down and a call that hangs."""
+
 
 class Quote(Struct, frozen=True):
     """What a call may cost, by its provider.
@@ -64,6 +67,7 @@ class Observer:
         covered: What has happened, and how often.
         disk: Who watches the disks.
         talks: Who watches conversations.
+        models: Models that runs may call.
     """
 
     def __init__(self, clock: Clock, settings: Settings) -> None:
@@ -72,6 +76,7 @@ class Observer:
         self.asks: dict[str, Ask] = {}
         self.events = 0
         self.retries = 0
+        self.models: list[str] = []
         self.covered: Counter[str] = Counter()
         self.disk = Auditor(settings, clock, self.asks, self.breach, self.cover)
         self.talks = Talks(self.asks, settings.store.lease_s, self.disk.lost, self.breach, self.cover)
@@ -80,6 +85,7 @@ class Observer:
         self._gate = Gate(settings)
         self._pacing = Pacing(settings)
         self._family = Family()
+        self._refused_s = 0.0
         self._arrivals: dict[str, Ask] = {}
         self._hash = hashlib.blake2b(digest_size=16)
         self._trace: list[str] = []
@@ -155,10 +161,19 @@ class Observer:
             self.talks.ended(ask, acknowledged=acknowledged, at_once=at_once)
         ask.ended, ask.acknowledged = True, acknowledged
         self._check_circle(ask)
+        self._check_patience(ask)
         if how == "cancelled" and acknowledged:
             self.cover("runs interrupted")
             if ask.parent is None and not self.talks.was_interrupted(ask):
                 self.breach("C2", f"request {ask.key} ends as cancelled, and nobody has asked for that")
+
+    def _check_patience(self, ask: Ask) -> None:
+        """Who waits for a provider until his time is over has seen that others were served, whatever that provider said."""
+        now = self._clock.monotonic()
+        waited_s = now - ask.began_s - self.talks.stood_still_s(ask)
+        silent_s = min(waited_s, self._pacing.silent_s(ask.host, self.models, now), now - self._refused_s)
+        if ask.limit == "seconds" and ask.first_call_s < 0 and silent_s > MAX_SILENCE_S:
+            self.breach("pace", f"request {ask.key} has waited for {waited_s:,.0f} s, and nobody was served in that time")
 
     def _check_circle(self, ask: Ask) -> None:
         """A model that goes round gets to its last step, is told to answer, and answers."""
@@ -328,6 +343,8 @@ class Observer:
         """See `DiskWatcher.committed`."""
         if group is not None:
             self.note("commit", len(group.futures), sorted(group.refused), sorted(failed))
+            if group.refused:  # somebody had leave to call a model, and no account had room for it
+                self._refused_s = self._clock.monotonic()
         self.disk.committed(connection, group, failed)
 
     def crashed(self, host: str) -> None:

@@ -6,7 +6,7 @@ Counted at the provider, for each process and model, from what went out and what
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -172,6 +172,11 @@ class Pacing:
         """Whether nothing is known of a model that speaks against asking it."""
         line = self._lines.get((host, model))
         return line is None or not (line.has_failed or line.knows_since_s)
+
+    def silent_s(self, host: str, models: Iterable[str], now: float) -> float:
+        """For how long a process has called none of these models."""
+        lines = [self._lines.get((host, model)) for model in models]
+        return now - max([line.last_s for line in lines if line is not None], default=now)
 
     def _check_dead(self, line: Line, now: float) -> str:
         """A provider that has failed so often in a row gets one call at a time, a cool-down apart."""
