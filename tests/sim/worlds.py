@@ -54,8 +54,8 @@ def crowd_providers(world):
     """A first provider that dies, a second one, and headers that say what is not so."""
     return replace(
         world,
-        model=replace(world.model, fallback="spare:model", rpm=240, headers=True),
-        faults=replace(world.faults, dead=2, outages=0, lies=0.05, length_s=20.0),
+        model=replace(world.model, fallback="spare:model", rpm=60, headers=True),
+        faults=replace(world.faults, dead=2, outages=0, lies=0.15, length_s=20.0),
     )
 
 

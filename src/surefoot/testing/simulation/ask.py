@@ -17,7 +17,7 @@ CANARY: Final = re.compile(r"@@([^@]*)@@")
 KEY: Final = re.compile(r"#(\d+\.\d+(?:/\d+)*)#")
 
 Circle = Literal["", "same", "two", "unknown", "error"]
-"""How a model goes round: never; the same call; two calls in turn; a tool that is not there; a call that always fails."""
+"""How a model goes round: not at all, the same call, two calls in turn, an unknown tool, a call that always fails."""
 CIRCLES: Final[tuple[Circle, ...]] = ("same", "two", "unknown", "error")
 
 
@@ -68,6 +68,7 @@ class Ask(Struct, eq=False):
         attempts: Attempts at the call that is under way, at the present model.
         model: The model that was called last.
         models: All models that were called.
+        is_told_to_answer: The last call was to answer, and to call no more tools.
         replies: Replies that came whole and called tools.
         children: Child runs that it has begun.
         limit: The limit that ended its run, "" if none did.
@@ -92,6 +93,7 @@ class Ask(Struct, eq=False):
     attempts: int = 0
     model: str = ""
     models: set[str] = set()
+    is_told_to_answer: bool = False
     replies: int = 0
     children: int = 0
     limit: str = ""

@@ -1,4 +1,4 @@
-"""Who watches the disk: every commit, against the books; what must be there before something happens, and at the end."""
+"""Who watches the disk: every commit against the books, and what must be there before something happens."""
 
 from __future__ import annotations
 

@@ -102,7 +102,8 @@ def _sessions(turns: Any, settings: Settings) -> Iterator[Gauge]:
 
 
 def _uncounted(kept: Any) -> int:
-    return sum([len(one.data) + ENTRY_BYTES for one in kept._kept.values()]) - kept.size_bytes
+    counted: int = kept.size_bytes
+    return sum([len(one.data) + ENTRY_BYTES for one in kept._kept.values()]) - counted
 
 
 def _providers(compiler: Any, settings: Settings) -> Iterator[Gauge]:

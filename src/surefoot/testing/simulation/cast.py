@@ -1,4 +1,4 @@
-"""The agents of a simulation and their tools: one that looks something up, one that notes down, one that asks an agent."""
+"""The agents of a simulation, and their tools: one looks something up, one notes something down, one asks an agent."""
 
 from __future__ import annotations
 
@@ -116,7 +116,16 @@ class Cast:
         )
         limits = Limits(steps=CHILD_STEPS, tokens=CHILD_TOKENS)
         child = Ask(
-            ask.request, key, persona, now, parent=ask, limits=limits, host=ask.host, outcomes={}, tools_done=set(), models=set()
+            ask.request,
+            key,
+            persona,
+            now,
+            parent=ask,
+            limits=limits,
+            host=ask.host,
+            outcomes={},
+            tools_done=set(),
+            models=set(),
         )
         self._observer.asks[key] = child
         self._observer.cover("child runs")

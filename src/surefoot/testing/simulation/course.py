@@ -23,10 +23,11 @@ from surefoot.testing.chance import draw
 from surefoot.testing.simulation.cast import Cast
 from surefoot.testing.simulation.figures import Figures, Report
 from surefoot.testing.simulation.observer import Observer
+from surefoot.testing.simulation.pacing import Price
 from surefoot.testing.simulation.people import People
 from surefoot.testing.simulation.plan import OF_PROCESSES, Plan, Trouble
 from surefoot.testing.simulation.process import Process
-from surefoot.testing.simulation.provider import Price, SimulatedModel, Tally, price_of
+from surefoot.testing.simulation.provider import SimulatedModel, Tally, price_of
 from surefoot.testing.simulation.virtual import VirtualClock, run_virtually
 from surefoot.testing.simulation.world import World
 

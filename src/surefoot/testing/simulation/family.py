@@ -79,6 +79,11 @@ class Family:
             wrong = self._check(one, purse) if wrong is RIGHT else wrong
         return self._check_time(ask, now) if wrong is RIGHT else wrong
 
+    def steps(self, ask: Ask) -> int:
+        """Steps that a run has taken, with those below it."""
+        purse = self._purses.get(ask.key)
+        return 0 if purse is None else purse.steps
+
     @staticmethod
     def _check(ask: Ask, purse: Purse) -> Wrong:
         amounts = ask.limits.amounts()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -16,18 +14,16 @@ from surefoot.config import Settings
 from surefoot.errors import TooManyRequests
 from surefoot.run_context import RunContext
 from surefoot.store.group import Group
-from surefoot.testing.simulation.ask import ASKING, CANARY, Ask, Breach
+from surefoot.testing.simulation.ask import ASKING, CANARY, Ask
 from surefoot.testing.simulation.auditor import Auditor
 from surefoot.testing.simulation.bounds import check_bounds
 from surefoot.testing.simulation.family import Family
 from surefoot.testing.simulation.gate import AT_ONCE, Gate
-from surefoot.testing.simulation.pacing import Pacing, Price, Trip
+from surefoot.testing.simulation.pacing import Pacing, Price, Taken, Trip
 from surefoot.testing.simulation.prompt import SimulatedPrompt
+from surefoot.testing.simulation.record import Record
 from surefoot.testing.simulation.talks import Stall, Talks
 from surefoot.types import Message, Usage
-
-MAX_TRACE: Final = 400
-"""Last events of the trace that are kept to be read."""
 
 MAX_SILENCE_S: Final = 200.0
 """While somebody waits for a provider, a call goes within this time: a pause, a cool-down and a call that hangs."""
@@ -40,12 +36,14 @@ class Quote(Struct, frozen=True):
         tokens: At most.
         nano: Nano-dollars at most.
         max_tokens: Of the reply.
+        allows_tools: The model may call tools.
         price: Of its model, None where holds may be dearer than that.
     """
 
     tokens: int
     nano: int
     max_tokens: int = 0
+    allows_tools: bool = True
     price: Price | None = None
 
     def exceeded_by(self, tokens: int, nano: int) -> int:
@@ -55,70 +53,31 @@ class Quote(Struct, frozen=True):
         return nano - self.price(Usage(tokens - self.max_tokens, self.max_tokens))
 
 
-class Observer:
+class Observer(Record):
     """Sees every request, commit, call of a model and of a tool, and every answer.
 
     Attributes:
-        breaches: What was broken, the first first.
-        failed: Done at the first breach.
         asks: By key.
-        events: How many there were.
         retries: Calls that repeat one that failed.
-        covered: What has happened, and how often.
         disk: Who watches the disks.
         talks: Who watches conversations.
         models: Models that runs may call.
     """
 
     def __init__(self, clock: Clock, settings: Settings) -> None:
-        self.breaches: list[Breach] = []
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Nothing has happened yet."""
+        super().__init__(clock)
         self.asks: dict[str, Ask] = {}
-        self.events = 0
         self.retries = 0
         self.models: list[str] = []
-        self.covered: Counter[str] = Counter()
         self.disk = Auditor(settings, clock, self.asks, self.breach, self.cover)
         self.talks = Talks(self.asks, settings.store.lease_s, self.disk.lost, self.breach, self.cover)
-        self._clock = clock
         self._settings = settings
         self._gate = Gate(settings)
         self._pacing = Pacing(settings)
         self._family = Family()
         self._refused_s = 0.0
         self._arrivals: dict[str, Ask] = {}
-        self._hash = hashlib.blake2b(digest_size=16)
-        self._trace: list[str] = []
-
-    @property
-    def trace_hash(self) -> str:
-        """Names the whole course of the simulation."""
-        return self._hash.hexdigest()
-
-    @property
-    def trace(self) -> list[str]:
-        """The last events, to be read."""
-        return self._trace[-MAX_TRACE:]
-
-    def note(self, *what: object) -> None:
-        """An event of the course."""
-        self.events += 1
-        line = f"{self._clock.monotonic():.6f} {' '.join(map(str, what))}"
-        self._hash.update(line.encode())
-        self._trace.append(line)
-        if len(self._trace) > 2 * MAX_TRACE:
-            del self._trace[:MAX_TRACE]
-
-    def cover(self, what: str) -> None:
-        """Something has happened of which the report says how often it did."""
-        self.covered[what] += 1
-
-    def breach(self, promise: str, message: str) -> None:
-        """A promise is broken."""
-        self.breaches.append(Breach(promise, self._clock.monotonic(), message))
-        self.note("BROKEN", promise, message)
-        if not self.failed.done():
-            self.failed.set_result(None)
 
     # Clients:
 
@@ -168,12 +127,12 @@ class Observer:
                 self.breach("C2", f"request {ask.key} ends as cancelled, and nobody has asked for that")
 
     def _check_patience(self, ask: Ask) -> None:
-        """Who waits for a provider until his time is over has seen that others were served, whatever that provider said."""
+        """Who waits for a provider until his time is over has seen others served, whatever that provider said."""
         now = self._clock.monotonic()
         waited_s = now - ask.began_s - self.talks.stood_still_s(ask)
         silent_s = min(waited_s, self._pacing.silent_s(ask.host, self.models, now), now - self._refused_s)
         if ask.limit == "seconds" and ask.first_call_s < 0 and silent_s > MAX_SILENCE_S:
-            self.breach("pace", f"request {ask.key} has waited for {waited_s:,.0f} s, and nobody was served in that time")
+            self.breach("pace", f"request {ask.key} has waited for {waited_s:,.0f} s, and nobody was served meanwhile")
 
     def _check_circle(self, ask: Ask) -> None:
         """A model that goes round gets to its last step, is told to answer, and answers."""
@@ -182,6 +141,8 @@ class Observer:
         self.cover(f"models that went round ({ask.persona.circle})")
         if ask.stop_reason == "final":
             self.breach("R5", f"request {ask.key}: a model that goes round for ever is said to have answered")
+        if self._family.steps(ask) == ask.limits.steps and not ask.is_told_to_answer:
+            self.breach("R5", f"request {ask.key}: a model goes round to its last step, and was not told to answer")
 
     def seen(self, ask: Ask, text: str, where: str) -> None:
         """Text that a user is shown."""
@@ -216,6 +177,7 @@ class Observer:
         self._check_may_act(ask, "the model is called", now)
         trip = self._take_hold(ask, model, quote, now)
         trip.is_hurried = is_hurried
+        ask.is_told_to_answer = not quote.allows_tools
         return trip
 
     def _begin(self, ask: Ask, prompt: SimulatedPrompt, now: float) -> None:
@@ -257,14 +219,13 @@ class Observer:
         found = self.disk.books.find_open(ask.run)
         if found is None:
             self.breach("B2", f"the model is called for request {ask.key} without a committed hold")
-            return self._pacing.begin(ask, 0, model, (quote.tokens, quote.nano), now, now)[0]
+            return self._pacing.begin(ask, model, Taken(0, quote.tokens, quote.nano, now), now)[0]
         hold, claim = found
         if hold in ask.outcomes:
             self.breach("B2", f"request {ask.key}: hold {hold} is used for two calls")
         self._count_attempt(ask, model, is_first=bool(claim.steps))
-        trip, wrong = self._pacing.begin(
-            ask, hold, model, (claim.tokens, claim.nano), self.disk.find_leave_s(ask.run), now
-        )
+        taken = Taken(hold, claim.tokens, claim.nano, self.disk.find_leave_s(ask.run))
+        trip, wrong = self._pacing.begin(ask, model, taken, now)
         if wrong:
             self.breach("pace" if "one too many" in wrong else "R4", f"request {ask.key}: a call of {model} {wrong}")
         promise, wrong = self._family.begin(trip, begins_step=bool(claim.steps), now=now)
@@ -274,7 +235,7 @@ class Observer:
             held = f"{claim.tokens:,} tokens and {claim.nano:,} nano-dollars are held"
             self.breach("B2", f"request {ask.key}: {held} for a call that may cost {quote.tokens:,} and {quote.nano:,}")
         if quote.exceeded_by(claim.tokens, claim.nano):
-            self.breach("B3", f"request {ask.key}: {claim.nano:,} nano-dollars are held, which is not the price of {model}")
+            self.breach("B3", f"request {ask.key}: {claim.nano:,} nano-dollars held are not the price of {model}")
         return trip
 
     def _count_attempt(self, ask: Ask, model: str, *, is_first: bool) -> None:

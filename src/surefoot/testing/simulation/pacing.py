@@ -76,15 +76,29 @@ class Line(Struct):
     unused: dict[Kind, float] = {}
 
 
-class Trip:
+class Taken(Struct, frozen=True):
+    """What was taken for a call before it went.
+
+    Attributes:
+        hold: Number of its hold.
+        tokens: Held.
+        nano: Nano-dollars held.
+        leave_s: When it got leave to go, virtual seconds.
+    """
+
+    hold: int
+    tokens: int
+    nano: int
+    leave_s: float
+
+
+class Trip(Struct, eq=False):
     """One call, out and back.
 
     Attributes:
         ask: For whom.
-        hold: Number of its hold.
         model: The model string.
-        tokens: Held for it.
-        nano: Nano-dollars held for it.
+        taken: What is held for it.
         line: What its process knows of that model.
         begun_s: When it went, virtual seconds.
         unused: What calls had held and not used by then, of each kind.
@@ -95,18 +109,32 @@ class Trip:
         rate: What the provider said of its limits.
     """
 
-    def __init__(self, ask: Ask, hold: int, model: str, held: tuple[int, int], line: Line, begun_s: float) -> None:
-        self.ask = ask
-        self.hold = hold
-        self.model = model
-        self.tokens, self.nano = held
-        self.line = line
-        self.begun_s = begun_s
-        self.unused = dict(line.unused)
-        self.is_over = self.is_hurried = False
-        self.error: ModelError | None = None
-        self.usage: Usage | None = None
-        self.rate: RateHint | None = None
+    ask: Ask
+    model: str
+    taken: Taken
+    line: Line
+    begun_s: float
+    unused: dict[Kind, float]
+    is_over: bool = False
+    is_hurried: bool = False
+    error: ModelError | None = None
+    usage: Usage | None = None
+    rate: RateHint | None = None
+
+    @property
+    def hold(self) -> int:
+        """Number of its hold, 0 for none."""
+        return self.taken.hold
+
+    @property
+    def tokens(self) -> int:
+        """Held for it."""
+        return self.taken.tokens
+
+    @property
+    def nano(self) -> int:
+        """Nano-dollars held for it."""
+        return self.taken.nano
 
     def succeed(self, usage: Usage | None, rate: RateHint | None) -> None:
         """A reply has come."""
@@ -132,14 +160,13 @@ class Pacing:
         self._lines: dict[tuple[str, str], Line] = {}
         self._resume: dict[tuple[str, str], float] = {}
 
-    def begin(
-        self, ask: Ask, hold: int, model: str, held: tuple[int, int], leave_s: float, now: float
-    ) -> tuple[Trip, str]:
-        """A call goes that got leave to at ``leave_s``; and what is wrong with that."""
+    def begin(self, ask: Ask, model: str, taken: Taken, now: float) -> tuple[Trip, str]:
+        """A call goes; and what is wrong with that."""
         line = self._lines.setdefault((ask.host, model), Line({}, {}, unused={}))
         wrong = self._check_dead(line, now) or self._check_pause(ask, model, now)
+        leave_s = taken.leave_s
         asks_again = leave_s - line.leave_s >= MAX_PAUSE_S - SLACK
-        pairs: tuple[tuple[Kind, int], ...] = ("requests", 1), ("tokens", held[0])
+        pairs: tuple[tuple[Kind, int], ...] = ("requests", 1), ("tokens", taken.tokens)
         for kind, amount in pairs:
             for told in line.told.get(kind, ()):
                 if leave_s <= told.at_s or asks_again:
@@ -150,7 +177,7 @@ class Pacing:
                 if kind == "requests":
                     wrong = wrong or (self._describe(kind, told, now) if told.exceeds(now) else "")
         line.last_s, line.leave_s = now, max(line.leave_s, leave_s)
-        return Trip(ask, hold, model, held, line, now), wrong
+        return Trip(ask, model, taken, line, now, dict(line.unused)), wrong
 
     def end(self, trip: Trip, now: float) -> None:
         """It is back."""
@@ -185,7 +212,7 @@ class Pacing:
         since_s = now - max(line.last_s, line.reached_s)
         if since_s >= self._breaker.cooldown_s - SLACK:
             return ""
-        return f"is made {since_s:.3f} s after the last one at a provider that has failed {line.failures} times in a row"
+        return f"is made {since_s:.3f} s after the last one, at a provider that has failed {line.failures} times"
 
     def _check_pause(self, ask: Ask, model: str, now: float) -> str:
         early_s = self._resume.pop((ask.key, model), 0.0) - now

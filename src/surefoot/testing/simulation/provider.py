@@ -30,6 +30,7 @@ PIECES: Final = 3
 NEVER_S: Final = 1e9
 """What a hostile provider asks to wait."""
 
+
 class Tally(Struct):
     """What all providers have seen.
 
@@ -122,7 +123,8 @@ class SimulatedModel:
         """See `Model.stream`."""
         assert isinstance(prompt, SimulatedPrompt), "a prompt serves the model that opened it"
         worst = Usage(prompt.tokens, max_tokens)
-        quote = Quote(worst.total_tokens, self._price(worst), max_tokens, self._price if self._is_flat else None)
+        price = self._price if self._is_flat else None
+        quote = Quote(worst.total_tokens, self._price(worst), max_tokens, options.allow_tools, price)
         trip = self._observer.called(self.profile.id, prompt, quote, is_hurried=timeout_s <= HURRIED_S)
         call = Call(trip.ask, trip.hold, prompt, max_tokens, options)
         if self.profile.context_tokens:
@@ -249,7 +251,7 @@ class SimulatedModel:
 
     def _fail(self, code: int) -> ModelError:
         self._tally.failed += 1
-        return build_status_error(code, {}.get, b"", self._peer)
+        return build_status_error(code, lambda _: None, b"", self._peer)
 
     def _bill(self, call: Call, usage: Usage, known: Usage | None) -> None:
         nano = self._price(usage)

@@ -27,7 +27,11 @@ class Talks:
     """The conversations as their clients see them."""
 
     def __init__(
-        self, asks: dict[str, Ask], lease_s: float, lost: set[str], breach: Callable[[str, str], None],
+        self,
+        asks: dict[str, Ask],
+        lease_s: float,
+        lost: set[str],
+        breach: Callable[[str, str], None],
         cover: Callable[[str], None],
     ) -> None:
         """``lost`` gets the keys of those whose session was rightly taken; ``breach`` and ``cover`` as in `Auditor`."""
@@ -165,7 +169,8 @@ class Talks:
         if prompt.wants_summary:  # of what is older than the last turns
             is_whole = told == wanted[: len(told)] or prompt.is_shortened
         if not is_whole or len(set(keys)) < len(keys):
-            self._breach("C2", f"request {ask.key}: the session has the answers to {wanted}, and its prompt says {keys}")
+            said = f"the session has the answers to {wanted}, and its prompt says {keys}"
+            self._breach("C2", f"request {ask.key}: {said}")
 
     def ended(self, ask: Ask, *, acknowledged: bool, at_once: bool = False) -> None:
         """A client has an answer or an error, ``at_once`` if it was not even let in."""

@@ -119,7 +119,7 @@ class SimulatedModel(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SimulatedTool(Struct, frozen=True, forbid_unknown_fields=True):
-    """``[tool]``: the tools that all runs call: one that looks something up, one that notes down, one that asks an agent.
+    """``[tool]``: the tools: one looks something up, one notes something down, one asks another agent.
 
     Attributes:
         latency_s: Seconds of a call, median.
