@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from surefoot.models.rate_hint import RateHint, Said
 from surefoot.testing.chance import Random
 
@@ -11,6 +13,16 @@ MINUTE_S: Final = 60.0
 HOLDS_S: Final = 10.0
 """As much as flows in within this time may go at once."""
 _MOST: Final = 10**15 - 1
+_NONSENSE: Final = (
+    None,
+    Said(1, 0, "24h"),
+    Said(3, 0, "99999999999h"),
+    Said(60, 0),
+    Said(60, 600, "-5s"),
+    Said(_MOST, _MOST, "0s"),
+    Said(_MOST, 0, "soon"),
+    Said(120, 1, "nan"),
+)
 
 
 class Allowance:
@@ -62,19 +74,9 @@ class Allowances:
         return RateHint(*[None if one is None else one.say(now) for one in (self._requests, self._tokens)])
 
 
-def lie(chance: Random) -> RateHint:
-    """What a broken or hostile gateway may say."""
-    said = [
-        chance.choice((
-            None,
-            Said(1, 0, "24h"),
-            Said(3, 0, "99999999999h"),
-            Said(60, 0),
-            Said(60, 600, "-5s"),
-            Said(_MOST, _MOST, "0s"),
-            Said(_MOST, 0, "soon"),
-            Said(120, 1, "nan"),
-        ))
-        for _ in range(2)
-    ]  # fmt: skip
+def lie(chance: Random, truth: RateHint | None) -> RateHint:
+    """What a broken or hostile gateway may say instead of the truth: that nothing is left, or nonsense."""
+    if truth is not None and truth.requests is not None and chance.random() < 0.5:
+        return RateHint(replace(truth.requests, left=0))
+    said = [chance.choice(_NONSENSE) for _ in range(2)]
     return RateHint(*said)

@@ -229,10 +229,10 @@ class SimulatedModel:
 
     def _say(self, chance: Random) -> RateHint | None:
         """What the headers of an answer say."""
+        said = self._allowances.say(asyncio.get_running_loop().time()) if self._world.model.headers else None
         if chance.random() < self._world.faults.lies:
             self._observer.cover("headers that lied")
-            return lie(chance)
-        said = self._allowances.say(asyncio.get_running_loop().time()) if self._world.model.headers else None
+            return lie(chance, said)
         if said is not None:
             self._observer.cover("headers that told limits")
         return said
