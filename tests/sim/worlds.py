@@ -127,21 +127,31 @@ def draw_any_world(seed):
             children=some(0.4),
             writes=some(0.3),
         ),
-        faults=Faults(
-            storms=few(2),
-            outages=few(2),
-            dead=few(1),
-            slow=few(1),
-            length_s=chance.choice([1.0, 10.0, 60.0]),
-            crashes=few(3),
-            restart_s=chance.choice([0.5, 5.0, 30.0]),
-            stalls=few(2),
-            errors=some(0.1),
-            cut=some(0.1),
-            no_usage=some(0.1),
-            overlong=some(0.05),
-            lies=some(0.1),
-        ),
+        faults=draw_faults(chance),
+    )
+
+
+def draw_faults(chance):
+    def some(share):
+        return share if chance.random() < 0.5 else 0.0
+
+    def few(most):
+        return chance.randint(0, most)
+
+    return Faults(
+        storms=few(2),
+        outages=few(2),
+        dead=few(1),
+        slow=few(1),
+        length_s=chance.choice([1.0, 10.0, 60.0]),
+        crashes=few(3),
+        restart_s=chance.choice([0.5, 5.0, 30.0]),
+        stalls=few(2),
+        errors=some(0.1),
+        cut=some(0.1),
+        no_usage=some(0.1),
+        overlong=some(0.05),
+        lies=some(0.1),
     )
 
 

@@ -7,8 +7,6 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, Final
 
-from msgspec import Struct
-
 from surefoot.clock import Clock
 from surefoot.config import Settings
 from surefoot.errors import TooManyRequests
@@ -19,7 +17,7 @@ from surefoot.testing.simulation.auditor import Auditor
 from surefoot.testing.simulation.bounds import check_bounds
 from surefoot.testing.simulation.family import Family
 from surefoot.testing.simulation.gate import AT_ONCE, Gate
-from surefoot.testing.simulation.pacing import Pacing, Price, Taken, Trip
+from surefoot.testing.simulation.pacing import Pacing, Quote, Taken, Trip
 from surefoot.testing.simulation.prompt import SimulatedPrompt
 from surefoot.testing.simulation.record import Record
 from surefoot.testing.simulation.talks import Stall, Talks
@@ -27,30 +25,6 @@ from surefoot.types import Message, Usage
 
 MAX_SILENCE_S: Final = 200.0
 """While somebody waits for a provider, a call goes within this time: a pause, a cool-down and a call that hangs."""
-
-
-class Quote(Struct, frozen=True):
-    """What a call may cost, by its provider.
-
-    Attributes:
-        tokens: At most.
-        nano: Nano-dollars at most.
-        max_tokens: Of the reply.
-        allows_tools: The model may call tools.
-        price: Of its model, None where holds may be dearer than that.
-    """
-
-    tokens: int
-    nano: int
-    max_tokens: int = 0
-    allows_tools: bool = True
-    price: Price | None = None
-
-    def exceeded_by(self, tokens: int, nano: int) -> int:
-        """Nano-dollars by which a hold is dearer than its tokens are at the price of its model."""
-        if self.price is None:
-            return 0
-        return nano - self.price(Usage(tokens - self.max_tokens, self.max_tokens))
 
 
 class Observer(Record):

@@ -76,6 +76,30 @@ class Line(Struct):
     unused: dict[Kind, float] = {}
 
 
+class Quote(Struct, frozen=True):
+    """What a call may cost, by its provider.
+
+    Attributes:
+        tokens: At most.
+        nano: Nano-dollars at most.
+        max_tokens: Of the reply.
+        allows_tools: The model may call tools.
+        price: Of its model, None where holds may be dearer than that.
+    """
+
+    tokens: int
+    nano: int
+    max_tokens: int = 0
+    allows_tools: bool = True
+    price: Price | None = None
+
+    def exceeded_by(self, tokens: int, nano: int) -> int:
+        """Nano-dollars by which a hold is dearer than its tokens are at the price of its model."""
+        if self.price is None:
+            return 0
+        return nano - self.price(Usage(tokens - self.max_tokens, self.max_tokens))
+
+
 class Taken(Struct, frozen=True):
     """What was taken for a call before it went.
 

@@ -19,8 +19,8 @@ from surefoot.testing.chance import Random, draw
 from surefoot.testing.simulation.allowance import Allowances, lie
 from surefoot.testing.simulation.ask import Ask
 from surefoot.testing.simulation.mind import Call, compose, spread
-from surefoot.testing.simulation.observer import Observer, Quote
-from surefoot.testing.simulation.pacing import HURRIED_S, Price, Trip
+from surefoot.testing.simulation.observer import Observer
+from surefoot.testing.simulation.pacing import HURRIED_S, Price, Quote, Trip
 from surefoot.testing.simulation.plan import OF_PROCESSES, Trouble
 from surefoot.testing.simulation.prompt import SimulatedPrompt
 from surefoot.testing.simulation.world import World

@@ -16,7 +16,8 @@ from surefoot.store.base import RunRow
 from surefoot.store.database import open_writer
 from surefoot.store.group import Group
 from surefoot.testing.simulation.ask import ASKING, Ask, Persona
-from surefoot.testing.simulation.observer import Observer, Quote
+from surefoot.testing.simulation.observer import Observer
+from surefoot.testing.simulation.pacing import Quote
 from surefoot.testing.simulation.plan import Request
 from surefoot.testing.simulation.prompt import SimulatedPrompt
 from surefoot.testing.simulation.virtual import VirtualClock, run_virtually
