@@ -37,6 +37,7 @@ class Compiled(Struct, frozen=True):
         max_tokens: Output tokens wished for in one reply.
         temperature: Sampling temperature or None.
         system: System message, None if there is nothing to say.
+        instructions: What the agent was told, without what its protocol adds.
         fallbacks: The agent on its other models, in order.
     """
 
@@ -55,6 +56,7 @@ class Compiled(Struct, frozen=True):
     max_tokens: int
     temperature: float | None
     system: Message | None
+    instructions: str = ""
     fallbacks: tuple[Compiled, ...] = ()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import tomllib
 from collections.abc import Mapping
@@ -15,12 +16,14 @@ from msgspec import Struct
 from surefoot.errors import ConfigError
 from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.ranges import check_ranges
+from surefoot.secret import LEAST_SECRET_CHARS, Secret, looks_random, remember
 from surefoot.sections import (
     AdmissionSettings,
     BreakerSettings,
     ContextSettings,
     GuardSettings,
     LocalSettings,
+    McpSettings,
     PolicySettings,
     RetrySettings,
     SessionSettings,
@@ -29,25 +32,6 @@ from surefoot.sections import (
 )
 
 CONFIG_NAME: Final = "surefoot.toml"
-
-
-class Secret:
-    """A key that shows itself to nobody unless asked by name."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The key itself, for a request header and nothing else."""
-        return self._value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,6 +57,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         sessions: Conversations.
         policy: Which tool calls may run.
         guard: What is done about text that looks like an attack.
+        mcp: Servers of tools, by name.
     """
 
     model: str = "local:"
@@ -94,6 +79,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     sessions: SessionSettings = SessionSettings()
     policy: PolicySettings = PolicySettings()
     guard: GuardSettings = GuardSettings()
+    mcp: dict[str, McpSettings] = {}
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
@@ -156,6 +142,34 @@ def read_key(name: str, variable: str, *, needed: bool) -> Secret:
     return Secret(key)
 
 
+def read_secrets(settings: Settings) -> None:
+    """Take the keys of all providers, and what ``[guard] secrets_env`` names, for secrets of the process.
+
+    Raises:
+        ConfigError: A variable that is named in full holds what is too short to be told from a word.
+    """
+    providers = [*KNOWN_PROVIDERS.values(), *settings.providers.values()]
+    variables = {way.api_key_env for provider in providers for way in provider.ways}
+    for canary in settings.guard.canaries:
+        remember(canary)  # for logs, which know no settings
+    for variable in variables & os.environ.keys():
+        remember(os.environ[variable].strip())
+    for pattern in settings.guard.secrets_env:
+        for variable in fnmatch.filter(os.environ, pattern):
+            value = os.environ[variable].strip()
+            if "*" in pattern:
+                pieces = [piece for piece in value.split() if looks_random(piece)]
+            elif 0 < len(value) < LEAST_SECRET_CHARS:
+                raise ConfigError(
+                    f"guard.secrets_env: the value of {variable} is shorter than {LEAST_SECRET_CHARS} characters: "
+                    "it would be taken out of ordinary words"
+                )
+            else:
+                pieces = value.split()
+            for piece in pieces:
+                remember(piece)
+
+
 def environment() -> Mapping[str, str]:
     """A copy of the environment for a child process."""
     return dict(os.environ)
@@ -199,7 +213,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _find_fault(table: dict[str, Any], error: str) -> str:
     """What is wrong, where, in words; with the name of a provider or tenant, which msgspec shows as ``[...]``."""
-    for section, kind in (("providers", Provider), ("tenants", Tenant)):
+    for section, kind in (("providers", Provider), ("tenants", Tenant), ("mcp", McpSettings)):
         inner: Any = table.get(section)
         for name, value in cast("dict[str, Any]", inner).items() if isinstance(inner, dict) else ():
             try:

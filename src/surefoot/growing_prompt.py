@@ -50,7 +50,7 @@ class GrowingPrompt:
         if shown < len(messages):
             render, append = self._run.compiled.protocol.render, self.wire.append
             for message in messages[shown:]:
-                append(render(message))
+                append(render(tell(self._run, message)))
             self._shown = len(messages)
 
     def grow(self) -> int:
@@ -106,7 +106,7 @@ class GrowingPrompt:
         if compiled.counter is None:
             return bound
         messages = self._run.state.messages[len(self._exact) : self._shown]
-        new = [compiled.protocol.render(message) for message in messages]
+        new = [compiled.protocol.render(tell(self._run, message)) for message in messages]
         self._run.write_behind()
         tools, counts = await asyncio.to_thread(compiled.counter.count, compiled.native_specs, new, self.schema)
         self._exact.extend(counts)
@@ -130,6 +130,14 @@ class GrowingPrompt:
         return bound, max(least, min(want, window - tokens))
 
 
+def tell(run: Run, message: Message) -> Message:
+    """A message as the model is told it: the agent's author says what stands in its instructions, canaries included.
+
+    The journal keeps them without; everything else the model sees as the journal has it.
+    """
+    return run.compiled.system or message if message.role == "system" else message
+
+
 def size_messages(run: Run, messages: Sequence[Message]) -> tuple[int, list[int]]:
     """Tokens at most of an empty prompt of the run, and of each of the messages in it."""
     compiled = run.compiled
@@ -137,7 +145,7 @@ def size_messages(run: Run, messages: Sequence[Message]) -> tuple[int, list[int]
     before = fixed = prompt.size
     sizes: list[int] = []
     for message in messages:
-        prompt.append(compiled.protocol.render(message))
+        prompt.append(compiled.protocol.render(tell(run, message)))
         size = prompt.size
         sizes.append(size - before)
         before = size
@@ -149,6 +157,6 @@ async def size_messages_exactly(run: Run, messages: Sequence[Message]) -> tuple[
     compiled = run.compiled
     if compiled.counter is None:
         return size_messages(run, messages)
-    shown = [compiled.protocol.render(message) for message in messages]
+    shown = [compiled.protocol.render(tell(run, message)) for message in messages]
     run.write_behind()
     return await asyncio.to_thread(compiled.counter.count, compiled.native_specs, shown, None)

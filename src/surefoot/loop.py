@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -22,12 +21,13 @@ from surefoot.journal.events import (
     Thought,
 )
 from surefoot.ladder import forgo_summary, take_summary
+from surefoot.logs import get_logger
 from surefoot.model_call import WINDOW, ModelCall
 from surefoot.models.base import Reply
 from surefoot.next_call import hold_at_once, hold_budget, hold_last, reach, refit
 from surefoot.protocol.base import Turn
+from surefoot.redaction import hold_back
 from surefoot.run import Run
-from surefoot.screening import is_quick
 from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome
 from surefoot.store.session_rows import Moved
@@ -41,7 +41,7 @@ DIGEST_BYTES: Final = 2_000
 """Bytes of findings in an answer that no model wrote."""
 _BLOCKED: Final = ("content_filter", "refusal")
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 async def drive(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent], None]:
@@ -132,7 +132,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
                 continue
             if run.live:
                 yield run.take_news()
-                async with aclosing(call.stream()) as texts:
+                async with aclosing(hold_back(run.redactor, call.stream())) as texts:
                     async for text in texts:
                         if not run.sums_up:
                             yield [TextDelta(at=run.desk.clock.now(), text=text)]
@@ -162,7 +162,7 @@ async def _screen_question(run: Run) -> None:
     if run.parent is not None:
         return  # a model wrote it: what that has read was looked at
     screen, text = run.desk.screen, run.state.question.text
-    found = screen.look_at_once(text, "user") if is_quick(text) else await screen.look_aside(text, "user")
+    found = screen.look_at_once(text, "user") if screen.is_quick(text) else await screen.look_aside(text, "user")
     if found is not None:
         run.emit(screen.tell(found, run.desk.clock.now()))
 
@@ -258,6 +258,9 @@ def _answer(run: Run, call: ModelCall, reply: Reply, text: str) -> None:
                 return
             if not run.final_only:
                 raise OutputInvalid(f"run {run.run_id}: the answer does not match its type: {error}") from None
+        else:
+            if run.redactor is not None:
+                text, run.value = run.redactor.show_value(run.run_id, text, run.value, answer_type)
     _end(run, stop_reason, text, limit=limit)
 
 
@@ -300,6 +303,8 @@ async def _fail(run: Run, error: BaseException) -> None:
     """Close the journal of a run that cannot go on."""
     if run.state.finished is not None:
         return  # the end itself could not be written: the lease will tell that the run is lost
+    if run.redactor is not None:
+        run.redactor.keep_error(error)
     run.abandon("internal", f"the run failed while the model was answering: {type(error).__name__}")
     stopped = isinstance(error, BudgetExceeded)
     _end(run, "budget" if stopped else "error", _digest(run) if stopped else "", limit=run.state.limit, error=error)

@@ -98,6 +98,14 @@ class Narrator:
 
     def tell(self, event: JournalEvent) -> list[Line]:
         """The lines that ``event`` completes, in order."""
+        lines = self._tell_event(event)
+        if event.redacted:
+            taken = ", ".join([f"{count} × {kind}" if count > 1 else kind for kind, count in event.redacted.items()])
+            self._late.append(Line("▒", f"taken out: {taken}", "yellow", "yellow"))
+            lines += [] if self._reply is not None else self.rest()
+        return lines
+
+    def _tell_event(self, event: JournalEvent) -> list[Line]:
         match event:
             case ModelRequested():
                 self._asked[event.hold] = event

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
+from msgspec.structs import replace
+
 from surefoot.errors import ToolError
 from surefoot.schema import encode_json
 from surefoot.types import SYSTEM_LABEL, Label, ToolResult
@@ -91,6 +93,13 @@ def _cap(text: str, label: Label, max_bytes: int, *, is_error: bool = False) -> 
     cut_bytes = len(data) - len(kept.encode())
     whole = "" if is_error else data[:MOST_KEPT_BYTES].decode(errors="ignore")
     return ToolResult(kept + _note(cut_bytes, len(data)), label, is_error, cut_bytes, whole, len(data))
+
+
+def recap(result: ToolResult, whole: str) -> ToolResult:
+    """A result that was cut, of which ``whole`` is what may be kept instead: cut again, to at most the size it had."""
+    unseen = result.all_bytes - len(result.whole.encode(errors="replace"))
+    made = _cap(whole, result.label, max(LEAST_OUTPUT_BYTES, len(result.content.encode())))
+    return made if unseen <= 0 else replace(made, all_bytes=made.all_bytes + unseen)
 
 
 def _note(cut_bytes: int, all_bytes: int) -> str:

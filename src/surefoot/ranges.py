@@ -18,6 +18,8 @@ MAX_NUMBER: Final = 1_000_000_000
 MIN_WEIGHT: Final = 1
 """Of a tenant in the fair queue: a lighter one would take many rounds for one turn."""
 MAX_WEIGHT: Final = 100
+LEAST_CANARY_CHARS: Final = 8
+"""A shorter canary would be found everywhere."""
 _ORDERED: Final = (("retry.base_s", "retry.max_s"), ("breaker.cooldown_s", "breaker.max_cooldown_s"))
 """What must not be more than what."""
 _POSITIVE_OF_PROVIDERS: Final = ("max_output_tokens", "concurrency", "max_waiting")
@@ -25,7 +27,7 @@ _POSITIVE: Final = (
     "model_timeout_s", "store.lease_s", "retry.attempts", "retry.base_s", "retry.max_s", "breaker.failures",
     "breaker.cooldown_s", "breaker.max_cooldown_s", "local.context_tokens", "local.max_waiting", "sessions.max_waiting",
     "sessions.max_wait_s", "sessions.max_in_memory", "sessions.max_memory_mib", "sessions.ttl_s",
-    "policy.approval_timeout_s",
+    "policy.approval_timeout_s", "guard.temperature", "guard.threshold",
 )  # fmt: skip
 
 
@@ -71,6 +73,9 @@ def _check_numbers(settings: Settings, where: str) -> None:
 def _check_order(settings: Settings, where: str) -> None:
     if not 0 < settings.guard.detect_risk <= 1:
         raise ConfigError(f"{where}: guard.detect_risk = {settings.guard.detect_risk}: must be above 0, at most 1")
+    for canary in settings.guard.canaries:
+        if len(canary) < LEAST_CANARY_CHARS or any(map(str.isspace, canary)):
+            raise ConfigError(f"{where}: guard.canaries: each must have {LEAST_CANARY_CHARS} characters, and no spaces")
     expire_s = read_duration_s(settings.sessions.expire_after, f"{where}: sessions.expire_after")
     if read_duration_s(settings.sessions.delete_after, f"{where}: sessions.delete_after") < expire_s:
         raise ConfigError(f"{where}: sessions.delete_after is shorter than sessions.expire_after: it must not be")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
-
-from msgspec import Struct
 
 from surefoot.budget.accounts import Payers, make_payers
 from surefoot.budget.holds import Charge, Hold
@@ -16,54 +14,20 @@ from surefoot.budget.ledger import Account
 from surefoot.budget.limits import Limits
 from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
 from surefoot.caller import Caller
-from surefoot.clock import Clock
 from surefoot.compiled import Compiled
-from surefoot.journal.context_events import OutputKept
+from surefoot.desk import Desk
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.recorder import Recorder
-from surefoot.policing import Policing
 from surefoot.protocol.base import Stage
 from surefoot.repeats import NO_REPEATS, find_repeated
-from surefoot.retry import Retries
 from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row
-from surefoot.screening import Screen
 from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome, Store
 from surefoot.store.session_rows import Moved, SessionClaim
-from surefoot.threads import ToolThreads
-from surefoot.turnstile import Turnstile
 
 _NO_RUNGS: Final[Mapping[str, Compiled]] = MappingProxyType({})
-
-
-class Desk(Struct, frozen=True):
-    """What the runtime lends to every run.
-
-    Attributes:
-        clock: Time, chance and ids.
-        retries: Whether a failed model call is tried again.
-        threads: Where blocking tools run.
-        timeout_s: Longest wait for one reply.
-        durable: Whether a record is on disk before it is relied on.
-        begin_child: Runs an agent for a tool of the run of that id, on that run's budget.
-        find_kept: Finds an output by its reference that an earlier run of the caller's session has kept.
-        turnstile: Where runs pass that begin.
-        policing: What is settled about tool calls.
-        screen: What is settled about text that looks like an attack.
-    """
-
-    clock: Clock
-    retries: Retries
-    threads: ToolThreads
-    timeout_s: float
-    durable: bool
-    begin_child: Callable[[str, Any, str, Limits | None], Awaitable[Any]]
-    find_kept: Callable[[Caller, str], Awaitable[OutputKept | None]]
-    turnstile: Turnstile
-    policing: Policing
-    screen: Screen
 
 
 class Run:
@@ -81,6 +45,7 @@ class Run:
         settlement: What the last hold cost, until it is posted with a record.
         tool_calls_untold: Tool calls that the accounts have not been told of yet.
         state: Its state: its own events, folded.
+        redactor: Takes out what must not be kept or shown, None if nothing is.
         run_id: Its id.
         started: Monotonic seconds of its beginning: when the request for it arrived.
         live: Whether text is wanted while it streams.
@@ -108,8 +73,9 @@ class Run:
     __slots__ = (
         "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
         "context", "desk", "failures", "final_only", "interrupted", "is_moved", "live", "loop", "models", "news",
-        "over", "parent", "payers", "read_through_children", "refusal", "repairs_left", "run_id", "rungs", "settlement",
-        "started", "state", "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold", "turn", "value",
+        "over", "parent", "payers", "read_through_children", "redactor", "refusal", "repairs_left", "run_id", "rungs",
+        "settlement", "started", "state", "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold",
+        "turn", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
@@ -160,6 +126,7 @@ class Run:
             starter=partial(desk.begin_child, run_id),  # the run itself would be a cycle: for the garbage collector
         )
         self.state = RunState()
+        self.redactor = desk.open_redactor(compiled, self.state)
         self.rungs = rungs
         self.final_only = self.cancelled = self.interrupted = self.is_moved = self.sums_up = self.summary_failed = False
         self.read_through_children = False
@@ -175,7 +142,9 @@ class Run:
         self._recorder = Recorder()
 
     def emit(self, event: JournalEvent) -> None:
-        """One event: into the state, the journal and the stream."""
+        """One event: into the state, the journal and the stream, without what must not be kept."""
+        if self.redactor is not None:
+            event = self.redactor.clean(event)
         APPLY[type(event)](self.state, event)
         self._recorder.pending.append(event)
         if self.live:
@@ -232,6 +201,8 @@ class Run:
         """
         self._check_behind()
         recorder = self._recorder
+        if self.redactor is not None:
+            events = [self.redactor.clean(event) for event in events]
         if claim is None and not self._takes_turn:
             self._apply(events)
             recorder.pending += events

@@ -15,18 +15,20 @@ from surefoot.budget.windows import read_zones
 from surefoot.caller import Caller
 from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
-from surefoot.config import Settings, check_settings, load_settings
+from surefoot.config import Settings, check_settings, load_settings, read_secrets
 from surefoot.conversations import Sessions
-from surefoot.errors import NotFound
+from surefoot.desk import Desk
+from surefoot.errors import ConfigError, NotFound
 from surefoot.event_loop import calm_collections, end_calm
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
 from surefoot.policing import Policing
 from surefoot.policy.approval import Approve
 from surefoot.policy.decide import Rule
+from surefoot.redaction import read_redaction
 from surefoot.result import RunResult, make_result
 from surefoot.retry import Retries
-from surefoot.run import Desk
+from surefoot.run_arguments import check_list
 from surefoot.screening import Screen
 from surefoot.sections import OnBusy
 from surefoot.sessions import SessionMoved, SessionTurns
@@ -67,6 +69,7 @@ class Runtime:
             ConfigError: The settings are wrong.
         """
         self.settings = settings = load_settings() if settings is None else check_settings(settings)
+        read_secrets(settings)
         self._clock = clock or SystemClock()
         limits = read_limits(settings.limits, "[limits]")
         self._policing = Policing.read(settings.policy, approve, policy)
@@ -81,8 +84,11 @@ class Runtime:
         """Open the store.
 
         Raises:
+            ConfigError: It is open already.
             StoreError: It cannot be opened.
         """
+        if self._starter.desk is not None:
+            raise ConfigError("the runtime is open already: `async with` it once, and share it")
         await self._store.open()
         if self.settings.calm_gc:
             calm_collections()
@@ -97,6 +103,7 @@ class Runtime:
             turnstile=Turnstile(self._clock),
             policing=self._policing,
             screen=Screen.read(self.settings.guard),
+            open_redactor=read_redaction(self.settings.guard),
         )
         self.sessions.begin_house_keeping()
         return self
@@ -215,6 +222,7 @@ class Runtime:
         self, *, tenant: str | None = None, user: str | None = None, session: str | None = None, limit: int = 50
     ) -> Sequence[RunRow]:
         """Runs of the store, newest first; without those that a tool of another run began."""
+        check_list(limit, tenant=tenant, user=user, session=session)
         rows = await self._store.runs(tenant=tenant, user=user, session=session, limit=limit)
         return await self._starter.count_lost(rows)
 

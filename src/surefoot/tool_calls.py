@@ -24,8 +24,9 @@ from surefoot.read_more import (
     read_more,
     show_passage,
 )
+from surefoot.redaction import Redactor
 from surefoot.run import Run
-from surefoot.screening import MARK_BYTES, is_quick
+from surefoot.screening import MARK_BYTES
 from surefoot.tools import Prepared
 from surefoot.types import SYSTEM_LABEL, Label, ToolCall, ToolResult
 
@@ -37,6 +38,9 @@ _FRAMING_BYTES: Final = 200
 """What stands around a result in a prompt beside the id of its call: role, name of the tool, a note on what was cut."""
 _MOST_BYTES: Final = 6
 """Of an ASCII character in JSON: a control character becomes ``\\u001f``."""
+
+REDACTED_AT_ONCE_CHARS: Final = 32_000
+"""What is longer is redacted in a thread: nothing of ours holds the loop for 10 ms."""
 
 _ENCLOSING: Final[ContextVar[tuple[str, ...]]] = ContextVar("surefoot_enclosing_runs", default=())
 """Ids of the runs inside whose tools the code runs, in the tasks and threads that it begins as well."""
@@ -194,11 +198,18 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             records = ()
         elif not result.is_error:
             records = prepared.tool.records
+    redacted, name = None, call.name
+    if run.redactor is not None and passage is None:
+        name = run.redactor.keep_name(name)
+        passes = isinstance(prepared, Prepared) and prepared.tool.policy.passes_secrets
+        result, redacted = await _redact(run.redactor, result, formats=not passes)
     content, cut_bytes = _show(run, call, result, passage, share, kept=kept)
     label, screen = result.label, run.desk.screen
     if label.author == "third_party":
         suspect = (
-            screen.look_at_once(content, "tool") if is_quick(content) else await screen.look_aside(content, "tool")
+            screen.look_at_once(content, "tool")
+            if screen.is_quick(content)
+            else await screen.look_aside(content, "tool")
         )
         if suspect is not None:
             run.emit(screen.tell(suspect, clock.now(), call.name, call.id))
@@ -208,8 +219,9 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
     run.emit(
         ToolFinished(
             at=clock.now(),
+            redacted=redacted,
             call_id=call.id,
-            name=call.name,
+            name=name,
             content=content,
             label=label,
             records=records,
@@ -218,6 +230,13 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             latency_ms=(clock.monotonic() - began) * 1e3,
         )
     )
+
+
+async def _redact(redactor: Redactor, result: ToolResult, *, formats: bool) -> tuple[ToolResult, dict[str, int] | None]:
+    """As `Redactor.keep_result`."""
+    if len(result.whole or result.content) <= REDACTED_AT_ONCE_CHARS:
+        return redactor.keep_result(result, formats=formats)
+    return await asyncio.to_thread(redactor.keep_result, result, formats=formats)
 
 
 def _show(

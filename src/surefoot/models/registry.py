@@ -8,12 +8,13 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from surefoot.config import Secret, Settings, read_key
+from surefoot.config import Settings, read_key
 from surefoot.errors import ConfigError, NotFound
 from surefoot.models.base import Model, ModelProfile
 from surefoot.models.http import HttpClient
 from surefoot.models.openai_chat import OpenAIChat
 from surefoot.providers import KNOWN_PROVIDERS, Provider, ProviderEndpoint
+from surefoot.secret import Secret
 
 MAX_MODELS: Final = 256
 """Models kept; the one made longest ago makes room."""

@@ -66,6 +66,7 @@ class ToolPolicy(Struct, frozen=True):
         intents: Words of a request that mean this tool; none: those of its name.
         fields: Names of the fields inside the parameters: of the author, so that nobody need prove them.
         defaults: Values that parameters have if they are left out, by name.
+        passes_secrets: What has the form of a key stays in its results.
     """
 
     name: str
@@ -76,6 +77,7 @@ class ToolPolicy(Struct, frozen=True):
     intents: tuple[str, ...] = ()
     fields: frozenset[str] = frozenset()
     defaults: dict[str, Any] = {}
+    passes_secrets: bool = False
 
     @property
     def is_free(self) -> bool:
@@ -93,6 +95,8 @@ class PolicyOptions(TypedDict, total=False):
         destructive: What it does cannot be undone.
         sinks: What parameters decide, by name, instead of marking their types.
         intents: Words of a request that mean this tool, instead of its name's first.
+        secrets: ``remove`` (the default) takes out of its results what has the form of a key or a password; ``pass``
+            leaves it, for the model and for the journal. What the process knows as secret goes in any case.
     """
 
     output: Literal["trusted", "untrusted"]
@@ -100,6 +104,7 @@ class PolicyOptions(TypedDict, total=False):
     destructive: bool
     sinks: Mapping[str, Sink | SinkKind]
     intents: Sequence[str]
+    secrets: Literal["remove", "pass"]
 
 
 def read_policy(
@@ -128,7 +133,14 @@ def read_policy(
         intents=_read_intents(name, options.get("intents", ())),
         fields=frozenset(_field_names([schema])),
         defaults={parameter: part["default"] for parameter, part in properties.items() if "default" in part},
+        passes_secrets=_read_secrets(name, options.get("secrets", "remove")),
     )
+
+
+def _read_secrets(name: str, given: Any) -> bool:
+    if given not in {"remove", "pass"}:
+        raise ConfigError(f"tool {name!r}: secrets={given!r} must be 'remove' or 'pass'")
+    return bool(given == "pass")
 
 
 def _read_flag(name: str, option: Literal["egress", "destructive"], options: PolicyOptions) -> bool:

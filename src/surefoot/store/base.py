@@ -117,11 +117,16 @@ class Sessions(Protocol):
     async def erase(self, tenant: str, user: str, pseudonym: str, *, compact: bool = False) -> Erased:
         """Take the words and names of a user out of sessions, runs, records and accounts, in short transactions.
 
+        All that there is when it begins; what the user begins meanwhile is that of somebody new.
+
         Args:
             tenant: The customer that the user belongs to.
             user: Whose they are.
             pseudonym: Under this name the figures stay.
             compact: Rewrite the database, so that nothing is left in unused parts of the file either.
+
+        Raises:
+            TooManyRequests: A run of the user is under way in some process; nothing was erased.
         """
         ...
 

@@ -124,6 +124,8 @@ class Commits:
 
     def write(self, group: Group) -> Failures:
         """Write a group; what of it could not be written."""
+        if self.ledger.outdated is not None:
+            return self._fail(group, self.ledger.outdated)
         try:
             if self.ledger.declared.is_due():
                 self._declare()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -12,10 +11,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from surefoot.budget.accounts import UTC_NAME, Rule, RuleBook
+from surefoot.logs import get_logger
 from surefoot.store.windows import Windows
 
 _READ: Final = "SELECT declared FROM counter"
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def digest(rules: Sequence[Rule], zones: Mapping[str, ZoneInfo]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import queue
 import sqlite3
 import threading
@@ -17,6 +16,7 @@ from zoneinfo import ZoneInfo
 from surefoot.budget.accounts import Rule
 from surefoot.clock import Clock
 from surefoot.errors import StoreError
+from surefoot.logs import get_logger
 from surefoot.store.commits import Commits
 from surefoot.store.database import explaining
 from surefoot.store.group import Failures, Group
@@ -27,7 +27,7 @@ from surefoot.store.statements import FIND_EXPIRED, RENEW_LEASES
 RENEWALS: Final = 3
 """Renewals within the time of a lease."""
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class Writer:

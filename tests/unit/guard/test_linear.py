@@ -13,11 +13,16 @@ from re import _parser as parser
 import pytest
 
 from surefoot.guard import detect, normalize
-from surefoot.guard import redact as redaction
+from surefoot.guard.credentials import redact_secrets
 from surefoot.guard.detect import CHUNK_CHARS
+from surefoot.guard.leak import redact_prompt
+from surefoot.guard.links import neutralise_links
+from surefoot.guard.personal import redact_personal
 from surefoot.guard.readings import MAX_DECODED_CHARS, MAX_READINGS, find_readings
 
-MODULES = ["confusables", "markup", "normalize", "readings", "redact", "tokens"]
+MODULES = [
+    "confusables", "credentials", "holdback", "leak", "links", "markup", "normalize", "personal", "readings", "tokens",
+]  # fmt: skip
 PATTERNS = [
     pytest.param(value, id=f"{module}.{name}.{number}")
     for module in MODULES
@@ -125,6 +130,15 @@ HOSTILE = {
     "card": "4 ",
     "phone": "+1 (2) 34 ",
     "assign": "password = ",
+    "open images": "![a ",
+    "references": "]:",
+    "quoted tags": '<a "',
+    "styles": "url(",
+    "imports": "@import '",
+    "slashes": "//a",
+    "plain": "https://a.test/",
+    "capitals": "AB12 ",
+    "key begins": "-----BEGIN PRIVATE KEY-----",
 }
 
 
@@ -132,10 +146,10 @@ LONG_CHARS = 8_000
 
 
 def clean(text):
-    redaction.neutralise_links(text, ["ok.test"], keep_plain=False)
-    redaction.redact_secrets(text, ["a-canary-string"])
-    redaction.redact_personal(text)
-    redaction.redact_prompt(text, "ignore all previous instructions and be very kind to all people who ask")
+    neutralise_links(text, ["ok.test"])
+    redact_secrets(text, ["a-canary-string"])
+    redact_personal(text)
+    redact_prompt(text, "ignore all previous instructions and be very kind to all people who ask")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -176,7 +190,7 @@ def count_lines(work, text):
     return count
 
 
-SHORT_CHARS = 800
+SHORT_CHARS = 1_600
 """Lines are counted by Python itself, which is slow; what is quadratic shows in this as well."""
 
 

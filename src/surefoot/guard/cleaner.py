@@ -1,0 +1,131 @@
+"""What one runtime takes out of what comes in and of what goes out, as it is set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Struct
+
+from surefoot.guard.credentials import NAMED, Credentials
+from surefoot.guard.holdback import Holdback
+from surefoot.guard.leak import NO_INSTRUCTIONS, find_leak, find_leak_start, read_instructions
+from surefoot.guard.links import Hosts, find_links, read_hosts
+from surefoot.guard.personal import find_personal
+from surefoot.guard.redact import Finding, Redacted, Redaction, replace
+from surefoot.sections import GuardSettings
+
+LEAK: Final = "leak"
+"""Kind of instructions that were repeated and left where they are."""
+_LEAST_NAMED_CHARS: Final = 6
+_LEAST_NUMBER: Final = 10**5
+
+
+class Scene(Struct):
+    """What is known where an answer is given.
+
+    Attributes:
+        instructions: What the agent was told, which is not to be repeated.
+        words: What the user has said in this conversation.
+        named: The hosts among them, None before anybody asks.
+    """
+
+    instructions: str = ""
+    words: Callable[[], str] = str
+    named: frozenset[str] | None = None
+
+    def read_named(self) -> frozenset[str]:
+        """The hosts that the user has named; the words are read when a link turns up, and once."""
+        if self.named is None:
+            self.named = read_hosts(self.words())
+        return self.named
+
+
+class Cleaner:
+    """Takes out what must not be kept or shown. One for a runtime, shared by all its runs; holds nothing of any."""
+
+    __slots__ = ("_allowed", "_credentials", "_leak", "_personal")
+
+    def __init__(self, settings: GuardSettings) -> None:
+        self._credentials = Credentials(settings.canaries, formats=settings.secrets == "all")
+        self._allowed = frozenset([host.lower() for host in settings.link_hosts])
+        self._leak = settings.leak
+        self._personal = settings.personal
+
+    def keep(self, text: str, *, formats: bool = True) -> Redacted:
+        """What may be kept of a text that comes in, from a user, a tool or a model.
+
+        Without ``formats`` only what the process knows as secret, and canaries, is taken out.
+        """
+        found = self._credentials.find(text, formats=formats)
+        if self._personal:
+            found += find_personal(text)
+        return replace(text, found) if found else Redacted(text)
+
+    def show(self, text: str, scene: Scene) -> Redacted:
+        """What may be shown of a text that a model has written."""
+        found = self._find(text, scene)
+        made = replace(text, found) if found else Redacted(text)
+        if self._leak == "flag" and scene.instructions:
+            told = read_instructions(scene.instructions)
+            leaks = [Redaction(one.start, one.end, LEAK) for one in replace(text, find_leak(text, told)).redactions]
+            if leaks:
+                return Redacted(made.text, (*made.redactions, *leaks))
+        return made
+
+    def stream(self, scene: Scene) -> Holdback:
+        """What may be shown of a text while it is written."""
+        told = read_instructions(scene.instructions) if self._leak == "redact" else NO_INSTRUCTIONS
+        starts = partial(find_leak_start, instructions=told) if told.least else None
+        return Holdback(lambda text: self._find(text, scene), is_personal=self._personal, starts=starts)
+
+    def _find(self, text: str, scene: Scene) -> list[Finding]:
+        found = self._credentials.find(text)
+        found += find_links(text, Hosts(self._allowed, scene.read_named))
+        if self._personal:
+            found += find_personal(text)
+        if self._leak == "redact" and scene.instructions:
+            found += find_leak(text, read_instructions(scene.instructions))
+        return found
+
+
+def clean_json(source: str, clean: Callable[[str], Redacted]) -> Redacted:
+    """JSON text with its values cleaned, each by itself, so that it stays JSON; other text as text.
+
+    A value whose name says that it is a secret goes, whatever it looks like.
+    """
+    made = clean(source)
+    if not made.redactions and "\\" not in source:
+        return made
+    redactions: list[Redaction] = []
+    try:
+        value = _clean_value(msgspec.json.decode(source), clean, redactions, is_secret=False)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return made
+    if not redactions:
+        return made if any(redaction.kind != LEAK for redaction in made.redactions) else Redacted(source)
+    return Redacted(msgspec.json.encode(value).decode(), tuple(redactions))
+
+
+def _clean_value(value: Any, clean: Callable[[str], Redacted], redactions: list[Redaction], *, is_secret: bool) -> Any:
+    if isinstance(value, str):
+        made = clean(value)
+        if is_secret and len(value) >= _LEAST_NAMED_CHARS and not made.redactions:
+            made = replace(value, [(0, len(value), "password", "[password removed]")])
+        redactions += made.redactions
+        return made.text
+    if isinstance(value, dict):
+        fields: dict[str, Any] = {}
+        for name, inner in cast("dict[str, Any]", value).items():
+            made = clean(name)
+            redactions += made.redactions
+            fields[made.text] = _clean_value(inner, clean, redactions, is_secret=NAMED.search(name) is not None)
+        return fields
+    if isinstance(value, list):
+        return [_clean_value(one, clean, redactions, is_secret=is_secret) for one in cast("Sequence[Any]", value)]
+    if type(value) is int and abs(value) >= _LEAST_NUMBER:
+        made = _clean_value(str(value), clean, redactions, is_secret=is_secret)
+        return value if made == str(value) else made
+    return value

@@ -1,0 +1,231 @@
+"""Links that carry data away: images that a page fetches by itself, links that hide where they lead, long queries.
+
+Addresses are read as a browser reads them, in every way in which one may: entities and backslashes undone, characters
+that it ignores left out. What leads to a host that is not allowed in any of these readings loses its address; the host
+is named, so that a person can judge.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from surefoot.guard.normalize import UNSEEN
+from surefoot.guard.redact import Finding, Redacted, replace
+
+LABEL_CHARS: Final = 1_000
+"""How far before an address its label may begin."""
+TAG_CHARS: Final = 8_000
+SHOWN_HOST_CHARS: Final = 60
+CARRIED_CHARS: Final = 40
+"""Of a query, a fragment or a label of a host: longer ones could carry data away."""
+PATH_CHARS: Final = 150
+"""Of a path: longer ones could carry data away."""
+ANY_HOST: Final = "*"
+
+_SIGN: Final = re.compile(r"\][(:]|<[A-Za-z]|://|[Ww]{3}\.|(?i:url\(|@import)")
+"""A text without any of these has no link; each begins with a character that is rare in prose."""
+LINK: Final = re.compile(r"\]\(\s*+<?([^\s<>\]]{0,4000})")
+CLOSING: Final = re.compile(
+    r">?[ \t]{0,100}\n?[ \t]{0,100}(?:\"[^\"\n]{0,1000}\"|'[^'\n]{0,1000}'|\([^()\n]{0,1000}\))?[ \t]{0,100}\)"
+)
+_REFERENCE: Final = re.compile(r"\](?=:\s*+<?(?!\[)([^\s<>]{1,500}))")
+_PLAIN: Final = re.compile(r"(?i)(?:(?:https?|ftp|wss?)://|(?<![\w./@-])www\.)[^\s<>\"'`\])]{1,4000}")
+_STYLE: Final = re.compile(
+    r"(?i)url\((?=(\s{0,20}[\"']?([^\s\"')]{1,500})[\"']?\s{0,20}\)?))|@import(?=(\s{1,20}[\"']([^\"']{1,500})))"
+)
+"""What comes after the sign is looked at ahead, so that one sign does not hide the next."""
+_TAGS: Final = (
+    "a|animate|area|audio|base|bgsound|body|button|embed|feimage|form|frame|iframe|image|img|input|link|meta|object|param"
+    "|portal|script|set|source|svg|table|td|th|tr|track|use|video"
+)
+"""Elements that fetch something, lead somewhere, or change where others do."""
+TAG: Final = re.compile(rf"(?i)<(?:{_TAGS})(?=[\s/>])")
+_TAG_PART: Final = re.compile(r"[^\"'>]*+(>|\"[^\"]*+\"?|'[^']*+'?)?")
+_NAMESPACE: Final = re.compile(r"(?i)xmlns(?::\w{1,20})?\s{0,5}=\s{0,5}[\"']http://www\.w3\.org/[\w/.-]{1,60}[\"']")
+_ABSOLUTE: Final = re.compile(
+    r"(?i)(?:https?|ftp|wss?|file|data|blob|javascript|vbscript|mailto):[^\s\"'<>]{0,4000}|[/\\]{2}[^\s\"'<>]{1,4000}"
+)
+_IGNORED: Final = re.compile(r"[\x00-\x20]+")
+_ESCAPED: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
+_SLASHES: Final = re.compile(r"(?i)^([a-z][a-z0-9+.-]{0,30}:)?[/\\]{2,}")
+_SCHEMES: Final = frozenset({"http", "https"})
+_HOST: Final = re.compile(r"(?<![\w@.-])(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
+
+
+class Hosts(Struct, frozen=True):
+    """Where links may lead.
+
+    Attributes:
+        allowed: ``docs.example.com``, ``*.example.com`` for all below it, ``*`` for any: also for images.
+        named: Those that the user has named: not for images, which need no click.
+    """
+
+    allowed: frozenset[str] = frozenset()
+    named: Callable[[], frozenset[str]] = frozenset
+
+
+def read_hosts(words: str) -> frozenset[str]:
+    """The hosts that are named in a text: ``shop.test`` of ``https://shop.test/a`` and of ``look at shop.test``."""
+    return frozenset([host.lower() for host in _HOST.findall(words)]) if "." in words else frozenset()
+
+
+def neutralise_links(text: str, allowed_hosts: Collection[str] = ()) -> Redacted:
+    """Take the address out of markdown images and links, HTML and styles that lead to hosts which are not allowed.
+
+    ``allowed_hosts`` are names such as ``docs.example.com``, and ``*.example.com`` for all below one. Relative links
+    and ``#anchors`` stay; what is no http(s) address (``javascript:``, ``data:``) goes. A plain address stays, whose
+    reader sees where it leads, unless it is long enough to carry data away.
+    """
+    return replace(text, find_links(text, Hosts(frozenset([host.lower() for host in allowed_hosts]))))
+
+
+def find_links(text: str, hosts: Hosts, begin: int = 0) -> Iterator[Finding]:
+    """What is to be taken out of ``text``, from the character ``begin`` on."""
+    if _SIGN.search(text, begin) is None:
+        return
+    for match in LINK.finditer(text, begin):
+        address = balance(match[1])
+        is_image = _is_image(text, match.start())
+        if not _may_go(address, hosts, is_image=is_image):
+            end = match.start(1) + len(address)
+            closing = CLOSING.match(text, end)
+            yield match.start() + 1, closing.end() if closing else end, *_note(address, is_image=is_image)
+    for match in _REFERENCE.finditer(text, begin):
+        if _ABSOLUTE.match(_read_entities(match[1])) and not _may_go(match[1], hosts, is_image=True):
+            yield match.start() + 1, match.end(1), *_note(match[1], is_image=False)
+    for match in _STYLE.finditer(text, begin):
+        found = _ABSOLUTE.search(_read_entities(match[2] or match[4] or ""))
+        if found and not _may_go(found[0], hosts, is_image=True):
+            yield match.start(), max(match.end(1), match.end(3)), *_note(found[0], is_image=True)
+    yield from _find_tags(text, hosts, begin)
+    for match in _PLAIN.finditer(text, begin):
+        if _carries(match[0]) and not _may_go(_with_scheme(match[0]), hosts, is_image=False):
+            yield *match.span(), *_note(_with_scheme(match[0]), is_image=False)
+
+
+def _find_tags(text: str, hosts: Hosts, begin: int) -> Iterator[Finding]:
+    at = begin
+    while match := TAG.search(text, at):
+        at = end_of_tag(text, match.end())
+        is_image = match[0][1:].lower() not in {"a", "area", "form"}
+        inner = _IGNORED.sub(" ", _read_entities(_NAMESPACE.sub("", text[match.start() : at])))
+        joined = _IGNORED.sub("", inner)
+        for found in (*_ABSOLUTE.finditer(inner), *_ABSOLUTE.finditer(joined)):
+            if not _may_go(found[0], hosts, is_image=is_image):
+                yield match.start(), at, *_note(found[0], is_image=is_image)
+                break
+
+
+def end_of_tag(text: str, at: int) -> int:
+    """Where a tag ends whose name ends at ``at``; quotes may hold a ``>``. The end of the text if it has none."""
+    most = min(len(text), at + TAG_CHARS)
+    while at < most:
+        part = _TAG_PART.match(text, at, most)
+        assert part is not None, "it matches anything"
+        at = max(part.end(), at + 1)
+        if part[1] == ">":
+            break
+    return at
+
+
+def _is_image(text: str, at: int) -> bool:
+    """Whether the label that ends at ``at`` is an image's."""
+    first = max(0, at - LABEL_CHARS)
+    mark = text.rfind("![", first, at)
+    if mark < 0 or text.count("[", mark + 2, at) < text.count("]", mark + 2, at):
+        return False  # the quick look, for a flood of labels
+    depth = 0
+    for place in range(at - 1, mark, -1):
+        depth += (text[place] == "]") - (text[place] == "[")
+        if depth < 0:
+            return place == mark + 1
+    return False
+
+
+def balance(address: str) -> str:
+    """The address up to the parenthesis that closes the link; pairs of them may be in it."""
+    depth = 0
+    for at, letter in enumerate(address):
+        depth += (letter == "(") - (letter == ")")
+        if depth < 0:
+            return address[:at]
+    return address
+
+
+def _note(address: str, *, is_image: bool) -> tuple[str, str]:
+    """Kind of a finding, and what stands there instead: with the host, or the end of it if it could carry data."""
+    kind = "image" if is_image else "link"
+    host = _read_host(_undo(address)[0])
+    labels = [label for label in host.split(".") if label]
+    if len(host) > SHOWN_HOST_CHARS or len(labels) > 4 or any(len(label) > 20 for label in labels[:-2]):
+        host = "…." + ".".join(labels[-2:])[-SHOWN_HOST_CHARS:]
+    shown = "".join([letter for letter in host if letter.isalnum() or letter in ".-:…"])
+    return kind, f" [{kind} removed: {shown}]" if shown else f" [{kind} removed]"
+
+
+def _read_entities(address: str) -> str:
+    return html.unescape(address) if "&" in address else address
+
+
+def _undo(address: str) -> tuple[str, ...]:
+    """The ways in which a program may read an address: backslashes as escapes of markdown, or as slashes."""
+    plain = _IGNORED.sub("", _read_entities(address))
+    if "\\" not in plain:
+        return (_SLASHES.sub(r"\1//", plain),)
+    return tuple([_SLASHES.sub(r"\1//", one) for one in (_ESCAPED.sub(r"\1", plain), plain.replace("\\", "/"))])
+
+
+def _may_go(address: str, hosts: Hosts, *, is_image: bool) -> bool:
+    return all(_may_be_read_as(reading, hosts, is_image=is_image) for reading in _undo(address))
+
+
+def _may_be_read_as(address: str, hosts: Hosts, *, is_image: bool) -> bool:
+    """Whether an address is relative, or http(s) to an allowed host."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    if not parts.scheme and not parts.netloc:
+        return True
+    if parts.scheme not in {"", *_SCHEMES}:
+        return False
+    host = _read_host(address)
+    if not host or UNSEEN.search(host):
+        return False
+    if ANY_HOST in hosts.allowed or host in hosts.allowed:
+        return True
+    if not is_image and ((named := hosts.named()) and (host in named or host.removeprefix("www.") in named)):
+        return True
+    return any(f"*.{host[at + 1 :]}" in hosts.allowed for at, letter in enumerate(host) if letter == ".")
+
+
+def _read_host(address: str) -> str:
+    """The host as a browser reads it: in compatibility forms, small; lookalikes stay what they are. "" for none."""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+    host = unicodedata.normalize("NFKC", host).lower() if not host.isascii() else host
+    return host.replace("\u3002", ".").rstrip(".")
+
+
+def _with_scheme(address: str) -> str:
+    return f"https://{address}" if address[:4].lower() == "www." else address
+
+
+def _carries(address: str) -> bool:
+    """Whether a plain address has room for data: somebody may click it, and some programs fetch it for a preview."""
+    try:
+        parts = urlsplit(_with_scheme(address))
+    except ValueError:
+        return True
+    if len(parts.query) + len(parts.fragment) > CARRIED_CHARS or len(parts.path) > PATH_CHARS or "@" in parts.netloc:
+        return True
+    return any(len(label) > CARRIED_CHARS for label in parts.netloc.split("."))

@@ -1,0 +1,90 @@
+"""Personal data in a text, by its form, and by its check digits where it has some."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from surefoot.guard.redact import Finding, Redacted, replace
+
+_EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_CARD: Final = re.compile(r"(?<![\w.])(?=(\d{13,19}|\d{4}([ -])\d{4}\2\d{4}\2\d{1,7}|\d{4}([ -])\d{6}\3\d{5})(?!\d))")
+_PHONE: Final = re.compile(
+    r"(?<![\w.+/-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,4}\)[ .-]?)?\d{2,4}(?:[ .-]\d{2,4}){2,4}(?![\w-])"
+    r"|(?<![\w+])(?:\+\d{8,15}|0\d{9,10})(?!\w)"
+)
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d\d[.-]\d\d[.-]\d{4}|\d{1,3}(?:\.\d{1,3}){3}$")
+_IBAN: Final = re.compile(r"(?<!\w)(?=([A-Z]{2}\d\d(?: ?[A-Z0-9]){11,30})(?!\w))")
+_IDENTITY: Final = re.compile(
+    r"(?<![\w-])(?:(?P<ssn>(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4})"
+    r"|(?P<nino>[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D])"
+    r"|(?P<dni>[XYZ0-9]\d{7}[A-Z])|(?P<rrid>\d{17}[\dXx]))(?![\w-])"
+)
+_DNI_LETTERS: Final = "TRWAGMYFPDXBNJZSQVHLCKE"
+_RRID_CHECK: Final = "10X98765432"
+LONGEST_CHARS: Final = 60
+"""Of what has spaces in it: a card, a phone number, an IBAN."""
+
+
+def redact_personal(text: str) -> Redacted:
+    """Take out e-mail addresses, phone numbers, and by their check digits cards, IBANs and national identity numbers.
+
+    Identity numbers are those of the USA (SSN), Britain (NINO), Spain (DNI, NIE) and China; the first two have no check
+    digit.
+    """
+    return replace(text, find_personal(text))
+
+
+def find_personal(text: str) -> Iterator[Finding]:
+    """Where the personal data is."""
+    for match in _EMAIL.finditer(text):
+        yield *match.span(), "email", "[email removed]"
+    for match in _CARD.finditer(text):
+        if is_luhn([int(digit) for digit in match[1] if digit.isdecimal()]):
+            yield *match.span(1), "card", "[card removed]"
+    for match in _IBAN.finditer(text):
+        if (length := _iban_length(match[1])) > 0:
+            yield match.start(), match.start() + length, "iban", "[IBAN removed]"
+    for match in _IDENTITY.finditer(text):
+        if match["ssn"] or match["nino"] or _is_dni(match["dni"] or "") or _is_rrid(match["rrid"] or ""):
+            yield *match.span(), "id", "[identity number removed]"
+    for match in _PHONE.finditer(text):
+        if not _DATE.match(match[0]):
+            yield *match.span(), "phone", "[phone removed]"
+
+
+def is_luhn(digits: list[int]) -> bool:
+    """Whether the digits, every second from the right doubled and its digits summed, sum to a multiple of 10."""
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def is_iban(compact: str) -> bool:
+    """Whether the remainder by 97 is right (ISO 13616): the first four to the end, letters as 10 to 35."""
+    return int("".join([str(int(letter, 36)) for letter in compact[4:] + compact[:4]])) % 97 == 1
+
+
+def _iban_length(found: str) -> int:
+    """Characters of the longest beginning that is an IBAN; the words after it may look like more of it. 0: none."""
+    for end in range(len(found), 14, -1):
+        compact = found[:end].replace(" ", "")
+        if found[end - 1] != " " and len(compact) >= 15 and is_iban(compact):
+            return end
+    return 0
+
+
+def _is_dni(number: str) -> bool:
+    """Spain: the letter is that of the number modulo 23; X, Y and Z of a foreigner's stand for 0, 1 and 2."""
+    if not number:
+        return False
+    digits = number[:-1].replace("X", "0").replace("Y", "1").replace("Z", "2")
+    return _DNI_LETTERS[int(digits) % 23] == number[-1]
+
+
+def _is_rrid(number: str) -> bool:
+    """China: the weighted sum modulo 11 gives the last character (GB 11643-1999)."""
+    if not number:
+        return False
+    weighted = sum([int(digit) * (2 ** (17 - at) % 11) for at, digit in enumerate(number[:17])])
+    return _RRID_CHECK[weighted % 11] == number[-1].upper()

@@ -1,0 +1,253 @@
+"""What is taken out of the events of one run, before they are its state, its journal and its stream.
+
+The state of a run is its journal, folded: what is not written the model does not see either, nor the session, nor who
+shows a run. A tool gets the arguments that the model wrote, whatever the journal keeps of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any, ClassVar, Final, TypeVar
+
+from msgspec.structs import replace
+
+from surefoot.answer import AnswerType
+from surefoot.compiled import Compiled
+from surefoot.errors import OutputInvalid
+from surefoot.guard.cleaner import Cleaner, Scene, clean_json
+from surefoot.guard.holdback import Holdback
+from surefoot.guard.redact import Redacted, Redaction, count_kinds
+from surefoot.journal.context_events import ContextSummarised
+from surefoot.journal.event import Event
+from surefoot.journal.events import (
+    ModelFailed,
+    ModelReplied,
+    ModelSwitched,
+    Nudged,
+    RunFinished,
+    RunStarted,
+    Thought,
+    ToolIntended,
+)
+from surefoot.journal.fold import RunState
+from surefoot.journal.policy_events import CallJudged
+from surefoot.observation import recap
+from surefoot.sections import GuardSettings
+from surefoot.types import Message, Part, ToolCall, ToolResult
+
+EventT = TypeVar("EventT", bound=Event)
+Found = list[Redaction]
+
+LONGEST_NAME_CHARS: Final = 16
+"""Of a tool: a shorter one is not looked at, and no secret that is looked for by its form is as short."""
+_MAX_CHAIN: Final = 10
+
+
+def read_redaction(settings: GuardSettings) -> Callable[[Compiled, RunState], Redactor | None]:
+    """Of ``[guard]``: what makes the redactor of a run, or None where nothing is taken out."""
+    cleaner = Cleaner(settings)
+    skipped = frozenset(settings.unredacted_agents)
+
+    def open_redactor(compiled: Compiled, state: RunState) -> Redactor | None:
+        if not settings.redact or compiled.name in skipped:
+            return None
+
+        def join_words() -> str:
+            parts = [part for message in state.messages for part in message.parts]
+            return "\n".join([part.text for part in parts if part.label.author == "user"])
+
+        return Redactor(cleaner, compiled.instructions, join_words, is_json=compiled.answer is not None)
+
+    return open_redactor
+
+
+async def hold_back(redactor: Redactor | None, texts: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    """The pieces of a reply as they may be shown: what may become something else is held back until it is clear."""
+    window = None if redactor is None else redactor.open_window()
+    async with aclosing(texts):
+        async for text in texts:
+            if shown := text if window is None else window.feed(text):
+                yield shown
+    if window is not None and (shown := window.close()):
+        yield shown
+
+
+class Redactor:
+    """Takes out of the texts of one run what must not be kept or shown.
+
+    Args:
+        cleaner: What the runtime is set to take out.
+        instructions: What the agent was told.
+        words: What the user has said.
+        is_json: The answer is JSON.
+    """
+
+    __slots__ = ("_calls", "_cleaner", "_is_json", "_scene", "_shown")
+
+    def __init__(self, cleaner: Cleaner, instructions: str, words: Callable[[], str], *, is_json: bool) -> None:
+        self._cleaner = cleaner
+        self._scene = Scene(instructions, words)
+        self._is_json = is_json
+        self._shown = "", Redacted("")  # an answer comes several times: as a reply, a thought, the end
+        self._calls: list[tuple[ToolCall, ToolCall, Found]] = []  # so does a call
+
+    def clean(self, event: EventT) -> EventT:
+        """The event as it may be kept, with the count of what was taken out."""
+        handler = self.HANDLERS.get(type(event))
+        if handler is None:
+            return event
+        found: Found = []
+        changed: dict[str, Any] = handler(self, event, found)
+        if not found:
+            return event
+        return replace(event, redacted=count_kinds(found), **changed)
+
+    def show(self, text: str) -> Redacted:
+        """What may be shown of a text that the model has written."""
+        raw, made = self._shown
+        if text != raw:
+            made = clean_json(text, self._show) if self._is_json else self._show(text)
+            self._shown = text, made
+        return made
+
+    def show_value(self, run_id: str, text: str, value: Any, answer_type: AnswerType[Any]) -> tuple[str, Any]:
+        """A structured answer without what must not leave, and its value.
+
+        Raises:
+            OutputInvalid: Something had to go from a field that takes no note in its place.
+        """
+        shown = self.show(text).text
+        if shown == text:
+            return text, value
+        try:
+            return shown, answer_type.decode(shown)
+        except ValueError:
+            raise OutputInvalid(
+                f"run {run_id}: a field of the answer held what must not leave, and takes no note in its place"
+            ) from None
+
+    def _show(self, text: str) -> Redacted:
+        return self._cleaner.show(text, self._scene)
+
+    def open_window(self) -> Holdback:
+        """For one text of the model while it streams."""
+        return self._cleaner.stream(self._scene)
+
+    def keep_result(self, result: ToolResult, *, formats: bool) -> tuple[ToolResult, dict[str, int] | None]:
+        """What a tool gave, as the model may see it, and what was taken out, None for nothing.
+
+        Without ``formats`` only what the process knows as secret, and canaries.
+        """
+        made = self._cleaner.keep(result.whole or result.content, formats=formats)
+        if not made.redactions:
+            return result, None
+        if result.whole:
+            return recap(result, made.text), made.counts
+        return replace(result, content=made.text), made.counts
+
+    def keep_name(self, name: str, found: Found | None = None) -> str:
+        """The name of a tool as it may be kept: a model may ask for one that there is not."""
+        return self._keep(name, found) if len(name) > LONGEST_NAME_CHARS else name
+
+    def keep_error(self, error: BaseException) -> None:
+        """Take out of an error, and of those behind it, what must not reach a log: its own words stay an error's."""
+        behind: BaseException | None = error
+        for _ in range(_MAX_CHAIN):
+            if behind is None:
+                return
+            behind.args = tuple([self._keep(one) if isinstance(one, str) else one for one in behind.args])
+            behind = behind.__cause__ or behind.__context__
+
+    def _keep(self, text: str, found: Found | None = None) -> str:
+        made = self._cleaner.keep(text)
+        if found is not None:
+            found += made.redactions
+        return made.text
+
+    def _note(self, made: Redacted, found: Found) -> str:
+        found += made.redactions
+        return made.text
+
+    def _clean_message(self, message: Message, found: Found, *, shown: bool) -> Message:
+        before = len(found)
+        parts = [
+            Part(self._note(self.show(part.text), found) if shown else self._keep(part.text, found), part.label)
+            for part in message.parts
+        ]
+        self._calls = []
+        calls = [self._clean_call(call, found) for call in message.tool_calls]
+        blocks = message.blocks
+        if blocks and (hidden := self._cleaner.keep(blocks)).redactions:
+            found += hidden.redactions  # they are signed: changed, the provider would refuse them
+            blocks = ""
+        if len(found) == before:
+            return message
+        return replace(message, parts=tuple(parts), tool_calls=tuple(calls), blocks=blocks)
+
+    def _clean_call(self, call: ToolCall, found: Found) -> ToolCall:
+        for raw, kept, taken in self._calls:
+            if raw is call:
+                found += taken
+                return kept
+        mine: Found = []
+        arguments = self._note(clean_json(call.arguments, self._cleaner.keep), mine)
+        name = self.keep_name(call.name, mine)
+        made = replace(call, name=name, arguments=arguments) if mine else call
+        self._calls.append((call, made, mine))
+        found += mine
+        return made
+
+    def _run_started(self, event: RunStarted, found: Found) -> dict[str, Any]:
+        """The history was cleaned when it happened."""
+        *history, question = event.messages
+        question = self._clean_message(question, found, shown=False)
+        if history and history[0].role == "system":
+            history[0] = self._clean_message(history[0], found, shown=False)
+        return {"messages": (*history, question)}
+
+    def _model_replied(self, event: ModelReplied, found: Found) -> dict[str, Any]:
+        return {"message": self._clean_message(event.message, found, shown=event.joins)}
+
+    def _thought(self, event: Thought, found: Found) -> dict[str, Any]:
+        problem = self._keep(event.problem, found) if event.problem else ""
+        return {"message": self._clean_message(event.message, found, shown=True), "problem": problem}
+
+    def _model_failed(self, event: ModelFailed, found: Found) -> dict[str, Any]:
+        return {"message": self._keep(event.message, found)}
+
+    def _tool_intended(self, event: ToolIntended, found: Found) -> dict[str, Any]:
+        return {"call": self._clean_call(event.call, found)}
+
+    def _call_judged(self, event: CallJudged, found: Found) -> dict[str, Any]:
+        traces = [replace(one, value=self._keep(one.value, found)) for one in event.traces]
+        return {"reason": self._keep(event.reason, found), "traces": tuple(traces)}
+
+    def _nudged(self, event: Nudged, found: Found) -> dict[str, Any]:
+        return {"text": self._keep(event.text, found)}
+
+    def _context_summarised(self, event: ContextSummarised, found: Found) -> dict[str, Any]:
+        return {"text": self._keep(event.text, found)}
+
+    def _model_switched(self, event: ModelSwitched, found: Found) -> dict[str, Any]:
+        system = None if event.system is None else self._clean_message(event.system, found, shown=False)
+        return {"reason": self._keep(event.reason, found), "system": system}
+
+    def _run_finished(self, event: RunFinished, found: Found) -> dict[str, Any]:
+        return {
+            "output": self._note(self.show(event.output), found) if event.output else "",
+            "error": self._keep(event.error, found) if event.error else "",
+        }
+
+    HANDLERS: ClassVar[dict[type, Callable[[Any, Any, Found], dict[str, Any]]]] = {
+        RunStarted: _run_started,
+        ModelReplied: _model_replied,
+        Thought: _thought,
+        ModelFailed: _model_failed,
+        ToolIntended: _tool_intended,
+        CallJudged: _call_judged,
+        Nudged: _nudged,
+        ContextSummarised: _context_summarised,
+        ModelSwitched: _model_switched,
+        RunFinished: _run_finished,
+    }

@@ -1,0 +1,170 @@
+"""Secrets in any form and spelling go, and what only looks a little like one stays."""
+
+import base64
+from urllib.parse import quote
+
+import pytest
+
+from surefoot.guard import credentials
+from surefoot.guard.credentials import Credentials, redact_secrets
+from surefoot.secret import KNOWN, MAX_KNOWN, Secret, looks_random, remember
+
+SECRETS = {
+    "anthropic": "sk-ant-api03-" + "a1B2" * 8,
+    "openai": "sk-proj-" + "a1B2" * 8,
+    "aws": "AKIA" + "A1B2" * 4,
+    "google": "AIza" + "a1B2c" * 7,
+    "github": "ghp_" + "a1B2" * 9,
+    "gitlab": "glpat-" + "a1B2" * 5,
+    "slack": "xoxb-" + "1234567890-a",
+    "stripe": "sk_live_" + "a1B2" * 5,
+    "huggingface": "hf_" + "a1B2" * 8,
+    "sendgrid": "SG." + "a1B2" * 5 + "." + "a1B2" * 6,
+    "npm": "npm_" + "a1B2" * 9,
+    "pypi": "pypi-" + "a1B2" * 15,
+    "telegram": "123456789:AA" + "a1B2c3D4e5F" * 3,
+    "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlX2hlcmU",
+    "bearer": "Bearer " + "a1B2" * 8,
+    "password": 'password = "hunter2hunter2"',
+}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_keys_of_known_providers_go(kind):
+    secret = SECRETS[kind]
+    made = redact_secrets(f"the key is {secret} ok")
+    assert [redaction.kind for redaction in made.redactions] == [kind]
+    assert "a1B2a1B2" not in made.text
+    assert "hunter2" not in made.text
+    assert made.text.startswith("the key is ")
+    assert made.text.endswith(" ok")
+
+
+def test_private_keys_and_passwords_in_addresses_go():
+    made = redact_secrets(
+        "x -----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY----- y postgres://u:s3cret@db/x"
+    )
+    assert made.text == "x [private key removed] y postgres://u:[password removed]@db/x"
+    assert redact_secrets("-----BEGIN PRIVATE KEY-----\ncut").text == "[private key removed]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sk-",
+        "task-force-of-many-people-in-a-row",
+        "password: ",
+        "the api key is in the vault",
+        "a" * 64,
+        "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
+    ],
+)
+def test_what_is_no_secret_stays(text):
+    assert redact_secrets(text).text == text
+
+
+def test_canaries_go_in_any_disguise_of_characters():
+    made = redact_secrets("a CANARY-42-XYZ b c\u200banary-42-xyz c ｃａｎａｒｙ-42-xyz", ["canary-42-xyz"])
+    assert made.text == "a [removed] b [removed] c [removed]"
+    with pytest.raises(AssertionError):
+        redact_secrets("x", ["short"])
+
+
+KEY = "Zq9/Xk+7vT3mWp5r=="
+
+
+@pytest.fixture
+def known():
+    before = KNOWN.values
+    yield remember
+    KNOWN.values = before
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        KEY,
+        quote(KEY, safe=""),
+        quote(KEY).lower().replace(quote(KEY).lower(), quote(KEY)),
+        KEY.replace("/", "\\/"),
+        base64.b64encode(KEY.encode()).decode(),
+        base64.b64encode(b"user:" + KEY.encode() + b":x").decode(),
+        base64.urlsafe_b64encode(b"a" + KEY.encode()).decode(),
+    ],
+)
+def test_a_secret_that_the_process_knows_goes_in_every_spelling(known, spelling):
+    text = f"it said: {spelling}, twice: {spelling}"
+    assert redact_secrets(text).text == text
+    known(KEY)
+    made = redact_secrets(text)
+    assert made.counts["key"] == 2
+    assert spelling[4:-6] not in made.text
+    assert made.text.startswith("it said: ")
+
+
+def test_a_secret_made_later_is_known_to_whoever_looks(known):
+    finder = Credentials(formats=False)
+    assert finder.find("x qwertyuiop x") == []
+    assert Secret("qwertyuiop").reveal() == "qwertyuiop"
+    assert [finding[2] for finding in finder.find("x qwertyuiop x")] == ["key"]
+    assert finder.find("x sk-" + "a1B2" * 8) == []
+
+
+def test_short_values_are_no_secrets_and_the_memory_is_bounded(known):
+    known("none")
+    known("")
+    assert "none" not in KNOWN.values
+    for number in range(MAX_KNOWN + 5):
+        known(f"secret-{number}")
+    known("secret-1004")
+    assert len(KNOWN.values) == MAX_KNOWN
+    assert KNOWN.values[-1] == "secret-1004"
+    assert "secret-4" not in KNOWN.values
+
+
+@pytest.mark.parametrize(
+    ("value", "random"),
+    [("a1b2c3d4e5f6", True), ("development", False), ("changeme1", False), ("123456789012", False)],
+)
+def test_which_values_of_the_environment_are_taken_for_secrets(value, random):
+    assert looks_random(value) is random
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"password": "correcthorse"}',
+        "{'api_key': 'abcdefghij'}",
+        '{\\"client_secret\\": \\"abcdefghij\\"}',
+        "PASSWORD=hunter22",
+        "my password is hunter22",
+        "api-key: abc123def",
+        "access_token => 'abcdefghij'",
+    ],
+)
+def test_named_secrets_go(text):
+    assert redact_secrets(text).counts == {"password": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: required",
+        "the password is case-sensitive",
+        "token = get_token(request)",
+        "api_key = settings.api_key",
+        '{"password": ""}',
+        "secret sauce: 250 g of tomatoes",
+    ],
+)
+def test_what_is_named_like_a_secret_and_is_none_stays(text):
+    assert redact_secrets(text).redactions == ()
+
+
+def test_every_format_has_a_sign():
+    """The quick look before the patterns lets none of them by."""
+    for kind, secret in SECRETS.items():
+        if kind != "password":
+            assert credentials._SIGN.search(secret), kind
+    assert credentials._SIGN.search("-----BEGIN EC PRIVATE KEY-----")
+    assert credentials._SIGN.search("postgres://u:pw@db")

@@ -1,0 +1,52 @@
+"""Personal data goes by its form and its check digits; other numbers stay."""
+
+import pytest
+
+from surefoot.guard.personal import is_iban, is_luhn, redact_personal
+
+
+def test_personal_data_goes():
+    made = redact_personal("Ann <ann@mail.test>, +49 151 2345 6789, card 4111 1111 1111 1111.")
+    assert made.text == "Ann <[email removed]>, [phone removed], card [card removed]."
+    kept = "order 4111111111111112x, 2026-11-28, 192.168.0.10, version 1.2.3, 12 apples, 28.11.2026"
+    assert redact_personal(kept).text == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("4111111111111111", "card"),
+        ("2 4111 1111 1111 1111", "card"),
+        ("3782 822463 10005", "card"),
+        ("DE89 3704 0044 0532 0130 00 IST DAS KONTO", "iban"),
+        ("GB29NWBK60161331926819", "iban"),
+        ("078-05-1120", "id"),
+        ("AB 12 34 56 C", "id"),
+        ("12345678Z", "id"),
+        ("X1234567L", "id"),
+        ("11010519491231002X", "id"),
+    ],
+)
+def test_numbers_with_a_form_go(text, kind):
+    assert kind in redact_personal(f"it is {text} ok").counts
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["4111111111111112", "DE89 3704 0044 0532 0130 01 X", "000-12-3456", "12345678A", "110105194912310021", "AB12CD"],
+)
+def test_numbers_with_a_wrong_check_digit_are_no_papers(text):
+    assert {"card", "iban", "id"}.isdisjoint(redact_personal(f"it is {text} ok").counts)
+
+
+def test_iban():
+    assert is_iban("DE89370400440532013000")
+    assert not is_iban("DE88370400440532013000")
+
+
+@pytest.mark.parametrize(
+    ("digits", "valid"),
+    [("4111111111111111", True), ("4111111111111112", False), ("79927398713", True), ("0", True), ("1", False)],
+)
+def test_luhn(digits, valid):
+    assert is_luhn([int(digit) for digit in digits]) is valid
