@@ -10,20 +10,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from surefoot.policy.amount import is_worked_out
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Origin, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.intent import find_intent
-from surefoot.policy.matching import find_carried, names, normalise, normalise_value, split_moment
+from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
+from surefoot.policy.matching import find_carried, is_secret, names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
+from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
 
 MOST_LEAVES: Final = 1_000
 """Values in one call; a call with more is denied."""
 MOST_SHOWN: Final = 200
+LEAST_WORDS: Final = 4
+"""Words that a text of the user's must have to be one that he means to be sent."""
+_INDEX: Final = re.compile(r"\[\d+\]")
 _HOST: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:www\.)?([a-z0-9.-]+)(?::\d+)?(?:[/?#][^\s\\@]*)?")
 
 Rule = Callable[[Proposed, Evidence], "Decision | None"]
@@ -87,7 +93,9 @@ def _is_anchored(call: Proposed, known: Evidence, rules: Rules) -> bool:
     if not leaves:
         return not call.tool.destructive
     traced = [_trace_value(place, leaf, "what", call, known, rules=rules) for place, leaf in leaves[:MOST_LEAVES]]
-    return any(one.proven for one in traced)
+    # A day that the user has named is enough: the hour is often left to the model
+    days = [split_moment(normalise_value(leaf)) for _, leaf in leaves]
+    return any(one.proven for one in traced) or any(known.user_names(parts[0]) for parts in days if len(parts) > 1)
 
 
 def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision | None:
@@ -117,7 +125,9 @@ def _explain(tool: ToolPolicy, doubt: Trace) -> str:
 
 def _tell_origin(doubt: Trace) -> str:
     if doubt.origin == "record":
-        return f"is known from {doubt.source}, but text by others may have named it"
+        return f"is in what {doubt.source} gave, but nothing that the user said picks it"
+    if doubt.origin == "worked out":
+        return "is a sum of numbers that the user gave, but whom it goes to is in doubt"
     if doubt.origin == "others":
         return f"only text by others names ({doubt.source})" if doubt.kind == "content" else (
             f"comes from text by others ({doubt.source})"
@@ -143,7 +153,7 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
             found += [_trace_value(place, part, kind, call, known, rules=rules) for part in parts]
         if len(found) > MOST_LEAVES:
             break
-    return tuple(found)
+    return _settle_picks(found, known, call)
 
 
 def _leaves(place: str, value: Any, fields: frozenset[str]) -> Iterator[tuple[str, Any]]:
@@ -162,52 +172,110 @@ def _leaves(place: str, value: Any, fields: frozenset[str]) -> Iterator[tuple[st
 
 
 def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evidence, *, rules: Rules) -> Trace:
-    strict = call.tool.destructive
     shown = str(value)[:MOST_SHOWN]
     if kind == "credential":  # a password is not the same in capitals
         named = known.user_wrote(str(value))
         return Trace(place, shown, kind, "user" if named else "nowhere", "", named)
-    origin, source = find_origin(normalise_value(value), kind, known, rules)
-    proven = origin in {"user", "allowed", "vouched"}
-    if origin == "record":
-        proven = not strict and (_looked_up_by_user(normalise_value(value), known) or not known.others_name(str(value)))
-    return Trace(place, shown, kind, origin, source, proven)
+    normal = normalise_value(value)
+    origin, source = _find_warrant(normal, kind, known, rules)
+    if origin:
+        return Trace(place, shown, kind, origin, source, proven=True)
+    found = _find_records(normal, place, known)
+    picked = [one for one in found if _is_record_proven(one, call.tool, kind, place, normal, known)]
+    if found:
+        lookup, _, leaf = (picked or found)[0]
+        source = f"{lookup.tool}{leaf.path and ' '}{leaf.path}"
+        return Trace(place, shown, kind, "record", source, bool(picked))
+    if kind == "amount" and is_worked_out(normal, known):
+        return Trace(place, shown, kind, "worked out")
+    return Trace(place, shown, kind, *_find_others(normal, known))
 
 
-def _looked_up_by_user(value: str, known: Evidence) -> bool:
-    """Whether a record was looked up by the user's own words: then it is what he meant, whoever names it as well."""
-    arguments = known.asked.get(value, "")
-    if not arguments:
+def _find_records(value: str, place: str, known: Evidence) -> list[tuple[Lookup, Row, Leaf]]:
+    """Where a value stands in systems of record; a number that is an id only where it is one, and no other there."""
+    found = known.index.find(value) if value else []
+    if is_number(value):
+        named = is_id(_INDEX.sub("", place))
+        found = [one for one in found if is_id(one[2].path) == named]
+    return found
+
+
+def _is_record_proven(
+    found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, place: str, value: str, known: Evidence
+) -> bool:
+    if is_picked(found, tool, kind, place, known):
+        return True
+    if kind != "content" or tool.destructive:
         return False
-    leaves = [
-        leaf for name, given in msgspec.json.decode(arguments).items() for _, leaf in _leaves(name, given, NO_FIELDS)
-    ]
-    named = [leaf for leaf in leaves if leaf is not None and not isinstance(leaf, bool)]
-    return bool(named) and all(_all_named(known.said, split_moment(normalise_value(leaf))) for leaf in named)
+    lookup, _, leaf = found
+    # What a text carries affects nobody: it may be of what the model chose, but not be what only the user may give away
+    public = lookup.arguments not in NO_ARGUMENTS and not is_secret(value)
+    return (public and not known.others_name(value)) or is_mentioned(lookup, leaf, known)
 
 
-def find_origin(value: str, kind: str, known: Evidence, rules: Rules = NO_RULES) -> tuple[Origin, str]:
-    """Where a normal value came from, and which source that is; the best of what there is."""
-    parts = split_moment(value)
+def _settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple[Trace, ...]:
+    """What a record has that nothing leads to may stand where all else in the call is what the user wants.
+
+    An amount may then come from any record, or be a simple sum. One thing to act on may be taken from a list if all
+    else that decides anything is the user's own words; and one receiver, if all that he gets are.
+    """
+    doubtful = [one for one in traces if not one.proven]
+    if not doubtful or call.tool.destructive:
+        return tuple(traces)
+    settled = [one for one in traces if one.proven and one.kind not in {"amount", "content"}]
+    loose = [one for one in doubtful if one.origin == "worked out" or _is_unnamed_record(one, known)]
+    amounts = [one for one in loose if one.kind == "amount"]
+    ok = bool(settled) and amounts == doubtful
+    if len(doubtful) == 1 and loose == doubtful:
+        own = [one for one in traces if one.proven]
+        if doubtful[0].kind == "what":
+            ok = ok or (any(one.kind != "content" for one in own) and all(one.origin == "user" for one in own))
+        elif doubtful[0].kind == "who":
+            ok = ok or (all(one.origin == "user" for one in own) and _is_text_of_user(call, known))
+    return tuple([replace(one, proven=True) if ok and not one.proven else one for one in traces])
+
+
+def _is_unnamed_record(one: Trace, known: Evidence) -> bool:
+    return one.origin == "record" and not known.others_name(one.value)
+
+
+def _is_text_of_user(call: Proposed, known: Evidence) -> bool:
+    """Whether all the texts in a call stand in the user's words as they are, and at least one says something."""
+    texts = [
+        normalise(str(leaf))
+        for name, value in call.arguments.items() if call.tool.sinks.get(name) == "content"
+        for _, leaf in _leaves(name, value, call.tool.fields)
+    ]  # fmt: skip
+    return any(len(text.split()) >= LEAST_WORDS for text in texts) and all(known.user_names(text) for text in texts)
+
+
+def _find_warrant(value: str, kind: str, known: Evidence, rules: Rules) -> tuple[Origin | Literal[""], str]:
+    """Who that may say so has named a normal value, and where; "" if nobody has."""
     if not value:
-        return "nowhere", ""
-    if _all_named(known.said, parts):
+        return "", ""
+    if known.user_names(value):
         return "user", ""
     if _is_listed(value, rules.allow.get(kind, ())):
         return "allowed", f"the allow-list of {kind}"
+    parts = split_moment(value)
     for text, source in known.vouched.items():
         if _all_named((text,), parts):
             return "vouched", source
-    for source, text in known.texts:
-        if source.partition("(")[0] in rules.vouch and _all_named((normalise(text),), parts):
-            return "vouched", source
-    for text, source in known.records.items():
-        if _all_named((text,), parts):
-            return "record", source
-    for source, text in reversed(known.texts):
-        if _all_named((normalise(text),), parts):
-            return "others", source
-    return ("others", "an earlier text") if known.others_name(value) else ("nowhere", "")
+    for text in known.texts if rules.vouch else ():
+        if text.source.partition("(")[0] in rules.vouch and _all_named((text.normal,), parts):
+            return "vouched", text.source
+    return "", ""
+
+
+def _find_others(value: str, known: Evidence) -> tuple[Origin, str]:
+    """Which text by others names a value."""
+    if not known.others_name(value):
+        return "nowhere", ""
+    parts = split_moment(value)
+    for text in reversed(known.texts):
+        if _all_named((text.normal,), parts):
+            return "others", text.source
+    return "others", "an earlier text"
 
 
 def _all_named(texts: Sequence[str], parts: Sequence[str]) -> bool:

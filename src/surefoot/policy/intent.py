@@ -62,7 +62,8 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
 
 
-def _stems(text: str) -> tuple[str, ...]:
+def list_stems(text: str) -> tuple[str, ...]:
+    """The words of a text without their endings."""
     return tuple([stem(word) for part in normalise(text).split() for word in part.split("-")])
 
 
@@ -77,6 +78,16 @@ def list_intents(tool: ToolPolicy) -> tuple[str, ...]:
     return _BY_VERB.get(verb, (verb,)) if verb else ()
 
 
+def list_request(said: Sequence[str]) -> list[str]:
+    """What the user asks for now, the newest first: what he said last, and what a few words of his refer to."""
+    found: list[str] = []
+    for text in reversed(said):
+        found.append(text)
+        if len(text.split()) > FEW_WORDS:
+            break
+    return found
+
+
 def find_intent(tool: ToolPolicy, said: Sequence[str]) -> str:
     """The intent of a tool that the user's request has, "" if it has none.
 
@@ -84,14 +95,9 @@ def find_intent(tool: ToolPolicy, said: Sequence[str]) -> str:
         tool: The tool.
         said: What the user said, in normal form, the newest last.
     """
-    asked: set[str] = set()
-    for text in reversed(said):
-        words = _stems(text)
-        asked.update(words)
-        if len(words) > FEW_WORDS:
-            break
+    asked = {word for text in list_request(said) for word in list_stems(text)}
     for intent in list_intents(tool):
-        parts = _stems(intent)
+        parts = list_stems(intent)
         if parts and asked.issuperset(parts):
             return intent
     return ""
