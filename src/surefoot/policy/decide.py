@@ -15,14 +15,14 @@ from typing import Any, Final, Literal, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from surefoot.policy.amount import is_worked_out
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Origin, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
-from surefoot.policy.intent import find_intent
+from surefoot.policy.intent import delegates, find_intent
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import find_carried, is_secret, names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
+from surefoot.policy.sums import is_worked_out
 
 MOST_LEAVES: Final = 1_000
 """Values in one call; a call with more is denied."""
@@ -80,7 +80,7 @@ def decide(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision
         return NeedsApproval("content" if doubtful.kind == "content" else "origin", _explain(tool, doubtful), traces)
     if tool.writes and not any(one.kind != "content" for one in traces) and not _is_anchored(call, known, rules):
         return NeedsApproval("anchor", f"nothing in it is what the user has named for {tool.name}", traces)
-    if tool.writes and not find_intent(tool, known.said):
+    if tool.writes and not find_intent(tool, known.said) and not _is_delegated(traces, known):
         return NeedsApproval("intent", f"the user's request does not seem to ask for {tool.name}", traces)
     return Allowed("proven", "each value comes from somebody who may say so", traces)
 
@@ -93,9 +93,19 @@ def _is_anchored(call: Proposed, known: Evidence, rules: Rules) -> bool:
     if not leaves:
         return not call.tool.destructive
     traced = [_trace_value(place, leaf, "what", call, known, rules=rules) for place, leaf in leaves[:MOST_LEAVES]]
-    # A day that the user has named is enough: the hour is often left to the model
-    days = [split_moment(normalise_value(leaf)) for _, leaf in leaves]
-    return any(one.proven for one in traced) or any(known.user_names(parts[0]) for parts in days if len(parts) > 1)
+    return any(one.proven for one in traced) or any(_is_day_of_user(leaf, known) for _, leaf in leaves)
+
+
+def _is_day_of_user(value: Any, known: Evidence) -> bool:
+    """Whether a date with a time is on a day that the user alone has named: the hour is often left to the model."""
+    parts = split_moment(normalise_value(value))
+    return len(parts) > 1 and known.user_names(parts[0]) and not known.others_name(parts[0])
+
+
+def _is_delegated(traces: tuple[Trace, ...], known: Evidence) -> bool:
+    """Whether the user leaves to a list what is to be done, and the call acts on what he has named himself."""
+    own = any(one.origin == "user" and one.kind != "content" for one in traces)
+    return own and delegates(known.said)
 
 
 def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision | None:
@@ -181,12 +191,17 @@ def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evide
     if origin:
         return Trace(place, shown, kind, origin, source, proven=True)
     found = _find_records(normal, place, known)
-    picked = [one for one in found if _is_record_proven(one, call.tool, kind, place, normal, known)]
+    told = kind == "content" and not call.tool.destructive
+    picked = [
+        one
+        for one in found
+        if is_picked(one, call.tool, kind, place, known) or (told and _may_be_told(one, normal, known))
+    ]
     if found:
         lookup, _, leaf = (picked or found)[0]
         source = f"{lookup.tool}{leaf.path and ' '}{leaf.path}"
         return Trace(place, shown, kind, "record", source, bool(picked))
-    if kind == "amount" and is_worked_out(normal, known):
+    if is_worked_out(normal, kind, known):
         return Trace(place, shown, kind, "worked out")
     return Trace(place, shown, kind, *_find_others(normal, known))
 
@@ -200,15 +215,9 @@ def _find_records(value: str, place: str, known: Evidence) -> list[tuple[Lookup,
     return found
 
 
-def _is_record_proven(
-    found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, place: str, value: str, known: Evidence
-) -> bool:
-    if is_picked(found, tool, kind, place, known):
-        return True
-    if kind != "content" or tool.destructive:
-        return False
+def _may_be_told(found: tuple[Lookup, Row, Leaf], value: str, known: Evidence) -> bool:
+    """Whether a text may carry it: a record of what the model chose, but not what only the user may give away."""
     lookup, _, leaf = found
-    # What a text carries affects nobody: it may be of what the model chose, but not be what only the user may give away
     public = lookup.arguments not in NO_ARGUMENTS and not is_secret(value)
     return (public and not known.others_name(value)) or is_mentioned(lookup, leaf, known)
 
@@ -222,16 +231,16 @@ def _settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple
     doubtful = [one for one in traces if not one.proven]
     if not doubtful or call.tool.destructive:
         return tuple(traces)
-    settled = [one for one in traces if one.proven and one.kind not in {"amount", "content"}]
-    loose = [one for one in doubtful if one.origin == "worked out" or _is_unnamed_record(one, known)]
-    amounts = [one for one in loose if one.kind == "amount"]
-    ok = bool(settled) and amounts == doubtful
-    if len(doubtful) == 1 and loose == doubtful:
-        own = [one for one in traces if one.proven]
-        if doubtful[0].kind == "what":
-            ok = ok or (any(one.kind != "content" for one in own) and all(one.origin == "user" for one in own))
-        elif doubtful[0].kind == "who":
-            ok = ok or (all(one.origin == "user" for one in own) and _is_text_of_user(call, known))
+    own = [one for one in traces if one.proven]
+    picks = [one for one in doubtful if one.origin != "worked out"]
+    if not picks or all(one.kind == "amount" and _is_unnamed_record(one, known) for one in picks):
+        ok = any(one.kind not in {"amount", "content"} for one in own)
+    elif len(picks) > 1 or not _is_unnamed_record(picks[0], known) or any(one.origin != "user" for one in own):
+        ok = False
+    else:
+        ok = any(one.kind != "content" for one in own) if picks[0].kind == "what" else (
+            picks[0].kind == "who" and _is_text_of_user(call, known)
+        )  # fmt: skip
     return tuple([replace(one, proven=True) if ok and not one.proven else one for one in traces])
 
 
@@ -261,9 +270,9 @@ def _find_warrant(value: str, kind: str, known: Evidence, rules: Rules) -> tuple
     for text, source in known.vouched.items():
         if _all_named((text,), parts):
             return "vouched", source
-    for text in known.texts if rules.vouch else ():
-        if text.source.partition("(")[0] in rules.vouch and _all_named((text.normal,), parts):
-            return "vouched", text.source
+    for read in known.texts if rules.vouch else ():
+        if read.source.partition("(")[0] in rules.vouch and _all_named((read.normal,), parts):
+            return "vouched", read.source
     return "", ""
 
 

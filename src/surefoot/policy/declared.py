@@ -302,7 +302,8 @@ def find_values(value: Any, paths: Iterable[str]) -> tuple[list[tuple[str, Any]]
             plain = is_object(table)
             for key, inner in table.items():
                 step = f"{path}.{key}"
-                todo.append((step if _leads(step, wanted) else f"{path}{{}}", inner, trusted))
+                named = _leads(step, wanted) or (trusted and plain)
+                todo.append((step if named else f"{path}{{}}", inner, trusted))
                 if trusted:
                     if not plain:
                         records.append((path, key))

@@ -12,6 +12,10 @@ from surefoot.policy.matching import normalise
 FEW_WORDS: Final = 5
 """A request of so few words ("yes, do that") also means what was asked before it."""
 _ENDINGS: Final = ("ations", "ation", "ings", "ing", "ment", "ies", "ied", "ers", "es", "ed", "er", "al", "s", "e", "y")
+_DELEGATES: Final = re.compile(
+    r" (?:do|perform|complete|follow|execute|carry out|work through) (?:\S+ ){0,4}?"
+    r"(?:tasks?|todos?|to-dos?|actions?|instructions?|steps?|items?) (?!in the order)"
+)
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-\s]+")
 
 # The first word of a tool's name, and what else people say for it.
@@ -101,3 +105,8 @@ def find_intent(tool: ToolPolicy, said: Sequence[str]) -> str:
         if parts and asked.issuperset(parts):
             return intent
     return ""
+
+
+def delegates(said: Sequence[str]) -> bool:
+    """Whether a request leaves to a list what is to be done: "do the tasks in ...", "follow the instructions"."""
+    return any(_DELEGATES.search(text) for text in list_request(said))

@@ -75,8 +75,10 @@ def list_leaves(value: Any) -> list[Any]:
     found, todo = list[Any](), [value]
     while todo:
         item = todo.pop()
-        if isinstance(item, (dict, list)):
-            todo += cast("dict[str, Any]", item).values() if isinstance(item, dict) else cast("list[Any]", item)
+        if isinstance(item, dict):
+            todo += cast("dict[str, Any]", item).values()
+        elif isinstance(item, list):
+            todo += item
         else:
             found.append(item)
     return found
@@ -127,17 +129,14 @@ def _split(value: Any, trusted: bool) -> list[Any]:  # noqa: FBT001 - one caller
         return [{key: inner} for key, inner in table.items()]
     parts, rest = list[Any](), dict[str, Any]()
     for key, inner in table.items():
-        items = cast("list[Any]", inner) if isinstance(inner, list) else []
-        if any(isinstance(item, dict) for item in items):
-            parts += [{key: [item]} for item in items]
+        if isinstance(inner, list) and any(isinstance(item, dict) for item in cast("list[Any]", inner)):
+            parts += [{key: [item]} for item in cast("list[Any]", inner)]
         else:
             rest[key] = inner
     return [*([rest] if rest else []), *parts] if parts else [table]
 
 
-def _read_row(
-    part: Any, fields: tuple[str, ...], others: list[str], given: set[str], wanted: frozenset[str]
-) -> Row:
+def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: set[str], wanted: frozenset[str]) -> Row:
     records, texts = find_values(part, fields)
     places, leaves = list[str](), list[tuple[str, str]]()
     for path, value in records:
@@ -213,8 +212,8 @@ class Index:
     def _find(self, value: str) -> list[tuple[Lookup, Row, Leaf]]:
         places = dict[Place, None]()
         for form in list_forms(value):
-            lists = [self._places.get(word, []) for word in form.split()]
-            shortest = min(lists, key=len, default=[])
+            lists: list[list[Place]] = [self._places.get(word, []) for word in form.split()]
+            shortest = min(lists, key=len) if lists else []
             if len(shortest) <= MOST_SCANNED:
                 places.update(dict.fromkeys(shortest))
         rows = [(self.lookups[at[0]], self.lookups[at[0]].rows[at[1]], at[2]) for at in places]
@@ -242,4 +241,3 @@ def is_id(path: str) -> bool:
     """Whether a field is a number for a name, of which there is no more or less."""
     name = path.rpartition(".")[2].rstrip("_[]{}").casefold()
     return name in {"id", "uid", "uuid", "number", "no", "code", "zip"} or name.endswith(("_id", "_no", "_number"))
-

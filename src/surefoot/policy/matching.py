@@ -101,7 +101,11 @@ def list_forms(value: str) -> list[str]:
 def join_account(value: str) -> str:
     """An account or telephone number without its gaps; "" for what is none."""
     joined = value.replace(" ", "").replace("-", "")
-    if len(joined) < _LEAST_ACCOUNT or not _ALNUM.fullmatch(joined) or sum([c.isdigit() for c in joined]) < _LEAST_DIGITS:
+    if (
+        len(joined) < _LEAST_ACCOUNT
+        or not _ALNUM.fullmatch(joined)
+        or sum([c.isdigit() for c in joined]) < _LEAST_DIGITS
+    ):
         return ""
     return joined
 

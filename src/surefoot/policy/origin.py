@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from surefoot.policy.lookup import Index, Lookup, read_result
-from surefoot.policy.matching import names, normalise, pieces, split_moment, split_words
+from surefoot.policy.matching import names, normalise, pieces, spell, split_moment, split_words
 from surefoot.types import Label, Message
 
 MOST_RECORDS: Final = 4_000
@@ -118,9 +118,15 @@ class Evidence(Struct, frozen=True):
         return any(value in split_words(text) or (" " in value and value in text) for text in self.written)
 
     def others_name(self, value: str) -> bool:
-        """Whether text by others may name a value: all its pieces are among theirs."""
-        found = pieces(value)
-        return self.full or (bool(found) and all(mark(piece) in self.marks for piece in found))
+        """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
+        if self.full:
+            return True
+        spelled = spell(normalise(value)) if value[:5].strip()[:4].isdigit() else []
+        for form in (value, *spelled):
+            found = pieces(form)
+            if found and all(mark(piece) in self.marks for piece in found):
+                return True
+        return False
 
 
 def mark(piece: str) -> int:
@@ -166,8 +172,8 @@ class Origins:
         """Whether another one knows the same."""
         if not isinstance(other, Origins):
             return NotImplemented
-        texts = [[(one.source, one.text) for one in origins._texts] for origins in (self, other)]
-        return self.carry() == other.carry() and texts[0] == texts[1]
+        texts, others = self.evidence().texts, other.evidence().texts
+        return self.carry() == other.carry() and [one.text for one in texts] == [one.text for one in others]
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
@@ -266,7 +272,9 @@ class Origins:
 
     def _normal_said(self) -> tuple[str, ...]:
         known = self._said_normal
-        self._said_normal = {text: known[text] if text in known else normalise(_JOINED.sub(". ", text)) for text in self._said}
+        self._said_normal = {
+            text: known[text] if text in known else normalise(_JOINED.sub(". ", text)) for text in self._said
+        }
         return tuple([self._said_normal[text] for text in self._said])
 
     def _digest(self) -> None:

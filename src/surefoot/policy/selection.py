@@ -27,7 +27,7 @@ _WORDS: Final = re.compile(r"[a-z]+|[A-Z][a-z]*")
 
 # A superlative, whether it means the greatest, and of numbers or of dates.
 _EXTREMES: Final = {
-    **dict.fromkeys(["largest", "biggest", "highest", "most", "maximum", "greatest", "longest", "dearest"], (True, False)),
+    **dict.fromkeys(["largest", "biggest", "highest", "most", "maximum", "greatest", "longest"], (True, False)),
     **dict.fromkeys(["smallest", "lowest", "least", "cheapest", "minimum", "shortest", "fewest"], (False, False)),
     **dict.fromkeys(["latest", "newest", "recent"], (True, True)),
     **dict.fromkeys(["oldest", "earliest"], (False, True)),
@@ -36,7 +36,9 @@ _SAVE: Final = frozenset({"except", "but", "not", "never", "keep", "without", "d
 """Words that may turn a superlative round."""
 _EVERYBODY: Final = frozenset({"everyone", "everybody"})
 _ALL: Final = frozenset({"all", "every", "each", "both"}) | _EVERYBODY
-_NARROWING: Final = frozenset({"of", "in", "on", "at", "who", "whose", "that", "which", "from", "with", "mentioned", "for", "named"})
+_NARROWING: Final = frozenset(
+    {"of", "in", "on", "at", "who", "whose", "that", "which", "from", "with", "mentioned", "for", "named"}
+)
 """Words after "all the ..." that say which: then it must have been looked up by the user's own words."""
 _PEOPLE: Final = frozenset([
     stem(word)
@@ -57,16 +59,14 @@ def is_picked(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, plac
     lookup, row, leaf = found
     if tool.destructive:  # what cannot be undone must be as good as named
         return _is_settled(lookup, known, MOST_STEPS) and _is_extreme(lookup, row, known)
-    if lookup.made:
-        return kind == "what" and len(lookup.rows) == 1 and not leaf.many
+    if lookup.made and kind == "what" and len(lookup.rows) == 1 and not leaf.many:
+        return True
     return _is_led_to(found, known, MOST_STEPS) or _asks_for_all(found, tool, place, known)
 
 
 def _is_led_to(found: tuple[Lookup, Row, Leaf], known: Evidence, steps: int) -> bool:
     """Whether the words lead to a row, and so to what stands in it."""
     lookup, row, leaf = found
-    if lookup.made:
-        return False
     if _is_described(lookup, row, known):
         return True
     if lookup.arguments in NO_ARGUMENTS:
@@ -112,7 +112,8 @@ def _is_described(lookup: Lookup, row: Row, known: Evidence) -> bool:
 
 def _count_named(row: Row, lookup: Lookup, known: Evidence) -> int:
     named = {leaf.value for leaf in row.leaves if _is_telling(leaf) and known.user_names(leaf.value)}
-    return sum([1 for value in named if len(value) > _LEAST_CHARS + 2 or not is_number(value) or _is_sole(value, lookup)])
+    short = {value for value in named if is_number(value) and len(value.strip()) <= _LEAST_CHARS}
+    return len(named) - sum([not _is_sole(value, lookup) for value in short])
 
 
 def _is_telling(leaf: Leaf) -> bool:
@@ -141,7 +142,7 @@ def _is_extreme(lookup: Lookup, row: Row, known: Evidence) -> bool:
     return any(_is_end(lookup, row, greatest, dated) for greatest, dated in wanted)
 
 
-def _is_end(lookup: Lookup, row: Row, greatest: bool, dated: bool) -> bool:  # noqa: FBT001 - what a superlative means
+def _is_end(lookup: Lookup, row: Row, greatest: bool, dated: bool) -> bool:  # noqa: FBT001 - as a superlative has them
     for leaf in row.leaves:
         if leaf.many or is_id(leaf.path):
             continue
@@ -176,7 +177,7 @@ def _asks_for_all(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, place: str,
             if not end or (word in _EVERYBODY and not kinds & _PEOPLE) or not verbs & near:
                 continue
             narrowed = bool(_NARROWING.intersection(words[end : end + 2]))
-            if not narrowed or (not lookup.made and _is_settled(lookup, known, MOST_STEPS)):
+            if not narrowed or _is_settled(lookup, known, MOST_STEPS):
                 return True
     return False
 

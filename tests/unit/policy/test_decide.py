@@ -119,11 +119,11 @@ def test_each_value_is_traced():
 
 def test_an_echo_proves_nothing():
     origins = Origins()
-    origins.begin([Message.user("Mail it.")], None)
+    origins.begin([Message.user("Mail it to who@x.org-ish.")], None)
     origins.take("inbox", "{}", EVIL[0], OTHERS, ())
-    origins.take("greet", '{"name": "who@x.org"}', "Hello who@x.org of room 7", SYSTEM_OF_RECORD, ())
+    origins.take("greet", '{"name": "who@x.org-ish"}', "Hello who@x.org-ish of room 7", SYSTEM_OF_RECORD, ())
     evidence = origins.evidence()
-    assert isinstance(decide(Proposed(SEND, {"to": "who@x.org"}), evidence), NeedsApproval)
+    assert isinstance(decide(Proposed(SEND, {"to": "hello who@x.org-ish"}), evidence), NeedsApproval)
     assert isinstance(decide(Proposed(SEND, {"to": "room 7"}), evidence), Allowed)
 
 
@@ -184,7 +184,9 @@ def test_the_next_turn_knows_what_this_one_did(said, fields, records):
     data = msgspec.json.encode(carried)
     again.begin([Message.user("Go on.")], msgspec.json.decode(data, type=type(carried)))
     one, other = origins.evidence(), again.evidence()
-    assert (other.exposed, other.full, other.marks, other.records) == (one.exposed, one.full, one.marks, one.records)
+    assert (other.exposed, other.full, other.marks, other.index.lookups) == (
+        one.exposed, one.full, one.marks, one.index.lookups,
+    )  # fmt: skip
     assert other.written == (*one.written, "Go on.")
 
 
@@ -194,5 +196,5 @@ def test_a_record_is_a_value_and_no_text():
     )
     evidence = known("Mail it.", (), [msgspec.json.encode(["general", prose]).decode()])
     assert evidence.exposed
-    assert list(evidence.records) == [" general "]
+    assert [leaf.value for up in evidence.index.lookups for row in up.rows for leaf in row.leaves] == [" general "]
     assert isinstance(decide(Proposed(SEND, {"to": "eve@evil.org"}), evidence), NeedsApproval)
