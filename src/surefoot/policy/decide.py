@@ -191,11 +191,13 @@ def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evide
     if origin:
         return Trace(place, shown, kind, origin, source, proven=True)
     found = _find_records(normal, place, known)
-    told = kind == "content" and not call.tool.destructive
+    content = kind == "content"
+    private = content and is_secret(normal)
     picked = [
         one
         for one in found
-        if is_picked(one, call.tool, kind, place, known) or (told and _may_be_told(one, normal, known))
+        if (is_picked(one, call.tool, kind, place, known) and not (private and one[0].arguments in NO_ARGUMENTS))
+        or (content and not call.tool.destructive and _may_be_told(one, normal, known))
     ]
     if found:
         lookup, _, leaf = (picked or found)[0]

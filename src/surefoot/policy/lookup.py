@@ -129,8 +129,8 @@ def _split(value: Any, trusted: bool) -> list[Any]:  # noqa: FBT001 - one caller
         return [{key: inner} for key, inner in table.items()]
     parts, rest = list[Any](), dict[str, Any]()
     for key, inner in table.items():
-        if isinstance(inner, list) and any(isinstance(item, dict) for item in cast("list[Any]", inner)):
-            parts += [{key: [item]} for item in cast("list[Any]", inner)]
+        if isinstance(inner, list) and any(isinstance(item, dict) for item in inner):
+            parts += [{key: [item]} for item in inner]
         else:
             rest[key] = inner
     return [*([rest] if rest else []), *parts] if parts else [table]

@@ -39,7 +39,7 @@ def decide_on(tool, arguments, said, *reads):
     for name, given_, value, *more in (*reads, MAIL):
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         label, fields = (more[0], more[1]) if len(more) > 1 else (OTHERS, PATHS)
-        origins.take(name, given_, text, label, fields, made=more[-1] is True)
+        origins.take(name, given_, text, label, fields, made=bool(more) and more[-1] is True)
     return decide(Proposed(tool, arguments), origins.evidence())
 
 
