@@ -124,13 +124,21 @@ def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision 
     return Allowed("settings", f"the settings allow {name}") if word == "allow" else None
 
 
+def _suggest(tool: ToolPolicy, doubt: Trace) -> str:
+    """What the author of the tool has not declared, so that the worst was assumed; "" if nothing is missing."""
+    parameter = re.split(r"[\[. ]", doubt.place)[0]
+    if parameter in tool.sinks:
+        return ""
+    return f' ({tool.name} does not declare what `{parameter}` decides: Sink("content") if that is nothing)'
+
+
 def _explain(tool: ToolPolicy, doubt: Trace) -> str:
     value = f"{doubt.place}={doubt.value!r}"
     if doubt.kind == "content":
         return f"{doubt.place} carries {doubt.value!r}, which {_tell_origin(doubt)}"
     if doubt.origin == "record" and (tool.destructive or doubt.kind == "credential"):
         return f"{value} must be named by the user, for {tool.name} cannot be undone or gives access"
-    return f"{value} {_tell_origin(doubt)}"
+    return f"{value} {_tell_origin(doubt)}{_suggest(tool, doubt)}"
 
 
 def _tell_origin(doubt: Trace) -> str:

@@ -122,15 +122,16 @@ def _read_lines(content: str, arguments: str) -> list[Row]:
 def _split(value: Any, trusted: bool) -> list[Any]:  # noqa: FBT001 - one caller
     """The things in a result, each inside what it came in, so that the paths in it are those declared."""
     if isinstance(value, list):
-        items: list[Any] = value  # pyright: ignore[reportUnknownVariableType] - of JSON
-        return [[item] for item in items]
+        listed: list[Any] = value  # pyright: ignore[reportUnknownVariableType] - of JSON
+        return [[item] for item in listed]
     table = cast("dict[str, Any]", value)
     if trusted and not is_object(table):
         return [{key: inner} for key, inner in table.items()]
     parts, rest = list[Any](), dict[str, Any]()
     for key, inner in table.items():
-        if isinstance(inner, list) and any(isinstance(item, dict) for item in inner):
-            parts += [{key: [item]} for item in inner]
+        items: list[Any] = inner if isinstance(inner, list) else []  # pyright: ignore[reportUnknownVariableType] - of JSON
+        if any(isinstance(item, dict) for item in items):
+            parts += [{key: [item]} for item in items]
         else:
             rest[key] = inner
     return [*([rest] if rest else []), *parts] if parts else [table]
