@@ -92,7 +92,7 @@ lock: $(BIN)/python
 	@$(BIN)/python -m venv .venv-lock
 	@.venv-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
 	@$(LOCK) --upgrade --group build -o requirements.lock
-	@$(LOCK) --group dev --constraint requirements.lock -o requirements-dev.lock
+	@$(LOCK) --extra guard-onnx --extra mcp --group dev --constraint requirements.lock -o requirements-dev.lock
 
 clean:
 	@rm -rf $(VENV) .venv-lock .venv-bench-* build dist .coverage .coverage.* htmlcov .hypothesis .import_linter_cache \

@@ -33,7 +33,6 @@ LINES = {
     "sessions.py": 250,
     "context.py": 250,
     "tools.py": 350,
-    "mcp.py": 200,
     "recovery.py": 250,
     "telemetry.py": 300,
     "local.py": 200,
@@ -42,7 +41,18 @@ LINES = {
 FUNCTION_LINES = 70
 ERROR_CLASSES = 15
 
-HEAVY_MODULES = ["click", "genai_prices", "pydantic", "pyreqwest", "rich", "sqlite3", "tiktoken", "xllamacpp"]
+HEAVY_MODULES = [
+    "click",
+    "genai_prices",
+    "jsonschema",
+    "mcp",
+    "pydantic",
+    "pyreqwest",
+    "rich",
+    "sqlite3",
+    "tiktoken",
+    "xllamacpp",
+]
 HTTP_LIBRARIES = {"aiohttp", "http.client", "httpx", "httpx2", "pyreqwest", "requests", "urllib.request", "urllib3"}
 CHANCE_MODULES = {"random", "secrets", "time", "uuid"}
 CHANCE_CALLS = {"datetime.now", "datetime.utcnow", "date.today", "datetime.today", "os.urandom", "uuid.uuid4"}
@@ -53,7 +63,7 @@ UNEXPLAINED_NO_COVER = re.compile(r"pragma: no cover(?! - \w)")
 
 # Each exception to a rule stands here, with its reason.
 ENVIRONMENT = {"config.py": "the one reader"}
-HTTP = {"models/http.py": "the one client"}
+HTTP = {"models/http.py": "the one client", "mcp/http.py": "the MCP SDK's own client, kept within limits"}
 CHANCE = {
     "clock.py": "the one source",
     "reports/forecast.py": "seeded, so that the same records give the same forecast",

@@ -27,6 +27,7 @@ from surefoot.config import _OVERRIDES, Settings, load_settings
 from surefoot.journal.events import RunEvent
 from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.result import RunResult
+from surefoot.sections import McpSettings, McpToolSettings
 from surefoot.testing import FakeProvider, call, say
 
 ROOT = Path(__file__).parent.parent
@@ -118,6 +119,8 @@ def setting_names(kind=Settings, prefix=""):
             yield from setting_names(inner, f"{prefix}{field.name}.")
         elif field.name == "providers":
             yield from (f"providers.NAME.{inner.name}" for inner in msgspec.structs.fields(Provider))
+        elif field.name == "mcp":
+            yield from ("mcp", *(f"mcp.NAME.{inner.name}" for inner in msgspec.structs.fields(McpSettings)))
         else:
             tables = {"prices": "prices.NAME", "currencies": "currencies.NAME", "limits": "limits.*"}
             yield tables.get(f"{prefix}{field.name}", f"{prefix}{field.name}")
@@ -142,11 +145,15 @@ def test_the_commented_settings_file_names_every_setting_and_is_right_when_uncom
     shown = settings.providers["mine"]
     assert (shown.wire, shown.protocol, shown.max_output_tokens) == ("openai", "native", 1024)
     assert (shown.needs_key, shown.trusts_usage, shown.free) == (True, False, True)
+    assert settings.mcp["git"] == McpSettings(
+        command="uvx", args=["mcp-server-git"], prefix="git_", tools={"git_log": McpToolSettings(effect="read")}
+    )
     assert read_limits(settings.limits, "") == Limits()
     assert {rule.account for rule in read_rules(settings.budgets)} == {"global", "tenant:*", "user:*"}
     open_prices(settings, lambda: 0.0)
     given = {
-        name: getattr(settings, name) for name in ("providers", "prices", "currencies", "limits", "budgets", "tenants")
+        name: getattr(settings, name)
+        for name in ("providers", "prices", "currencies", "limits", "budgets", "tenants", "mcp")
     }
     assert settings == Settings(**given)  # what is commented out is the default
     path.write_text(text)

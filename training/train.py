@@ -16,20 +16,23 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
+from noise import make_noise
 from sklearn.linear_model import LogisticRegression
 from synthetic import make_rows
 
 from surefoot.guard.classifier import FILE, MAGIC
-from surefoot.guard.features import FEATURES, find_sentences, list_features, list_windows
+from surefoot.guard.features import FEATURES, cap_repeats, find_sentences, list_features, list_windows
 from surefoot.guard.normalize import normalize
 from surefoot.guard.tokens import find_words
 
 SEED = 20
 SCALE = 1200
+NOISE = 100
 STRENGTH = {"user": 1.0, "tool": 2.0}
 WITH_PIECES = {"user": True, "tool": False}
 SMOOTHING = 2.0
 NEVER = ("agentdojo", "agentdyn", "injecagent")
+REPEATS = {"user": 80, "tool": 3}
 PER_DOUBLING = {"user": 0.3, "tool": 0.3}
 GROUPS = {"user": ("benign_prompt", "hard_benign"), "tool": ("benign_tool", "benign_text")}
 FOUND = {"user": ("direct",), "tool": ("indirect",)}
@@ -106,6 +109,9 @@ def gather(channel: str, train: list[dict], harmless: list[dict], left_out: set[
         if channel == "tool" and not label:
             for window in windows(text, channel):
                 made.add(window, 0, 0.5)
+    for text in make_noise(SEED, NOISE) if channel == "user" else ():
+        for window in whole(text, channel):
+            made.add(window, 0, FEW)
     for row in harmless:
         add_harmless(made, channel, row)
     return made
@@ -145,6 +151,10 @@ def score(table: np.ndarray, unit: float, bias: float, text: str, channel: str) 
     counts = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
     start, end = np.array(ranges).T
     scores = bias + unit * (sums[end] - sums[start]) / np.sqrt(counts[end] - counts[start] + SMOOTHING)
+    for place, (first, last) in enumerate(ranges):
+        capped = cap_repeats(rows[first:last], REPEATS[channel])
+        weight = unit * sum([int(table[row]) * count for row, count in capped.items()])
+        scores[place] = min(scores[place], bias + weight / np.sqrt(sum(capped.values()) + SMOOTHING))
     return float(scores.max() - PER_DOUBLING[channel] * np.log2(len(ranges)))
 
 
@@ -193,13 +203,14 @@ def main() -> None:
             "per_doubling": PER_DOUBLING[channel],
             "slope": slope,
             "with_pieces": WITH_PIECES[channel],
+            "repeats": REPEATS[channel],
         }
         tables += table.tobytes()
     if options.leave_out or options.channel:
         return
     data = MAGIC + json.dumps(head, sort_keys=False).encode() + b"\n" + zlib.compress(tables, 9)
     FILE.write_bytes(data)
-    inputs = [options.train, options.dev, *sorted((HERE / "data").iterdir()), HERE / "synthetic.py"]
+    inputs = [options.train, options.dev, *sorted((HERE / "data").iterdir()), HERE / "synthetic.py", HERE / "noise.py"]
     manifest = {
         "inputs": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs},
         "output": {"classifier.bin": hashlib.sha256(data).hexdigest(), "bytes": len(data)},

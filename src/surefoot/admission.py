@@ -190,7 +190,7 @@ class Admission:
             else:
                 user = self._turns.find(caller, rights)
                 self._check_load(user, now)
-                self._check_queues(user, free := user.free)
+                self._check_queues(user, max(0, free := user.free))
                 if free <= 0:
                     self._check_deadline(user, seconds, kind)
                 self._turns.enter(user)
@@ -310,7 +310,7 @@ class Admission:
 
     def _check_queues(self, user: UserLevel[Ticket], free: int) -> None:
         for level in user.levels:
-            if level.waiting >= level.queue + max(0, free):
+            if level.waiting >= level.queue + free:
                 told = "as many requests of all users wait as may"
                 if level.whose:
                     told = (

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, redirect_stdout
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import click
 
@@ -29,6 +29,7 @@ from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
 from surefoot.commands.guard import guard
+from surefoot.commands.mcp import mcp
 from surefoot.commands.options import json_option, open_existing, point_to, print_json, read_settings, run_to_end
 from surefoot.commands.policy import ask, policy
 from surefoot.commands.prices import prices
@@ -44,6 +45,7 @@ from surefoot.journal.events import JournalEvent, RunFinished
 from surefoot.narrator import plain
 from surefoot.policy.approval import Approval, ApprovalRequest
 from surefoot.runtime import Runtime
+from surefoot.sections import OnBusy
 from surefoot.store.base import RunRow
 from surefoot.terminal import RunView, explain_no_runs, open_console, readable, runs_table, timeline
 
@@ -130,6 +132,7 @@ def commands(context: click.Context, /, *, config: Path | None, store: Path | No
 @click.option("--user", default="", help="Whose run it is.")
 @click.option("--session", default="", help="Conversation to begin or to continue.")
 @click.option("--tenant", default="", help="Customer that the user belongs to.")
+@click.option("--on-busy", type=click.Choice(get_args(OnBusy)), help="What to do while the session has another run.")
 @click.option("--quiet", is_flag=True, help="Show no steps.")
 @json_option
 @click.pass_context
@@ -145,6 +148,7 @@ def run(
     user: str,
     session: str,
     tenant: str,
+    on_busy: OnBusy | None,
     quiet: bool,
     as_json: bool,
     **limits: str | None,
@@ -162,7 +166,11 @@ def run(
     given = {name: _read_limit(name, value) for name, value in limits.items() if value is not None}
     allowed = _change_limits(agent.limits or read_limits(settings.limits, "[limits]"), given)
     who = Caller(user, session, tenant)
-    finished = run_to_end(_watch(settings, agent, question, allowed, who, quiet=quiet, as_json=as_json))
+    if on_busy is not None and not session:
+        raise ConfigError(f"--on-busy {on_busy}: is about a session; name it with --session")
+    finished = run_to_end(
+        _watch(settings, agent, question, allowed, who, on_busy=on_busy, quiet=quiet, as_json=as_json)
+    )
     if not as_json:
         click.echo(readable(finished.output) if sys.stdout.isatty() else finished.output.encode(errors="replace"))
     return _EXIT_BY_STOP[finished.stop_reason]
@@ -175,6 +183,7 @@ async def _watch(
     limits: Limits,
     who: Caller,
     *,
+    on_busy: OnBusy | None,
     quiet: bool,
     as_json: bool,
 ) -> RunFinished:
@@ -190,9 +199,8 @@ async def _watch(
     async with Runtime(settings=settings, progress=view.progress, approve=asks) as runtime:
         try:
             with redirect_stdout(sys.stderr), view:
-                stream = runtime.stream(
-                    agent, question, limits=limits, user=who.user, session=who.session, tenant=who.tenant
-                )
+                names = {"user": who.user, "session": who.session, "tenant": who.tenant}
+                stream = runtime.stream(agent, question, limits=limits, on_busy=on_busy, **names)
                 async with aclosing(stream) as events:
                     async for event in events:
                         view.show(event)
@@ -324,7 +332,7 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-for command in (sessions, budget, report, compare, forecast, prices, policy, guard, sim, stress):
+for command in (sessions, budget, report, compare, forecast, prices, policy, guard, mcp, sim, stress):
     commands.add_command(command)
 for command in (unknown, refund, purge):
     budget.add_command(command)

@@ -46,6 +46,10 @@ class SystemClock:
 
 def encode_token(prefix: str, now_s: float, chance: int) -> str:
     """``prefix_`` and 26 base-32 digits of ``now_s`` (milliseconds, 50 bits) and ``chance`` (80 bits)."""
-    number = (int(now_s * 1000) & ((1 << 50) - 1)) << 80 | chance
-    pairs = [_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)]
-    return f"{prefix}_{''.join(pairs)}"
+    ms, high, low = int(now_s * 1000), chance >> 40, chance & 0xFF_FFFF_FFFF
+    at = _PAIRS  # spelled out, and on small numbers: a loop over one of 130 bits takes three times the instructions
+    return (
+        f"{prefix}_{at[ms >> 40 & 1023]}{at[ms >> 30 & 1023]}{at[ms >> 20 & 1023]}{at[ms >> 10 & 1023]}{at[ms & 1023]}"
+        f"{at[high >> 30 & 1023]}{at[high >> 20 & 1023]}{at[high >> 10 & 1023]}{at[high & 1023]}"
+        f"{at[low >> 30 & 1023]}{at[low >> 20 & 1023]}{at[low >> 10 & 1023]}{at[low & 1023]}"
+    )

@@ -29,7 +29,7 @@ from surefoot.protocol import find_protocol
 from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.read_more import READ_MORE, read_more
 from surefoot.tools import Toolbox
-from surefoot.types import UNLIMITED, Message
+from surefoot.types import UNLIMITED, Message, Source
 
 MAX_COMPILED: Final = 256
 """Agents kept compiled; the one compiled longest ago makes room. Agents are meant to be few and shared."""
@@ -53,6 +53,7 @@ class Compiler:
         self._router = Router(settings.breaker, clock)
         self._routes: dict[str, Routes] = {}
         self._local: Routes | None = None
+        self._sources: dict[Source, None] = {}
         self._local_lock = asyncio.Lock()
         self._server: Any = None
 
@@ -90,12 +91,13 @@ class Compiler:
         return compiled
 
     async def close(self) -> None:
-        """Close connections and stop the embedded model."""
+        """Close connections, stop the embedded model and what tools share."""
         self._router.close()
         if self._http is not None:
             await self._http.close()
         if self._server is not None:
             await self._server.close()
+        await asyncio.gather(*[source.release() for source in self._sources])
 
     async def _compile(self, agent: Agent[Any]) -> Compiled:
         routes = await self._find_routes(agent.model) if isinstance(agent.model, str) else self._adopt(agent.model)
@@ -107,6 +109,10 @@ class Compiler:
         keeps_rest = offers and toolbox.specs != () and toolbox.find(READ_MORE) is None
         if keeps_rest:
             toolbox = Toolbox([*toolbox, read_more])
+        for source in [tool.source for tool in toolbox if tool.source is not None]:
+            if source not in self._sources:
+                source.hold()
+                self._sources[source] = None
         specs = toolbox.specs
         protocol = find_protocol(name)(agent.instructions, specs, answer.schema if answer else None)
         system = protocol.system()

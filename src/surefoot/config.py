@@ -21,6 +21,7 @@ from surefoot.sections import (
     ContextSettings,
     GuardSettings,
     LocalSettings,
+    McpSettings,
     PolicySettings,
     RetrySettings,
     SessionSettings,
@@ -64,6 +65,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         tenants: What is known of customers, by name.
         timezone: Where the days and months of budgets begin, an IANA name.
         model_timeout_s: Longest wait for one reply of a model.
+        calm_gc: Full garbage collections of the process are rare while a runtime is open.
         retry: Attempts for one model call.
         admission: Who is let in when many come at once.
         breaker: When a provider counts as dead.
@@ -72,6 +74,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         sessions: Conversations.
         policy: Which tool calls may run.
         guard: What is done about text that looks like an attack.
+        mcp: Servers of tools, by name.
     """
 
     model: str = "local:"
@@ -84,6 +87,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     tenants: dict[str, Tenant] = {}
     timezone: str = "UTC"
     model_timeout_s: float = 120.0
+    calm_gc: bool = False
     retry: RetrySettings = RetrySettings()
     admission: AdmissionSettings = AdmissionSettings()
     breaker: BreakerSettings = BreakerSettings()
@@ -92,6 +96,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     sessions: SessionSettings = SessionSettings()
     policy: PolicySettings = PolicySettings()
     guard: GuardSettings = GuardSettings()
+    mcp: dict[str, McpSettings] = {}
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
@@ -197,7 +202,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _find_fault(table: dict[str, Any], error: str) -> str:
     """What is wrong, where, in words; with the name of a provider or tenant, which msgspec shows as ``[...]``."""
-    for section, kind in (("providers", Provider), ("tenants", Tenant)):
+    for section, kind in (("providers", Provider), ("tenants", Tenant), ("mcp", McpSettings)):
         inner: Any = table.get(section)
         for name, value in cast("dict[str, Any]", inner).items() if isinstance(inner, dict) else ():
             try:

@@ -10,11 +10,13 @@ from typing import Final
 from surefoot.caller import Caller
 from surefoot.clock import Clock
 from surefoot.durations import read_duration_s
-from surefoot.errors import ConfigError, StoreError, TooManyRequests
+from surefoot.errors import ConfigError, StoreError
 from surefoot.export import export_user
+from surefoot.run_arguments import check_list
 from surefoot.sections import SessionSettings
 from surefoot.sessions import SessionTurns, not_found
 from surefoot.store.base import Store
+from surefoot.store.erasure import refuse_erasure
 from surefoot.store.session_rows import Erased, SessionRow
 from surefoot.types import Message
 
@@ -80,6 +82,7 @@ class Sessions:
         before: float | None = None,
     ) -> Sequence[SessionRow]:
         """Sessions, those used last first, expired ones included: at most ``limit``, all used before ``before``."""
+        check_list(limit, tenant=tenant, user=user, session=session)
         return await self._store.sessions.list(tenant=tenant, user=user, session=session, limit=limit, before=before)
 
     async def transcript(self, session: str, *, user: str = "", tenant: str = "") -> tuple[Message, ...]:
@@ -92,7 +95,12 @@ class Sessions:
         return await self._turns.read_messages(row.head)
 
     def export(self, *, user: str, tenant: str = "") -> AsyncGenerator[bytes, None]:
-        """All that is stored of a user, as one JSON document in pieces; one run at a time is in memory."""
+        """All that is stored of a user, as one JSON document in pieces; one run at a time is in memory.
+
+        Raises:
+            ConfigError: No user is named.
+        """
+        check_user("export", user, tenant)
         return export_user(self._store, self._turns.read_messages, Caller(user, "", tenant), self._clock.now())
 
     async def erase(self, *, user: str, tenant: str = "", compact: bool = False) -> Erased:
@@ -105,14 +113,11 @@ class Sessions:
 
         Raises:
             ConfigError: No user is named.
-            TooManyRequests: A session of the user is in use in this process.
+            TooManyRequests: A run of the user is under way, here or in another process, or waits for its session.
         """
-        if not Caller(user, "", tenant).user:
-            raise ConfigError("erase: name the user; runs of nobody are not one person's")
+        check_user("erase", user, tenant)
         if self._turns.lines.holds(tenant, user):
-            raise TooManyRequests(
-                f"user {user!r} has runs under way; erase when they have ended", reason="session", retry_after_s=1.0
-            )
+            raise refuse_erasure(user, "has runs under way")
         self._turns.transcripts.drop_user(tenant, user)
         erased = await self._store.sessions.erase(tenant, user, self._clock.token("erased"), compact=compact)
         self._turns.transcripts.drop_user(tenant, user)
@@ -126,7 +131,12 @@ class Sessions:
 
         Returns:
             How many. They go in short transactions; others write between two of them.
+
+        Raises:
+            ConfigError: ``unused_s`` is no time that has passed.
         """
+        if unused_s is not None and not unused_s >= 0:  # not a number is neither
+            raise ConfigError(f"unused_s={unused_s!r:.80}: must be seconds, 0 or more")
         before = self._clock.now() - (self._delete_s if unused_s is None else unused_s)
         count, more = 0, True
         while more:
@@ -152,3 +162,13 @@ class Sessions:
                 await self.purge()
             except StoreError as error:
                 _log.warning("old sessions not deleted, trying again later: %s", error)
+
+
+def check_user(what: str, user: str, tenant: str) -> None:
+    """See that ``what`` is to be done for somebody.
+
+    Raises:
+        ConfigError: No user is named.
+    """
+    if not Caller(user, "", tenant).user:
+        raise ConfigError(f'{what}: name the user; "" is nobody, and the runs of nobody are not one person\'s')

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from msgspec.json import encode as encode_json
+
 from surefoot.context import LIKELY_BYTES, least_output
 from surefoot.models.base import Prompt
 from surefoot.run import Run
@@ -16,10 +18,11 @@ class GrowingPrompt:
 
     Attributes:
         wire: The prompt in the form of the model's provider.
+        schema: The form that the next reply is asked for, None for any.
         crammed: Size of the prompt that is sent although its bound is above the window: nothing more can be left out.
     """
 
-    __slots__ = ("_exact", "_measured", "_reported", "_run", "_sent_size", "_shown", "crammed", "wire")
+    __slots__ = ("_exact", "_measured", "_reported", "_run", "_sent_size", "_shown", "crammed", "schema", "wire")
 
     wire: Prompt
 
@@ -31,6 +34,7 @@ class GrowingPrompt:
         self._reported = 0, 0  # the same of a provider that is not trusted with money, but with its own window
         self._sent_size = 0
         self.crammed = -1
+        self.schema: JsonSchema | None = None
 
     def open(self) -> None:
         """Begin, or begin anew: what is shown of the conversation, or the model, has changed."""
@@ -38,15 +42,29 @@ class GrowingPrompt:
         self.wire = compiled.model.open(compiled.native_specs, compiled.temperature)
         self._shown, self._exact, self.crammed = 0, [], -1
         self._measured = self._reported = 0, 0
+        self.schema = None
 
     def show(self) -> None:
         """Write what has joined the conversation."""
-        messages = self._run.state.messages
-        if self._shown < len(messages):
-            render = self._run.compiled.protocol.render
-            for message in messages[self._shown :]:
-                self.wire.append(render(message))
+        messages, shown = self._run.state.messages, self._shown
+        if shown < len(messages):
+            render, append = self._run.compiled.protocol.render, self.wire.append
+            for message in messages[shown:]:
+                append(render(message))
             self._shown = len(messages)
+
+    def grow(self) -> int:
+        """`show`, and choose the form of the reply; the `bound` of the next request with both."""
+        self.show()
+        run = self._run
+        compiled = run.compiled
+        if compiled.protocol.native_tools:
+            return self.bound()
+        # a summary is plain text, whatever the protocol
+        self.schema = schema = None if run.sums_up else compiled.protocol.response_schema(run.stage)
+        if schema is None or compiled.model.profile.trusts_usage:
+            return self.bound()
+        return self.bound() + len(encode_json(schema))  # some providers show the model the schema, and bill it
 
     def bound(self) -> int:
         """Upper bound of the prompt's tokens, the best that costs nothing to know.
@@ -82,7 +100,7 @@ class GrowingPrompt:
         tokens, size = self._reported
         return min(1.0, tokens / size) if tokens else 1.0
 
-    async def count_exactly(self, bound: int, schema: JsonSchema | None) -> int:
+    async def count_exactly(self, bound: int) -> int:
         """The exact count where the model's tokenizer is known, else ``bound``."""
         compiled = self._run.compiled
         if compiled.counter is None:
@@ -90,16 +108,16 @@ class GrowingPrompt:
         messages = self._run.state.messages[len(self._exact) : self._shown]
         new = [compiled.protocol.render(message) for message in messages]
         self._run.write_behind()
-        tools, counts = await asyncio.to_thread(compiled.counter.count, compiled.native_specs, new, schema)
+        tools, counts = await asyncio.to_thread(compiled.counter.count, compiled.native_specs, new, self.schema)
         self._exact.extend(counts)
         exact = tools + sum(self._exact)
         self._measured = exact, self.wire.size
         return exact
 
-    async def fit_window(self, bound: int, want: int, schema: JsonSchema | None) -> tuple[int, int]:
+    async def fit_window(self, bound: int, want: int) -> tuple[int, int]:
         """The bound, by an exact count if there is one, and the output tokens that the window leaves; 0 if too few."""
         run, window = self._run, self._run.compiled.window
-        bound = await self.count_exactly(bound, schema)
+        bound = await self.count_exactly(bound)
         tokens, least = self.bound_in_window(bound), least_output(want, window)
         if window - tokens >= least:
             return bound, min(want, window - tokens)

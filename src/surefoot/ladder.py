@@ -85,7 +85,7 @@ def begin_summary(run: Run, call: ModelCall, sets_aside: int = 0) -> None:
 def take_summary(run: Run, call: ModelCall, reply: Reply) -> None:
     """Settle the summary, and go on with it instead of the conversation; with the conversation if it is empty."""
     call.settle()
-    call.tell_reply(joins=False)
+    call.tell_reply(run.desk.clock.monotonic(), joins=False)
     is_one = bool(reply.message.text.strip()) and reply.finish_reason in {"stop", "length"}
     run.summary_failed = not is_one
     _replace_conversation(run, call, reply.message.text if is_one else "")

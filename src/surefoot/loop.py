@@ -24,15 +24,14 @@ from surefoot.journal.events import (
 from surefoot.ladder import forgo_summary, take_summary
 from surefoot.model_call import WINDOW, ModelCall
 from surefoot.models.base import Reply
-from surefoot.next_call import hold_budget, hold_last, reach, refit
+from surefoot.next_call import hold_at_once, hold_budget, hold_last, reach, refit
 from surefoot.protocol.base import Turn
 from surefoot.run import Run
-from surefoot.screening import is_quick
 from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome
 from surefoot.store.session_rows import Moved
 from surefoot.tool_calls import cut_text, run_tools
-from surefoot.types import Message, StopReason
+from surefoot.types import Message, StopReason, ToolCall
 from surefoot.window import room_for_results
 
 FINISH_TIMEOUT_S: Final = 5.0
@@ -123,9 +122,10 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
         run.abandon = call.abandon
         call.prompt.open()
         await _screen_question(run)
-        purpose = await hold_budget(run, call)
+        purpose = hold_at_once(run, call) or await hold_budget(run, call)
         while purpose is not None:
-            stopped = await call.begin(purpose)
+            begun = call.begin(purpose)
+            stopped = begun if begun is None or isinstance(begun, (Refusal, ModelError)) else await begun
             if stopped is not None:
                 purpose = await _turn_back(run, call, purpose, stopped)
                 continue
@@ -161,7 +161,7 @@ async def _screen_question(run: Run) -> None:
     if run.parent is not None:
         return  # a model wrote it: what that has read was looked at
     screen, text = run.desk.screen, run.state.question.text
-    found = screen.look_at_once(text, "user") if is_quick(text) else await screen.look_aside(text, "user")
+    found = screen.look_at_once(text, "user") if screen.is_quick(text) else await screen.look_aside(text, "user")
     if found is not None:
         run.emit(screen.tell(found, run.desk.clock.now()))
 
@@ -176,8 +176,12 @@ async def _turn_back(run: Run, call: ModelCall, purpose: Purpose, stopped: Refus
 async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None:
     """Take the reply or the failure in, and reserve the call that follows. None: the run is at its end."""
     if call.reply is not None:
-        await _take_reply(run, call, call.reply)
-        return await hold_budget(run, call) if run.state.finished is None else None
+        calls = _take_reply(run, call, call.reply)
+        if calls:
+            await run_tools(run, calls, room_for_results(run, call))
+        if run.state.finished is not None:
+            return None
+        return hold_at_once(run, call) or await hold_budget(run, call)
     if run.sums_up:
         forgo_summary(run, call)
         return await hold_budget(run, call)
@@ -193,19 +197,20 @@ async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None
     return None if run.final_only else await hold_last(run, call, shortage)
 
 
-async def _take_reply(run: Run, call: ModelCall, reply: Reply) -> None:
-    """Settle, read, and do what the reply says: act, answer, or hear what was wrong with it."""
+def _take_reply(run: Run, call: ModelCall, reply: Reply) -> tuple[ToolCall, ...]:
+    """Settle, read, and do what the reply says: answer, or hear what was wrong with it. The calls that it asks for."""
     if run.sums_up:
         take_summary(run, call, reply)
-        return
+        return ()
     call.settle()
     turn = run.compiled.protocol.parse(reply.message, run.stage)
     message = _canonical(turn, reply.message)
     joins = message is reply.message and not turn.problem
-    call.tell_reply(joins=joins)
+    now = run.desk.clock.monotonic()
+    call.tell_reply(now, joins=joins)
     if not joins:
         run.emit(Thought(at=run.desk.clock.now(), message=message, problem=turn.problem))
-    for warned in run.account.warnings(run.desk.clock.monotonic()):
+    for warned in run.account.warnings(now):
         run.emit(BudgetWarning(at=run.desk.clock.now(), limit=warned.limit, used=warned.used, of=warned.of))
     if turn.answer is not None or reply.finish_reason in _BLOCKED:
         _answer(run, call, reply, turn.answer or reply.message.text)
@@ -215,7 +220,8 @@ async def _take_reply(run: Run, call: ModelCall, reply: Reply) -> None:
         shortage = run.account.tool_shortage(len(turn.calls))
         if shortage is not None:
             reach(run, shortage)
-        await run_tools(run, turn.calls, room_for_results(run, call))
+        return turn.calls
+    return ()
 
 
 def _canonical(turn: Turn, message: Message) -> Message:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Final
-
-from msgspec.json import encode as encode_json
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any, Final
 
 from surefoot.budget.holds import Charge, Fit, Hold, Shortage, is_plausible
 from surefoot.budget.ledger import MIN_FINAL_TOKENS, MIN_STEP_TOKENS
@@ -18,11 +16,12 @@ from surefoot.journal.events import BudgetOverrun, ModelFailed, ModelReplied, Mo
 from surefoot.models.base import Options, Reply
 from surefoot.passage import TIMER_SLACK_S, Passage
 from surefoot.run import Run
-from surefoot.types import JsonSchema, Message, Usage
+from surefoot.types import Message, Usage
 
 WINDOW: Final = "window"
 """Names the shortage of a prompt that does not fit the model's window: it must be shortened."""
 _NO_HOLD: Final = Hold(0, 0, 0, 0)
+_Stopping = Coroutine[Any, Any, Refusal | ModelError | None]
 
 
 class ModelCall:
@@ -36,8 +35,8 @@ class ModelCall:
     """
 
     __slots__ = (
-        "_asked_at", "_attempt", "_charge", "_failure", "_hold", "_is_sent", "_options", "_run", "_schema", "_settled",
-        "_tried", "_untold", "_usage", "fit", "passage", "prompt", "reply",
+        "_asked_at", "_attempt", "_charge", "_failure", "_hold", "_is_sent", "_options", "_run", "_settled", "_tried",
+         "_untold", "_usage", "fit", "passage", "prompt", "reply",
     )  # fmt: skip
 
     def __init__(self, run: Run) -> None:
@@ -46,11 +45,9 @@ class ModelCall:
         self.passage = Passage(run)
         self._hold: Hold | None = None
         self._failure: ModelError | None = None
-        self._attempt = 0  # of the step
-        self._tried = 0  # attempts among them at the present model
+        self._attempt = self._tried = 0  # of the step, and how many of them at the present model
         self._asked_at = 0.0
         self._options = Options()
-        self._schema: JsonSchema | None = None
         self._settled = _NO_HOLD
         self._usage: Usage | None = None
         self._charge = Charge(0, 0)
@@ -62,29 +59,34 @@ class ModelCall:
     def reopen(self) -> None:
         """Begin the prompt anew: what was shown of the conversation, or the model, has changed."""
         self.prompt.open()
-        self._schema = None
+
+    def hold_at_once(self, now: float, *, final: bool) -> bool:
+        """Reserve the worst case of the next attempt, if nothing limits it; else False, and `hold` looks closer."""
+        compiled, bound = self._run.compiled, self.prompt.grow()
+        want = compiled.max_tokens
+        if compiled.window - bound < want:
+            return False
+        fit = self._run.account.fit(bound, want, final=final, now=now, begins_step=self._attempt == 0)
+        if fit.limit:  # of a shortage, too
+            return False
+        self.fit = fit  # type: ignore[assignment]  # a shortage names its limit
+        self._reserve(bound, want)
+        return True
 
     async def hold(self, *, final: bool, want: int | None = None, least: int = 0) -> Shortage | None:
         """Reserve the worst case of the next attempt, or say what lacks; ``least`` to ``want`` output tokens."""
         run = self._run
         compiled, account, clock = run.compiled, run.account, run.desk.clock
-        self.prompt.show()
-        bound = self.prompt.bound()
+        bound = self.prompt.grow()
         want = compiled.max_tokens if want is None else want
-        if run.sums_up:
-            self._schema = None  # a summary is plain text, whatever the protocol
-        elif not compiled.protocol.native_tools:
-            self._schema = compiled.protocol.response_schema(self._run.stage)
-        if self._schema is not None and not compiled.model.profile.trusts_usage:
-            bound += len(encode_json(self._schema))  # some providers show the model the schema, and bill it
         if compiled.window - bound < want:
-            bound, want = await self.prompt.fit_window(bound, want, self._schema)
+            bound, want = await self.prompt.fit_window(bound, want)
             if want == 0:
                 return Shortage(WINDOW, f"the prompt does not fit the {compiled.window} tokens of the model's window")
         first = self._attempt == 0
         fit = account.fit(bound, want, final=final, now=clock.monotonic(), begins_step=first)
         if fit.limit in {"tokens", "usd"}:  # an exact count is slow: only where the cheap bound does not fit
-            bound = await self.prompt.count_exactly(bound, self._schema)
+            bound = await self.prompt.count_exactly(bound)
             fit = await wait_for_room(account, bound, want, final=final, begins_step=first, clock=clock)
         if isinstance(fit, Shortage) or (fit.limit and fit.max_tokens < least):
             return fit if isinstance(fit, Shortage) else Shortage(fit.limit, f"a reply has no room for {least} tokens")
@@ -92,11 +94,11 @@ class ModelCall:
         self._reserve(bound, fit.max_tokens)
         return None
 
-    async def begin(self, purpose: Purpose) -> Refusal | ModelError | None:
+    def begin(self, purpose: Purpose) -> Refusal | ModelError | _Stopping | None:
         """Take leave to go, then write down that an attempt is made, if the accounts above the run have room for it.
 
         Nothing may be sent before this is in the journal. After a refusal, or an error because no way is open, nothing
-        of it is; what waits for its turn holds nothing of any account.
+        of it is; what waits for its turn holds nothing of any account. A coroutine if something must be waited for.
         """
         self.reply = self._failure = None
         self._is_sent = False
@@ -104,45 +106,57 @@ class ModelCall:
         assert hold is not None, "hold() came first"
         try:
             if not self.passage.take(hold.tokens, is_first=self._tried == 0):
-                await self.passage.wait(hold.tokens)
+                return self._begin_in_turn(hold, purpose)
         except ModelError as error:
-            self._undo(hold)
-            self._failure = error
-            return error
-        refusal = await self._claim(hold, purpose)
-        if refusal is not None:
-            self.passage.leave(sent=False)
-        return refusal
+            return self._turn_away(hold, error)
+        return self._claim(hold, purpose)
 
-    async def _claim(self, hold: Hold, purpose: Purpose) -> Refusal | None:
-        run = self._run
+    async def _begin_in_turn(self, hold: Hold, purpose: Purpose) -> Refusal | ModelError | None:
+        try:
+            await self.passage.wait(hold.tokens)
+        except ModelError as error:
+            return self._turn_away(hold, error)
+        claiming = self._claim(hold, purpose)
+        return None if claiming is None else await claiming
+
+    def _turn_away(self, hold: Hold, error: ModelError) -> ModelError:
+        self._undo(hold)
+        self._failure = error
+        return error
+
+    def _claim(self, hold: Hold, purpose: Purpose) -> _Stopping | None:
+        run, schema = self._run, self.prompt.schema
         rates = run.account.rates
         is_first = self._attempt == 0
         prices = "" if rates is None else rates.digest
         no_tools = run.final_only or run.sums_up
-        if self._options.allow_tools is no_tools or self._options.response_schema is not self._schema:
-            self._options = Options(not no_tools, self._schema)
+        if self._options.allow_tools is no_tools or self._options.response_schema is not schema:
+            self._options = Options(not no_tools, schema)
         event = ModelRequested(
-            at=run.desk.clock.now(),
-            step=run.state.steps + is_first,
-            hold=hold.number,
-            attempt=self._attempt + 1,
-            model=run.compiled.model.profile.id,
-            purpose=purpose,
-            max_tokens=hold.max_tokens,
-            hold_tokens=hold.tokens,
-            hold_nano=hold.nano,
-            prices=prices,
-        )
+            at=run.desk.clock.now(), step=run.state.steps + is_first, hold=hold.number, attempt=self._attempt + 1,
+            model=run.compiled.routes.name, purpose=purpose, max_tokens=hold.max_tokens, hold_tokens=hold.tokens,
+            hold_nano=hold.nano, prices=prices,
+        )  # fmt: skip
         self._asked_at = run.desk.clock.monotonic()
-        refusal = await run.claim((event,), run.claim_for(hold, prices, begins_step=is_first))
-        if refusal is not None:
-            return refusal
-        run.tool_calls_untold = 0
+        claiming = run.claim((event,), run.claim_for(hold, prices, begins_step=is_first))
+        if claiming is not None:
+            return self._await_claim(claiming)
+        self._note_claimed()
+        return None
+
+    async def _await_claim(self, claiming: Coroutine[Any, Any, Refusal | None]) -> Refusal | None:
+        refusal = await claiming
+        if refusal is None:
+            self._note_claimed()
+        else:
+            self.passage.leave(sent=False)
+        return refusal
+
+    def _note_claimed(self) -> None:
+        self._run.tool_calls_untold = 0
         self._attempt += 1
         self._tried += 1
         self.prompt.mark_sent()
-        return None
 
     def shrink(self, refusal: Refusal, *, final: bool) -> bool:
         """Lower the refused hold to what the accounts had room for; False, and it is gone, if that is too little."""
@@ -224,27 +238,20 @@ class ModelCall:
         if usage is not None:
             self.prompt.measure(usage.input_tokens)
 
-    def tell_reply(self, *, joins: bool) -> None:
-        """The event of the reply that was settled; ``joins`` as in `ModelReplied`."""
+    def tell_reply(self, now: float, *, joins: bool) -> None:
+        """The event of the reply that was settled, at monotonic second ``now``; ``joins`` as in `ModelReplied`."""
         run, reply, charge, settled = self._run, self._untold, self._charge, self._settled
         assert reply is not None, "settle() came first"
         clock = run.desk.clock
         self._untold = None
         run.emit(
             ModelReplied(
-                at=clock.now(),
-                hold=settled.number,
-                message=reply.message,
-                joins=joins,
-                usage=self._usage,
-                tokens=charge.tokens,
-                nano=charge.nano,
-                finish_reason=reply.finish_reason,
-                latency_ms=(clock.monotonic() - self._asked_at) * 1e3,
-                response_id=reply.response_id,
+                at=clock.now(), hold=settled.number, message=reply.message, joins=joins, usage=self._usage,
+                tokens=charge.tokens, nano=charge.nano, finish_reason=reply.finish_reason,
+                latency_ms=(now - self._asked_at) * 1e3, response_id=reply.response_id,
                 service_tier=reply.service_tier,
             )
-        )
+        )  # fmt: skip
         if charge.overrun:
             tokens, nano = max(0, charge.tokens - settled.tokens), max(0, charge.nano - settled.nano)
             run.emit(BudgetOverrun(at=clock.now(), hold=settled.number, tokens=tokens, nano=nano))
@@ -298,7 +305,7 @@ class ModelCall:
         elif self._hold is not None:
             self._fail(code, message, sent=self._is_sent, delay=None)
         elif self._untold is not None:
-            self.tell_reply(joins=False)
+            self.tell_reply(self._run.desk.clock.monotonic(), joins=False)
 
     def _note_failure(self, error: ModelError, timeout_s: float) -> None:
         self._failure = error
@@ -324,16 +331,10 @@ class ModelCall:
         clock = run.desk.clock
         run.emit(
             ModelFailed(
-                at=clock.now(),
-                hold=hold.number,
-                code=code,
-                message=message,
-                tokens=charge.tokens,
-                nano=charge.nano,
-                retry_in_s=delay,
-                latency_ms=(clock.monotonic() - self._asked_at) * 1e3,
+                at=clock.now(), hold=hold.number, code=code, message=message, tokens=charge.tokens, nano=charge.nano,
+                retry_in_s=delay, latency_ms=(clock.monotonic() - self._asked_at) * 1e3,
             )
-        )
+        )  # fmt: skip
 
     def _send(self) -> float:
         """Seconds that the attempt may take; it may be billed from now on, or has failed unsent if none are left."""

@@ -32,6 +32,17 @@ async def refit(run: Run, call: ModelCall, purpose: Purpose, refusal: Refusal) -
     return None
 
 
+def hold_at_once(run: Run, call: ModelCall) -> Purpose | None:
+    """`hold_budget` of a call that nothing stands in the way of; None, and nothing is reserved, for any other."""
+    account = run.account
+    limits, now = account.limits, run.desk.clock.monotonic()
+    if run.cancelled or run.sums_up or run.refusal is not None or limits.ladder or account.last_step(now) is not None:
+        return None
+    if not call.hold_at_once(now, final=limits.on_limit == "raise"):
+        return None
+    return "repair" if run.repairs_left < run.compiled.repairs else "step"
+
+
 async def hold_budget(run: Run, call: ModelCall) -> Purpose | None:
     """Reserve the next call. None: there is no room, not even for a last answer."""
     if run.cancelled:  # by one of its own tools, which cannot be interrupted

@@ -25,7 +25,7 @@ _POSITIVE: Final = (
     "model_timeout_s", "store.lease_s", "retry.attempts", "retry.base_s", "retry.max_s", "breaker.failures",
     "breaker.cooldown_s", "breaker.max_cooldown_s", "local.context_tokens", "local.max_waiting", "sessions.max_waiting",
     "sessions.max_wait_s", "sessions.max_in_memory", "sessions.max_memory_mib", "sessions.ttl_s",
-    "policy.approval_timeout_s",
+    "policy.approval_timeout_s", "guard.temperature", "guard.threshold",
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Final
 
+from surefoot.backoff import draw_backoff_s
 from surefoot.clock import Clock
 from surefoot.errors import ModelError
 from surefoot.models.status import OF_THE_KEY
@@ -33,8 +34,7 @@ def delay_before_retry(
 ) -> float | None:
     """Seconds to wait before the next attempt, None to give up.
 
-    Full jitter, a uniform draw up to a doubling bound (Brooker, "Exponential Backoff And Jitter", AWS Architecture
-    Blog, 2015). ``Retry-After`` is the least that is waited; one beyond the deadline ends the attempts at once.
+    ``Retry-After`` is the least that is waited; one beyond the deadline ends the attempts at once.
 
     Args:
         error: What went wrong.
@@ -48,8 +48,8 @@ def delay_before_retry(
         return None
     if not error.retryable:
         return 0.0
-    bound = min(settings.max_s, settings.base_s * 2.0 ** min(attempt - 1, 30))
-    delay = bound * clock.random() + (0.0 if elsewhere else error.retry_after_s or 0.0)
+    backoff_s = draw_backoff_s(attempt, settings.base_s, settings.max_s, clock)
+    delay = backoff_s + (0.0 if elsewhere else error.retry_after_s or 0.0)
     return delay if clock.monotonic() + delay < deadline else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -47,7 +47,7 @@ class Desk(Struct, frozen=True):
         threads: Where blocking tools run.
         timeout_s: Longest wait for one reply.
         durable: Whether a record is on disk before it is relied on.
-        begin_child: Runs an agent for a tool of a run, on that run's budget.
+        begin_child: Runs an agent for a tool of the run of that id, on that run's budget.
         find_kept: Finds an output by its reference that an earlier run of the caller's session has kept.
         turnstile: Where runs pass that begin.
         policing: What is settled about tool calls.
@@ -59,7 +59,7 @@ class Desk(Struct, frozen=True):
     threads: ToolThreads
     timeout_s: float
     durable: bool
-    begin_child: Callable[[Run, Any, str, Limits | None], Awaitable[Any]]
+    begin_child: Callable[[str, Any, str, Limits | None], Awaitable[Any]]
     find_kept: Callable[[Caller, str], Awaitable[OutputKept | None]]
     turnstile: Turnstile
     policing: Policing
@@ -157,7 +157,7 @@ class Run:
             deps=caller.deps,
             clock=desk.clock,
             tenant=caller.tenant,
-            starter=partial(desk.begin_child, self),
+            starter=partial(desk.begin_child, run_id),  # the run itself would be a cycle: for the garbage collector
         )
         self.state = RunState()
         self.rungs = rungs
@@ -198,6 +198,10 @@ class Run:
                 self.task.cancel()
         return True
 
+    def close(self) -> None:
+        """Nothing more will come of it. Its call knows it and is known by it: let go, or a garbage collection must."""
+        self.abandon = _abandon_nothing
+
     def write(self) -> asyncio.Future[Outcome] | None:
         """Append what is pending; what to await before it is relied on, None where the disk is not waited for.
 
@@ -213,10 +217,13 @@ class Run:
         self._behind = future
         return None
 
-    async def claim(self, events: Sequence[JournalEvent], claim: Claim | None) -> Refusal | None:
+    def claim(self, events: Sequence[JournalEvent], claim: Claim | None) -> Coroutine[Any, Any, Refusal | None] | None:
         """Append what is pending and ``events`` if every account above the run has room for ``claim``; else nothing.
 
-        None is for a run that `asks` nobody: it does not wait for the disk.
+        A claim of None is for a run that `asks` nobody: it does not wait for the disk.
+
+        Returns:
+            None if it is done; otherwise await what says whether it was refused.
 
         Raises:
             StoreError: This or an earlier record could not be written.
@@ -230,6 +237,10 @@ class Run:
             recorder.pending += events
             self._behind = self._append()
             return None
+        return self._claim_above(events, claim)
+
+    async def _claim_above(self, events: Sequence[JournalEvent], claim: Claim | None) -> Refusal | None:
+        recorder = self._recorder
         recorder.pending += events
         taken = recorder.pending
         future = self._append(claim)
@@ -330,3 +341,7 @@ class Run:
         state = self.state
         repeated = NO_REPEATS if self.compiled.protocol.native_tools else find_repeated(state.messages)
         return Stage(self.state.steps, self.final_only, state.results > 0, repeated)
+
+
+def _abandon_nothing(code: str, message: str) -> None:
+    """`Run.abandon` of a run that is over."""

@@ -35,7 +35,7 @@ def make_row(state: RunState) -> RunRow:
 
 def make_lost_row(row: RunRow, state: RunState) -> RunRow:
     """The row of a run whose process is gone with what it was charged: a call in flight costs all that it held."""
-    models = state.models
+    models = {model: replace(tally) for model, tally in state.models.items()}
     for hold in state.holds.values():
         tally = models.setdefault(hold.model, ModelTally())
         tally.calls += 1
@@ -55,10 +55,19 @@ def make_lost_row(row: RunRow, state: RunState) -> RunRow:
 
 def make_last_row(state: RunState, rates: Rates | None) -> RunRow:
     """What listings show of a run that has ended."""
-    finished = state.finished
+    started, finished = state.started, state.finished
+    assert started is not None, "RunStarted is the first event"
     assert finished is not None, "RunFinished is the last event"
-    return replace(
-        make_row(state),
+    return RunRow(
+        run_id=started.run_id,
+        agent=started.agent,
+        model=started.model,
+        user=started.user,
+        session=started.session,
+        question=started.messages[-1].text[:LISTED_CHARS],
+        started_at=started.at,
+        tenant=started.tenant,
+        parent=started.parent,
         status="finished",
         finished_at=finished.at,
         stop_reason=finished.stop_reason,

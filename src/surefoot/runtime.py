@@ -17,7 +17,8 @@ from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
 from surefoot.config import Settings, check_settings, load_settings
 from surefoot.conversations import Sessions
-from surefoot.errors import NotFound
+from surefoot.errors import ConfigError, NotFound
+from surefoot.event_loop import calm_collections, end_calm
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
 from surefoot.policing import Policing
@@ -26,6 +27,7 @@ from surefoot.policy.decide import Rule
 from surefoot.result import RunResult, make_result
 from surefoot.retry import Retries
 from surefoot.run import Desk
+from surefoot.run_arguments import check_list
 from surefoot.screening import Screen
 from surefoot.sections import OnBusy
 from surefoot.sessions import SessionMoved, SessionTurns
@@ -80,9 +82,14 @@ class Runtime:
         """Open the store.
 
         Raises:
+            ConfigError: It is open already.
             StoreError: It cannot be opened.
         """
+        if self._starter.desk is not None:
+            raise ConfigError("the runtime is open already: `async with` it once, and share it")
         await self._store.open()
+        if self.settings.calm_gc:
+            calm_collections()
         self._starter.desk = Desk(
             clock=self._clock,
             retries=Retries(self.settings.retry, self._clock),
@@ -103,6 +110,8 @@ class Runtime:
         desk, self._starter.desk = self._starter.desk, None
         assert desk is not None, "entered before"
         async with AsyncExitStack() as stack:  # the last one closes first, and each whatever became of the others
+            if self.settings.calm_gc:
+                stack.callback(end_calm)
             stack.push_async_callback(self._store.close)
             stack.push_async_callback(self._compiler.close)
             stack.callback(desk.threads.close)
@@ -210,6 +219,7 @@ class Runtime:
         self, *, tenant: str | None = None, user: str | None = None, session: str | None = None, limit: int = 50
     ) -> Sequence[RunRow]:
         """Runs of the store, newest first; without those that a tool of another run began."""
+        check_list(limit, tenant=tenant, user=user, session=session)
         rows = await self._store.runs(tenant=tenant, user=user, session=session, limit=limit)
         return await self._starter.count_lost(rows)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final, Self
 
 from msgspec import Struct
 
 from surefoot.guard.classifier import Channel
 from surefoot.guard.detect import Detection, detect
+from surefoot.guard.encoder import detect_with, open_encoder
 from surefoot.journal.threat_events import Action, FoundThreat, ThreatsFound
 from surefoot.sections import Detecting, GuardSettings
 from surefoot.types import Message
@@ -35,28 +37,36 @@ _ACTIONS: Final[dict[str, Action]] = {"note": "noted", "mark": "marked", "withho
 Detect = Callable[[str, Channel], Detection]
 
 
-def is_quick(text: str) -> bool:
-    """Whether a text may be looked at on the loop."""
-    return len(text) <= QUICK_CHARS
-
-
 class Screen(Struct, frozen=True):
     """What one runtime has settled about detection.
 
     Attributes:
         mode: What happens to a result that looks like an attack; ``off`` looks at nothing.
         risk: From which risk on a text does.
-        detect: Looks at a text.
+        detect: Looks at a text; any thread may call it.
+        quick_chars: A longer text is looked at in a thread.
     """
 
     mode: Detecting
     risk: float
     detect: Detect = detect
+    quick_chars: int = QUICK_CHARS
 
     @classmethod
     def read(cls, settings: GuardSettings) -> Self:
-        """Of ``[guard]``."""
-        return cls(settings.detect, settings.detect_risk)
+        """Of ``[guard]``; an encoder is loaded now, and asked in a thread always: it takes milliseconds a window.
+
+        Raises:
+            ConfigError: It cannot be loaded.
+        """
+        encoder = open_encoder(settings) if settings.detect != "off" else None
+        if encoder is None:
+            return cls(settings.detect, settings.detect_risk)
+        return cls(settings.detect, settings.detect_risk, partial(detect_with, encoder), quick_chars=-1)
+
+    def is_quick(self, text: str) -> bool:
+        """Whether a text may be looked at on the loop."""
+        return len(text) <= self.quick_chars
 
     def look_at_once(self, text: str, channel: Channel) -> Detection | None:
         """What was found in a text, None if it does not look like an attack."""

@@ -51,10 +51,80 @@ class GuardSettings(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         detect: What becomes of it.
         detect_risk: From which risk on, 0 to 1.
+        model: Folder of an encoder that is asked, too: ``model.onnx``, ``tokenizer.json``, ``config.json``.
+        labels: Its labels that mean an attack; none takes those of well-known names, such as ``INJECTION``.
+        temperature: What its logits are divided by: above 1 is less sure.
+        threshold: Share of those labels that is a risk of 0.5.
+        mode: ``beside`` the shipped classifier, the higher risk counts, or ``instead`` of it.
     """
 
     detect: Detecting = "note"
     detect_risk: float = 0.5
+    model: str = ""
+    labels: list[str] = []
+    temperature: float = 1.0
+    threshold: float = 0.5
+    mode: Literal["beside", "instead"] = "beside"
+
+
+class McpToolSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[mcp.NAME.tools.TOOL]``: what you know of a server's tool; see `surefoot.tool` for the words.
+
+    Attributes:
+        name: Name for the model instead of prefix and the server's own.
+        effect: ``read`` if it changes nothing. What the server says of it is not believed.
+        idempotent: Running the same call again does no harm.
+        timeout_s: Longest run time of one call; 0 is the server's.
+        output: Who can write what it returns; "" is as for the server.
+        egress: It reads, and its arguments can carry data out.
+        destructive: What it does cannot be undone.
+        sinks: What its arguments decide.
+        intents: Words of a request that mean it.
+    """
+
+    name: str = ""
+    effect: Literal["read", "write"] = "write"
+    idempotent: bool = False
+    timeout_s: float = 0.0
+    output: Literal["", "trusted", "untrusted"] = ""
+    egress: bool = False
+    destructive: bool = False
+    sinks: dict[str, Literal["who", "what", "amount", "address", "credential", "content"]] = {}
+    intents: list[str] = []
+
+
+class McpSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[mcp.NAME]``: a server of tools; see docs/mcp.md.
+
+    Attributes:
+        command: What is started, for a server that speaks over its standard streams.
+        args: Its arguments.
+        env: Names of our variables that it gets, beside PATH, HOME, LANG and TMPDIR.
+        cwd: Folder it runs in.
+        url: Where it is, for one behind HTTP.
+        headers: Names of our variables that hold the values of headers, by header.
+        allow: Its tools that may be used, by the server's own names; ``*`` is all.
+        prefix: Stands before the names of its tools; ``NAME_`` unless it is given.
+        timeout_s: Longest run time of one call.
+        start_timeout_s: Longest time from its start to its first answer.
+        max_output_bytes: Size of a result at most.
+        trust: ``trusted`` if nobody but the server's own system writes what its tools return.
+        tools: What you know of its tools.
+    """
+
+    command: str = ""
+    args: list[str] = []
+    env: list[str] = []
+    cwd: str = ""
+    url: str = ""
+    headers: dict[str, str] = {}
+    allow: tuple[str, ...] = ("*",)
+    prefix: str | None = None
+    timeout_s: float = 30.0
+    start_timeout_s: float = 30.0
+    max_output_bytes: int = 16_384
+    trust: Literal["trusted", "untrusted"] = "untrusted"
+    tools: dict[str, McpToolSettings] = {}
 
 
 class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):

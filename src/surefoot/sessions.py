@@ -10,7 +10,7 @@ from typing import Final
 from surefoot.caller import Caller
 from surefoot.clock import Clock
 from surefoot.durations import read_duration_s
-from surefoot.errors import ConfigError, NotFound
+from surefoot.errors import NotFound
 from surefoot.journal.fold import RunState, fold
 from surefoot.journal.records import decode_record
 from surefoot.lines import Lines, Place
@@ -26,7 +26,6 @@ OWN_PREFIX: Final = "ses_"
 FIRST_LOOK_S: Final = 0.05
 LAST_LOOK_S: Final = 1.0
 """How often it is looked whether another process is done with a session: at first, and after a while."""
-_ON_BUSY: Final = frozenset({"queue", "reject", "interrupt"})
 
 
 class SessionMoved(Exception):
@@ -138,13 +137,10 @@ class SessionTurns:
         Joins the line before anything is awaited: turns come in the order of the calls.
 
         Raises:
-            ConfigError: ``on_busy`` is none of its three values.
             NotFound: There is no such session, or it has expired.
             TooManyRequests: It is busy, and the caller does not wait, or too many do, or it took too long.
         """
         on_busy = self._settings.on_busy if on_busy is None else on_busy
-        if on_busy not in _ON_BUSY:
-            raise ConfigError(f'on_busy={on_busy!r}: must be "queue", "reject" or "interrupt"')
         key = caller.tenant, caller.user, caller.session
         deadline = self.clock.monotonic() + self._settings.max_wait_s
         place = self.lines.join(key, on_busy)

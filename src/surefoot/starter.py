@@ -26,6 +26,7 @@ from surefoot.policy.origin import Carried
 from surefoot.read_more import is_of_run
 from surefoot.result import RunResult, make_result
 from surefoot.run import Desk, Run
+from surefoot.run_arguments import check_run
 from surefoot.run_row import make_lost_row
 from surefoot.sections import OnBusy
 from surefoot.sessions import SessionTurns, Turn
@@ -40,6 +41,7 @@ MAX_RUNGS: Final = 256
 """Agents on models of their ladders that are remembered; of others it is asked again."""
 CHILD_QUESTION: Final = Label("assistant", source="run_agent")
 """Of what a tool asks an agent: made of what the model wrote, so that it is not the user's word."""
+_HAS_ENDED: Final = "run_agent: the run that this context belongs to has ended"
 MAX_EARLIER_RUNS: Final = 1_000
 """Newest runs of a session in whose cut outputs the model may read on."""
 
@@ -92,6 +94,7 @@ class Starter:
         self._limits = limits
         self._turns = turns
         self._rungs: dict[tuple[Agent[Any], str], Agent[Any]] = {}
+        self._children: dict[str, set[Run]] = {}  # live, by the run whose tool began them
 
     async def read_events(self, run_id: str) -> list[JournalEvent]:
         """The journal of a run."""
@@ -108,11 +111,12 @@ class Starter:
         """A turn in the session and a slot, entered first of all: what is awaited before may change who came first.
 
         Raises:
-            ConfigError: The runtime is not open, or the run would wait for itself.
+            ConfigError: The runtime is not open, the run would wait for itself, or an argument is wrong.
             TooManyRequests: It is not let in, or has waited for too long.
         """
         if self.desk is None:
             raise ConfigError("the runtime is not open: use it inside `async with Runtime() as runtime:`")
+        check_run(agent, limits, on_busy)
         if caller.session:
             check_turn(caller, self.live)
         seconds = (limits or agent.limits or self._limits).seconds
@@ -174,8 +178,12 @@ class Starter:
         assert limits is not None, "an agent has a model"
         rungs = await self._compile_rungs(agent, limits, payers)
         self._check_open(desk)
+        if parent is not None and parent.run_id not in self.live:  # nobody would end what it begins now
+            raise ConfigError(_HAS_ENDED)
         run, started = begin_run(compiled, desk, store=self._store, limits=limits, parent=parent, rungs=rungs, **rest)
         self.live[run.run_id] = run
+        if parent is not None:
+            self._children.setdefault(parent.run_id, set()).add(run)
         return run, started
 
     async def _compile_rungs(self, agent: Agent[Any], limits: Limits, payers: Payers) -> dict[str, Compiled]:
@@ -201,8 +209,11 @@ class Starter:
     def close_run(self, run: Run) -> None:
         """It is over, and so is what its tools began and did not wait for."""
         del self.live[run.run_id]
-        for other in [other for other in self.live.values() if other.parent is run]:
-            other.cancel()
+        for child in self._children.pop(run.run_id, ()):
+            child.cancel()
+        if run.parent is not None and (siblings := self._children.get(run.parent.run_id)) is not None:
+            siblings.discard(run)
+        run.close()
 
     def _check_limits(self, compiled: Compiled, limits: Limits, payers: Payers) -> Limits:
         """What the accounts above allow to each run; the price must be known where dollars are limited."""
@@ -214,14 +225,15 @@ class Starter:
         return limits
 
     async def run_child(
-        self, parent: Run, agent: Agent[OutputT], question: str, limits: Limits | None
+        self, parent_id: str, agent: Agent[OutputT], question: str, limits: Limits | None
     ) -> RunResult[OutputT]:
         """See `RunContext.run_agent`."""
-        desk = self.desk
-        if asyncio.get_running_loop() is not parent.loop:
+        check_run(agent, limits)
+        desk, parent = self.desk, self.live.get(parent_id)
+        if parent is not None and asyncio.get_running_loop() is not parent.loop:
             raise ToolError("ctx.run_agent: only an async tool can run an agent; this one has a loop of its own")
-        if desk is None or parent.state.finished is not None:
-            raise ConfigError("run_agent: the run that this context belongs to has ended")
+        if desk is None or parent is None or parent.state.finished is not None:
+            raise ConfigError(_HAS_ENDED)
         if len(_find_lineage(parent)) > MAX_DEPTH:
             raise ToolError(f"agents may run agents {MAX_DEPTH} deep, and this one is there")
         run, started = await self._begin(

@@ -25,7 +25,7 @@ from surefoot.read_more import (
     show_passage,
 )
 from surefoot.run import Run
-from surefoot.screening import MARK_BYTES, is_quick
+from surefoot.screening import MARK_BYTES
 from surefoot.tools import Prepared
 from surefoot.types import SYSTEM_LABEL, Label, ToolCall, ToolResult
 
@@ -98,7 +98,8 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             writes = writes or effect == "write"
             intended.append(ToolIntended(at=now, call=call, effect=effect, idempotency_key=_key(run, call)))
     if intended and run.limits_tool_calls():
-        refusal = await run.claim(intended, Claim(run.payers, 0, tool_calls=len(intended)))
+        claiming = run.claim(intended, Claim(run.payers, 0, tool_calls=len(intended)))
+        refusal = None if claiming is None else await claiming
         if refusal is not None:
             run.refusal = refusal
             refused = ToolResult(f"Not run: {refusal.notice}.", SYSTEM_LABEL, is_error=True)
@@ -182,7 +183,7 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         if prepared.tool.takes_context:
             context = replace(context, call_id=call.id, idempotency_key=_key(run, call))
         outer = _ENCLOSING.get()
-        _ENCLOSING.set((*outer, run.run_id))
+        _ENCLOSING.set((*outer, run.run_id) if outer else (run.run_id,))
         try:
             result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
         finally:
@@ -197,7 +198,9 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
     label, screen = result.label, run.desk.screen
     if label.author == "third_party":
         suspect = (
-            screen.look_at_once(content, "tool") if is_quick(content) else await screen.look_aside(content, "tool")
+            screen.look_at_once(content, "tool")
+            if screen.is_quick(content)
+            else await screen.look_aside(content, "tool")
         )
         if suspect is not None:
             run.emit(screen.tell(suspect, clock.now(), call.name, call.id))

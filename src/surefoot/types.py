@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -207,6 +207,18 @@ class ToolSpec(Struct, frozen=True):
     name: str
     description: str
     parameters: JsonSchema
+
+
+class Source(Protocol):
+    """What tools come from and share, if that is a thing that somebody must close: a connection, a process."""
+
+    def hold(self) -> None:
+        """Somebody in the running event loop may call the tools from now on."""
+        ...
+
+    async def release(self) -> None:
+        """He will not any more; the last one to say so closes it."""
+        ...
 
 
 class ToolResult(Struct, frozen=True, gc=False, omit_defaults=True):

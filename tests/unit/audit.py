@@ -73,14 +73,18 @@ class WatchedStore:
         return future
 
     def create(
-        self, row: RunRow, record: bytes, posting: Posting | None = None, turn: SessionClaim | None = None
+        self, row: RunRow, record: bytes | bytearray, posting: Posting | None = None, turn: SessionClaim | None = None
     ) -> asyncio.Future[Any]:
         return self._write("create", row.run_id, lambda: self.inner.create(row, record, posting, turn))
 
-    def append(self, run_id: str, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Any]:
+    def append(
+        self, run_id: str, seq: int, record: bytes | bytearray, posting: Posting | None = None
+    ) -> asyncio.Future[Any]:
         return self._write("append", run_id, lambda: self.inner.append(run_id, seq, record, posting))
 
-    def finish(self, row: RunRow, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Any]:
+    def finish(
+        self, row: RunRow, seq: int, record: bytes | bytearray, posting: Posting | None = None
+    ) -> asyncio.Future[Any]:
         return self._write("finish", row.run_id, lambda: self.inner.finish(row, seq, record, posting))
 
     def __getattr__(self, name: str) -> Any:
@@ -159,6 +163,7 @@ class Bench:
         row, events = await self.runtime.read_run(run_id)
         state = check_journal(events)
         live = self.store.live[run_id]
+        assert live.state.models == state.models  # kept once it is known: from here on by both
         for slot in RunState.__slots__:
             assert getattr(live.state, slot) == getattr(state, slot), f"{slot}: alive {live.state}, folded {state}"
         account = live.account

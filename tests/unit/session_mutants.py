@@ -79,6 +79,8 @@ MUTANTS = [
         'cursor.executemany("DELETE FROM leases WHERE run = ?", ids)',
         "",
     ),
+    Mutant("a user is erased while a run of his is under way", ERASURE, "if under_way:", "if False:"),
+    Mutant("nobody ends an erasure that was cut short", ERASURE, "if strip_some(cursor, now):", "if False:"),
     Mutant("erased words stay in the file", ERASURE, "PRAGMA secure_delete = ON", "PRAGMA secure_delete = OFF"),
     Mutant(
         "a user without a customer takes the sessions of a customer of that name along",

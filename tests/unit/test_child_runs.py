@@ -2,6 +2,8 @@
 
 import asyncio
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -513,3 +515,57 @@ async def test_a_child_that_nobody_waits_for_ends_with_its_parent(tmp_path):
         assert child.stop_reason == "cancelled"
         for balance in await bench.runtime.accounts.balances():
             assert (balance.reserved_tokens, balance.reserved_nano) == (0, 0)
+
+
+class Unsearched(dict):
+    """The live runs; whoever goes through all of them to end one is slow when there are many."""
+
+    def values(self):
+        raise AssertionError("all live runs were searched")
+
+    items = __iter__ = values
+
+
+async def test_ending_a_run_looks_at_its_children_only(tmp_path):
+    """With 5,000 runs, each of which looks through all others at its end, that is 25 million looks."""
+    agent = Agent(ScriptedModel([say("Yes.")] * 3))
+    outer = Agent(ScriptedModel([fan_out(3), say("Done.")]), tools=[delegate_to(agent)])
+    async with Runtime(tmp_path / "children.db", settings=Settings()) as runtime:
+        starter = runtime._starter
+        starter.live = Unsearched()
+        result = await runtime.run(outer, "Go.")
+        assert result.output == "Done."
+        assert (len(starter.live), starter._children) == (0, {})
+        starter.live = {}  # the runtime's end does go through them
+
+
+async def test_a_child_that_is_being_prepared_when_its_parent_ends_does_not_begin(tmp_path):
+    """It would be nobody's: whoever ends a run ends the children that have begun."""
+    gate, children, never = threading.Event(), [], []
+
+    def answer(messages, step):
+        never.append(messages)
+        return say("never")
+
+    @tool(effect="read")
+    async def detach(ctx: RunContext) -> str:
+        """Begin a child, and do not wait for it."""
+        executor = ThreadPoolExecutor(1)
+        asyncio.get_running_loop().set_default_executor(executor)
+        executor.submit(gate.wait)  # what the child's preparation needs a thread for waits
+        model = ScriptedModel(answer)
+        model.profile = replace(model.profile, provider="openai", name="gpt-4.1", context_tokens=0)
+        children.append(asyncio.create_task(ctx.run_agent(Agent(model), "Go.")))
+        await asyncio.sleep(0)
+        return "begun"
+
+    async with Runtime(tmp_path / "children.db", settings=Settings()) as runtime:
+        agent = Agent(ScriptedModel([call("detach"), say("Done.")]), tools=[detach])
+        try:
+            assert (await runtime.run(agent, "Go.")).output == "Done."
+        finally:
+            gate.set()
+        with pytest.raises(ConfigError, match="has ended"):
+            await children[0]
+        assert never == []
+        assert runtime._starter.live == {}

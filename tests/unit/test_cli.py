@@ -258,6 +258,24 @@ def test_another_model_protocol_and_session(surefoot, provider):
     ]  # fmt: skip
 
 
+def test_a_busy_session_is_waited_for_or_not(surefoot, folder):
+    surefoot("run", "hello", "--session", "s1")
+    with sqlite3.connect(folder / "surefoot.db") as database:  # a run of another process that does not end
+        database.execute("UPDATE sessions SET live = head, head = ''")
+        database.execute("UPDATE runs SET finished_at = 0")
+        database.execute("INSERT INTO leases SELECT run, 99, 1e12 FROM runs")
+    database.close()
+    told = complaint(surefoot("run", "again", "--session", "s1", "--on-busy", "reject"), 7)
+    assert told == "session 's1' is busy with a run of another process; try again in 2 s"
+    for on_busy in ("queue", "reject", "interrupt"):
+        assert surefoot("run", "hello", "--session", "s2", "--on-busy", on_busy)[:2] == (0, "You said: hello\n")
+    assert "'later' is not one of 'queue', 'reject', 'interrupt'" in complaint(
+        surefoot("run", "again", "--session", "s1", "--on-busy", "later"), 2
+    )
+    told = complaint(surefoot("run", "again", "--on-busy", "queue"), 2)
+    assert told == "--on-busy queue: is about a session; name it with --session"
+
+
 def test_another_address(surefoot, provider):
     code, out, _ = surefoot("run", "hello", "--model", "mine:x", "--base-url", provider.base_url, "--usd", "unlimited")
     assert complaint((code, out, _), 4)  # the key of a provider that is not known is not known either

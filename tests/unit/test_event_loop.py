@@ -61,3 +61,40 @@ print(gc.get_freeze_count() > 0, gc.get_threshold() == (*before[:2], RARE), gc.i
 def test_collections_are_calm_after_it_was_asked_for():
     alone = subprocess.run([sys.executable, "-c", CALM], capture_output=True, text=True, check=True)
     assert alone.stdout.split() == ["True", "True", "True"]
+
+
+CALM_SETTING = """
+import asyncio, gc
+from surefoot import Runtime
+from surefoot.config import Settings
+from surefoot.event_loop import RARE
+from surefoot.sections import StoreSettings
+
+found = gc.get_threshold()
+
+def is_calm():
+    return gc.get_freeze_count() > 0 and gc.get_threshold() == (*found[:2], RARE)
+
+async def main():
+    async with Runtime(settings=Settings(store=StoreSettings("plain.db"))):
+        assert not is_calm()
+    async with Runtime(settings=Settings(calm_gc=True, store=StoreSettings("one.db"))):
+        assert is_calm()
+        async with Runtime(settings=Settings(calm_gc=True, store=StoreSettings("two.db"))):
+            assert is_calm()
+        assert is_calm(), "one of them is still open"
+    assert gc.get_freeze_count() == 0 and gc.get_threshold() == found
+    async with Runtime(settings=Settings(calm_gc=True, store=StoreSettings("three.db"))):
+        gc.set_threshold(5, 6, 7)
+    assert gc.get_threshold() == (5, 6, 7), "others have set it meanwhile"
+
+asyncio.run(main())
+print("right")
+"""
+
+
+def test_a_runtime_calms_collections_while_it_is_open_where_the_settings_say_so(tmp_path):
+    child = subprocess.run(
+        [sys.executable, "-c", CALM_SETTING], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert child.stdout.split() == ["right"], child.stderr

@@ -43,8 +43,10 @@ class ArgumentLimits(Struct, frozen=True, gc=False):
         if size > self.nbytes or (not text.isascii() and len(text.encode(errors="replace")) > self.nbytes):
             raise ValueError(f"The arguments have more than {self.nbytes} bytes: send less at a time.")
         # Every nesting needs a bracket, every value a comma or a bracket: with few of them there is nothing to look for
+        if size <= self.depth and size <= self.items:
+            return
         brackets = text.count("[") + text.count("{")
-        if brackets > self.depth or text.count(",") + brackets > self.items:
+        if brackets > self.depth or (size > self.items and text.count(",") + brackets > self.items):
             self._scan(text)
 
     def _scan(self, text: str) -> None:

@@ -60,7 +60,8 @@ class Account(Meter):
         """
         super().__init__(limits, started)
         self.parent = parent
-        self._kept = 0, 0  # tokens and nano-dollars that the runs below leave untouched, for the last answer
+        # What runs below leave alone for the last answer: its prompt (None for nothing), more text, the text's price
+        self._kept: tuple[int | None, int, int] = None, 0, 0
         most = limits.ceilings()
         self._max_tokens, self._max_nano, self._max_steps, self._max_calls, self.max_tool_calls = most
         self.set_rates(rates)
@@ -230,10 +231,7 @@ class Account(Meter):
     def room_for_text(self, input_bound: int) -> int:
         """Bytes of text that may join a prompt of ``input_bound`` tokens so that a last answer still fits."""
         input_bound += NUDGE_TOKENS
-        self._kept = (
-            input_bound + FINAL_TOKENS,
-            price_bound(input_bound, self.input_rate, FINAL_TOKENS, self.output_rate),
-        )
+        self._kept = input_bound, 0, 0
         room = self._max_tokens - self.spent_tokens - self._reserved_tokens - input_bound - FINAL_TOKENS
         if self.input_rate:
             nano = (self._max_nano - self.spent_nano - self._reserved_nano) * _MILLION
@@ -242,13 +240,13 @@ class Account(Meter):
             if dear < room:  # noqa: PLR1730 - min() takes 800 instructions
                 room = dear
         if self.parent is not None:
-            room = min(room, self._text_within(*self.parent.left_below()) - self._kept[0])
+            room = min(room, self._text_within(*self.parent.left_below()) - input_bound - FINAL_TOKENS)
         return room
 
     def keep_text(self, tokens: int) -> None:
         """Runs below leave so much more input alone: results that join the prompt of the last answer."""
-        kept, kept_nano = self._kept
-        self._kept = kept + tokens, kept_nano + price_bound(tokens, self.input_rate, 0, 0)
+        bound, kept, kept_nano = self._kept
+        self._kept = bound, kept + tokens, kept_nano + price_bound(tokens, self.input_rate, 0, 0)
 
     def room_above_kept(self) -> int:
         """Tokens of input that nobody has kept or used yet, here or above; may be negative."""
@@ -319,7 +317,10 @@ class Account(Meter):
     def left_below(self) -> tuple[int, int]:
         """Tokens and nano-dollars that the runs below may still use."""
         tokens, nano = self._left()
-        kept_tokens, kept_nano = self._kept
+        bound, kept_tokens, kept_nano = self._kept
+        if bound is not None:
+            kept_tokens += bound + FINAL_TOKENS
+            kept_nano += price_bound(bound, self.input_rate, FINAL_TOKENS, self.output_rate)
         return tokens - kept_tokens, nano - kept_nano
 
     def _left(self) -> tuple[int, int]:

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from msgspec.structs import replace
 from rich.console import Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from surefoot.commands.options import json_option, print_json
+from surefoot.commands.options import json_option, print_json, read_settings
 from surefoot.commands.tables import DIM, amount_bar, figures_table, named
 from surefoot.errors import ConfigError
 from surefoot.guard.classifier import Channel
 from surefoot.guard.detect import SUSPICIOUS, Detection, detect
+from surefoot.guard.encoder import Encoder, judge_with, open_encoder
 from surefoot.guard.evaluate import Evaluation, Line, Sample, evaluate, read_samples
 from surefoot.guard.threats import Threat
 from surefoot.narrator import plain
@@ -30,6 +32,11 @@ _WIDTHS: Final = (5, 20, 9, 10, 20)
 _SIGNAL: Final = "detection is a risk signal, not a wall: what it does not flag may still be an attack"
 
 
+_model_option = click.option(
+    "--model", type=click.Path(path_type=Path), help="Folder of an encoder that is asked, too, in place of guard.model."
+)
+
+
 @click.group()
 def guard() -> None:
     """See what the guard sees: threats in a text, and figures over labelled texts."""
@@ -41,15 +48,23 @@ def guard() -> None:
     "--channel", type=click.Choice(["user", "tool"]), default="tool", show_default=True,
     help="Who wrote it: a user may ask for deeds, what a tool returned may not.",
 )  # fmt: skip
+@_model_option
 @json_option
-def scan(*, file: Path, channel: Channel, as_json: bool) -> None:
+@click.pass_context
+def scan(context: click.Context, *, file: Path, channel: Channel, model: Path | None, as_json: bool) -> None:
     """Show the threats in FILE (`-` is stdin): the text, coloured where it is suspicious, and a table."""
-    found = detect(_read(file), channel)
+    encoder = _open_encoder(context, model)
+    found = judge_with(encoder, detect(_read(file), channel))
     if as_json:
         print_json(_describe(found))
     else:
         console = open_console()
         console.print(draw_scan(found))
+
+
+def _open_encoder(context: click.Context, model: Path | None) -> Encoder | None:
+    settings = read_settings(context).guard
+    return open_encoder(settings if model is None else replace(settings, model=str(model)))
 
 
 def _read(file: Path) -> str:
@@ -126,8 +141,10 @@ def _threats_table(threats: Sequence[Threat], original: str) -> RenderableType:
     type=click.FloatRange(0.0001, 0.5),
     help="False positive rate to compare at.",
 )
+@_model_option
 @json_option
-def evaluate_file(*, data: Path, fpr: float, as_json: bool) -> None:
+@click.pass_context
+def evaluate_file(context: click.Context, *, data: Path, fpr: float, model: Path | None, as_json: bool) -> None:
     """Score labelled texts: DATA is JSON lines with text, label (1 is an attack) and source, `.gz` or not."""
     try:
         samples = read_samples(data)
@@ -135,7 +152,7 @@ def evaluate_file(*, data: Path, fpr: float, as_json: bool) -> None:
         raise ConfigError(f"{data}: cannot be read: {error.strerror}") from None
     if not samples:
         raise ConfigError(f"{data}: has no lines")
-    made = evaluate(samples, _score(samples), fpr)
+    made = evaluate(samples, _score(samples, _open_encoder(context, model)), fpr)
     if as_json:
         print_json(made)
     else:
@@ -143,11 +160,12 @@ def evaluate_file(*, data: Path, fpr: float, as_json: bool) -> None:
         console.print(draw_evaluation(made))
 
 
-def _score(samples: Sequence[Sample]) -> list[float]:
+def _score(samples: Sequence[Sample], encoder: Encoder | None) -> list[float]:
     console = open_console(stderr=True)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        return [detect(sample.text, sample.read_as()).risk for sample in progress.track(samples)]
+        tracked = progress.track(samples)
+        return [judge_with(encoder, detect(sample.text, sample.read_as())).risk for sample in tracked]
 
 
 def draw_evaluation(made: Evaluation) -> RenderableType:

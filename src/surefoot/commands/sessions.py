@@ -26,6 +26,7 @@ from surefoot.commands.options import (
 )
 from surefoot.commands.tables import DIM, figures_table, fitted
 from surefoot.config import Settings
+from surefoot.conversations import check_user
 from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError, NotFound
 from surefoot.narrator import plain
@@ -34,7 +35,6 @@ from surefoot.store.session_rows import Erased, SessionRow
 from surefoot.terminal import open_console, readable
 from surefoot.types import Label, Message
 
-EXIT_LEFT: Final = 1
 _SHOWN_CHARS: Final = 2_000
 _STDOUT: Final = "-"
 _NAME_CHARS: Final = 100
@@ -106,6 +106,7 @@ def show(context: click.Context, /, *, session: str, user: str | None, tenant: s
 @click.pass_context
 def export(context: click.Context, /, *, user: str, tenant: str, output: str) -> None:
     """Write all that is stored of a user as JSON: sessions, transcripts, runs."""
+    check_user("export", user, tenant)
     settings = read_settings(context)
 
     async def write(runtime: Runtime) -> int:
@@ -129,8 +130,9 @@ def export(context: click.Context, /, *, user: str, tenant: str, output: str) ->
 @click.option("--compact", is_flag=True, help="Rewrite the whole file, too; nobody else writes as long as that takes.")
 @json_option
 @click.pass_context
-def erase(context: click.Context, /, *, user: str, tenant: str, yes: bool, compact: bool, as_json: bool) -> int:
+def erase(context: click.Context, /, *, user: str, tenant: str, yes: bool, compact: bool, as_json: bool) -> None:
     """Erase the words and names of a user; the figures of budgets and reports stay, under a pseudonym."""
+    check_user("erase", user, tenant)
     settings = read_settings(context)
     whose = f"user {plain(user, _NAME_CHARS)!r}" + (f" of {plain(tenant, _NAME_CHARS)!r}" if tenant else "")
     runtime = open_existing(settings)
@@ -147,12 +149,8 @@ def erase(context: click.Context, /, *, user: str, tenant: str, yes: bool, compa
         click.echo(f"erased {erased.sessions:,} sessions and the words of {erased.runs:,} runs of {whose}")
         if erased.runs:
             click.echo(f"their figures are those of {erased.pseudonym} now")
-    if not (erased.runs or erased.sessions or erased.under_way):
+    if not (erased.runs or erased.sessions):
         click.echo(f"nothing was stored of {whose}: is the --tenant the right one?", err=True)
-    if erased.under_way:
-        click.echo(f"{erased.under_way} runs are under way and keep theirs: erase again when they have ended", err=True)
-        return EXIT_LEFT
-    return 0
 
 
 @sessions.command()

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from surefoot.commands.tables import DIM, amount_bar, named, short
 from surefoot.narrator import plain
-from surefoot.stress.figures import Bin, Spread
+from surefoot.stress.figures import Bin
 from surefoot.stress.plan import Plan
 from surefoot.stress.report import Report
 from surefoot.stress.score import Score
-from surefoot.stress.words import say_s, say_usd
+from surefoot.stress.words import NOTHING, say_index, say_s, say_spread, say_usd
 
 BAR_CELLS: Final = 40
 NARROW_CELLS: Final = 20
@@ -101,7 +101,7 @@ def _facts(report: Report) -> Table:
         ("429s", f"{report.refused:,} from admission · {report.not_now:,} from the provider"),
         ("tokens", f"{short(spent.input_tokens)} in ({_cached(report)}) · {short(spent.output_tokens)} out"),
         ("cost", f"{say_usd(spent.nano)} · {say_usd(spent.nano / max(1, report.total))} a request"),
-        ("fairness", f"{report.fairness:.3f} over {report.users:,} users (1 is equal service)"),
+        ("fairness", _tell_fairness(report)),
         ("worst user", _tell_worst(report)),
         ("memory", f"{report.peak_mb:,.0f} MB at most, {report.begin_mb:,.0f} MB before"),
         ("CPU", f"{report.cpu_s:,.2f} s of this process"),
@@ -121,9 +121,14 @@ def _cached(report: Report) -> str:
     return f"{share:.0%} cached"
 
 
+def _tell_fairness(report: Report) -> str:
+    index = say_index(report.fairness, measured=report.succeeded > 0)
+    return f"{index} over {report.users:,} users (1 is equal service)"
+
+
 def _tell_worst(report: Report) -> str:
     if not report.worst:
-        return "–"
+        return NOTHING
     user = report.worst[0]
     return f"{named(user.name)}: {user.succeeded:,} answers, {user.failed:,} failures, {say_s(user.mean_s)} on average"
 
@@ -132,10 +137,8 @@ def _latency_table(report: Report) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
     for name in ("", "mean", "p50", "p90", "p95", "p99", "most"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
-    rows: Iterable[tuple[str, Spread]] = (("latency", report.latency_s), ("event loop late", report.loop_lag_s))
-    for name, values in rows:
-        figures = (values.mean, values.p50, values.p90, values.p95, values.p99, values.most)
-        table.add_row(Text(name, "bold"), *map(say_s, figures))
+    table.add_row(Text("latency", "bold"), *say_spread(report.latency_s, measured=report.succeeded > 0))
+    table.add_row(Text("event loop late", "bold"), *say_spread(report.loop_lag_s))
     return table
 
 

@@ -1,7 +1,8 @@
 """The shipped classifier: a linear model over hashed features, judged sentence by sentence. A risk signal, not a wall.
 
 A text is judged by its worst window (a sentence, or two), and the threshold rises with the number of windows: the
-highest of many harmless scores is higher than one of them, and a long README must not add up to an attack. Two tables
+highest of many harmless scores is higher than one of them, and a long README must not add up to an attack. What a
+window repeats counts a few times: a small weight a thousand times over its root would be thirty of it. Two tables
 of weights: what a *user* writes may ask for deeds, what a *tool* returns may not. ``training/`` makes the file, byte
 for byte; no pickle.
 """
@@ -21,11 +22,14 @@ from msgspec import Struct
 from surefoot.guard.features import (
     FAR,
     FEATURES,
+    KIND_REACH,
     MASK,
     REMEMBERED,
     Words,
+    cap_repeats,
     describe_word,
     find_sentences,
+    list_features,
     list_kinds,
     list_windows,
 )
@@ -33,7 +37,7 @@ from surefoot.guard.features import (
 Channel = Literal["user", "tool"]
 
 FILE: Final = Path(__file__).parent / "classifier.bin"
-MAGIC: Final = b"surefoot guard classifier 2\n"
+MAGIC: Final = b"surefoot guard classifier 3\n"
 _SMOOTHING: Final = 2.0
 """Added to the count of a window's features, so that one word alone is no verdict."""
 
@@ -48,6 +52,7 @@ class Scale(Struct, frozen=True):
         per_doubling: What each doubling of the number of windows takes off.
         slope: Log-odds per score.
         with_pieces: Whether pieces of words count.
+        repeats: How often a window that is over the threshold may count one feature.
     """
 
     unit: float
@@ -56,6 +61,11 @@ class Scale(Struct, frozen=True):
     per_doubling: float
     slope: float
     with_pieces: bool
+    repeats: int
+
+    def weigh(self, total: int, count: int) -> float:
+        """The score of a window with so many features of this weight in all."""
+        return self.bias + self.unit * total / sqrt(count + _SMOOTHING)
 
 
 class Verdict(Struct, frozen=True):
@@ -100,17 +110,36 @@ class Classifier:
         scale, table = self._channels[channel]
         sums, counts = _add_up(words, table)
         windows = list_windows(find_sentences(words, folded))
-        scores = [
-            scale.bias + scale.unit * (sums[end] - sums[start]) / sqrt(counts[end] - counts[start] + _SMOOTHING)
-            for start, end in windows
-        ]
+        weigh = scale.weigh
+        scores = [weigh(sums[end] - sums[start], counts[end] - counts[start]) for start, end in windows]
         fence = scale.threshold + scale.per_doubling * log2(len(windows) * copies)
+        hot = [place for place, score in enumerate(scores) if score >= fence]
+        if hot:
+            _lower_repeats(scores, hot, windows, words, (scale, table))
         best = max(scores)
         if best < fence:
             return Verdict(_risk(best - fence, scale.slope))
         worst = sorted([(-score, place) for place, score in enumerate(scores) if score >= fence])[:MAX_WINDOWS]
         spans = [(*_span(words, windows[place]), _risk(-score - fence, scale.slope)) for score, place in worst]
         return Verdict(_risk(best - fence, scale.slope), tuple(spans))
+
+
+def _lower_repeats(
+    scores: list[float], hot: list[int], windows: list[tuple[int, int]], words: Words, judge: tuple[Scale, _Table]
+) -> None:
+    """Lower the scores at ``hot`` that repetition alone has raised; windows of the same words are weighed once."""
+    scale, table = judge
+    known: dict[tuple[str, ...], float] = {}
+    for place in hot:
+        start, end = windows[place]
+        said = tuple([text for text, _ in words[start:end]])
+        if said not in known:
+            before = max(0, start - KIND_REACH)
+            rows = list_features(words[before:end], with_pieces=table.with_pieces)[start - before :]
+            capped = cap_repeats(rows, scale.repeats)
+            total = sum([table.weights[row] * count for row, count in capped.items()])
+            known[said] = scale.weigh(total, sum(capped.values()))
+        scores[place] = min(scores[place], known[said])
 
 
 class _Table:

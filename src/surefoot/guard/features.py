@@ -7,9 +7,10 @@ only pairs are hashed anew. Everything is linear: each word looks back at a fixe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -105,6 +106,16 @@ def list_features(words: Words, *, with_pieces: bool) -> list[list[int]]:
             kinds = [(kind, place), *kinds[:2]]
         found.append(here)
     return found
+
+
+def cap_repeats(rows: Iterable[Iterable[int]], most: int) -> dict[int, int]:
+    """How often each row of a window counts: at most ``most`` times, and once if more than half of all are repeats.
+
+    What is said a hundred times is not ten times as sure, but this is what a sum over its root makes of it.
+    """
+    counts = Counter(chain.from_iterable(rows))
+    limit = 1 if 2 * len(counts) < counts.total() else most
+    return {row: min(count, limit) for row, count in counts.items()}
 
 
 def list_kinds(kind: int, place: int, before: Sequence[tuple[int, int]]) -> list[int]:

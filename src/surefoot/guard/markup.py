@@ -29,7 +29,8 @@ MAX_MARKS_FOUND: Final = 50
 """Of one kind of mark in one text; the rest would say the same, and must not take the room of other kinds."""
 
 _DANGEROUS: Final = re.compile(
-    r"__\w|\bconfig\b|\bself\b|request|constructor|\bexec|\beval|import|\bsystem|process|\benv\b|jndi|\d\s?\*\s?\d|popen|runtime|secret|password|api_?key|getattr|subclasses"
+    r"__\w|(?<![.\w])(?:config|self|request|system|process|env)\b|\b(?:system|env)\s?[(\[:]|\bprocess\.|constructor|\bexec|\beval"
+    r"|\bimport\b|jndi|\d\s?\*\s?\d|popen|runtime|secret|password|api_?key|getattr|subclasses"
 )
 _SIMPLE: Final[tuple[tuple[ThreatClass, float, str, tuple[str, ...], re.Pattern[str]], ...]] = (
     (

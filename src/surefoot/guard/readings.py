@@ -20,6 +20,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from surefoot.guard.normalize import Normalized, Places, normalize
 from surefoot.guard.phrases import first_words, known_words, may_have_phrase
@@ -79,9 +80,8 @@ def _all_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
                 normalize(unseen.message), unseen.kind, block=(unseen.start, unseen.end), is_prose=True, is_unseen=True
             )
     yield from _blocks(text)
-    for via, sign, pattern, decode in _ESCAPES:
-        if sign in text.text and pattern.search(text.text) is not None:
-            yield _substitute(text.text, pattern, decode, via)
+    if any(map(text.text.__contains__, _ESCAPE_SIGNS)) and _ESCAPE.search(text.text) is not None:
+        yield _unescape(text.text)
     yield from _regrouped(text, words)
     yield from _respelt(text, words)
 
@@ -138,22 +138,40 @@ def _backslash(escaped: str) -> str:
     return chr(int(escaped.lstrip("\\xuU{").rstrip("}"), 16) % 0x110000)
 
 
-_ESCAPES: Final[tuple[tuple[str, str, re.Pattern[str], Callable[[str], str]], ...]] = (
-    ("URL encoding", "%", re.compile(r"(?:%[0-9a-fA-F]{2})+"), _percent),
-    ("HTML entities", "&", re.compile(r"&(?:#[xX]?[0-9a-fA-F]{1,6}|[a-zA-Z]{2,24});"), html.unescape),
-    ("escapes", "\\", re.compile(r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})"), _backslash),
-    ("bare escapes", "u00", re.compile(r"\bu00[2-7][0-9a-fA-F]"), _backslash),
+_KINDS_OF_ESCAPES: Final[tuple[tuple[str, Callable[[str], str]], ...]] = (
+    ("URL encoding", _percent),
+    ("HTML entities", html.unescape),
+    ("escapes", _backslash),
+    ("bare escapes", _backslash),
 )
-"""Name, sign, pattern and what it stands for."""
+"""Name, and what one stands for, by the group of `_ESCAPE`."""
+_ESCAPE_SIGNS: Final = ("%", "&", "\\", "u00")
+_ESCAPE: Final = re.compile(
+    r"((?:%[0-9a-fA-F]{2})+)|(&(?:#[xX]?[0-9a-fA-F]{1,6}|[a-zA-Z]{2,24});)"
+    r"|(\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}))|(\bu00[2-7][0-9a-fA-F])"
+)
 
 
-def _substitute(text: str, pattern: re.Pattern[str], decode: Callable[[str], str], via: str) -> Reading:
+def _unescape(text: str) -> Reading:
+    """All escapes of a layer at once: kind by kind there would be a reading for each order of the kinds."""
+    kinds: set[int] = set()
+
+    def decode(match: re.Match[str]) -> str:
+        kind = (match.lastindex or 1) - 1
+        kinds.add(kind)
+        return _KINDS_OF_ESCAPES[kind][1](match[0])
+
+    made = _substitute(text, _ESCAPE, decode, "")
+    return replace(made, via=", ".join([_KINDS_OF_ESCAPES[kind][0] for kind in sorted(kinds)]))
+
+
+def _substitute(text: str, pattern: re.Pattern[str], decode: Callable[[re.Match[str]], str], via: str) -> Reading:
     """``text`` with what ``pattern`` finds decoded; a character decoded from an escape comes from all of it."""
     pieces: list[str] = []
     places = Places()
     at = 0
     for match in pattern.finditer(text):
-        decoded = decode(match[0])
+        decoded = decode(match)
         pieces += [text[at : match.start()], decoded]
         places.keep(at, match.start())
         places.put(len(decoded), *match.span())
@@ -165,7 +183,7 @@ def _substitute(text: str, pattern: re.Pattern[str], decode: Callable[[str], str
 
 # --------------------------------------------------------------------------------------------------------- regrouping
 
-_SPACED: Final = re.compile(r"(?<![a-z0-9])[a-z0-9@$!](?:[ ._*|/\n-]{1,3}[a-z0-9@$!](?![a-z0-9])){5,}")
+_SPACED: Final = re.compile(r"(?<![a-z0-9])[a-z0-9@$!](?:[ ._*|/\\\n-]{1,3}[a-z0-9@$!](?![a-z0-9])){5,}")
 _SPLIT_WORD: Final = re.compile(r"(?<=[a-z])[-._*~^|/\\+\u0300-\u036f]{1,2}(?=[a-z])")
 _SPLIT_WORDS: Final = re.compile(r"[a-z]{1,24}(?:[-._*~^|/\\+\u0300-\u036f]{1,2}[a-z]{1,24})+")
 _LEAST_SPLIT: Final = 4
@@ -175,12 +193,15 @@ _GLUE: Final = re.compile(
 _GLUE_SIGNS: Final = ("+", "=", "&", '".', "'.", "`.", '" .', "' .", "` .")
 _VALUE: Final = re.compile(r"""(?<=[:,\[{]\s|.[:,\[{])"([^"\n]{1,4000})"(?!\s{0,4}:)""")
 _MAX_KNOWN: Final = 16
+_LEAST_LETTERS: Final = 4
+"""Different ones, in a row of letters that may be words."""
 
 
 def _regrouped(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
     folded = text.folded
     for match in _SPACED.finditer(folded):
-        yield _join_letters(match)
+        if _is_worded(match[0]):
+            yield _join_letters(match)
     if _has_split_word(folded):
         yield _substitute(folded, _SPLIT_WORD, lambda _: "", "split words")
     if any(map(folded.__contains__, _GLUE_SIGNS)) and _GLUE.search(folded) is not None:
@@ -204,6 +225,13 @@ def _has_split_word(folded: str) -> bool:
         if len(word) >= _LEAST_SPLIT and word in known:
             return True
     return False
+
+
+def _is_worded(spaced: str) -> bool:
+    """Whether letters apart may be words: a row of figures, or of one letter, is none."""
+    letters = [letter for letter in spaced if letter.isalpha()]
+    figures = sum([letter.isdecimal() for letter in spaced])
+    return figures < len(letters) and len(set(letters)) >= _LEAST_LETTERS
 
 
 def _join_letters(match: re.Match[str]) -> Reading:

@@ -66,7 +66,7 @@ class RunState:
     """
 
     __slots__ = (
-        "_answers", "_aside", "_called", "_charges", "_open", "finished", "holds", "intended", "kept",
+        "_answers", "_aside", "_called", "_charges", "_open", "_tallied", "finished", "holds", "intended", "kept",
         "kept_bytes", "left_out", "limit", "messages", "model", "model_calls", "nano", "origins", "results", "rungs",
         "rungs_passed",
         "shortage", "started", "steps", "tokens", "tool_calls",
@@ -77,6 +77,7 @@ class RunState:
         self.model = ""
         self.messages: list[Message] = []
         self._charges: list[Charged] = []
+        self._tallied: tuple[int, dict[str, ModelTally]] = 0, {}  # of the first so many charges
         self._called: list[tuple[str, bool, float]] = []
         self.tokens = self.nano = 0
         self.holds: dict[int, ModelRequested] = {}
@@ -108,17 +109,25 @@ class RunState:
     @property
     def usage(self) -> Usage:
         """Tokens by kind, of the calls whose usage is known."""
-        return sum_usage([usage for *_, usage in self._charges if usage is not None])
+        tallies = self.models
+        if len(tallies) == 1:  # nearly always
+            return next(iter(tallies.values())).usage
+        return sum_usage([tally.usage for tally in tallies.values()])
 
     @property
     def answered(self) -> tuple[str, ...]:
         """The models that gave a reply, in the order of their first ones."""
+        tallies = self.models
+        if len(tallies) == 1:  # nearly always
+            return tuple([model for model, tally in tallies.items() if tally.calls > tally.failed])
         return tuple({model: None for model, failed, *_ in self._charges if not failed})
 
     @property
     def models(self) -> dict[str, ModelTally]:
-        """What was used of each model, by model string."""
-        return tally_models(self._charges)
+        """What was used of each model, by model string. Shared: to be read only."""
+        if self._tallied[0] != len(self._charges):
+            self._tallied = len(self._charges), tally_models(self._charges)
+        return self._tallied[1]
 
     @property
     def tools(self) -> dict[str, ToolTally]:

@@ -25,7 +25,7 @@ class Recorder:
         self.pending = events[: len(events) - drop] + self.pending
         self.taken -= len(events)
 
-    def take(self) -> tuple[int, bytes]:
+    def take(self) -> tuple[int, bytearray]:
         """The next record and the number of its first event."""
         pending, first = self.pending, self.taken
         self.pending = []

@@ -28,15 +28,16 @@ class Direct:
     """A model that nothing limits: an object of the user's own whose provider the settings do not name.
 
     Attributes:
+        name: The model string.
         model: The model.
         provider: Name of its provider.
     """
 
-    __slots__ = ("_permit", "model", "provider")
+    __slots__ = ("_permit", "model", "name", "provider")
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.provider = model.profile.provider
+        self.name, self.provider = model.profile.id, model.profile.provider
         self._permit = FreePermit(model)
 
     def take(self, tokens: int, avoid: Route | None = None) -> FreePermit:

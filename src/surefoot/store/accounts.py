@@ -25,6 +25,7 @@ from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import Balance, RuleChange, UnknownHold
 from surefoot.budget.windows import FOREVER, find_window, read_zone
 from surefoot.clock import Clock
+from surefoot.errors import StoreError
 from surefoot.store.declared import digest
 from surefoot.store.ledger import Ledger
 from surefoot.store.purge import purge
@@ -78,10 +79,12 @@ class SqliteAccounts:
         self._clock = clock
         self._reader = reader
         self._writer: Writer
+        self._is_open = False
 
     def attach(self, writer: Writer) -> None:
         """The writer is open."""
         self._writer = writer
+        self._is_open = True
 
     @property
     def book(self) -> RuleBook:
@@ -167,6 +170,8 @@ class SqliteAccounts:
         return await self._do(partial(_purge, before, most))
 
     async def _do(self, work: Transaction[T]) -> T:
+        if not self._is_open:
+            raise StoreError("the store is not open: use the runtime inside `async with Runtime() as runtime:`")
         outcome: T = await self._writer.transact(work)
         return outcome
 

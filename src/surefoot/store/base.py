@@ -117,11 +117,16 @@ class Sessions(Protocol):
     async def erase(self, tenant: str, user: str, pseudonym: str, *, compact: bool = False) -> Erased:
         """Take the words and names of a user out of sessions, runs, records and accounts, in short transactions.
 
+        All that there is when it begins; what the user begins meanwhile is that of somebody new.
+
         Args:
             tenant: The customer that the user belongs to.
             user: Whose they are.
             pseudonym: Under this name the figures stay.
             compact: Rewrite the database, so that nothing is left in unused parts of the file either.
+
+        Raises:
+            TooManyRequests: A run of the user is under way in some process; nothing was erased.
         """
         ...
 
@@ -240,7 +245,7 @@ class Store(Protocol):
         ...
 
     def create(
-        self, row: RunRow, record: bytes, posting: Posting | None = None, turn: SessionClaim | None = None
+        self, row: RunRow, record: bytes | bytearray, posting: Posting | None = None, turn: SessionClaim | None = None
     ) -> asyncio.Future[Outcome]:
         """Insert the run, its lease for this worker, and its first record, in one transaction; posts as `append`.
 
@@ -250,7 +255,9 @@ class Store(Protocol):
         """
         ...
 
-    def append(self, run_id: str, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Outcome]:
+    def append(
+        self, run_id: str, seq: int, record: bytes | bytearray, posting: Posting | None = None
+    ) -> asyncio.Future[Outcome]:
         """Append a record whose first event has number ``seq`` (from 0). Done when on disk.
 
         The posting is booked in the same transaction. If an account has no room for its claim, the future's result is
@@ -263,7 +270,9 @@ class Store(Protocol):
         """
         ...
 
-    def finish(self, row: RunRow, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Outcome]:
+    def finish(
+        self, row: RunRow, seq: int, record: bytes | bytearray, posting: Posting | None = None
+    ) -> asyncio.Future[Outcome]:
         """Append the last record, update the run's row and drop its lease, in one transaction. Fails as `append`.
 
         The posting has no claim. The run becomes the head of its session, if the session is still its own.

@@ -20,7 +20,9 @@ from surefoot.store.session_rows import Moved
 from surefoot.store.statements import (
     CHUNK_BYTES,
     CHUNK_ROWS,
+    DELETE_LEASE,
     DELETE_LEASES,
+    FEW_ROWS,
     FINISH_RUN,
     INSERT_LEASES,
     INSERT_RECORDS,
@@ -122,6 +124,8 @@ class Commits:
 
     def write(self, group: Group) -> Failures:
         """Write a group; what of it could not be written."""
+        if self.ledger.outdated is not None:
+            return self._fail(group, self.ledger.outdated)
         try:
             if self.ledger.declared.is_due():
                 self._declare()
@@ -204,7 +208,10 @@ class Commits:
         if finished:
             cursor.executemany(FINISH_RUN, map(end_values, finished))
             self._turns.end(finished)
-            self.delete_leases.execute(cursor, [run for run, _ in finished], self.worker)
+            if len(finished) <= FEW_ROWS:
+                cursor.executemany(DELETE_LEASE, [(run, self.worker) for run, _ in finished])
+            else:
+                self.delete_leases.execute(cursor, [run for run, _ in finished], self.worker)
 
     def _write_singly(self, group: Group) -> Failures:
         """Every operation by itself, so that one that cannot be written takes down no other."""

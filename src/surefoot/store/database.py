@@ -101,6 +101,15 @@ _ADVICE: Final = (
 )
 
 
+def find_newer(cursor: sqlite3.Cursor) -> StoreError | None:
+    """Why nothing must be written any more: what is written from here on might break what a newer Surefoot has made."""
+    schema = cursor.execute("PRAGMA user_version").fetchone()[0]
+    if schema <= SCHEMA_VERSION:
+        return None
+    told = f"a newer Surefoot has brought the database to schema {schema} while this one (schema {SCHEMA_VERSION})"
+    return StoreError(f"{told} had it open: restart this process with the newer one")
+
+
 def _begin_log(connection: sqlite3.Connection) -> None:
     """Write-ahead log: one sync for a commit, readers wait for nobody; all is right but slow without.
 

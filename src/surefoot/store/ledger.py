@@ -18,6 +18,8 @@ from surefoot.budget.accounts import AMOUNTS, Amounts, Rule, RuleBook, make_paye
 from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import UNPRICED, Claim, Posting, Refusal, Settlement
 from surefoot.clock import Clock
+from surefoot.errors import StoreError
+from surefoot.store.database import find_newer
 from surefoot.store.declared import Declared
 from surefoot.store.held import (
     DELETE_HOLDS,
@@ -46,6 +48,7 @@ class Ledger:
         book: The limits as they are in force.
         frozen: Accounts that admit nothing until somebody has acknowledged their overrun.
         declared: The limits of the settings.
+        outdated: Why nothing must be written any more, None if it may.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Ledger:
         """For the cursor of the connection that writes; ``declared`` and ``zones`` are those of the settings."""
         self.book = RuleBook(declared, ())
         self.frozen: set[str] = set()
+        self.outdated: StoreError | None = None
         self._cursor = cursor
         self._clock = clock
         self.declared = Declared(cursor, declared, zones)
@@ -83,11 +87,14 @@ class Ledger:
         return bool(self._cursor.execute("PRAGMA data_version").fetchone()[0] == self._version)
 
     def refresh(self) -> None:
-        """See what other processes have committed."""
+        """See what other processes have committed; a `StoreError` if one of them has migrated the database."""
         self._touched = True
         version = self._cursor.execute("PRAGMA data_version").fetchone()[0]
         if version == self._version:
             return
+        self.outdated = find_newer(self._cursor)
+        if self.outdated is not None:
+            raise self.outdated
         self._version = version
         self._windows.forget()
         if self._cursor.execute("SELECT rules FROM counter").fetchone()[0] != self._revision:
@@ -109,9 +116,8 @@ class Ledger:
         self.declared.compare()
         self.frozen = {account for (account,) in execute("SELECT account FROM freezes")}
         self._windows.forget()
-        if (
-            self._open
-        ):  # a hold of ours that was charged as lost may have been refunded since: there is nothing to settle
+        # A hold of ours that was charged as lost may have been refunded since: there is nothing to settle.
+        if self._open:
             found = execute("SELECT hold FROM holds WHERE hold BETWEEN ? AND ?", (self._first_hold, self._last_hold))
             kept = {hold for (hold,) in found}
             for key, held in [item for item in self._open.items() if item[1].hold not in kept]:

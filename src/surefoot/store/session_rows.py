@@ -48,16 +48,14 @@ class Moved(Struct, frozen=True):
 
 
 class Erased(Struct, frozen=True):
-    """What was erased of a user, and what was not: runs that are still under way.
+    """What was erased of a user.
 
     Attributes:
         pseudonym: Under this name the figures stay.
         sessions: Sessions that are gone.
         runs: Runs without words and names now.
-        under_way: Runs that have not ended, and keep theirs for now.
     """
 
     pseudonym: str
     sessions: int
     runs: int
-    under_way: int = 0

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from surefoot.clock import Clock
-from surefoot.store.erasure import Erasure, purge_some
+from surefoot.errors import StoreError
+from surefoot.store.erasure import Erasure, purge_some, strip_some
 from surefoot.store.ledger import Ledger
 from surefoot.store.reader import Reader
 from surefoot.store.session_rows import Erased, SessionRow
@@ -38,11 +39,17 @@ class SqliteSessions:
         """Nothing is opened yet; `attach` follows."""
         self._clock = clock
         self._reader = reader
-        self._writer: Writer
+        self._opened: Writer | None = None
 
     def attach(self, writer: Writer) -> None:
         """The writer is open."""
-        self._writer = writer
+        self._opened = writer
+
+    @property
+    def _writer(self) -> Writer:
+        if self._opened is None:
+            raise StoreError("the store is not open: use the runtime inside `async with Runtime() as runtime:`")
+        return self._opened
 
     async def create(self, row: SessionRow) -> None:
         """See `Sessions.create`."""
@@ -94,14 +101,13 @@ class SqliteSessions:
 
     async def erase(self, tenant: str, user: str, pseudonym: str, *, compact: bool = False) -> Erased:
         """See `Sessions.erase`."""
-        erasure = Erasure(tenant, user, pseudonym, self._clock)
-        while await self._writer.transact(lambda books: erasure.strip_some(books[0])):
+        erased: Erased = await self._writer.transact(Erasure(tenant, user, pseudonym, self._clock).rename)
+        while await self._writer.transact(lambda books: strip_some(books[0], self._clock.now())):
             pass  # other work goes between two transactions
-        await self._writer.transact(erasure.rename)
         if compact:
             await self._writer.call(self._writer.compact)
         await self._writer.call(self._writer.checkpoint)
-        return erasure.outcome()
+        return erased
 
 
 def _make_row(values: Sequence[Any]) -> SessionRow:

@@ -133,7 +133,7 @@ class SqliteStore:
         await asyncio.shield(self._closing)
 
     def create(
-        self, row: RunRow, record: bytes, posting: Posting | None = None, turn: SessionClaim | None = None
+        self, row: RunRow, record: bytes | bytearray, posting: Posting | None = None, turn: SessionClaim | None = None
     ) -> asyncio.Future[Outcome]:
         """See `Store.create`."""
         assert row.run_id not in self._held, "a run is created once"
@@ -151,14 +151,18 @@ class SqliteStore:
             group.turns[position] = turn
         return self._add(run, 0, record, posting)
 
-    def append(self, run_id: str, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Outcome]:
+    def append(
+        self, run_id: str, seq: int, record: bytes | bytearray, posting: Posting | None = None
+    ) -> asyncio.Future[Outcome]:
         """See `Store.append`."""
         run = self._held.get(run_id)
         if run is None or self._room_bytes < 0:
             return self._refuse(run_id)
         return self._add(run, seq, record, posting)
 
-    def finish(self, row: RunRow, seq: int, record: bytes, posting: Posting | None = None) -> asyncio.Future[Outcome]:
+    def finish(
+        self, row: RunRow, seq: int, record: bytes | bytearray, posting: Posting | None = None
+    ) -> asyncio.Future[Outcome]:
         """See `Store.finish`. Whatever comes of it, the run is not held here any more."""
         run = self._held.pop(row.run_id, None)
         if run is None:
@@ -208,7 +212,7 @@ class SqliteStore:
 
     # Writing, on the event loop:
 
-    def _add(self, run: int, seq: int, record: bytes, posting: Posting | None) -> asyncio.Future[Outcome]:
+    def _add(self, run: int, seq: int, record: bytes | bytearray, posting: Posting | None) -> asyncio.Future[Outcome]:
         group = self._group
         if (posting is None or posting.claim is None) and len(group.futures) not in group.turns:
             future: asyncio.Future[Outcome] = self._loop.create_future()
@@ -218,7 +222,7 @@ class SqliteStore:
             group.postings[len(group.futures)] = posting
         group.futures.append(future)
         # For bytes sqlite3 looks for an adapter, and finds none, in 2,400 instructions; a bytearray it takes as it is.
-        group.records += (run, seq, bytearray(record))
+        group.records += (run, seq, record if isinstance(record, bytearray) else bytearray(record))
         self._room_bytes -= len(record) + RECORD_OVERHEAD_BYTES
         if not self._armed:
             self._arm()

@@ -13,6 +13,9 @@ CHUNK_ROWS: Final = 256
 CHUNK_BYTES: Final = 4 << 20
 """What so many rows may hold, or they go one by one: SQLite keeps what is bound until the statement is used again."""
 
+FEW_ROWS: Final = 8
+"""Up to so many rows are deleted sooner one by one than through a table of their numbers."""
+
 RECORD_WIDTH: Final = 3
 """Values of one operation in `Group.records`: run, number and body."""
 
@@ -74,6 +77,7 @@ FINISH_RUN: Final = """
         tool_calls = ?, usage = ? WHERE run = ?
 """
 DELETE_LEASES: Final = "WITH new (run) AS (:rows) DELETE FROM leases WHERE run IN (SELECT run FROM new) AND worker = ?"
+DELETE_LEASE: Final = "DELETE FROM leases WHERE run = ? AND worker = ?"
 RENEW_LEASES: Final = "UPDATE leases SET expires_at = ? WHERE worker = ?"
 FIND_EXPIRED: Final = """
     SELECT run FROM runs LEFT JOIN leases USING (run)

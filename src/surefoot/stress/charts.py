@@ -11,7 +11,8 @@ from msgspec import Struct
 from surefoot.stress.figures import round_up_step
 
 TICKS: Final = 4
-LABELS: Final = 5
+LABELS: Final = 4
+EDGE: Final = 0.06
 Say = Callable[[float], str]
 
 
@@ -36,9 +37,10 @@ class Mark(Struct, frozen=True):
     place: float
 
 
-def ticks(most: float) -> list[float]:
-    """Round values from 0 to at least ``most``."""
+def ticks(most: float, *, whole: bool = False) -> list[float]:
+    """Round values from 0 to at least ``most``; ``whole`` ones for what is counted."""
     step = round_up_step(most / TICKS) if most > 0 else 1.0
+    step = max(step, 1.0) if whole else step
     values = [0.0]
     while values[-1] < most * (1 - 1e-9) or len(values) < 2:
         values.append(step * len(values))
@@ -53,18 +55,20 @@ class Axes(Struct, frozen=True, kw_only=True):
         labels: Below it, each with its place along the x axis: 0 left, 1 right.
         say: A value of the y axis as text.
         marks: Vertical lines.
+        whole: The values are counts: there is no half of one.
     """
 
     title: str
     labels: Sequence[tuple[float, str]]
     say: Say
     marks: Sequence[Mark] = ()
+    whole: bool = False
 
 
 def draw_bars(axes: Axes, series: Sequence[Series], tips: Sequence[str]) -> str:
     """Bars, the series on top of each other; a bar tells its tip when one points at it."""
     sums = [sum(values) for values in zip(*[one.values for one in series], strict=True)]
-    scale = ticks(max(sums, default=0.0))
+    scale = ticks(max(sums, default=0.0), whole=axes.whole)
     width = 100 / max(1, len(sums))
     shapes: list[str] = []
     for place in range(len(sums)):
@@ -80,7 +84,7 @@ def draw_bars(axes: Axes, series: Sequence[Series], tips: Sequence[str]) -> str:
 
 def draw_lines(axes: Axes, series: Sequence[Series], places: Sequence[float]) -> str:
     """Lines; ``places`` says where along the x axis the values stand, 0 left, 1 right."""
-    scale = ticks(max([value for one in series for value in one.values], default=0.0))
+    scale = ticks(max([value for one in series for value in one.values], default=0.0), whole=axes.whole)
     shapes: list[str] = []
     for one in series:
         points = [
@@ -106,7 +110,9 @@ def _frame(axes: Axes, series: Sequence[Series], shapes: Sequence[str], scale: S
     heights = [(100 * value / scale[-1], axes.say(value)) for value in scale]
     grid = "".join(f'<line class="grid" x1="0" x2="100" y1="{100 - at:.2f}" y2="{100 - at:.2f}"/>' for at, _ in heights)
     rows = "".join(f'<span style="bottom:{at:.2f}%">{escape(text)}</span>' for at, text in heights)
-    columns = "".join(f'<span style="left:{100 * at:.2f}%">{escape(text)}</span>' for at, text in axes.labels)
+    columns = "".join(
+        f'<span class="{_find_side(at)}" style="left:{100 * at:.2f}%">{escape(text)}</span>' for at, text in axes.labels
+    )
     legend = "".join(f'<span><i class="{one.style}"></i>{escape(one.name)}</span>' for one in series if one.name)
     svg = (
         f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{escape(axes.title)}">'
@@ -117,6 +123,11 @@ def _frame(axes: Axes, series: Sequence[Series], shapes: Sequence[str], scale: S
         f'<div class="frame"><div class="y">{rows}</div><div class="area">{svg}{_draw_marks(axes.marks)}</div>'
         f'<div class="x">{columns}</div></div></figure>'
     )
+
+
+def _find_side(at: float) -> str:
+    """A label is centred below its place, but for those which would stand out of the chart."""
+    return "first" if at < EDGE else "last" if at > 1 - EDGE else ""
 
 
 def _draw_marks(marks: Sequence[Mark]) -> str:

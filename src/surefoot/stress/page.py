@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -13,7 +13,7 @@ from surefoot.stress.charts import Axes, Mark, Series, draw_bars, draw_lines, th
 from surefoot.stress.figures import Bin, Spread
 from surefoot.stress.report import Report
 from surefoot.stress.score import Moment
-from surefoot.stress.words import say_count, say_s, say_usd
+from surefoot.stress.words import say_count, say_index, say_s, say_spread, say_usd
 
 STYLE: Final = Path(__file__).with_name("page.css")
 MOST_USER_BARS: Final = 60
@@ -50,16 +50,17 @@ def _describe(report: Report) -> str:
 
 
 def _tiles(report: Report) -> Iterable[str]:
-    latency, late = report.latency_s, report.loop_lag_s
+    late, answered = report.loop_lag_s, report.succeeded > 0
+    mean, p50, _, _, p99, most = say_spread(report.latency_s, measured=answered)
     for name, value, more in (
         ("Throughput", f"{report.throughput_per_s:,.1f}/s", f"{report.seconds:,.2f} s in all"),
-        ("Latency p50", say_s(latency.p50), f"mean {say_s(latency.mean)}"),
-        ("Latency p99", say_s(latency.p99), f"most {say_s(latency.most)}"),
+        ("Latency p50", p50, f"mean {mean}"),
+        ("Latency p99", p99, f"most {most}"),
         ("Failed", f"{report.failed:,}", f"{report.failed_share:.1%} of {report.total:,}"),
         ("429s", f"{report.refused + report.not_now:,}", f"{report.refused:,} ours, {report.not_now:,} upstream"),
         ("Tokens", say_count(report.spent.tokens), f"{say_count(report.spent.output_tokens)} generated"),
         ("Cost", say_usd(report.spent.nano), f"{say_usd(report.spent.nano / max(1, report.total))} a request"),
-        ("Fairness", f"{report.fairness:.3f}", f"over {report.users:,} users"),
+        ("Fairness", say_index(report.fairness, measured=answered), f"over {report.users:,} users"),
         ("Event loop late", say_s(late.p99), f"at p99; p50 {say_s(late.p50)}"),
         ("Memory", f"{report.peak_mb:,.0f} MB", f"{report.begin_mb:,.0f} MB before"),
     ):
@@ -72,17 +73,18 @@ def _charts(report: Report) -> Iterable[str]:
     yield _ended_chart(report.moments)
     seconds = max(report.seconds, 1e-9)
     ends = [(0.0, "0 s"), (1.0, say_s(report.seconds))]
-    ended = [moment for moment in report.moments if moment.answered]
-    p95_s, p50_s = [moment.p95_s for moment in ended], [moment.p50_s for moment in ended]
-    lines = [Series("p95", "two", p95_s), Series("p50", "one", p50_s)]
-    axes = Axes(title="Latency as the test went on", labels=ends, say=say_s)
-    yield draw_lines(axes, lines, [moment.at_s / seconds for moment in ended])
+    if ended := [moment for moment in report.moments if moment.answered]:
+        p95_s, p50_s = [moment.p95_s for moment in ended], [moment.p50_s for moment in ended]
+        lines = [Series("p95", "two", p95_s), Series("p50", "one", p50_s)]
+        axes = Axes(title="Latency as the test went on", labels=ends, say=say_s)
+        yield draw_lines(axes, lines, [moment.at_s / seconds for moment in ended])
     places = [sample.at_s / seconds for sample in report.samples]
-    axes = Axes(title="Requests under way", labels=ends, say=say_count)
+    axes = Axes(title="Requests under way", labels=ends, say=say_count, whole=True)
     yield draw_lines(axes, [Series("", "one", [sample.under_way for sample in report.samples])], places)
     axes = Axes(title="Resident memory", labels=ends, say=_say_mb)
     yield draw_lines(axes, [Series("", "two", [sample.memory_mb for sample in report.samples])], places)
-    yield _user_chart(report.rates_per_s)
+    if report.succeeded:
+        yield _user_chart(report.rates_per_s)
 
 
 def _say_mb(value: float) -> str:
@@ -95,6 +97,7 @@ def _latency_chart(bins: Sequence[Bin], latency: Spread) -> str:
         title="Latency of the answers",
         labels=thin([(number / len(bins), say_s(one.low)) for number, one in enumerate(bins)]),
         say=say_count,
+        whole=True,
         marks=[Mark(f"{name} {say_s(value)}", _find_place(bins, value)) for name, value in named],
     )
     tips = [f"{say_s(one.low)} to {say_s(one.high)}: {one.count:,}" for one in bins]
@@ -116,6 +119,7 @@ def _ended_chart(moments: Sequence[Moment]) -> str:
         title=f"Requests that ended, in each {say_s(width_s)}",
         labels=thin([((number + 1) / count, say_s(moment.at_s)) for number, moment in enumerate(moments)]),
         say=say_count,
+        whole=True,
     )
     answered = Series("answered", "one", [moment.answered for moment in moments])
     failed = Series("failed", "bad", [moment.failed for moment in moments])
@@ -138,16 +142,16 @@ def _user_chart(rates_per_s: Sequence[float]) -> str:
 
 def _tables(report: Report) -> Iterable[str]:
     spent = report.spent
-    rows = [(name, f"{say_s(values.mean)}", *map(say_s, (values.p50, values.p90, values.p95, values.p99, values.most)))
-            for name, values in (("latency", report.latency_s), ("loop late", report.loop_lag_s))]  # fmt: skip
-    yield _table("Percentiles (nearest rank)", ("", "mean", "p50", "p90", "p95", "p99", "most"), rows)
+    latency = say_spread(report.latency_s, measured=report.succeeded > 0)
+    names = ("mean", "p50", "p90", "p95", "p99", "most")
+    rows = zip(names, latency, say_spread(report.loop_lag_s), strict=True)
+    yield _table("Percentiles (nearest rank)", ("", "latency", "event loop late"), rows)
     if report.failures:
         yield _table(
             "Failed", ("reason", "requests"), [(plain(name, 60), f"{count:,}") for name, count in report.failures]
         )
     if report.examples:
-        told = [(plain(name, 60), plain(text, 300)) for name, text in report.examples.items()]
-        yield _table("The first of them said", ("reason", "error"), told)
+        yield _list("The first of them said", report.examples)
     calls = [("model calls", f"{spent.model_calls:,}"), ("tool calls", f"{spent.tool_calls:,}")]
     calls += [(f"failed: {plain(code, 40)}", f"{count:,}") for code, count in spent.failed_calls.items()]
     calls += [("tokens in", f"{spent.input_tokens:,}"), ("of them cached", f"{spent.cached_tokens:,}")]
@@ -158,6 +162,11 @@ def _tables(report: Report) -> Iterable[str]:
         (plain(user.name, 40), f"{user.succeeded:,}", f"{user.failed:,}", say_s(user.mean_s)) for user in report.worst
     ]
     yield _table("The least served users", ("user", "answers", "failures", "mean latency"), worst)
+
+
+def _list(title: str, told: Mapping[str, str]) -> str:
+    lines = [f"<dt>{escape(plain(name, 60))}</dt><dd>{escape(plain(text, 300))}</dd>" for name, text in told.items()]
+    return f'<div class="card"><h2>{escape(title)}</h2><dl>{"".join(lines)}</dl></div>'
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from surefoot.agent import Agent
 from surefoot.clock import Clock
 from surefoot.config import Settings
+from surefoot.errors import ModelError
 from surefoot.runtime import Runtime
 from surefoot.stress.gauges import Gauges
 from surefoot.stress.load import Load
@@ -36,7 +40,7 @@ async def run_trial(
         agent: Who answers.
         clock: Time.
         endpoint: Name of the endpoint for the report.
-        warm_up: Make one request before that does not count: it reads prices and tokenizers.
+        warm_up: Make one request before that does not count, into another database: it reads prices and tokenizers.
         watch: See `Watcher`.
 
     Raises:
@@ -44,9 +48,9 @@ async def run_trial(
         NotFound: The same, of a name.
         StoreError: The database does not open.
     """
+    if warm_up:
+        await _warm_up(plan, settings, agent, clock)
     async with Runtime(settings=settings, clock=clock) as runtime:
-        if warm_up:
-            await runtime.run(agent, plan.write_question(0))
         began_at = clock.now()
         gauges, load = Gauges(), Load(runtime, agent, plan, clock)
         looking = asyncio.create_task(_look(load, gauges, clock, watch))
@@ -62,6 +66,14 @@ async def run_trial(
     return make_report(
         plan, load.score, gauges, spent, model=model, endpoint=endpoint, began_at=began_at, interrupted=interrupted
     )
+
+
+async def _warm_up(plan: Plan, settings: Settings, agent: Agent[Any], clock: Clock) -> None:
+    """One request into a database of its own: that of the test holds the test, whoever reports on it later."""
+    with tempfile.TemporaryDirectory(prefix="surefoot-warm-up-") as folder:
+        async with Runtime(Path(folder) / "warm-up.db", settings=settings, clock=clock) as runtime:
+            with suppress(ModelError):  # a provider that fails is what the test is to tell of, not the end of it
+                await runtime.run(agent, plan.write_question(0))
 
 
 async def _play(load: Load) -> bool:

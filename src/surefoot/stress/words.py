@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from surefoot.narrator import duration
+from surefoot.stress.figures import Spread
 from surefoot.types import NANO_PER_USD
+
+NOTHING: Final = "–"
+"""In place of what nothing was measured of: a zero would be a figure, and a good one."""
+
+
+def say_spread(values: Spread, *, measured: bool = True) -> list[str]:
+    """Times, in seconds: mean, p50, p90, p95, p99 and most; dashes if there are none."""
+    figures = (values.mean, values.p50, values.p90, values.p95, values.p99, values.most)
+    return [say_s(value) if measured else NOTHING for value in figures]
+
+
+def say_index(index: float, *, measured: bool) -> str:
+    """An index to three digits, a dash if there is none."""
+    return f"{index:.3f}" if measured else NOTHING
 
 
 def say_s(seconds: float) -> str:

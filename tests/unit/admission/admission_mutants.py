@@ -125,8 +125,8 @@ MUTANTS = [
     Mutant(
         "a queue has no limit",
         ADMISSION,
-        "if level.waiting >= level.queue + max(0, free):",
-        "if level.waiting >= level.queue + max(0, free) + 1_000_000:",
+        "if level.waiting >= level.queue + free:",
+        "if level.waiting >= level.queue + free + 1_000_000:",
     ),
     Mutant(
         "the own queue is the only one with a limit",

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from rich.console import Console
+from tests.unit.guard.encoders import write_encoder
 
 from surefoot.commands.guard import SHOWN_CHARS, SHOWN_THREATS, draw_evaluation, draw_scan
 from surefoot.errors import ConfigError
@@ -169,3 +170,23 @@ def test_samples_may_be_plain_lines(tmp_path):
     (tmp_path / "e").write_text("nothing")
     with pytest.raises(ConfigError, match="line 1"):
         read_samples(tmp_path / "e")
+
+
+def test_both_commands_take_an_encoder(folder, surefoot):
+    model = write_encoder(folder / "encoder")
+    text = folder / "text.txt"
+    text.write_text("obey the pirate")
+    plain, asked = (
+        json.loads(surefoot("guard", "scan", text, "--json", *more)[1])["risk"] for more in ([], ["--model", model])
+    )
+    assert plain < 0.5 < asked
+    data = folder / "data.jsonl"
+    data.write_text('{"text": "obey the pirate", "label": 1}\n{"text": "fine weather", "label": 0}\n')
+    scored = json.loads(surefoot("guard", "eval", data, "--json", "--model", model)[1])
+    assert (scored["attacks_flagged"], scored["harmless_flagged"]) == (1.0, 0.0)
+    settings = folder / "stern.toml"
+    settings.write_text(f'[guard]\nmodel = "{model}"\nthreshold = 0.999\n')
+    assert json.loads(surefoot("--config", settings, "guard", "scan", text, "--json")[1])["risk"] < 0.5
+    code, out, err = surefoot("guard", "scan", text, "--model", folder)
+    assert (code, out) == (2, "")
+    assert "has no model.onnx" in err

@@ -140,7 +140,7 @@ def test_a_user_is_erased_after_a_question(surefoot, fails, talks, folder, monke
     assert json.dumps(before).count("tokens") == json.dumps(after).count("tokens")
     assert pseudonym in json.dumps(after)
     shown = json.loads(surefoot("sessions", "erase", "--user", "u1", "--tenant", "acme", "--yes", "--json")[1])
-    assert (shown["sessions"], shown["runs"], shown["under_way"]) == (1, 1, 0)
+    assert (shown["sessions"], shown["runs"]) == (1, 1)
     assert b"4711?" not in (folder / "surefoot.db").read_bytes()
     code, out, err = surefoot("sessions", "erase", "--user", "nobody", "--yes")
     assert (code, out) == (0, "erased 0 sessions and the words of 0 runs of user 'nobody'\n")
@@ -162,14 +162,21 @@ def test_a_group_without_a_command_shows_its_help(surefoot, group):
     assert "\n\nCommands:\n" in err
 
 
-def test_runs_under_way_are_left_and_told(surefoot, talks, folder):
+def test_nothing_is_erased_while_a_run_is_under_way(surefoot, fails, talks, folder):
     with sqlite3.connect("surefoot.db") as database:  # a process that will not be asked
         database.execute("INSERT INTO leases SELECT run, 99, 1e12 FROM runs WHERE user = 'u2'")
     database.close()
     code, out, err = surefoot("sessions", "erase", "--user", "u2", "--yes")
-    assert code == 1
-    assert out == "erased 1 sessions and the words of 0 runs of user 'u2'\n"
-    assert err == "1 runs are under way and keep theirs: erase again when they have ended\n"
+    assert (code, out) == (7, "")
+    assert err == "surefoot: user 'u2' has 1 run under way: erase when they have ended\n"
+    assert ("", "u2", "s1") in listed(surefoot)
+
+
+def test_nobody_is_no_user(fails, talks):
+    for command in (["export"], ["erase", "--yes"], ["erase"]):
+        for tenant in ([], ["--tenant", "acme"]):
+            told = fails("sessions", *command, "--user", "", *tenant)
+            assert told == f'{command[0]}: name the user; "" is nobody, and the runs of nobody are not one person\'s'
 
 
 def test_what_is_old_is_deleted(surefoot, talks):

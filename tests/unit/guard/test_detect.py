@@ -309,7 +309,7 @@ def test_the_shipped_classifier_is_the_one_that_training_made():
     assert len(data) < 3_000_000
     assert manifest["output"] == {"classifier.bin": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     training = Path(__file__).parents[3] / "training"
-    for name in ("synthetic.py", "data/harmless.jsonl.gz"):
+    for name in ("synthetic.py", "noise.py", "data/harmless.jsonl.gz", "data/prompts.jsonl.gz"):
         assert manifest["inputs"][Path(name).name] == hashlib.sha256((training / name).read_bytes()).hexdigest()
 
 

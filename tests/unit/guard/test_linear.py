@@ -176,7 +176,7 @@ def count_lines(work, text):
     return count
 
 
-SHORT_CHARS = 800
+SHORT_CHARS = 1_600
 """Lines are counted by Python itself, which is slow; what is quadratic shows in this as well."""
 
 

@@ -10,8 +10,9 @@ from tests.unit.store.ledger_conformance import books, limit
 
 from surefoot.budget.accounts import make_payers
 from surefoot.budget.posting import Claim, Posting, Refusal, Settlement
-from surefoot.errors import RunLost, StoreError
+from surefoot.errors import RunLost, StoreError, TooManyRequests
 from surefoot.store.base import RunRow, Store
+from surefoot.store.erasure import BATCH_RUNS
 from surefoot.store.session_rows import Moved, SessionClaim, SessionRow
 
 FRESH = SessionClaim(exists=False)
@@ -314,7 +315,7 @@ class SessionsConformance:
         await store.create(begun("run_3b", tenant="", question="not his"), b"0", None, FRESH)
 
         done = await store.sessions.erase("acme", "u1", "erased_1")
-        assert (done.pseudonym, done.sessions, done.runs, done.under_way) == ("erased_1", 1, 109, 0)
+        assert (done.pseudonym, done.sessions, done.runs) == ("erased_1", 1, 109)
         assert await store.runs(tenant="acme", user="u1") == []
         assert await store.sessions.find(*KEY) is None
         rows = await store.runs(tenant="acme", user="erased_1", limit=200)
@@ -333,17 +334,84 @@ class SessionsConformance:
             assert found.question == question
             assert await store.records(run_id) == [b"0"]
 
-    async def test_erasing_leaves_runs_under_way_and_says_so(self, database: Database):
+    @pytest.mark.parametrize("talks", [True, False], ids=["in a session", "without one"])
+    async def test_nothing_is_erased_while_a_run_is_under_way(self, database: Database, talks: bool):
+        """It would go on under the name, and what it leaves would get a second pseudonym."""
         first, second = await database.worker(), await database.worker()
-        await play(first, "run_1", FRESH)
-        assert await first.create(begun("run_2"), b"0", None, on("run_1")) is None
-        done = await second.sessions.erase("acme", "u1", "erased_1")
-        assert (done.sessions, done.runs, done.under_way) == (0, 1, 1)
-        await first.append("run_2", 1, b"1")
-        assert await first.finish(ended("run_2"), 2, b"2") is None
+        await limit(first, "user:*", tokens=1_000)
+        await play(first, "run_1", FRESH, question="secret")
+        names = {} if talks else {"session": ""}
+        assert await first.create(begun("run_2", **names), b"0", claiming(5), on("run_1") if talks else None) is None
+        for store in (first, second):
+            with pytest.raises(TooManyRequests, match=r"user 'u1' has 1 run under way") as caught:
+                await store.sessions.erase("acme", "u1", "erased_1")
+            assert (caught.value.reason, caught.value.retry_after_s) == ("session", 1.0)
+        assert {found.user for found in await second.runs(tenant="acme", limit=9)} == {"u1"}
+        assert await second.records("run_1") != []
+        assert await first.finish(ended("run_2", tokens=5, **names), 1, b"1", settling(5)) is None
         done = await second.sessions.erase("acme", "u1", "erased_2", compact=True)
-        assert (done.sessions, done.runs, done.under_way) == (1, 1, 0)
+        assert (done.sessions, done.runs) == (1, 2)
         assert await first.records("run_2") == []
+        assert {found.user for found in await second.runs(tenant="acme", limit=9)} == {"erased_2"}
+        accounts = {balance.account for balance in await second.accounts.balances()}
+        assert accounts == {"user:acme/erased_2"}
+        assert (await books(second, "user:acme/erased_2")).spent.tokens == 5
+
+    async def test_what_is_begun_while_a_user_is_erased_is_that_of_somebody_new(self, database: Database):
+        """Nobody waits for the end of a long erasure: what it found at its beginning is erased, and nothing else."""
+        first, second = await database.worker(), await database.worker()
+        await limit(first, "user:*", tokens=10_000)
+        for number in range(3 * BATCH_RUNS):
+            await play(first, f"run_{number}", FRESH if not number else on(f"run_{number - 1}"), tokens=5)
+        erasing = asyncio.ensure_future(second.sessions.erase("acme", "u1", "erased_1"))
+        began = 0
+        while not erasing.done():
+            await asyncio.sleep(0)
+            if await first.sessions.find(*KEY) is None:
+                new = f"run_new{began}"
+                assert await first.create(begun(new, session=""), b"0", claiming(5, session=""), None) is None
+                assert await first.finish(ended(new, session="", tokens=5), 1, b"1", settling(5)) is None
+                began += 1
+        done = await erasing
+        assert began, "the erasure was over before anything could begin"
+        assert done.runs == 3 * BATCH_RUNS
+        kept = await first.runs(tenant="acme", user="u1", limit=1_000)
+        gone = await first.runs(tenant="acme", user="erased_1", limit=1_000)
+        assert (len(kept), len(gone)) == (began, 3 * BATCH_RUNS)
+        assert (await books(first, "user:acme/u1")).spent.tokens == 5 * began
+        assert [await first.records(found.run_id) for found in gone] == [[]] * len(gone)
+
+    async def test_an_erasure_that_is_cut_short_is_ended_by_whoever_comes_next(self, database: Database):
+        """What is left of it stands under the pseudonym, where nobody would look for it."""
+        first, second = await database.worker(), await database.worker()
+        for number in range(3 * BATCH_RUNS):
+            await play(first, f"run_{number}", FRESH if not number else on(f"run_{number - 1}"), question="secret")
+        await first.create(begun("run_other", user="u2"), b"0", None, FRESH)
+        erasing = asyncio.ensure_future(second.sessions.erase("acme", "u1", "erased_1"))
+        while await first.sessions.find(*KEY) is not None:
+            pass  # its first transaction is not committed yet
+        erasing.cancel()
+        await asyncio.wait([erasing])
+        rows = await first.runs(tenant="acme", user="erased_1", limit=1_000)
+        assert {(found.question, found.output) for found in rows} == {("", "")}
+        assert any([await first.records(found.run_id) for found in rows]), "the erasure was not cut short"
+        assert await first.runs(tenant="acme", user="u1") == []
+        more = True
+        while more:
+            done, more = await first.sessions.purge(-1.0)
+            assert done == 0
+        assert [await first.records(found.run_id) for found in rows] == [[]] * 3 * BATCH_RUNS
+        assert {found.status for found in await first.runs(tenant="acme", user="erased_1", limit=1_000)} == {"finished"}
+        assert await first.records("run_other") == [b"0"]
+
+    async def test_a_lost_run_of_an_erased_user_stays_lost(self, database: Database):
+        first, second = await database.worker(), await database.worker()
+        await first.create(begun("run_1", question="secret"), b"0", None, FRESH)
+        database.clock.move(LEASE_S + 1)
+        assert (await second.sessions.erase("acme", "u1", "erased_1")).runs == 1
+        with pytest.raises(RunLost):
+            await first.append("run_1", 1, b"secret")
+        assert await second.records("run_1") == []
 
     async def test_erasing_one_of_similar_names(self, database: Database):
         """``session:a/b/c`` may be of the customer ``a`` or, without one, nobody's: whoever is erased takes no other along."""

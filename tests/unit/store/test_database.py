@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from tests.unit.store.conformance import HandClock, row
 
+from surefoot.budget.accounts import make_payers
+from surefoot.budget.posting import Claim, Posting
 from surefoot.errors import StoreError
 from surefoot.store.database import open_writer
 from surefoot.store.sqlite import SqliteStore
@@ -97,6 +99,32 @@ async def test_a_newer_schema(tmp_path):
     await write_run(path)
     with contextlib.closing(sqlite3.connect(path)) as newer:
         newer.execute("PRAGMA user_version = 99")
+    assert "newer Surefoot (schema 99" in await explain_open(path)
+
+
+@pytest.mark.parametrize("limited", [True, False])
+async def test_a_database_that_a_newer_surefoot_migrates_while_it_is_open(tmp_path, limited):
+    """Nothing more is written into tables that may mean something else now; restarted, it says why it does not open."""
+    path = tmp_path / "runs.db"
+    store = make_store(path)
+    await store.open()
+    if limited:
+        await store.accounts.change_rule("user:*", "total", {"tokens": 100})
+    payers = make_payers("", "u1", "")
+    claim = Posting(None, Claim(payers, 1, tokens=5, prices="p"))
+    await store.create(row("run_1", user="u1"), b"0", claim)
+    with contextlib.closing(sqlite3.connect(path)) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    told = "a newer Surefoot has brought the database to schema 99 while this one .* restart this process"
+    with pytest.raises(StoreError, match=told):
+        await store.accounts.change_rule("user:*", "total", {"tokens": 1_000})
+    with pytest.raises(StoreError, match=told):
+        await store.append("run_1", 1, b"1")
+    with pytest.raises(StoreError, match=told):
+        await store.create(row("run_2", user="u1"), b"0", claim)
+    assert await store.records("run_1") == [b"0"]
+    with contextlib.suppress(StoreError):
+        await store.close()
     assert "newer Surefoot (schema 99" in await explain_open(path)
 
 
