@@ -35,6 +35,8 @@ def clear(run: Run, prepared: Prepared) -> ToolResult | Coroutine[Any, Any, Tool
     if desk.mode == "off":
         return None
     tool = prepared.tool
+    if tool.policy.is_free and not desk.rules.functions and tool.policy.name not in desk.rules.tools:
+        return None  # as `decide` would say, which need not look at the conversation for it
     arguments = _read_arguments(prepared)
     decision = decide(Proposed(tool.policy, arguments), run.state.origins.evidence(), desk.rules)
     if decision.rule in _UNTOLD:

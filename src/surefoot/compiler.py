@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from msgspec import Raw
@@ -42,8 +42,14 @@ MIN_CONNECTIONS: Final = 2_000
 class Compiler:
     """Compiles the agents of one runtime and owns what their models need."""
 
-    def __init__(self, settings: Settings, clock: Clock, progress: Callable[[int, int], None] | None) -> None:
-        """Find models and prices by ``settings``; ``progress`` is told of weights that are fetched."""
+    def __init__(
+        self, settings: Settings, clock: Clock, progress: Callable[[int, int], None] | None, own: Sequence[Model] = ()
+    ) -> None:
+        """Find models and prices by ``settings``, but for those of the user's ``own``.
+
+        ``progress`` is told of weights that are fetched.
+        """
+        self._own = {model.profile.id: model for model in own}
         self._settings = settings
         self._progress = progress
         self._prices = open_prices(settings, clock.now)
@@ -152,8 +158,10 @@ class Compiler:
         provider = self._settings.providers.get(name)
         return Direct(model) if provider is None else self._router.route([Way(model)], name, provider)
 
-    async def _find_routes(self, model: str) -> Routes:
+    async def _find_routes(self, model: str) -> Routes | Direct:
         name = split_model(model)[0]
+        if model in self._own:
+            return self._adopt(self._own[model])
         if name != "local":
             ways = self._models.find(model)
             routes = self._routes.get(model)

@@ -22,6 +22,7 @@ from surefoot.errors import ConfigError, NotFound
 from surefoot.event_loop import calm_collections, end_calm
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
+from surefoot.models.base import Model
 from surefoot.policing import Policing
 from surefoot.policy.approval import Approve
 from surefoot.policy.decide import Rule
@@ -54,6 +55,7 @@ class Runtime:
         progress: Callable[[int, int], None] | None = None,
         approve: Approve | None = None,
         policy: Sequence[Rule] = (),
+        models: Sequence[Model] = (),
     ) -> None:
         """Wire the parts; nothing is opened yet.
 
@@ -64,6 +66,7 @@ class Runtime:
             progress: Called with bytes done and bytes in all while the weights of the embedded model are fetched.
             approve: Asks a person about a tool call that the policy does not allow by itself; None: nobody is there.
             policy: Rules of the application's own, asked before the built-in ones; see docs/policy.md.
+            models: Models of your own that settings and ladders may name, each by the ``id`` of its profile.
 
         Raises:
             ConfigError: The settings are wrong.
@@ -73,7 +76,7 @@ class Runtime:
         self._clock = clock or SystemClock()
         limits = read_limits(settings.limits, "[limits]")
         self._policing = Policing.read(settings.policy, approve, policy)
-        self._compiler = Compiler(settings, self._clock, progress)
+        self._compiler = Compiler(settings, self._clock, progress, models)
         self._store = choose_store(store, settings, self._clock)
         self._store.accounts.declare(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
         turns = SessionTurns(self._store, self._clock, settings.sessions)

@@ -48,6 +48,7 @@ class Turn:
         self._place = place
         self._kept: Kept | None = None
         self._run: tuple[str, RunState] | None = None
+        self._moves = 0  # how often another process was faster
 
     async def look(self, deadline: float) -> None:
         """See how the session stands; waits until no other process has a run in it.
@@ -75,13 +76,15 @@ class Turn:
     async def look_again(self, *, stopped: bool) -> None:
         """Another process was faster: forget what was known of the session and look how it stands; raises as `look`.
 
-        A run that was ``stopped`` begins all the same, so that its question is kept, and ends at once.
+        A run that was ``stopped`` begins all the same, so that its question is kept, and ends at once. However long the
+        run has waited for its provider before it learned of the other process: that was not the session's fault.
         """
         self._run = None
+        self._moves += 1
         if stopped:
             self._place.interrupt()
         self._turns.transcripts.drop(self._key)
-        if self._turns.clock.monotonic() >= self._deadline:
+        if self._moves > 1 and self._turns.clock.monotonic() >= self._deadline:
             raise self._turns.lines.refuse(self._key, "is in constant use by other processes")
         await self.look(self._deadline)
 

@@ -128,6 +128,120 @@ MUTANTS = [
         "charge = run.account.settle(hold, None) if sent else run.account.release(hold)",
         "charge = run.account.release(hold)",
     ),
+    Mutant(
+        "child runs",
+        "the steps of a child run are not those of its parent",
+        "budget/ledger.py",
+        """        if self.parent is not None:
+            self.parent.begin_step()""",
+        """        if self.parent is None:
+            pass""",
+    ),
+    Mutant(
+        "child runs",
+        "nobody above pays for a child run",
+        "run.py",
+        "self.payers = make_payers(caller.tenant, caller.user, caller.session) if parent is None else parent.payers",
+        'self.payers = make_payers(caller.tenant, caller.user if parent is None else "", caller.session)',
+    ),
+    Mutant(
+        "fallback",
+        "the next model is held for at the price of the one before",
+        "switch.py",
+        "run.account.set_rates(compiled.rates)",
+        "run.account.set_rates(run.account.rates)",
+    ),
+    Mutant(
+        "fallback",
+        "a provider that refuses every connection is called for ever",
+        "models/breaker.py",
+        "return self._sure + len(self._culprits) >= least or self._streak >= LONE_FACTOR * least",
+        "return False",
+    ),
+    Mutant(
+        "context",
+        "a conversation is cut between a call and its result",
+        "context.py",
+        'steps = [place for place in range(asked + 1, len(messages)) if messages[place].role == "assistant"]',
+        "steps = list(range(asked + 1, len(messages)))",
+    ),
+    Mutant(
+        "context",
+        "the newest turn goes first",
+        "context.py",
+        "    tail = list(messages[start:])\n    if keep_bytes:",
+        "    tail = list(messages[start:])[::-1]\n    if keep_bytes:",
+    ),
+    Mutant(
+        "on_busy",
+        "who interrupts waits behind all others",
+        "lines.py",
+        "line.waiting.insert(len(before), place)",
+        "line.waiting.append(place)",
+    ),
+    Mutant(
+        "on_busy",
+        "a run that is interrupted goes on",
+        "lines.py",
+        "for one in (line.holder, *before):",
+        "for one in before:",
+    ),
+    Mutant(
+        "on_busy",
+        "a message that shall not wait does",
+        "lines.py",
+        'if on_busy == "reject":',
+        "if False:",
+    ),
+    Mutant(
+        "pace",
+        "what the provider says is left is not heeded",
+        "models/pace.py",
+        "bucket.lower(bucket.level - (expected - said.left))",
+        "pass",
+    ),
+    Mutant(
+        "pace",
+        "a header that was wrong once is believed for ever",
+        "models/pace.py",
+        "min(wait_s, max(0.0, self.sent_at + MAX_PAUSE_S - now))",
+        "wait_s",
+    ),
+    Mutant(
+        "bounds",
+        "conversations stay in memory, however many there are",
+        "transcripts.py",
+        "while len(self._kept) > self._most or self.size_bytes > self._most_bytes:",
+        "while self.size_bytes > self._most_bytes:",
+    ),
+    Mutant(
+        "bounds",
+        "the line of a session has no end",
+        "lines.py",
+        "if len(line.waiting) >= self._max_waiting:",
+        "if False:",
+    ),
+    Mutant(
+        "leases",
+        "who lost his session to another process goes on",
+        "store/turns.py",
+        "if self._live:",
+        "if False:",
+    ),
+    Mutant(
+        "leases",
+        "a tool that writes does not wait for the disk",
+        "tool_calls.py",
+        "            if written is not None:\n                await written",
+        "            pass",
+    ),
+    Mutant(
+        "loops",
+        "a model that goes round may call tools in its last step, too",
+        "model_call.py",
+        "no_tools = run.final_only or run.sums_up",
+        "no_tools = run.sums_up",
+    ),
 ]
 
 
@@ -146,7 +260,7 @@ def hunt(mutant, folder, seeds=SEEDS):
         check=False,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
     )
     assert child.returncode == 0, child.stderr
     return child.stdout.strip()

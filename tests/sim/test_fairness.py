@@ -3,6 +3,7 @@
 import pytest
 
 from surefoot.config import Settings
+from surefoot.providers import Provider
 from surefoot.sections import AdmissionSettings
 from surefoot.testing.simulation import World, simulate
 from surefoot.testing.simulation.world import Arrivals, Clients, SimulatedModel, SimulatedTool
@@ -11,6 +12,7 @@ SECONDS = 3
 OTHERS = 99
 SETTINGS = Settings(
     prices={"sim:model": {"input": 1.0, "output": 1.0}},
+    providers={"sim": Provider("http://127.0.0.1:9/v1", needs_key=False, concurrency=60)},
     admission=AdmissionSettings(
         user_requests_per_minute=1_000_000,
         tenant_requests_per_minute=1_000_000,

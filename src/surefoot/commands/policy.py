@@ -34,6 +34,7 @@ _ORIGINS: Final = {
     "record": "a system of record",
     "allowed": "an allow-list",
     "vouched": "a vouched source",
+    "worked out": "a sum of what the user said",
     "others": "text by others",
     "nowhere": "nobody named it",
 }

@@ -46,6 +46,8 @@ def draw_report(report: Any, world: Any) -> RenderableType:
     ]
     if len(report.by_tenant) > 1:
         parts += [Text(), _tenants(report)]
+    if report.covered:
+        parts += [Text(), _covered(report)]
     parts += [Text(), _load(report, world)]
     if report.breaches:
         told = [
@@ -98,6 +100,14 @@ def _money(report: Any, world: Any) -> Table:
     table.add_row("  failed", f"{report.failed_calls:,}", f"{report.failed_calls / max(1, report.calls):.1%}")
     if report.crashes:
         table.add_row("crashes", f"{report.crashes:,}", "")
+    return table
+
+
+def _covered(report: Any) -> Table:
+    """What happened that promises were watched in, and how often."""
+    table = figures_table(["what happened", "times"])
+    for name, count in sorted(report.covered.items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(name, f"{count:,}")
     return table
 
 

@@ -189,7 +189,8 @@ class RunState:
     def _tool_finished(self, event: ToolFinished) -> None:
         intended = self.intended.pop(event.call_id, None)
         arguments = "" if intended is None else intended.call.arguments
-        self.origins.take(event.name, arguments, event.content, event.label, event.records)
+        made = intended is not None and intended.effect == "write" and not event.is_error
+        self.origins.take(event.name, arguments, event.content, event.label, event.records, made=made)
         self.tool_calls += 1
         self.results += 1
         self._called.append((event.name, event.is_error, event.latency_ms))

@@ -50,19 +50,14 @@ class Bucket:
     __slots__ = ("_at", "_cut_at", "_per_s", "_share", "capacity", "level", "limit", "moved")
 
     def __init__(self, limit: float, capacity: float, now: float) -> None:
+        assert limit > 0
+        assert capacity > 0
+        self.limit, self.capacity = limit, capacity
         self.moved = 0.0
         self.level = capacity
         self._at = self._cut_at = now
         self._share = 1.0  # of what flows in, the part that is not taken by others
-        self.resize(limit, capacity)
-
-    def resize(self, limit: float, capacity: float) -> None:
-        """The rate has changed."""
-        assert limit > 0
-        assert capacity > 0
-        self.limit, self.capacity = limit, capacity
         self._per_s = limit / MINUTE_S
-        self.level = min(self.level, capacity)
 
     def wait_s(self, amount: float, now: float) -> float:
         """Seconds until ``amount`` is there, 0 for now. What it never holds waits until it is full."""
@@ -183,20 +178,32 @@ class Flow:
     Attributes:
         bucket: What may go, None while the provider says nothing.
         sent: All that was ever taken.
+        sent_at: Monotonic seconds at which that was.
     """
 
-    __slots__ = ("bucket", "sent")
+    __slots__ = ("bucket", "sent", "sent_at")
 
     def __init__(self) -> None:
         self.bucket: Bucket | None = None
         self.sent = 0.0
+        self.sent_at = -FOREVER
+
+    def wait_s(self, amount: float, now: float) -> float:
+        """Seconds until so much may go, 0 for now.
+
+        Whatever was said, a call goes after `MAX_PAUSE_S`: who said something wrong gets to say something else.
+        """
+        bucket = self.bucket
+        wait_s = 0.0 if bucket is None else bucket.wait_s(amount, now)
+        return 0.0 if wait_s <= 0 else min(wait_s, max(0.0, self.sent_at + MAX_PAUSE_S - now))
 
     def learn(self, said: Said, taken: Taken, now: float, *, refused: bool) -> None:
         """Heed what came with the answer to the call that took ``taken``.
 
         The provider knew of that call and of all before it. Of what was sent since it may or may not have known, so
         that much is left out of the comparison; what is still missing, others have used: another process, or a person.
-        With a refusal for want of room nothing was used, and what is left is the truth of this moment.
+        With a refusal for want of room nothing was used, and what is left is the truth of this moment. What was left
+        under another limit says nothing of what is left now.
         """
         bucket = self.bucket
         since = self.sent - taken.sent
@@ -205,17 +212,14 @@ class Flow:
             reset_s = read_duration_s(said.reset) if said.reset else None
             # A bucket says when it is full again, and so how much it holds; a fixed window holds a minute's worth.
             full = float(said.limit) if reset_s is None else min(float(said.limit), said.left + reset_s * rate)
-            if bucket is None:
-                bucket = self.bucket = Bucket(said.limit, max(1.0, full), now)
-                bucket.level = min(bucket.capacity, said.left - since)
-                return
-            bucket.resize(said.limit, max(1.0, full))
-        if refused and said.left < taken.amount:
-            bucket.cut(said.left, now)
-        elif taken.bucket is bucket:
+            bucket = self.bucket = Bucket(said.limit, max(1.0, full), now)
+            bucket.level = min(bucket.capacity, said.left - since)
+        elif taken.bucket is bucket and not (refused and said.left < taken.amount):
             expected = taken.level - bucket.moved - since
             if expected > said.left:
                 bucket.lower(bucket.level - (expected - said.left))
+        if refused and said.left < taken.amount:
+            bucket.cut(said.left, now)
 
 
 class Taken:
@@ -230,8 +234,9 @@ class Taken:
 
     __slots__ = ("amount", "bucket", "level", "sent")
 
-    def __init__(self, flow: Flow, amount: int) -> None:
+    def __init__(self, flow: Flow, amount: int, now: float) -> None:
         self.amount = amount
+        flow.sent_at = now
         flow.sent = self.sent = flow.sent + amount
         self.bucket = bucket = flow.bucket
         if bucket is not None:
@@ -265,12 +270,7 @@ class Pace:
 
     def wait_s(self, tokens: int, now: float) -> float:
         """Seconds until the provider bears a call of so many tokens, whatever the key says; 0 for now."""
-        wait_s = max(0.0, self.resume_at - now)
-        if (bucket := self.requests.bucket) is not None:
-            wait_s = max(wait_s, bucket.wait_s(1, now))
-        if (bucket := self.tokens.bucket) is not None:
-            wait_s = max(wait_s, bucket.wait_s(tokens, now))
-        return wait_s
+        return max(self.resume_at - now, self.requests.wait_s(1, now), self.tokens.wait_s(tokens, now), 0.0)
 
     def has_room(self, tokens: int, now: float) -> bool:
         """Whether a call may go now, by the key and by the provider."""
@@ -279,10 +279,10 @@ class Pace:
             return False
         if (key.requests is not None or key.tokens is not None) and key.wait_s(tokens, now) > 0:
             return False
-        of_tokens, of_requests = self.tokens.bucket, self.requests.bucket
-        if of_tokens is not None and of_tokens.wait_s(tokens, now) > 0:
+        of_tokens, of_requests = self.tokens, self.requests
+        if of_tokens.bucket is not None and of_tokens.wait_s(tokens, now) > 0:
             return False
-        return of_requests is None or of_requests.wait_s(1, now) <= 0
+        return of_requests.bucket is None or of_requests.wait_s(1, now) <= 0
 
     def overload(self, begun_at: float, retry_after_s: float | None, now: float, *, explained: bool) -> None:
         """The provider has turned a call away; ``explained``: its own figures say why, and how long to wait."""

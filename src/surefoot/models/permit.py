@@ -60,8 +60,8 @@ class Permit:
         self._probe = probe
         self._is_over = False
         pace.key.take(tokens)
-        self._requests = Taken(pace.requests, 1)
-        self._tokens = Taken(pace.tokens, tokens)
+        self._requests = Taken(pace.requests, 1, now)
+        self._tokens = Taken(pace.tokens, tokens, now)
 
     def succeed(self, tokens: int | None, rate: RateHint | None) -> None:
         """A reply came, of so many tokens; None if the provider did not say."""

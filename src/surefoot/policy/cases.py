@@ -99,7 +99,7 @@ def try_case(case: Case, find: Callable[[str], Declared], rules: Rules) -> Decis
         tool = find(result.tool)
         text = result.text if result.value is None else msgspec.json.encode(result.value).decode()
         arguments = msgspec.json.encode(result.arguments).decode()
-        origins.take(result.tool, arguments, text, tool.label, tool.records)
+        origins.take(result.tool, arguments, text, tool.label, tool.records, made=tool.policy.writes)
     return decide(Proposed(find(case.call.tool).policy, case.call.arguments), origins.evidence(), rules)
 
 

@@ -10,20 +10,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Origin, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
-from surefoot.policy.intent import find_intent
-from surefoot.policy.matching import find_carried, names, normalise, normalise_value, split_moment
+from surefoot.policy.intent import delegates, find_intent
+from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
+from surefoot.policy.matching import find_carried, is_secret, names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
+from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
+from surefoot.policy.sums import is_worked_out
 
 MOST_LEAVES: Final = 1_000
 """Values in one call; a call with more is denied."""
 MOST_SHOWN: Final = 200
+LEAST_WORDS: Final = 4
+"""Words that a text of the user's must have to be one that he means to be sent."""
+_INDEX: Final = re.compile(r"\[\d+\]")
 _HOST: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:www\.)?([a-z0-9.-]+)(?::\d+)?(?:[/?#][^\s\\@]*)?")
 
 Rule = Callable[[Proposed, Evidence], "Decision | None"]
@@ -74,7 +80,7 @@ def decide(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision
         return NeedsApproval("content" if doubtful.kind == "content" else "origin", _explain(tool, doubtful), traces)
     if tool.writes and not any(one.kind != "content" for one in traces) and not _is_anchored(call, known, rules):
         return NeedsApproval("anchor", f"nothing in it is what the user has named for {tool.name}", traces)
-    if tool.writes and not find_intent(tool, known.said):
+    if tool.writes and not find_intent(tool, known.said) and not _is_delegated(traces, known):
         return NeedsApproval("intent", f"the user's request does not seem to ask for {tool.name}", traces)
     return Allowed("proven", "each value comes from somebody who may say so", traces)
 
@@ -87,7 +93,19 @@ def _is_anchored(call: Proposed, known: Evidence, rules: Rules) -> bool:
     if not leaves:
         return not call.tool.destructive
     traced = [_trace_value(place, leaf, "what", call, known, rules=rules) for place, leaf in leaves[:MOST_LEAVES]]
-    return any(one.proven for one in traced)
+    return any(one.proven for one in traced) or any(_is_day_of_user(leaf, known) for _, leaf in leaves)
+
+
+def _is_day_of_user(value: Any, known: Evidence) -> bool:
+    """Whether a date with a time is on a day that the user alone has named: the hour is often left to the model."""
+    parts = split_moment(normalise_value(value))
+    return len(parts) > 1 and known.user_names(parts[0]) and not known.others_name(parts[0])
+
+
+def _is_delegated(traces: tuple[Trace, ...], known: Evidence) -> bool:
+    """Whether the user leaves to a list what is to be done, and the call acts on what he has named himself."""
+    own = any(one.origin == "user" and one.kind != "content" for one in traces)
+    return own and delegates(known.said)
 
 
 def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision | None:
@@ -106,18 +124,28 @@ def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision 
     return Allowed("settings", f"the settings allow {name}") if word == "allow" else None
 
 
+def _suggest(tool: ToolPolicy, doubt: Trace) -> str:
+    """What the author of the tool has not declared, so that the worst was assumed; "" if nothing is missing."""
+    parameter = re.split(r"[\[. ]", doubt.place)[0]
+    if parameter in tool.sinks:
+        return ""
+    return f' ({tool.name} does not declare what `{parameter}` decides: Sink("content") if that is nothing)'
+
+
 def _explain(tool: ToolPolicy, doubt: Trace) -> str:
     value = f"{doubt.place}={doubt.value!r}"
     if doubt.kind == "content":
         return f"{doubt.place} carries {doubt.value!r}, which {_tell_origin(doubt)}"
     if doubt.origin == "record" and (tool.destructive or doubt.kind == "credential"):
         return f"{value} must be named by the user, for {tool.name} cannot be undone or gives access"
-    return f"{value} {_tell_origin(doubt)}"
+    return f"{value} {_tell_origin(doubt)}{_suggest(tool, doubt)}"
 
 
 def _tell_origin(doubt: Trace) -> str:
     if doubt.origin == "record":
-        return f"is known from {doubt.source}, but text by others may have named it"
+        return f"is in what {doubt.source} gave, but nothing that the user said picks it"
+    if doubt.origin == "worked out":
+        return "is a sum of numbers that the user gave, but whom it goes to is in doubt"
     if doubt.origin == "others":
         return f"only text by others names ({doubt.source})" if doubt.kind == "content" else (
             f"comes from text by others ({doubt.source})"
@@ -143,7 +171,7 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
             found += [_trace_value(place, part, kind, call, known, rules=rules) for part in parts]
         if len(found) > MOST_LEAVES:
             break
-    return tuple(found)
+    return _settle_picks(found, known, call)
 
 
 def _leaves(place: str, value: Any, fields: frozenset[str]) -> Iterator[tuple[str, Any]]:
@@ -162,52 +190,111 @@ def _leaves(place: str, value: Any, fields: frozenset[str]) -> Iterator[tuple[st
 
 
 def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evidence, *, rules: Rules) -> Trace:
-    strict = call.tool.destructive
     shown = str(value)[:MOST_SHOWN]
     if kind == "credential":  # a password is not the same in capitals
         named = known.user_wrote(str(value))
         return Trace(place, shown, kind, "user" if named else "nowhere", "", named)
-    origin, source = find_origin(normalise_value(value), kind, known, rules)
-    proven = origin in {"user", "allowed", "vouched"}
-    if origin == "record":
-        proven = not strict and (_looked_up_by_user(normalise_value(value), known) or not known.others_name(str(value)))
-    return Trace(place, shown, kind, origin, source, proven)
-
-
-def _looked_up_by_user(value: str, known: Evidence) -> bool:
-    """Whether a record was looked up by the user's own words: then it is what he meant, whoever names it as well."""
-    arguments = known.asked.get(value, "")
-    if not arguments:
-        return False
-    leaves = [
-        leaf for name, given in msgspec.json.decode(arguments).items() for _, leaf in _leaves(name, given, NO_FIELDS)
+    normal = normalise_value(value)
+    origin, source = _find_warrant(normal, kind, known, rules)
+    if origin:
+        return Trace(place, shown, kind, origin, source, proven=True)
+    found = _find_records(normal, place, known)
+    content = kind == "content"
+    private = content and is_secret(normal)
+    picked = [
+        one
+        for one in found
+        if (is_picked(one, call.tool, kind, place, known) and not (private and one[0].arguments in NO_ARGUMENTS))
+        or (content and not call.tool.destructive and _may_be_told(one, normal, known))
     ]
-    named = [leaf for leaf in leaves if leaf is not None and not isinstance(leaf, bool)]
-    return bool(named) and all(_all_named(known.said, split_moment(normalise_value(leaf))) for leaf in named)
+    if found:
+        lookup, _, leaf = (picked or found)[0]
+        source = f"{lookup.tool}{leaf.path and ' '}{leaf.path}"
+        return Trace(place, shown, kind, "record", source, bool(picked))
+    if is_worked_out(normal, kind, known):
+        return Trace(place, shown, kind, "worked out")
+    return Trace(place, shown, kind, *_find_others(normal, known))
 
 
-def find_origin(value: str, kind: str, known: Evidence, rules: Rules = NO_RULES) -> tuple[Origin, str]:
-    """Where a normal value came from, and which source that is; the best of what there is."""
-    parts = split_moment(value)
+def _find_records(value: str, place: str, known: Evidence) -> list[tuple[Lookup, Row, Leaf]]:
+    """Where a value stands in systems of record; a number that is an id only where it is one, and no other there."""
+    found = known.index.find(value) if value else []
+    if is_number(value):
+        named = is_id(_INDEX.sub("", place))
+        found = [one for one in found if is_id(one[2].path) == named]
+    return found
+
+
+def _may_be_told(found: tuple[Lookup, Row, Leaf], value: str, known: Evidence) -> bool:
+    """Whether a text may carry it: a record of what the model chose, but not what only the user may give away."""
+    lookup, _, leaf = found
+    public = lookup.arguments not in NO_ARGUMENTS and not is_secret(value)
+    return (public and not known.others_name(value)) or is_mentioned(lookup, leaf, known)
+
+
+def _settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple[Trace, ...]:
+    """What a record has that nothing leads to may stand where all else in the call is what the user wants.
+
+    An amount may then come from any record, or be a simple sum. One thing to act on may be taken from a list if all
+    else that decides anything is the user's own words; and one receiver, if all that he gets are.
+    """
+    doubtful = [one for one in traces if not one.proven]
+    if not doubtful or call.tool.destructive:
+        return tuple(traces)
+    own = [one for one in traces if one.proven]
+    picks = [one for one in doubtful if one.origin != "worked out"]
+    if not picks or all(one.kind == "amount" and _is_unnamed_record(one, known) for one in picks):
+        ok = any(one.kind not in {"amount", "content"} for one in own)
+    elif len(picks) > 1 or not _is_unnamed_record(picks[0], known) or any(one.origin != "user" for one in own):
+        ok = False
+    else:
+        ok = any(one.kind != "content" for one in own) if picks[0].kind == "what" else (
+            picks[0].kind == "who" and _is_text_of_user(call, known)
+        )  # fmt: skip
+    return tuple([replace(one, proven=True) if ok and not one.proven else one for one in traces])
+
+
+def _is_unnamed_record(one: Trace, known: Evidence) -> bool:
+    return one.origin == "record" and not known.others_name(one.value)
+
+
+def _is_text_of_user(call: Proposed, known: Evidence) -> bool:
+    """Whether all the texts in a call stand in the user's words as they are, and at least one says something."""
+    texts = [
+        normalise(str(leaf))
+        for name, value in call.arguments.items() if call.tool.sinks.get(name) == "content"
+        for _, leaf in _leaves(name, value, call.tool.fields)
+    ]  # fmt: skip
+    return any(len(text.split()) >= LEAST_WORDS for text in texts) and all(known.user_names(text) for text in texts)
+
+
+def _find_warrant(value: str, kind: str, known: Evidence, rules: Rules) -> tuple[Origin | Literal[""], str]:
+    """Who that may say so has named a normal value, and where; "" if nobody has."""
     if not value:
-        return "nowhere", ""
-    if _all_named(known.said, parts):
+        return "", ""
+    if known.user_names(value):
         return "user", ""
     if _is_listed(value, rules.allow.get(kind, ())):
         return "allowed", f"the allow-list of {kind}"
+    parts = split_moment(value)
     for text, source in known.vouched.items():
         if _all_named((text,), parts):
             return "vouched", source
-    for source, text in known.texts:
-        if source.partition("(")[0] in rules.vouch and _all_named((normalise(text),), parts):
-            return "vouched", source
-    for text, source in known.records.items():
-        if _all_named((text,), parts):
-            return "record", source
-    for source, text in reversed(known.texts):
-        if _all_named((normalise(text),), parts):
-            return "others", source
-    return ("others", "an earlier text") if known.others_name(value) else ("nowhere", "")
+    for read in known.texts if rules.vouch else ():
+        if read.source.partition("(")[0] in rules.vouch and _all_named((read.normal,), parts):
+            return "vouched", read.source
+    return "", ""
+
+
+def _find_others(value: str, known: Evidence) -> tuple[Origin, str]:
+    """Which text by others names a value."""
+    if not known.others_name(value):
+        return "nowhere", ""
+    parts = split_moment(value)
+    for text in reversed(known.texts):
+        if _all_named((text.normal,), parts):
+            return "others", text.source
+    return "others", "an earlier text"
 
 
 def _all_named(texts: Sequence[str], parts: Sequence[str]) -> bool:

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from surefoot.policy.declared import ToolPolicy
 
-Origin = Literal["user", "record", "allowed", "vouched", "others", "nowhere"]
+Origin = Literal["user", "record", "allowed", "vouched", "worked out", "others", "nowhere"]
 """Where a value came from: the user's words, a system of record, an allow-list, a source that a person has vouched
-for; text that others wrote; or nobody has named it."""
+for; a simple sum of the user's numbers; text that others wrote; or nobody has named it."""
 
 
 class Trace(Struct, frozen=True, gc=False, omit_defaults=True):

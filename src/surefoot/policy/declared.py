@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -291,6 +292,14 @@ def _fields_of(hint: Any) -> list[tuple[str, Any]]:
     return [(name, kind) for name, kind in hints.items() if get_origin(kind) is not typing.ClassVar]
 
 
+_FIELD: Final = re.compile(r"[a-z_][a-zA-Z0-9_]*")
+
+
+def is_object(table: Mapping[str, Any]) -> bool:
+    """Whether the keys of a table are names of fields, of the author, and not of what was found."""
+    return all(_FIELD.fullmatch(key) for key in table)
+
+
 def find_values(value: Any, paths: Iterable[str]) -> tuple[list[tuple[str, Any]], list[str]]:
     """What stands in a value of JSON: the leaves at ``paths`` with their paths, and the texts of everything else."""
     wanted = frozenset(paths)
@@ -302,11 +311,14 @@ def find_values(value: Any, paths: Iterable[str]) -> tuple[list[tuple[str, Any]]
         trusted = trusted or path in wanted
         if isinstance(item, dict):
             table = cast("dict[str, Any]", item)
+            plain = is_object(table)
             for key, inner in table.items():
                 step = f"{path}.{key}"
-                todo.append((step if _leads(step, wanted) else f"{path}{{}}", inner, trusted))
+                named = _leads(step, wanted) or (trusted and plain)
+                todo.append((step if named else f"{path}{{}}", inner, trusted))
                 if trusted:
-                    records.append((path, key))
+                    if not plain:
+                        records.append((path, key))
                 elif not _leads(step, wanted):
                     others.append(key)
         elif isinstance(item, list):

@@ -12,6 +12,10 @@ from surefoot.policy.matching import normalise
 FEW_WORDS: Final = 5
 """A request of so few words ("yes, do that") also means what was asked before it."""
 _ENDINGS: Final = ("ations", "ation", "ings", "ing", "ment", "ies", "ied", "ers", "es", "ed", "er", "al", "s", "e", "y")
+_DELEGATES: Final = re.compile(
+    r" (?:do|perform|complete|follow|execute|carry out|work through) (?:\S+ ){0,4}?"
+    r"(?:tasks?|todos?|to-dos?|actions?|instructions?|steps?|items?) (?!in the order)"
+)
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-\s]+")
 
 # The first word of a tool's name, and what else people say for it.
@@ -62,7 +66,8 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
 
 
-def _stems(text: str) -> tuple[str, ...]:
+def list_stems(text: str) -> tuple[str, ...]:
+    """The words of a text without their endings."""
     return tuple([stem(word) for part in normalise(text).split() for word in part.split("-")])
 
 
@@ -77,6 +82,16 @@ def list_intents(tool: ToolPolicy) -> tuple[str, ...]:
     return _BY_VERB.get(verb, (verb,)) if verb else ()
 
 
+def list_request(said: Sequence[str]) -> list[str]:
+    """What the user asks for now, the newest first: what he said last, and what a few words of his refer to."""
+    found: list[str] = []
+    for text in reversed(said):
+        found.append(text)
+        if len(text.split()) > FEW_WORDS:
+            break
+    return found
+
+
 def find_intent(tool: ToolPolicy, said: Sequence[str]) -> str:
     """The intent of a tool that the user's request has, "" if it has none.
 
@@ -84,14 +99,14 @@ def find_intent(tool: ToolPolicy, said: Sequence[str]) -> str:
         tool: The tool.
         said: What the user said, in normal form, the newest last.
     """
-    asked: set[str] = set()
-    for text in reversed(said):
-        words = _stems(text)
-        asked.update(words)
-        if len(words) > FEW_WORDS:
-            break
+    asked = {word for text in list_request(said) for word in list_stems(text)}
     for intent in list_intents(tool):
-        parts = _stems(intent)
+        parts = list_stems(intent)
         if parts and asked.issuperset(parts):
             return intent
     return ""
+
+
+def delegates(said: Sequence[str]) -> bool:
+    """Whether a request leaves to a list what is to be done: "do the tasks in ...", "follow the instructions"."""
+    return any(_DELEGATES.search(text) for text in list_request(said))

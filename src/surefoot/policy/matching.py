@@ -44,6 +44,8 @@ def normalise(text: str, edges: str = _EDGES) -> str:
 def _read_token(token: str, edges: str) -> list[str]:
     token = token.rstrip(edges).lstrip(edges.replace(".", "").replace("~", ""))  # `.env`, `~/x`
     token = token.removesuffix("'s")
+    if len(token) >= 16 and token[10] == "t" and (moment := _DATE.fullmatch(token)) is not None:
+        return [token[:10], moment[4]]  # of a date with a time both are words
     plain = "".join([c for c in token if unicodedata.category(c) != "Sc"]) if not token.isalnum() else token
     number = _read_number(plain)
     if number:
@@ -88,6 +90,24 @@ def names(text: str, value: str) -> bool:
     Other spellings are: an account number in groups, a link without its scheme, a date or time as people write them.
     """
     return bool(value) and (value in text or any(spelled in text for spelled in spell(value)) or _groups(text, value))
+
+
+def list_forms(value: str) -> list[str]:
+    """A normal value in each form in which a text may name it."""
+    joined = join_account(value)
+    return [value, *spell(value), *([f" {joined} "] if joined and joined != value.strip() else [])]
+
+
+def join_account(value: str) -> str:
+    """An account or telephone number without its gaps; "" for what is none."""
+    joined = value.replace(" ", "").replace("-", "")
+    if (
+        len(joined) < _LEAST_ACCOUNT
+        or not _ALNUM.fullmatch(joined)
+        or sum([c.isdigit() for c in joined]) < _LEAST_DIGITS
+    ):
+        return ""
+    return joined
 
 
 def spell(value: str) -> list[str]:
@@ -137,9 +157,8 @@ def split_moment(value: str) -> list[str]:
 
 def _groups(text: str, value: str) -> bool:
     """Whether the text names an account number or phone number that it writes in groups, or the value does."""
-    joined = value.replace(" ", "").replace("-", "")
-    digits = sum([c.isdigit() for c in joined])
-    if len(joined) < _LEAST_ACCOUNT or digits < _LEAST_DIGITS or not _ALNUM.fullmatch(joined):
+    joined = join_account(value)
+    if not joined:
         return False
     words = [word for word in text.replace("-", " ").split(" ") if word]
     for start, word in enumerate(words):
@@ -176,6 +195,8 @@ _CARRIED: Final = re.compile(
 )
 
 
+# Account numbers, cards and keys: of letters and digits, and long
+_SECRET: Final = re.compile(r"(?=[\w]*\d)\w{12,}", re.ASCII)
 # Dates and times, which look like numbers of telephones
 _MOMENT: Final = re.compile(r"(?<![\w-])\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?(?![\w-])")
 
@@ -185,3 +206,9 @@ def find_carried(text: str) -> list[str]:
     folded = unicodedata.normalize("NFKC", text)
     found = [one.rstrip(".,;:!?") for one in dict.fromkeys(_CARRIED.findall(_MOMENT.sub(" ", folded)))]
     return list(dict.fromkeys(found))
+
+
+def is_secret(value: str) -> bool:
+    """Whether a normal value looks like one that gives access or pays: an account, a card, a key."""
+    joined = value.replace(" ", "").replace("-", "")
+    return _SECRET.fullmatch(joined) is not None

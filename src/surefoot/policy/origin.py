@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
+import re
 import struct
 import zlib
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
-import msgspec
 from msgspec import Struct
 
-from surefoot.policy.declared import find_values
-from surefoot.policy.matching import normalise, normalise_value, pieces, split_words
+from surefoot.policy.lookup import Index, Lookup, read_result
+from surefoot.policy.matching import names, normalise, pieces, spell, split_moment, split_words
 from surefoot.types import Label, Message
 
 MOST_RECORDS: Final = 4_000
@@ -27,13 +27,33 @@ MOST_SAID_CHARS: Final = 200_000
 MOST_TEXT_CHARS: Final = 1_000_000
 """Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
 MOST_SOURCES: Final = 100
-MOST_VALUE_CHARS: Final = 100
-"""A field that holds more is a text and no value: others may have written it, whatever is declared."""
-_NO_ARGUMENTS: Final = frozenset({"", "{}", "null"})
+MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
-_GAP: Final = "\0"
+_JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
+"""The end of a sentence after which the user left out the space."""
 _NUMBERS: Final = frozenset("0123456789.+-eE")
+
+
+class Text:
+    """A text by others, and its normal form as soon as somebody needs it.
+
+    Attributes:
+        source: What people call where it stands.
+        text: The text.
+    """
+
+    __slots__ = ("_normal", "source", "text")
+
+    def __init__(self, source: str, text: str) -> None:
+        self.source, self.text, self._normal = source, text, ""
+
+    @property
+    def normal(self) -> str:
+        """The text in normal form."""
+        if not self._normal:
+            self._normal = normalise(self.text)
+        return self._normal
 
 
 class Carried(Struct, frozen=True, omit_defaults=True):
@@ -42,8 +62,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     Attributes:
         exposed: It has read text by others.
         said: What the user said, the oldest first.
-        records: System-of-record values in normal form, with where they came from.
-        asked: With what arguments those were looked up that were found alone.
+        lookups: What was found in systems of record.
         pieces: Marks of all the pieces of text by others: CRC-32, big-endian, base64.
         full: There were more of these than are remembered.
         endorsed: Sources that a person has vouched for.
@@ -52,8 +71,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
 
     exposed: bool = False
     said: tuple[str, ...] = ()
-    records: dict[str, str] = {}
-    asked: dict[str, str] = {}
+    lookups: tuple[Lookup, ...] = ()
     pieces: str = ""
     full: bool = False
     endorsed: tuple[str, ...] = ()
@@ -67,32 +85,48 @@ class Evidence(Struct, frozen=True):
         exposed: It has read text by others.
         said: What the user said, in normal form, the newest last.
         written: The same as it was written.
-        records: System-of-record values in normal form, with where they came from.
-        asked: With what arguments those were looked up that were found alone, as JSON.
+        index: What was found in systems of record.
         marks: Of the pieces of text by others.
         full: More was written by others than is remembered.
         vouched: Texts of sources that a person vouches for, in normal form, with the source.
-        texts: Texts by others that are at hand: source, text.
+        texts: Texts by others that are at hand.
+        named: What is known of which values the user has named: `user_names` looks once for each.
     """
 
     exposed: bool = False
     said: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
-    records: Mapping[str, str] = {}
-    asked: Mapping[str, str] = {}
+    index: Index = Index()
     marks: frozenset[int] | set[int] = frozenset()
     full: bool = False
     vouched: Mapping[str, str] = {}
-    texts: tuple[tuple[str, str], ...] = ()
+    texts: Sequence[Text] = ()
+    named: dict[str, bool] = {}
+
+    def user_names(self, value: str) -> bool:
+        """Whether the user has named a normal value; of a date with a time, both."""
+        known = self.named.get(value)
+        if known is None:
+            if len(self.named) >= MOST_NAMED:
+                self.named.clear()
+            parts = split_moment(value)
+            known = self.named[value] = all(any(names(text, part) for text in self.said) for part in parts)
+        return known
 
     def user_wrote(self, value: str) -> bool:
         """Whether the user wrote a value letter by letter, as a word or words of its own."""
         return any(value in split_words(text) or (" " in value and value in text) for text in self.written)
 
     def others_name(self, value: str) -> bool:
-        """Whether text by others may name a value: all its pieces are among theirs."""
-        found = pieces(value)
-        return self.full or (bool(found) and all(mark(piece) in self.marks for piece in found))
+        """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
+        if self.full:
+            return True
+        spelled = spell(normalise(value)) if value[:5].strip()[:4].isdigit() else []
+        for form in (value, *spelled):
+            found = pieces(form)
+            if found and all(mark(piece) in self.marks for piece in found):
+                return True
+        return False
 
 
 def mark(piece: str) -> int:
@@ -114,8 +148,8 @@ class Origins:
     """
 
     __slots__ = (
-        "_asked", "_exposed", "_fresh", "_marks", "_record_chars", "_records", "_said", "_said_chars", "_said_normal",
-        "_text_chars", "_texts", "_vouched", "endorsed", "full",
+        "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_said_normal", "_text_chars",
+        "_texts", "_vouched", "endorsed", "full",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -124,14 +158,13 @@ class Origins:
         self._said: deque[str] = deque()
         self._said_normal: dict[str, str] = {}
         self._said_chars = 0
-        self._records: dict[str, str] = {}
-        self._asked: dict[str, str] = {}
-        self._record_chars = 0
+        self._named: dict[str, bool] = {}
+        self._index = Index()
         self._marks: set[int] = set()
         self._vouched: dict[str, str] = {}
-        self._texts: deque[tuple[str, str]] = deque()
+        self._texts: deque[Text] = deque()
         self._text_chars = 0
-        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...]]] = []
+        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool]] = []
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -139,7 +172,8 @@ class Origins:
         """Whether another one knows the same."""
         if not isinstance(other, Origins):
             return NotImplemented
-        return self.carry() == other.carry() and self.evidence() == other.evidence()
+        texts, others = self.evidence().texts, other.evidence().texts
+        return self.carry() == other.carry() and [one.text for one in texts] == [one.text for one in others]
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
@@ -161,33 +195,37 @@ class Origins:
         self._exposed, self.full = carried.exposed, carried.full
         for text in carried.said:
             self._hear(text)
-        for value, source in carried.records.items():
-            self._add_record(value, source, carried.asked.get(value, ""))
+        for lookup in carried.lookups:
+            self._index.add(lookup, MOST_RECORDS, MOST_RECORD_CHARS)
         data = base64.b64decode(carried.pieces)
         self._marks.update(struct.unpack(f">{len(data) // 4}I", data))
         self.endorsed.update(dict.fromkeys(carried.endorsed))
         self._vouched.update(carried.vouched)
 
     def _hear(self, text: str) -> None:
+        self._named.clear()
         self._said.append(text)
         self._said_chars += len(text)
         while len(self._said) > MOST_SAID or (self._said_chars > MOST_SAID_CHARS and len(self._said) > 1):
             self._said_chars -= len(self._said.popleft())
 
-    def take(self, tool: str, arguments: str, content: str, label: Label, fields: tuple[str, ...]) -> None:
+    def take(
+        self, tool: str, arguments: str, content: str, label: Label, fields: tuple[str, ...], *, made: bool = False
+    ) -> None:
         """A result joins the conversation.
 
         Args:
             tool: Name of the tool.
-            arguments: Those of the call, as JSON.
+            arguments: Those of the call, as JSON; "" if they are not known.
             content: What the model is shown.
             label: Who wrote it.
             fields: Paths of its system-of-record fields.
+            made: The tool writes: what it tells of, the call has made.
         """
         if not label.trusted and not self._exposed and not _is_number(content):
             self._exposed = True
         if label.author != "system":
-            self._fresh.append((tool, arguments, content, label, fields))
+            self._fresh.append((tool, arguments, content, label, fields, made))
             if len(self._fresh) >= MOST_SAID:
                 self._digest()
 
@@ -197,8 +235,8 @@ class Origins:
         for source in sources:
             if len(self.endorsed) < MOST_SOURCES:
                 self.endorsed[source] = None
-        for source, text in self._texts:
-            self._vouch(source, text)
+        for text in self._texts:
+            self._vouch(text)
 
     @property
     def exposed(self) -> bool:
@@ -212,8 +250,8 @@ class Origins:
         """What is known now; valid until the next event."""
         self._digest()
         return Evidence(
-            self._exposed, self._normal_said(), tuple(self._said), self._records, self._asked, self._marks, self.full,
-            self._vouched, tuple(self._texts),
+            self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self._vouched,
+            self._texts, self._named,
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -225,8 +263,7 @@ class Origins:
         return Carried(
             exposed=self._exposed,
             said=tuple(self._said),
-            records=dict(self._records),
-            asked=dict(self._asked),
+            lookups=tuple(self._index.lookups),
             pieces=base64.b64encode(struct.pack(f">{len(marks)}I", *marks)).decode(),
             full=self.full,
             endorsed=tuple(self.endorsed),
@@ -235,34 +272,20 @@ class Origins:
 
     def _normal_said(self) -> tuple[str, ...]:
         known = self._said_normal
-        self._said_normal = {text: known[text] if text in known else normalise(text) for text in self._said}
+        self._said_normal = {
+            text: known[text] if text in known else normalise(_JOINED.sub(". ", text)) for text in self._said
+        }
         return tuple([self._said_normal[text] for text in self._said])
 
     def _digest(self) -> None:
         fresh, self._fresh = self._fresh, []
-        for tool, arguments, content, label, fields in fresh:
-            source = name_source(tool, arguments)
-            records, others = _read_content(content, label, fields)
-            given = pieces(arguments) if records else set[str]()
-            counts = Counter([path for path, _ in records])
-            for path, value in records:
-                # Only what a look-up has found alone is what was looked for: one of many, others may have chosen
-                alone = arguments if counts[path] == 1 else ""
-                self._add_record(_leave_out(normalise_value(value), given), f"{tool}{path and f' {path}'}", alone)
+        for tool, arguments, content, label, fields, made in fresh:
+            kept = arguments if len(arguments) <= MOST_ARGUMENTS else ""
+            rows, others = read_result(content, label, fields, arguments)
+            self._index.add(Lookup(tool, kept, tuple(rows), made), MOST_RECORDS, MOST_RECORD_CHARS)
             if others:
                 self._exposed = self._exposed or not _is_number(content)
-                self._take_others(source, others)
-
-    def _add_record(self, value: str, source: str, arguments: str) -> None:
-        if not value:
-            return
-        if value not in self._records:
-            if len(self._records) >= MOST_RECORDS or self._record_chars + len(value) > MOST_RECORD_CHARS:
-                return
-            self._records[value] = source
-            self._record_chars += len(value)
-        if arguments not in _NO_ARGUMENTS and len(arguments) <= MOST_ARGUMENTS:
-            self._asked.setdefault(value, arguments)
+                self._take_others(name_source(tool, arguments), others)
 
     def _take_others(self, source: str, others: list[str]) -> None:
         for text in others:
@@ -270,43 +293,17 @@ class Origins:
             if len(self._marks) > MOST_PIECES:
                 self._marks.clear()
                 self.full = True
-            self._vouch(source, text)
-            self._texts.append((source, text))
+            self._texts.append(Text(source, text))
+            self._vouch(self._texts[-1])
             self._text_chars += len(text)
         while self._text_chars > MOST_TEXT_CHARS:
-            self._text_chars -= len(self._texts.popleft()[1])
+            self._text_chars -= len(self._texts.popleft().text)
 
-    def _vouch(self, source: str, text: str) -> None:
-        if source in self.endorsed and len(self._vouched) < MOST_RECORDS:
-            self._vouched.setdefault(normalise(text), source)
-
-
-def _leave_out(text: str, given: set[str]) -> str:
-    """A normal text with a gap for each word that the call itself has brought in: an echo proves nothing."""
-    if not given:
-        return text
-    words = [_GAP if (found := pieces(word)) and found <= given else word for word in text.split()]
-    return "" if set(words) <= {_GAP} else f" {' '.join(words)} "
+    def _vouch(self, text: Text) -> None:
+        if text.source in self.endorsed and len(self._vouched) < MOST_RECORDS:
+            self._vouched.setdefault(text.normal, text.source)
 
 
 def _is_number(content: str) -> bool:
     """Whether a result is a number, true, false or nothing: nobody can write an instruction into that."""
     return len(content) <= 40 and (_NUMBERS.issuperset(content) or content in {"true", "false", "null"})
-
-
-def _read_content(content: str, label: Label, fields: tuple[str, ...]) -> tuple[list[tuple[str, Any]], list[str]]:
-    """The system-of-record values of a result, with their paths, and the texts of the rest.
-
-    Of a result that was cut, and so is no JSON any more, nothing is a record.
-    """
-    if not fields and not label.trusted:
-        return [], [content]
-    try:
-        value = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return ([("", content)], []) if label.trusted else ([], [content])
-    if not isinstance(value, (dict, list)):
-        return ([("", content)], []) if label.trusted or "" in fields else ([], [content])
-    records, others = find_values(value, ("",) if label.trusted else fields)
-    texts = [text for _, text in records if isinstance(text, str) and len(text) > MOST_VALUE_CHARS]
-    return [record for record in records if record[1] not in texts] if texts else records, others + texts

@@ -27,6 +27,16 @@ _END: Final = """
     UPDATE sessions SET head = live, live = '', used_at = max(used_at, ?)
     WHERE tenant = ? AND user = ? AND session = ? AND live = ?
 """
+_REVOKE: Final = """
+    WITH RECURSIVE lost (run, run_id) AS (
+        SELECT run, run_id FROM runs WHERE run_id = ?1
+        UNION ALL
+        SELECT runs.run, runs.run_id FROM runs JOIN lost ON parent = lost.run_id
+        WHERE session <> '' AND session = ?2 AND user = ?3 AND finished_at = 0
+    )
+    DELETE FROM leases WHERE run IN (SELECT run FROM lost)
+"""
+"""Of a lost run, and of those that its tools have begun: whoever wakes up late writes nothing more."""
 
 
 class Turns:
@@ -36,6 +46,7 @@ class Turns:
         """For the cursor of the connection that writes."""
         self._cursor = cursor
         self._clock = clock
+        self._live = ""  # in the session that was looked at last
 
     def look(self, row: RunRow, claim: SessionClaim, given_up: Sequence[int]) -> Moved | None:
         """Whether a run may not begin: the session is not as its claim says, or a run with a lease is under way in it.
@@ -46,18 +57,22 @@ class Turns:
             given_up: Runs of this worker that nobody works at any more, whatever their leases say.
         """
         owner = row.tenant, row.user, row.session
+        self._live = ""
         found = self._cursor.execute(_FIND, (self._clock.now(), *owner)).fetchone()
         if found is None:
             return Moved() if claim.exists else None
         head, live, holder = found
+        self._live = live
         if holder is not None and holder not in given_up:
             return Moved(live)
         return None if claim.exists and claim.head == (live or head) else Moved()
 
     def take(self, row: RunRow, claim: SessionClaim) -> None:
-        """The session is the run's from now on."""
+        """The session is the run's from now on, and no more that of a run that was lost in it."""
         owner = row.tenant, row.user, row.session
         if claim.exists:
+            if self._live:
+                self._cursor.execute(_REVOKE, (self._live, row.session, row.user))
             self._cursor.execute(_TAKE, (claim.head, row.run_id, row.started_at, *owner))
         else:
             self._cursor.execute(_BEGIN, (*owner, row.started_at, row.started_at, row.run_id))

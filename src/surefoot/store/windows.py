@@ -41,21 +41,24 @@ _SPENT_BY_LIVE: Final = f"""
     WITH live AS MATERIALIZED (
         SELECT run FROM runs WHERE run IN (SELECT run FROM leases) AND finished_at = 0:of
         UNION SELECT run FROM runs WHERE started_at >= ? AND finished_at = 0:of
-    ), {SAID}, elsewhere AS (
+    ), {SAID}, asked AS MATERIALIZED (
+        SELECT run, hold FROM said WHERE type = 'model_requested'
+    ), ended AS (
+        SELECT tokens, nano FROM said WHERE type IN ('model_replied', 'model_failed') AND (run, hold) IN asked
+    ), elsewhere AS (
         SELECT * FROM open WHERE NOT EXISTS (
             SELECT 1 FROM holds WHERE holds.run = open.run AND number = open.hold AND unknown = 0
                 AND ' ' || windows || ' ' LIKE '% ' || ? || ' %')
     )
-    SELECT (SELECT coalesce(sum(tokens), 0) FROM said WHERE type IN ('model_replied', 'model_failed'))
-               + (SELECT coalesce(sum(hold_tokens), 0) FROM elsewhere),
-           (SELECT coalesce(sum(nano), 0) FROM said WHERE type IN ('model_replied', 'model_failed'))
-               + (SELECT coalesce(sum(hold_nano), 0) FROM elsewhere),
+    SELECT (SELECT coalesce(sum(tokens), 0) FROM ended) + (SELECT coalesce(sum(hold_tokens), 0) FROM elsewhere),
+           (SELECT coalesce(sum(nano), 0) FROM ended) + (SELECT coalesce(sum(hold_nano), 0) FROM elsewhere),
            (SELECT count(*) FROM said WHERE type = 'model_requested' AND attempt = 1),
            (SELECT count(*) FROM said WHERE type = 'model_requested'),
            (SELECT count(*) FROM said WHERE type = 'tool_intended')
 """
 """The same of runs that have not ended, from their journals. A call in flight counts as all that it holds, for nobody
-will tell the window how it ended, unless its hold is booked there; and so does one of a run whose process is gone."""
+will tell the window how it ended, unless its hold is booked there; and so does one of a run whose process is gone. A
+call is of the window in which it was asked for: that is where its hold was booked, if it was."""
 _REFUNDED: Final = """
     SELECT coalesce(sum((after ->> '$.tokens') - (before ->> '$.tokens')), 0),
            coalesce(sum((after ->> '$.usd') - (before ->> '$.usd')), 0)

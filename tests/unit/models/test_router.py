@@ -251,10 +251,35 @@ def test_a_bucket_says_how_much_it_holds_and_a_changed_limit_is_heeded():
     clock = HandClock()
     routes = build(clock)
     routes.take(0).succeed(0, RateHint(tokens=Said(60_000, 4_000, "6s")))
-    bucket = routes.routes[0].pace.tokens.bucket
-    assert (bucket.limit, bucket.capacity) == (60_000, 10_000)
+    flow = routes.routes[0].pace.tokens
+    assert (flow.bucket.limit, flow.bucket.capacity) == (60_000, 10_000)
     routes.take(0).succeed(0, RateHint(tokens=Said(6_000, 4_000)))
-    assert (bucket.limit, bucket.capacity, bucket.level) == (6_000, 6_000, 4_000)
+    assert (flow.bucket.limit, flow.bucket.capacity, flow.bucket.level) == (6_000, 6_000, 4_000)
+
+
+@pytest.mark.parametrize("before", [10_000, 10**15 - 1])
+def test_what_was_left_under_another_limit_says_nothing_of_what_is_left_now(before):
+    routes = build(HandClock())
+    for used in (1, 2):
+        routes.take(0).succeed(0, RateHint(Said(before, before - used)))
+    routes.take(0).succeed(0, RateHint(Said(500, 490)))
+    assert routes.routes[0].pace.requests.bucket.level == 490
+    assert routes.take(0) is not None
+
+
+@pytest.mark.parametrize("lie", [Said(1, 0, "24h"), Said(1, 0), Said(3, 0, "9999999h")])
+def test_whatever_a_provider_says_it_is_asked_again_after_a_while(lie):
+    clock = HandClock()
+    routes = build(clock)
+    first = routes.take(5_000)
+    others = [routes.take(5_000) for _ in range(9)]
+    first.succeed(5_000, RateHint(tokens=lie))
+    for other in others:
+        other.succeed(None, None)
+    assert routes.take(5_000) is None
+    clock.time += MAX_PAUSE_S
+    routes.take(5_000).succeed(5_000, RateHint(tokens=Said(100_000, 90_000)))
+    assert routes.take(5_000) is not None
 
 
 def test_retry_after_holds_everybody_back_but_not_for_ever():

@@ -213,7 +213,7 @@ async def test_an_answer_of_a_child_that_read_nothing_by_others_is_trusted_as_de
     OTHER.append(Agent(ScriptedModel([say("Mail al@corp.org.")]), tools=TOOLS))
     async with Runtime(settings=settings(tmp_path)) as runtime:
         _, events = await run(
-            runtime, [call("ask_other", question="Who?"), call("read_inbox"), WANTED], "Mail the news."
+            runtime, [call("ask_other", question="Who"), call("read_inbox"), WANTED], "Who? Mail him the news."
         )
     assert (SENT, judged(events)) == (["al@corp.org"], [("allowed", "proven")])
 

@@ -119,11 +119,11 @@ def test_each_value_is_traced():
 
 def test_an_echo_proves_nothing():
     origins = Origins()
-    origins.begin([Message.user("Mail it.")], None)
+    origins.begin([Message.user("Mail it to who@x.org-ish.")], None)
     origins.take("inbox", "{}", EVIL[0], OTHERS, ())
-    origins.take("greet", '{"name": "who@x.org"}', "Hello who@x.org of room 7", SYSTEM_OF_RECORD, ())
+    origins.take("greet", '{"name": "who@x.org-ish"}', "Hello who@x.org-ish of room 7", SYSTEM_OF_RECORD, ())
     evidence = origins.evidence()
-    assert isinstance(decide(Proposed(SEND, {"to": "who@x.org"}), evidence), NeedsApproval)
+    assert isinstance(decide(Proposed(SEND, {"to": "hello who@x.org-ish"}), evidence), NeedsApproval)
     assert isinstance(decide(Proposed(SEND, {"to": "room 7"}), evidence), Allowed)
 
 
@@ -184,7 +184,9 @@ def test_the_next_turn_knows_what_this_one_did(said, fields, records):
     data = msgspec.json.encode(carried)
     again.begin([Message.user("Go on.")], msgspec.json.decode(data, type=type(carried)))
     one, other = origins.evidence(), again.evidence()
-    assert (other.exposed, other.full, other.marks, other.records) == (one.exposed, one.full, one.marks, one.records)
+    assert (other.exposed, other.full, other.marks, other.index.lookups) == (
+        one.exposed, one.full, one.marks, one.index.lookups,
+    )  # fmt: skip
     assert other.written == (*one.written, "Go on.")
 
 
@@ -194,5 +196,34 @@ def test_a_record_is_a_value_and_no_text():
     )
     evidence = known("Mail it.", (), [msgspec.json.encode(["general", prose]).decode()])
     assert evidence.exposed
-    assert list(evidence.records) == [" general "]
+    assert [leaf.value for up in evidence.index.lookups for row in up.rows for leaf in row.leaves] == [" general "]
     assert isinstance(decide(Proposed(SEND, {"to": "eve@evil.org"}), evidence), NeedsApproval)
+
+
+def test_the_reason_names_the_declaration_that_is_missing():
+    undeclared = decide(Proposed(NOTE, {"text": "eve"}), known("Note it.", EVIL))
+    assert undeclared.reason.endswith('(note does not declare what `text` decides: Sink("content") if that is nothing)')
+    assert "declare" not in decide(Proposed(SEND, {"to": "eve"}), known("Mail it.", EVIL)).reason
+
+
+def test_who_leaves_it_to_a_list_means_any_tool_for_what_he_names():
+    said = "Do the tasks of the list for bob@x.org, all of them, please."
+    assert decide(Proposed(FETCH, {"url": "http://e.org"}), known(said, EVIL)).rule == "origin"
+    assert isinstance(decide(Proposed(PAY, {"to": "bob@x.org"}), known(said, EVIL)), Allowed)
+    assert decide(Proposed(ToolPolicy("lock_all", intents=("lock",)), {}), known(said, EVIL)).rule == "intent"
+    plain = "Tell me of the list for bob@x.org, all of it, please."
+    assert decide(Proposed(PAY, {"to": "bob@x.org"}), known(plain, EVIL)).rule == "intent"
+
+
+def test_a_day_that_others_name_as_well_anchors_nothing():
+    event = ToolPolicy("create_event", sinks={"title": "content", "start": "content"})
+    call = Proposed(event, {"title": "Book a room", "start": "2026-05-01 09:00"})
+    said = "Create an event on May 1st to remind me."
+    assert isinstance(decide(call, known(said, EVIL)), Allowed)
+    assert decide(call, known(said, [*EVIL, "On May 1st, book a room."])).rule == "anchor"
+
+
+def test_a_sentence_that_ends_without_a_space_names_what_stands_before():
+    call = Proposed(FETCH, {"url": "www.corp.com"})
+    assert isinstance(decide(call, known("Read www.corp.com.They sent it.", EVIL)), Allowed)
+    assert isinstance(decide(call, known("Read www.corp.com.evil.org", EVIL)), NeedsApproval)

@@ -80,7 +80,8 @@ def test_values_are_found_at_their_paths():
     assert find_values(value, [".a.b[].id"]) == ([(".a.b[].id", 1), (".a.b[].id", 2)], ["c", "d", "x", "y"])
     records, others = find_values(value, [""])
     assert others == []
-    assert ("", "c") in records
+    assert sorted(records, key=str) == [(".a.b[].id", 1), (".a.b[].id", 2), (".a.b[].x", "y"), (".c", "d")]
+    assert find_values({"Al B": {"x": 1}}, [""])[0] == [("{}.x", 1), ("", "Al B")], "names that are no names of fields"
 
 
 def test_sinks_of_marks_and_of_names():

@@ -1075,6 +1075,21 @@ class LedgerConformance:
         database.clock.now_s = first + 3 * HOUR_S
         assert refused(await run.claim(0, steps=1)).period == "day"
 
+    async def test_a_call_across_the_end_of_a_window_counts_in_one_of_the_two(self, database: Database):
+        """The next window, which begins while its run goes on, is told of what live runs have spent in it, and not of that."""
+        store = await database.worker()
+        database.clock.now_s = instant("UTC", 2026, 5, 6, 7, 59, 59)
+        await limit(store, "user:acme/u1", "hour", tokens=100)
+        run = await Caller(database, store).begin()
+        await _ask(run, database, hold=1, tokens=40)
+        database.clock.now_s += 10
+        said = {"type": "model_replied", "hold": 1, "at": database.clock.now(), "tokens": 30}
+        record = json.dumps([said]).encode()
+        assert await store.append(run.run_id, run.seq, record, Posting(Settlement(1, 30, 0))) is None
+        run.seq += 1
+        await _ask(run, database, hold=2, tokens=100)
+        assert await tokens(store, period="hour") == (0, 100, 0)
+
     async def test_tenants_of_other_time_zones_share_the_days_of_global(self, database: Database):
         """Or each zone would have the whole of a global limit for itself."""
         database.clock.now_s = instant("UTC", 2026, 5, 6, 12, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.store.conformance import LEASE_S, Database, finished, row, settled, status
 from tests.unit.store.ledger_conformance import books, limit
 
@@ -136,16 +137,23 @@ class SessionsConformance:
         assert await second.finish(ended("run_3"), 1, b"1") is None
         assert await head_of(second) == ("run_3", "")
 
-    async def test_who_was_late_ends_without_becoming_the_head(self, database: Database):
-        """Its lease ran out and the session went on; what it did is in its journal, and the conversation is another's."""
+    async def test_who_was_late_writes_nothing_more(self, database: Database):
+        """Its lease ran out and the session went on: two runs would act in one conversation, and not know of each other."""
         first, second = await database.worker(), await database.worker()
         assert await first.create(begun("run_1"), b"0", None, FRESH) is None
+        for run_id, parent in (("run_1a", "run_1"), ("run_1b", "run_1a")):
+            assert await first.create(replace(begun(run_id), parent=parent), b"0") is None
+        assert await first.create(replace(begun("run_9"), session="other"), b"0") is None
         database.clock.move(LEASE_S + 1)
         assert await second.create(begun("run_2"), b"0", None, on("run_1")) is None
-        assert await first.finish(ended("run_1"), 1, b"1") is None
+        for run_id in ("run_1a", "run_1b", "run_1"):
+            with pytest.raises(RunLost):
+                await first.append(run_id, 1, b"1")
+        assert await first.append("run_9", 1, b"1") is None  # nobody has taken that
         assert await head_of(second) == ("run_1", "run_2")
         assert await second.finish(ended("run_2"), 1, b"1") is None
         assert await head_of(first) == ("run_2", "")
+        assert await first.records("run_1") == [b"0"]
 
     async def test_a_lost_run_that_is_taken_over_has_its_session_again(self, database: Database):
         first, second = await database.worker(), await database.worker()

@@ -13,28 +13,23 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from surefoot.agent import Agent
-from surefoot.budget.accounts import read_rules
 from surefoot.budget.prices import open_prices
-from surefoot.budget.windows import read_zones
 from surefoot.config import Settings
-from surefoot.errors import ConfigError, RunLost, StoreError, ToolError
-from surefoot.run_context import RunContext
+from surefoot.errors import ConfigError, RunLost, StoreError
+from surefoot.providers import Provider
 from surefoot.sections import StoreSettings
 from surefoot.store.group import Group
 from surefoot.testing.chance import draw
-from surefoot.testing.simulation.ask import Ask
-from surefoot.testing.simulation.books import Books
+from surefoot.testing.simulation.cast import Cast
 from surefoot.testing.simulation.figures import Figures, Report
-from surefoot.testing.simulation.gate import Gate
 from surefoot.testing.simulation.observer import Observer
+from surefoot.testing.simulation.pacing import Price
 from surefoot.testing.simulation.people import People
-from surefoot.testing.simulation.plan import Plan, Trouble
+from surefoot.testing.simulation.plan import OF_PROCESSES, Plan, Trouble
 from surefoot.testing.simulation.process import Process
-from surefoot.testing.simulation.provider import WORD, Price, SimulatedModel, price_of, spread
+from surefoot.testing.simulation.provider import SimulatedModel, Tally, price_of
 from surefoot.testing.simulation.virtual import VirtualClock, run_virtually
 from surefoot.testing.simulation.world import World
-from surefoot.tools import Tool, tool
 
 EPOCH_S: Final = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 """When simulations begin: so that the same world gives the same prices and windows on any day."""
@@ -43,6 +38,8 @@ PATIENCE_S: Final = 6 * 3600.0
 OPERATOR_S: Final = 30.0
 """How often the operator looks at frozen accounts."""
 PROGRESS_EVERY: Final = 50
+LOOK_EVERY: Final = 8
+"""Commits between two looks into the queues and caches of a process."""
 
 Progress = Callable[[int, int], None]
 
@@ -58,23 +55,32 @@ class Course:
         self._world = world
         self._plan = plan
         self._progress = progress
-        self._settings = replace(settings, store=StoreSettings(str(path), lease_s=settings.store.lease_s))
+        self._settings = adapt(settings, world, path)
         self._loop = asyncio.get_running_loop()
         self._clock = VirtualClock(self._loop, world.seed, EPOCH_S)
-        books = Books(read_rules(settings.budgets), read_zones(settings.timezone, settings.tenants))
-        self.observer = Observer(self._clock, books, Gate(settings))
+        self.observer = Observer(self._clock, self._settings)
         self._figures = Figures(world)
-        price = find_price(world, settings, self._clock.now)
-        self._model = SimulatedModel(world, self.observer, plan.troubles, price)
-        agent = make_agent(world, self._model, self.observer)
+        self._tally = Tally()
+        models = [self._make_model(name) for name in (world.model.id, world.model.fallback) if name]
+        self.observer.models = [model.profile.id for model in models]
+        summarisers = [self._make_model(name) for name in (world.model.summariser,) if name]
+        self._cast = Cast(world, settings, models, self.observer)
         self._processes = [
-            Process(place, path, self._settings, self._clock, agent, self.observer, _Disk(self, place))
+            Process(
+                place, path, self._settings, self._clock, self._cast.agent, summarisers, self.observer,
+                _Disk(self, place),
+            )
             for place in range(world.processes)
-        ]
+        ]  # fmt: skip
         self._path = path
         self._armed: dict[int, int] = {}
         self._crashes = 0
         self._helpers: list[asyncio.Task[Any]] = []
+
+    def _make_model(self, name: str) -> SimulatedModel:
+        price, is_flat = find_price(name, self._world, self._settings, self._clock.now)
+        troubles = self._plan.troubles
+        return SimulatedModel(name, self._world, self.observer, troubles, price, self._tally, is_flat=is_flat)
 
     async def play(self) -> Report:
         """Let it happen."""
@@ -82,7 +88,7 @@ class Course:
             await process.start()
         self._begin(self._operate())
         for number, trouble in enumerate(self._plan.troubles):
-            if trouble.kind == "crash":
+            if trouble.kind in OF_PROCESSES:
                 self._begin(self._arm(trouble, number))
         everybody = self._loop.create_task(self._send())
         done, _ = await asyncio.wait(
@@ -107,7 +113,6 @@ class Course:
     def _kill(self, place: int) -> None:
         process = self._processes[place]
         if process.is_up:
-            self.observer.note("crash", place)
             self._crashes += 1
             process.crash()
             self._begin(self._restart(process))
@@ -118,7 +123,17 @@ class Course:
 
     async def _arm(self, trouble: Trouble, number: int) -> None:
         await asyncio.sleep(trouble.at_s)
-        self._armed[draw(self._world.seed, "crash", number).randrange(len(self._processes))] = trouble.after
+        place = draw(self._world.seed, trouble.kind, number).randrange(len(self._processes))
+        if trouble.kind == "crash":
+            self._armed[place] = trouble.after
+        else:
+            self._processes[place].stall(trouble.for_s)
+
+    def look_into(self, place: int) -> None:
+        """Whether every queue and cache of a process keeps to its limit."""
+        process = self._processes[place]
+        if process.is_up:
+            self.observer.check_bounds(process.runtime)
 
     async def _operate(self) -> None:
         """Somebody looks at frozen accounts."""
@@ -135,7 +150,7 @@ class Course:
 
     async def _send(self) -> None:
         """Every request at its time; until all have ended."""
-        people = People(self._world, self._processes, self.observer, self._figures)
+        people = People(self._world, self._processes, self._cast.limits, self.observer, self._figures)
         tasks: list[asyncio.Task[None]] = []
         last: dict[tuple[str, str, str], asyncio.Task[None]] = {}
         for request in self._plan.requests:
@@ -177,14 +192,18 @@ class Course:
         observer = self.observer
         report = self._figures.report(
             self._world,
-            self._model.tally,
+            self._tally,
             retries=observer.retries,
             crashes=self._crashes,
             virtual_s=self._loop.time(),
             course=(observer.events, observer.trace_hash),
         )
+        covered = dict(sorted(observer.covered.items()))
         return replace(
-            report, breaches=tuple(observer.breaches), trace=tuple(observer.trace if observer.breaches else ())
+            report,
+            covered=covered,
+            breaches=tuple(observer.breaches),
+            trace=tuple(observer.trace if observer.breaches else ()),
         )
 
 
@@ -194,6 +213,7 @@ class _Disk:
     def __init__(self, course: Course, place: int) -> None:
         self._course = course
         self._place = place
+        self._commits = 0
 
     def opened(self, connection: sqlite3.Connection) -> None:
         self._course.observer.opened(connection)
@@ -203,6 +223,9 @@ class _Disk:
 
     def committed(self, connection: sqlite3.Connection, group: Group | None, failed: frozenset[int]) -> None:
         self._course.observer.committed(connection, group, failed)
+        self._commits += 1
+        if self._commits % LOOK_EVERY == 0:
+            self._course.look_into(self._place)
 
 
 def play(world: World, settings: Settings, plan: Plan, progress: Progress | None = None) -> Report:
@@ -215,49 +238,33 @@ def play(world: World, settings: Settings, plan: Plan, progress: Progress | None
         return run_virtually(main)
 
 
-def find_price(world: World, settings: Settings, now: Callable[[], float]) -> Price:
-    """What the provider charges: the world's prices, or those that Surefoot knows.
+def adapt(settings: Settings, world: World, path: Path) -> Settings:
+    """The settings as the runtime gets them: with its own file, and each simulated provider by its settings.
+
+    A provider that nobody knows gets the limits of one that is known and says nothing of its own.
+    """
+    model = world.model
+    names = {one.partition(":")[0] for one in (model.id, model.fallback, model.summariser) if one}
+    unknown = Provider("http://127.0.0.1:9/v1", needs_key=False)
+    providers = {**settings.providers, **{name: settings.provider(name) or unknown for name in sorted(names)}}
+    store = StoreSettings(str(path), lease_s=settings.store.lease_s)
+    context = replace(settings.context, summarise_with=model.summariser or settings.context.summarise_with)
+    return replace(settings, store=store, providers=providers, context=context)
+
+
+def find_price(model: str, world: World, settings: Settings, now: Callable[[], float]) -> tuple[Price, bool]:
+    """What the provider of a model charges: the world's prices, or those that Surefoot knows; and whether that is all.
 
     Raises:
         ConfigError: Nobody knows the price.
     """
-    model = world.model
-    if model.input_usd >= 0 and model.output_usd >= 0:
-        return price_of(round(model.input_usd * 1e9), round(model.output_usd * 1e9))
-    provider, _, name = model.id.partition(":")
+    said = world.model
+    provider, _, name = model.partition(":")
+    is_flat = model in settings.prices and set(settings.prices[model]) == {"input", "output"}
+    if model == said.id and said.input_usd >= 0 and said.output_usd >= 0:
+        return price_of(round(said.input_usd * 1e9), round(said.output_usd * 1e9)), is_flat
     rates = open_prices(settings, now).resolve(provider, name)
     if rates is None:
-        raise ConfigError(
-            f"model.id = {model.id!r}: no price is known for it; give model.input_usd and model.output_usd"
-        )
-    return price_of(rates.input, rates.output)
-
-
-def make_agent(world: World, model: SimulatedModel, observer: Observer) -> Agent[str]:
-    """The agent that all users talk to."""
-    return Agent(
-        model,
-        instructions="You are simulated." + WORD * world.model.instructions_tokens,
-        tools=[_make_tool(world, observer)],
-        name="simulated",
-        max_tokens=world.model.max_tokens,
-    )
-
-
-def _make_tool(world: World, observer: Observer) -> Tool[Any, Any]:
-    told = world.tool
-
-    async def look_up(context: RunContext, query: str) -> str:
-        """Look something up."""
-        ask: Ask = context.deps
-        observer.tool_called(ask, context.user, context.tenant, query, context.idempotency_key)
-        chance = draw(world.seed, ask.key, "tool", context.call_id)
-        if chance.random() < told.hangs:
-            await asyncio.get_running_loop().create_future()
-        await asyncio.sleep(spread(told.latency_s, world.model.spread, chance))
-        ask.tools_done.add(context.idempotency_key)
-        if chance.random() < told.errors:
-            raise ToolError("the simulated tool failed")
-        return f"found for @@{ask.canary}@@:{WORD * told.result_tokens}"
-
-    return tool(look_up, effect="read", timeout_s=told.timeout_s)
+        advice = "give model.input_usd and model.output_usd" if model == said.id else "give it in [settings.prices]"
+        raise ConfigError(f"model {model!r}: no price is known for it; {advice}")
+    return price_of(rates.input, rates.output), is_flat

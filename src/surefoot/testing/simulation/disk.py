@@ -49,6 +49,7 @@ class VirtualWriter(Writer):
     """A `Writer` whose thread is the event loop."""
 
     crashed = False
+    _stands_until_s = 0.0
 
     def watch(self, watcher: DiskWatcher, random: Callable[[], float]) -> None:
         """Before it is opened: who watches, and the chance that the time of a commit depends on."""
@@ -91,10 +92,23 @@ class VirtualWriter(Writer):
         self._posted.clear()
         self._waiting.clear()
 
+    def stall(self, until_s: float) -> None:
+        """Nothing is written before then, nor acknowledged."""
+        self._stands_until_s = max(self._stands_until_s, until_s)
+
+    def _stands(self, callback: Callable[..., object], *arguments: object) -> bool:
+        """Whether nothing may happen now; then it happens when it may."""
+        stands = self._loop.time() < self._stands_until_s
+        if stands:
+            self._loop.call_at(self._stands_until_s, callback, *arguments)
+        return stands
+
     def _wind(self) -> None:
         self._tick = self._loop.call_later(self._lease_s / RENEWALS, self._renew_in_time)
 
     def _renew_in_time(self) -> None:
+        if self.crashed or self._stands(self._renew_in_time):
+            return
         self._watcher.step()
         if not self.crashed:
             self._attend(None)
@@ -110,6 +124,8 @@ class VirtualWriter(Writer):
                 self._loop.call_later(COMMIT_S * (1 + 3 * self._random()), self._serve_next)
 
     def _serve_next(self) -> None:
+        if self._stands(self._serve_next):
+            return
         self._watcher.step()
         if self.crashed:
             return
@@ -131,6 +147,8 @@ class VirtualWriter(Writer):
         self._loop.call_later(ACKNOWLEDGE_S, self._acknowledge, callback, arguments)
 
     def _acknowledge(self, callback: Callable[..., object], arguments: tuple[object, ...]) -> None:
+        if self._stands(self._acknowledge, callback, arguments):
+            return
         self._watcher.step()
         if not self.crashed:
             self._posted.popleft()
@@ -153,6 +171,10 @@ class VirtualStore(SqliteStore):
         self._writing = VirtualWriter(connect, self._path, self._clock, self._lease_s, self._deliver, declared)
         self._writing.watch(self._watcher, self._clock.random)
         return self._writing
+
+    def stall(self, until_s: float) -> None:
+        """The disk stands still until then."""
+        self._writing.stall(until_s)
 
     def crash(self) -> None:
         """The process dies: nothing more is written, and nothing acknowledged."""

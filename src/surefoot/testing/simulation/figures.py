@@ -71,6 +71,7 @@ class Report(Struct, frozen=True, kw_only=True):
         virtual_s: Virtual seconds from the first event to the last.
         events: Events of the course.
         trace_hash: Names the course: the same for the same world and version.
+        covered: What else happened, and how often: child runs, switches of the model, interrupted runs and so on.
         breaches: Broken promises; none, if all is well.
         trace: The last events before the breach.
     """
@@ -97,6 +98,7 @@ class Report(Struct, frozen=True, kw_only=True):
     virtual_s: float
     events: int
     trace_hash: str
+    covered: dict[str, int] = {}
     breaches: tuple[Breach, ...] = ()
     trace: tuple[str, ...] = ()
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from surefoot.budget.limits import INFINITE, read_limits
 from surefoot.config import Settings
 from surefoot.errors import TooManyRequests
+from surefoot.sections import OnBusy
 
-AT_ONCE: Final = frozenset({"rate", "queue", "load", "session"})
+AT_ONCE: Final = frozenset({"rate", "queue", "load"})
 """Reasons for which a request is refused on arrival or never."""
 SLACK_S: Final = 0.01
 """Rounding of sums of seconds, and a round of the event loop."""
@@ -27,6 +29,7 @@ class Gate:
 
     def __init__(self, settings: Settings) -> None:
         self.attempts = settings.retry.attempts
+        self._run_s = read_limits(settings.limits, "[limits]").amounts().get("seconds", INFINITE)
         self._settings = settings
         self._running: Counter[tuple[str, ...]] = Counter()
         self._levels: dict[tuple[str, ...], tuple[float, float]] = {}
@@ -69,11 +72,22 @@ class Gate:
         for owner in (who, (host, tenant), (host,)):
             self._running[owner] -= 1
 
-    def refused(self, refusal: TooManyRequests, waited_s: float) -> str:
-        """A request was turned away; what is wrong with how."""
+    def refused(
+        self, refusal: TooManyRequests, waited_s: float, on_busy: OnBusy = "queue", *, has_turn: bool = False
+    ) -> str:
+        """A request was turned away; what is wrong with how.
+
+        Who has the turn in his session (``has_turn``) learns of another process when his run is to begin, and that may
+        have waited for a provider.
+        """
         if not refusal.retry_after_s > 0:
             return f"refused ({refusal.reason}) without a time to come back"
-        longest_s = 0.0 if refusal.reason in AT_ONCE else self._settings.admission.max_wait_s
+        longest_s = self._settings.admission.max_wait_s
+        if refusal.reason == "session":
+            longest_s = 0.0 if on_busy == "reject" else min(longest_s, self._settings.sessions.max_wait_s)
+            longest_s += self._run_s if has_turn else 0.0
+        elif refusal.reason in AT_ONCE:
+            longest_s = 0.0
         if waited_s > longest_s + SLACK_S:
             return f"refused ({refusal.reason}) after {waited_s:.3f} s, later than {longest_s:g} s"
         return ""

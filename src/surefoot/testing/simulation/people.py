@@ -6,18 +6,24 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from surefoot.budget.limits import Limits
 from surefoot.errors import SurefootError, TooManyRequests
-from surefoot.testing.chance import draw
-from surefoot.testing.simulation.ask import Ask, Persona
+from surefoot.sections import OnBusy
+from surefoot.testing.chance import Random, draw
+from surefoot.testing.simulation.ask import CIRCLES, Ask, Persona
+from surefoot.testing.simulation.cast import LONGEST_QUESTION, draw_steps
 from surefoot.testing.simulation.figures import Figures
+from surefoot.testing.simulation.mind import spread
 from surefoot.testing.simulation.observer import Observer
 from surefoot.testing.simulation.plan import FLOODER, Request
 from surefoot.testing.simulation.process import Lost, Process
-from surefoot.testing.simulation.provider import spread
 from surefoot.testing.simulation.world import World
 
-ORDINARY: Final = frozenset({"model_broken", "model_overloaded", "model_unreachable", "model_refused", "budget"})
+MODEL_ERRORS: Final = frozenset({"model_broken", "model_overloaded", "model_unreachable"})
+ORDINARY: Final = MODEL_ERRORS | {"model_refused", "budget"}
 """Errors that this world has its users meet."""
+LOST: Final = "run_lost"
+"""Another process has taken the session while the disk of this one stood still."""
 IMPATIENCE_S: Final = 1.0
 """After which those come back who do not heed ``Retry-After``, or were cut off."""
 
@@ -25,8 +31,12 @@ IMPATIENCE_S: Final = 1.0
 class People:
     """All users."""
 
-    def __init__(self, world: World, processes: Sequence[Process], observer: Observer, figures: Figures) -> None:
+    def __init__(
+        self, world: World, processes: Sequence[Process], limits: Limits, observer: Observer, figures: Figures
+    ) -> None:
+        """``limits`` are those of each request's run."""
         self._world = world
+        self._limits = limits
         self._processes = processes
         self._observer = observer
         self._figures = figures
@@ -38,17 +48,20 @@ class People:
         if before is not None and chance.random() >= self._world.clients.hasty:
             await asyncio.wait([before])
         clients, figures = self._world.clients, self._figures
-        place = draw("process", request.tenant, request.user).randrange(len(self._processes))
         loop = asyncio.get_running_loop()
         ask: Ask | None = None
         asked_s = loop.time()
         for attempt in range(clients.retries + 1):
-            ask = Ask(request, f"{request.number}.{attempt + 1}", persona, loop.time(), outcomes={}, tools_done=set())
+            process = self._choose_process(request, attempt)
+            ask = Ask(
+                request, f"{request.number}.{attempt + 1}", persona, loop.time(), limits=self._limits,
+                host=process.host, outcomes={}, tools_done=set(), models=set(),
+            )  # fmt: skip
             self._observer.asked(ask)
             try:
-                await self._processes[place].ask(ask)
+                await process.ask(ask)
             except TooManyRequests as refusal:
-                self._observer.refused(ask, refusal, self._processes[place].runtime.admission.running)
+                self._observer.refused(ask, refusal, process.runtime.admission.running)
                 figures.refused(refusal.reason, loop.time())
                 wait_s = refusal.retry_after_s if chance.random() < clients.obedient else IMPATIENCE_S
             except Lost as lost:
@@ -59,7 +72,9 @@ class People:
                 wait_s = IMPATIENCE_S + self._world.faults.restart_s * chance.random()
             except SurefootError as error:
                 self._observer.ended(ask, error.code)
-                if error.code not in ORDINARY:
+                if error.code in MODEL_ERRORS and self._world.model.fallback:
+                    self._observer.failed_for_good(ask, self._world.model.fallback)
+                if error.code not in ORDINARY and not (error.code == LOST and self._observer.is_lost(ask)):
                     self._observer.breach("R1", f"request {ask.key} fails with {error.code}: {error}")
                 figures.ended(request, error.code, ask, asked_s, loop.time())
                 return
@@ -71,13 +86,18 @@ class People:
         assert ask is not None, "there is at least one try"
         figures.ended(request, "gave up", ask, asked_s, loop.time())
 
+    def _choose_process(self, request: Request, attempt: int) -> Process:
+        """A user's requests come to the same one, but for those that roam."""
+        chance = draw(self._world.seed, "process", request.number, attempt)
+        if chance.random() >= self._world.clients.roam:
+            chance = draw("process", request.tenant, request.user)
+        return self._processes[chance.randrange(len(self._processes))]
+
     def _draw_persona(self, request: Request) -> Persona:
         world = self._world
         chance = draw(world.seed, "persona", request.number)
         model, clients = world.model, world.clients
-        steps = 0
-        while steps < 50 and chance.random() < model.tool_steps / (1 + model.tool_steps):
-            steps += 1
+        steps = draw_steps(model.tool_steps, chance)
         hangs_up_s = 0.0
         if request.user == FLOODER:
             hangs_up_s = max(0.001, world.hours * 3600 - request.at_s)
@@ -88,5 +108,13 @@ class People:
             endless=chance.random() < model.endless,
             stream=chance.random() < clients.stream,
             cancel_after_s=hangs_up_s,
-            question_tokens=min(2_000, max(1, round(spread(model.question_tokens, model.spread, chance)))),
+            question_tokens=min(LONGEST_QUESTION, max(1, round(spread(model.question_tokens, model.spread, chance)))),
+            circle=chance.choice(CIRCLES) if chance.random() < model.circles else "",
+            on_busy=self._draw_on_busy(chance),
         )
+
+    def _draw_on_busy(self, chance: Random) -> OnBusy:
+        clients, point = self._world.clients, chance.random()
+        if point < clients.reject:
+            return "reject"
+        return "interrupt" if point < clients.reject + clients.interrupt else "queue"

@@ -25,7 +25,12 @@ DAY_S: Final = 86_400.0
 SLOTS: Final = 288
 """Pieces of the time within which people ask evenly: five minutes of a day."""
 
-TroubleKind = Literal["storm", "outage", "slow", "crash"]
+TroubleKind = Literal["storm", "outage", "dead", "slow", "crash", "stall"]
+OF_PROCESSES: Final[frozenset[TroubleKind]] = frozenset({"crash", "stall"})
+"""The others happen at a provider."""
+Where = Literal["first", "fallback", "all"]
+DEAD_FACTOR: Final = 3
+"""How many times as long as other troubles a provider is dead."""
 
 
 class Request(Struct, frozen=True, gc=False):
@@ -47,12 +52,16 @@ class Request(Struct, frozen=True, gc=False):
 
 
 class Trouble(Struct, frozen=True):
-    """One thing that goes wrong: from ``at_s`` on, for ``for_s`` seconds; a crash ``after`` events later."""
+    """One thing that goes wrong: from ``at_s`` on, for ``for_s`` seconds; a crash ``after`` events later.
+
+    ``where`` are the providers that it happens at.
+    """
 
     kind: TroubleKind
     at_s: float
     for_s: float
     after: int = 0
+    where: Where = "all"
 
 
 class Plan(Struct, frozen=True):
@@ -137,14 +146,23 @@ def _draw_arrival(world: World, chance: Random, end_s: float) -> float:
 def _draw_troubles(world: World, chance: Random, end_s: float) -> list[Trouble]:
     faults = world.faults
     kinds: dict[TroubleKind, int] = {
-        "storm": faults.storms, "outage": faults.outages, "slow": faults.slow, "crash": faults.crashes,
+        "storm": faults.storms, "outage": faults.outages, "dead": faults.dead, "slow": faults.slow,
+        "crash": faults.crashes, "stall": faults.stalls,
     }  # fmt: skip
     last_s = min(end_s, world.arrivals.burst_s) if world.arrivals.pattern == "burst" else end_s
-    troubles = [
-        Trouble(
-            kind, chance.random() * last_s, chance.expovariate(1 / max(faults.length_s, 0.001)), chance.randint(1, 60)
-        )
-        for kind, count in kinds.items()
-        for _ in range(count)
-    ]
+    length_s = max(faults.length_s, 0.001)
+    troubles: list[Trouble] = []
+    for kind, count in kinds.items():
+        for _ in range(count):
+            at_s, for_s, after = chance.random() * last_s, chance.expovariate(1 / length_s), chance.randint(1, 60)
+            where = _draw_where(kind, chance)
+            troubles.append(Trouble(kind, at_s, for_s * (DEAD_FACTOR if kind == "dead" else 1), after, where))
     return sorted(troubles, key=lambda trouble: trouble.at_s)
+
+
+def _draw_where(kind: TroubleKind, chance: Random) -> Where:
+    """Mostly at the first provider: then the fallback has something to do."""
+    place = chance.random()
+    if kind == "dead" or place < 0.6:
+        return "first"
+    return "fallback" if place < 0.7 else "all"

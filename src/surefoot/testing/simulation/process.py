@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 from surefoot.agent import Agent
 from surefoot.config import Settings
 from surefoot.journal.events import RunFinished, TextDelta
+from surefoot.models.base import Model
 from surefoot.runtime import Runtime
-from surefoot.testing.simulation.ask import Ask
+from surefoot.testing.simulation.ask import ASKING, Ask
+from surefoot.testing.simulation.cast import ask_in_words
 from surefoot.testing.simulation.disk import DiskWatcher, VirtualStore
 from surefoot.testing.simulation.observer import Observer
-from surefoot.testing.simulation.provider import WORD
+from surefoot.testing.simulation.talks import Stall
 from surefoot.testing.simulation.virtual import VirtualClock
 
 
@@ -37,6 +40,7 @@ class Process:
         settings: Settings,
         clock: VirtualClock,
         agent: Agent[str],
+        models: Sequence[Model],
         observer: Observer,
         watcher: DiskWatcher,
     ) -> None:
@@ -47,6 +51,7 @@ class Process:
         self._settings = settings
         self._clock = clock
         self._agent = agent
+        self._models = models
         self._observer = observer
         self._watcher = watcher
         self._store: VirtualStore
@@ -54,11 +59,16 @@ class Process:
         self._calls: dict[asyncio.Task[None], asyncio.Future[None]] = {}
         self.abandoned: list[asyncio.Task[None]] = []
 
+    @property
+    def host(self) -> str:
+        """Its name, since its last start; "" while it is down."""
+        return f"{self._place}.{self._starts}" if self.is_up else ""
+
     async def start(self) -> None:
         """Open the runtime on whatever the file holds."""
         store = self._settings.store
         self._store = VirtualStore(self._path, clock=self._clock, lease_s=store.lease_s, watcher=self._watcher)
-        self.runtime = Runtime(self._store, settings=self._settings, clock=self._clock)
+        self.runtime = Runtime(self._store, settings=self._settings, clock=self._clock, models=self._models)
         await self.runtime.__aenter__()
         self.is_up = True
         self._starts += 1
@@ -70,6 +80,7 @@ class Process:
 
     def crash(self) -> None:
         """Kill it: what it had not written is lost, and whoever was connected is cut off."""
+        self._observer.crashed(self.host)
         self.is_up = False
         self._store.crash()
         self.abandoned.append(asyncio.get_running_loop().create_task(self.runtime.sessions.end_house_keeping()))
@@ -80,6 +91,13 @@ class Process:
             if not outcome.done():
                 outcome.set_exception(Lost("the process went down"))
 
+    def stall(self, for_s: float) -> None:
+        """Its disk stands still for so many seconds."""
+        if self.is_up:
+            now = asyncio.get_running_loop().time()
+            self._observer.stalled(self.host, Stall(now, now + for_s))
+            self._store.stall(now + for_s)
+
     async def ask(self, ask: Ask) -> None:
         """Run the agent for a client.
 
@@ -89,7 +107,6 @@ class Process:
         """
         if not self.is_up:
             raise Lost("the process is down")
-        ask.host = f"{self._place}.{self._starts}"
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[None] = loop.create_future()
         task = loop.create_task(self._run(ask))
@@ -121,7 +138,9 @@ class Process:
     async def _run(self, ask: Ask) -> None:
         request, observer = ask.request, self._observer
         who: dict[str, Any] = {"user": request.user, "session": request.session, "tenant": request.tenant}
-        question = f"#{ask.key}# @@{ask.canary}@@{WORD * ask.persona.question_tokens}"
+        who["on_busy"] = ask.persona.on_busy
+        question = ask_in_words(ask)
+        ASKING.set(ask)
         if ask.persona.stream:
             async with aclosing(self.runtime.stream(self._agent, question, deps=ask, **who)) as events:
                 async for event in events:

@@ -1,89 +1,42 @@
-"""The provider of a simulation: a `Model` with a latency, a bill, limits and troubles of its own."""
+"""The providers of a simulation: each a `Model` with a latency, a bill, limits and troubles of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
 from msgspec import Struct
-from msgspec.json import encode as encode_json
+from msgspec.structs import replace
 
 from surefoot.errors import ModelBroken, ModelError, ModelUnreachable
-from surefoot.models.base import FinishReason, ModelProfile, Options, Prompt, Reply
+from surefoot.models.base import ModelProfile, Options, Prompt, Reply
+from surefoot.models.rate_hint import RateHint
 from surefoot.models.status import Peer, build_status_error
 from surefoot.testing.chance import Random, draw
-from surefoot.testing.simulation.ask import CANARY, KEY, Ask
+from surefoot.testing.simulation.allowance import Allowances, lie
+from surefoot.testing.simulation.ask import Ask
+from surefoot.testing.simulation.mind import Call, compose, spread
 from surefoot.testing.simulation.observer import Observer
-from surefoot.testing.simulation.plan import Trouble
+from surefoot.testing.simulation.pacing import HURRIED_S, Price, Quote, Trip
+from surefoot.testing.simulation.plan import OF_PROCESSES, Trouble
+from surefoot.testing.simulation.prompt import SimulatedPrompt
 from surefoot.testing.simulation.world import World
-from surefoot.types import Message, ToolCall, ToolSpec, Usage
+from surefoot.types import ToolSpec, Usage
 
-BYTES_PER_TOKEN: Final = 6
-"""The simulated vocabulary: fewer tokens than any real one makes of English words."""
-FRAMING_TOKENS: Final = 3
-FRAMING_BYTES: Final = 24
-WORD: Final = " model"
 PIECES: Final = 3
-OVERLONG: Final = 8
-MINUTE_S: Final = 60.0
-
-
-class SimulatedPrompt:
-    """A conversation as the provider gets it."""
-
-    def __init__(self, tools: tuple[ToolSpec, ...]) -> None:
-        self._bytes = len(encode_json(tools)) if tools else 0
-        self._messages = 0
-        self.has_tools = bool(tools)
-        self.keys: list[str] = []
-        self.canaries: set[str] = set()
-        self.results = 0
-
-    def append(self, message: Message) -> None:
-        """Add the next message."""
-        text = message.text
-        self._messages += 1
-        self._bytes += len(text.encode()) + len(message.tool_call_id)
-        self.canaries.update(CANARY.findall(text))
-        for call in message.tool_calls:
-            self._bytes += len(call.id) + len(call.name) + len(call.arguments.encode())
-            self.canaries.update(CANARY.findall(call.arguments))
-        if message.role == "user":
-            found = KEY.search(text)
-            if found is not None:
-                self.keys.append(found[1])
-                self.results = 0
-        elif message.role == "tool":
-            self.results += 1
-
-    def body(self, max_tokens: int, options: Options, *, stream: bool) -> bytes:
-        """Nothing is sent anywhere."""
-        return b""
-
-    @property
-    def size(self) -> int:
-        """Upper bound of the tokens: a byte is at least one token of any vocabulary."""
-        return self._bytes + FRAMING_BYTES * (self._messages + 1)
-
-    @property
-    def tokens(self) -> int:
-        """What the provider counts."""
-        return self._bytes // BYTES_PER_TOKEN + FRAMING_TOKENS * self._messages
-
-
-Price = Callable[[Usage], int]
-"""Nano-dollars of a call."""
+NEVER_S: Final = 1e9
+"""What a hostile provider asks to wait."""
 
 
 class Tally(Struct):
-    """What the provider has seen.
+    """What all providers have seen.
 
     Attributes:
-        calls: Requests that reached it.
-        turned_away: Requests that it answered with 429.
+        calls: Requests that reached one.
+        turned_away: Requests that were answered with 429.
         failed: Requests that failed otherwise.
         usage: Tokens billed.
         nano: Nano-dollars billed.
@@ -101,24 +54,19 @@ class Tally(Struct):
     busiest: int = 0
     by_tenant: dict[str, list[int]] = {}
 
+    def begin(self) -> None:
+        """A request has reached a provider."""
+        self.calls += 1
+        self.in_flight += 1
+        self.busiest = max(self.busiest, self.in_flight)
 
-class _Bucket:
-    """So much a minute, a sixth of it at once."""
-
-    def __init__(self, per_minute: float) -> None:
-        self.per_minute = per_minute
-        self._size = max(1.0, per_minute / 6)
-        self._level = self._size
-        self._at_s = 0.0
-
-    def wait_s(self, amount: float, now: float) -> float:
-        """Seconds until ``amount`` is there; nothing is taken."""
-        self._level = min(self._size, self._level + (now - self._at_s) * self.per_minute / MINUTE_S)
-        self._at_s = now
-        return max(0.0, (min(amount, self._size) - self._level) * MINUTE_S / self.per_minute)
-
-    def take(self, amount: float) -> None:
-        self._level -= amount
+    def bill(self, ask: Ask, usage: Usage, nano: int) -> None:
+        """A request is billed."""
+        self.usage += usage
+        self.nano += nano
+        share = self.by_tenant.setdefault(ask.request.tenant, [0, 0])
+        share[0] += nano
+        share[1] += usage.total_tokens
 
 
 class SimulatedModel:
@@ -126,21 +74,35 @@ class SimulatedModel:
 
     Attributes:
         profile: Its provider's name is one of the settings.
-        tally: What it has seen.
     """
 
-    def __init__(self, world: World, observer: Observer, troubles: Sequence[Trouble], price: Price) -> None:
-        model = world.model
-        provider, _, name = model.id.partition(":")
-        self.profile = ModelProfile(model.id, provider, name, max_output_tokens=model.max_tokens)
-        self.tally = Tally()
+    def __init__(  # noqa: PLR0917 - the one caller is the course that it is a part of
+        self,
+        model: str,
+        world: World,
+        observer: Observer,
+        troubles: Sequence[Trouble],
+        price: Price,
+        tally: Tally,
+        *,
+        is_flat: bool,
+    ) -> None:
+        """``is_flat``: the settings have the same price, and nothing but a rate for input and one for output."""
+        provider, _, name = model.partition(":")
+        said = world.model
+        self.profile = ModelProfile(
+            model, provider, name, max_output_tokens=said.max_tokens, context_tokens=said.window
+        )  # fmt: skip
+        self._tally = tally
+        self._in_flight = 0
         self._world = world
         self._observer = observer
-        self._troubles = [trouble for trouble in troubles if trouble.kind != "crash"]
+        where = "first" if model == said.id else "fallback"
+        self._troubles = [one for one in troubles if one.kind not in OF_PROCESSES and one.where in {where, "all"}]
         self._price = price
-        self._peer = Peer(model.id, "the simulated provider", "")
-        self._requests = _Bucket(model.rpm) if model.rpm else None
-        self._tokens = _Bucket(model.tpm) if model.tpm else None
+        self._is_flat = is_flat
+        self._peer = Peer(model, "the simulated provider", "")
+        self._allowances = Allowances(said.rpm, said.tpm)
 
     def open(self, tools: tuple[ToolSpec, ...], temperature: float | None) -> SimulatedPrompt:
         """See `Model.open`."""
@@ -161,38 +123,44 @@ class SimulatedModel:
         """See `Model.stream`."""
         assert isinstance(prompt, SimulatedPrompt), "a prompt serves the model that opened it"
         worst = Usage(prompt.tokens, max_tokens)
-        ask, hold = self._observer.called(prompt.keys, prompt.canaries, (worst.total_tokens, self._price(worst)))
-        tally = self.tally
-        tally.calls += 1
-        tally.in_flight += 1
-        tally.busiest = max(tally.busiest, tally.in_flight)
-        known = False
+        price = self._price if self._is_flat else None
+        quote = Quote(worst.total_tokens, self._price(worst), max_tokens, options.allow_tools, price)
+        trip = self._observer.called(self.profile.id, prompt, quote, is_hurried=timeout_s <= HURRIED_S)
+        call = Call(trip.ask, trip.hold, prompt, max_tokens, options)
+        if self.profile.context_tokens:
+            self._observer.check_window(trip.ask, worst.total_tokens, self.profile.context_tokens)
+        self._tally.begin()
+        self._in_flight += 1
         try:
-            async with (
-                asyncio.timeout(timeout_s),
-                aclosing(self._serve(_Call(ask, hold, prompt, max_tokens, options))) as pieces,
-            ):
+            async with asyncio.timeout(timeout_s), aclosing(self._serve(call)) as pieces:
                 async for piece in pieces:
-                    known = isinstance(piece, Reply)
+                    if isinstance(piece, Reply):
+                        self._replied(trip, piece)
                     yield piece
-        except ModelError:
-            known = True
+        except ModelError as error:
+            trip.fail(error)
             raise
         except TimeoutError:
-            tally.failed += 1
+            self._tally.failed += 1
             raise ModelBroken(f"{self.profile.id}: no reply within {timeout_s:g} s") from None
         finally:
-            tally.in_flight -= 1
-            if not known:  # whoever asked has gone: he does not know what it cost
-                ask.outcomes[hold] = None
+            self._tally.in_flight -= 1
+            self._in_flight -= 1
+            if not trip.is_over:  # whoever asked has gone: he does not know what it cost
+                call.ask.outcomes[call.hold] = None
+            self._observer.returned(trip)
+
+    def _replied(self, trip: Trip, reply: Reply) -> None:
+        trip.succeed(reply.usage, reply.rate)
+        trip.ask.replies += bool(reply.message.tool_calls)
 
     async def close(self) -> None:
         """There is nothing to release."""
 
-    async def _serve(self, call: _Call) -> AsyncGenerator[str | Reply, None]:
+    async def _serve(self, call: Call) -> AsyncGenerator[str | Reply, None]:
         now = asyncio.get_running_loop().time()
         chance = draw(self._world.seed, call.ask.key, "call", call.ask.calls)
-        self._check_limits(call, now)
+        self._check_limits(call, now, chance)
         slow = self._meet_trouble(call, now, chance)
         model, faults = self._world.model, self._world.faults
         if slow == math.inf:
@@ -201,21 +169,21 @@ class SimulatedModel:
         if chance.random() < faults.errors:
             self._bill(call, Usage(call.prompt.tokens, call.max_tokens), None)
             await asyncio.sleep(latency_s)
-            raise self._status(500)
+            raise self._fail(500)
         is_cut = chance.random() < faults.cut
-        reply, usage = self._compose(call, chance)
+        reply, usage = compose(self._world, call, chance)
         known = None if is_cut or reply.usage is None else usage
         self._bill(call, usage, known)
         text = reply.message.text
         for number in range(PIECES):
             await asyncio.sleep(latency_s / PIECES)
             if is_cut and number == PIECES - 1:
-                self.tally.failed += 1
+                self._tally.failed += 1
                 raise ModelBroken(f"{self.profile.id}: the stream broke off")
             yield text[len(text) * number // PIECES : len(text) * (number + 1) // PIECES]
-        yield reply
+        yield replace(reply, rate=self._say(chance))
 
-    def _meet_trouble(self, call: _Call, now: float, chance: Random) -> float:
+    def _meet_trouble(self, call: Call, now: float, chance: Random) -> float:
         """How many times as long the call takes; infinite if it never ends.
 
         Raises:
@@ -228,106 +196,69 @@ class SimulatedModel:
             if trouble.kind == "slow":
                 factor = self._world.faults.slow_factor
             elif trouble.kind == "storm" and chance.random() < 0.8:
-                raise self._turn_away(call, {"retry-after": f"{1 + 4 * chance.random():.2f}"})
+                wait_s = NEVER_S if chance.random() < self._world.faults.lies else 1 + 4 * chance.random()
+                raise self._turn_away(call, chance, {"retry-after": f"{wait_s:.2f}"})
+            elif trouble.kind == "dead":
+                raise self._refuse_connection(call)
             elif trouble.kind == "outage":
                 way = chance.random()
-                self.tally.failed += 1
                 if way < 0.4:
-                    call.ask.outcomes[call.hold] = 0, 0
-                    raise ModelUnreachable(f"{self.profile.id}: the connection was refused")
+                    raise self._refuse_connection(call)
                 if way < 0.6:
                     call.ask.outcomes[call.hold] = 0, 0
-                    raise self._status(503)
+                    raise self._fail(503)
                 self._bill(call, Usage(call.prompt.tokens, call.max_tokens), None)
                 if way < 0.8:
-                    raise self._status(502)
+                    raise self._fail(502)
                 return math.inf
         return factor
 
-    def _check_limits(self, call: _Call, now: float) -> None:
+    def _check_limits(self, call: Call, now: float, chance: Random) -> None:
         """The provider's own limits.
 
         Raises:
             ModelOverloaded: One of them is reached.
         """
         model = self._world.model
-        if model.concurrency and self.tally.in_flight > model.concurrency:
-            raise self._turn_away(call, {})
-        asked = call.prompt.tokens + call.max_tokens
-        waits = [
-            (bucket, amount, bucket.wait_s(amount, now))
-            for bucket, amount in ((self._requests, 1), (self._tokens, asked))
-            if bucket is not None
-        ]
-        wait_s = max([wait for _, _, wait in waits], default=0.0)
+        if model.concurrency and self._in_flight > model.concurrency:
+            raise self._turn_away(call, chance, {})
+        wait_s = self._allowances.admit(call.prompt.tokens + call.max_tokens, now)
         if wait_s > 0:
             headers = {"retry-after": f"{wait_s:.3f}"} if model.headers else {}
-            raise self._turn_away(call, headers)
-        for bucket, amount, _ in waits:
-            bucket.take(amount)
+            raise self._turn_away(call, chance, headers)
 
-    def _turn_away(self, call: _Call, headers: Mapping[str, str]) -> ModelError:
-        self.tally.turned_away += 1
+    def _say(self, chance: Random) -> RateHint | None:
+        """What the headers of an answer say."""
+        said = self._allowances.say(asyncio.get_running_loop().time()) if self._world.model.headers else None
+        if chance.random() < self._world.faults.lies:
+            self._observer.cover("headers that lied")
+            return lie(chance, said)
+        if said is not None:
+            self._observer.cover("headers that told limits")
+        return said
+
+    def _turn_away(self, call: Call, chance: Random, headers: Mapping[str, str]) -> ModelError:
+        self._tally.turned_away += 1
         call.ask.outcomes[call.hold] = 0, 0
-        return self._status(429, headers)
+        error = build_status_error(429, headers.get, b"", self._peer)
+        error.rate = self._say(chance)
+        return error
 
-    def _status(self, code: int, headers: Mapping[str, str] | None = None) -> ModelError:
-        return build_status_error(code, (headers or {}).get, b"", self._peer)
+    def _refuse_connection(self, call: Call) -> ModelError:
+        self._tally.failed += 1
+        call.ask.outcomes[call.hold] = 0, 0
+        return ModelUnreachable(f"{self.profile.id}: the connection was refused")
 
-    def _bill(self, call: _Call, usage: Usage, known: Usage | None) -> None:
+    def _fail(self, code: int) -> ModelError:
+        self._tally.failed += 1
+        return build_status_error(code, lambda _: None, b"", self._peer)
+
+    def _bill(self, call: Call, usage: Usage, known: Usage | None) -> None:
         nano = self._price(usage)
-        ask, tally = call.ask, self.tally
+        ask = call.ask
         ask.outcomes[call.hold] = None if known is None else (known.total_tokens, self._price(known))
-        tally.usage += usage
-        tally.nano += nano
-        share = tally.by_tenant.setdefault(ask.request.tenant, [0, 0])
-        share[0] += nano
-        share[1] += usage.total_tokens
+        self._tally.bill(ask, usage, nano)
         self._observer.billed(ask, call.hold, usage, nano)
-
-    def _compose(self, call: _Call, chance: Random) -> tuple[Reply, Usage]:
-        """What the model says, and what it costs."""
-        model, faults, ask = self._world.model, self._world.faults, call.ask
-        wants = max(1, round(spread(model.reply_tokens, model.spread, chance)))
-        finish: FinishReason = "stop"
-        calls: tuple[ToolCall, ...] = ()
-        persona = ask.persona
-        if (
-            call.options.allow_tools
-            and call.prompt.has_tools
-            and (persona.endless or call.prompt.results < persona.tool_steps)
-        ):
-            query = encode_json(
-                {"query": f"#{ask.key}# @@{ask.canary}@@ {0 if persona.endless else call.prompt.results}"}
-            )
-            calls = (ToolCall(f"c{call.prompt.results}", "look_up", query.decode()),)
-            finish = "tool_calls"
-            wants = max(12, wants // 4)
-        out = min(wants, call.max_tokens)
-        if out < wants:
-            finish = "length"
-            calls = ()
-        if chance.random() < faults.overlong:
-            out = OVERLONG * call.max_tokens
-        usage = Usage(call.prompt.tokens, out)
-        text = "" if calls else f"@@{ask.canary}@@ the answer:{WORD * min(out, call.max_tokens)}"
-        reported = None if chance.random() < faults.no_usage else usage
-        return Reply(Message.assistant(text, calls), reported, finish), usage
-
-
-class _Call(Struct):
-    """One wire attempt."""
-
-    ask: Ask
-    hold: int
-    prompt: SimulatedPrompt
-    max_tokens: int
-    options: Options
-
-
-def spread(median: float, sigma: float, chance: Random) -> float:
-    """Lognormal: around ``median``, ``sigma`` is the standard deviation of the logarithm."""
-    return median * math.exp(sigma * chance.gauss(0.0, 1.0)) if sigma else median
 
 
 def price_of(input_nano: int, output_nano: int) -> Price:

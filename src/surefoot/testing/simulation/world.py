@@ -53,6 +53,9 @@ class Clients(Struct, frozen=True, forbid_unknown_fields=True):
         hasty: Share of the questions that do not wait for the answer to the last one of their session.
         cancel: Share of the requests that are cancelled before their end.
         stream: Share of the requests that are streamed.
+        reject: Share of the messages that want no turn in a session that is busy.
+        interrupt: Share of the messages that end what is under way in their session.
+        roam: Share of the requests that come to another process than their user's other ones.
     """
 
     retries: int = 3
@@ -60,6 +63,9 @@ class Clients(Struct, frozen=True, forbid_unknown_fields=True):
     hasty: float = 0.02
     cancel: float = 0.0
     stream: float = 0.3
+    reject: float = 0.0
+    interrupt: float = 0.0
+    roam: float = 0.0
 
 
 class SimulatedModel(Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,7 +82,14 @@ class SimulatedModel(Struct, frozen=True, forbid_unknown_fields=True):
         reply_tokens: Tokens of a reply, median.
         max_tokens: Limit of a reply that the agent asks for.
         tool_steps: Tool calls before the answer, on average.
+        parallel: Share of the replies that call two tools at once.
         endless: Share of the runs whose model never answers and calls tools for ever.
+        circles: Share of the runs whose model goes round: the same call, two calls in turn, a tool that is not there,
+            a call that always fails.
+        window: Tokens of its window, prompt and reply together; 0 takes what is known of it.
+        fallback: Model string of the model that is asked when this one fails, "" for none. It has a provider of its
+            own.
+        summariser: Model string of the model that sums up what no longer fits, "" for none.
         rpm: Requests a minute that the provider takes; 0 for no limit.
         tpm: Tokens a minute that the provider takes; 0 for no limit.
         concurrency: Requests at once that the provider takes; 0 for no limit.
@@ -93,7 +106,12 @@ class SimulatedModel(Struct, frozen=True, forbid_unknown_fields=True):
     reply_tokens: int = 120
     max_tokens: int = 1024
     tool_steps: float = 1.2
+    parallel: float = 0.0
     endless: float = 0.0
+    circles: float = 0.0
+    window: int = 0
+    fallback: str = ""
+    summariser: str = ""
     rpm: int = 0
     tpm: int = 0
     concurrency: int = 0
@@ -101,7 +119,7 @@ class SimulatedModel(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SimulatedTool(Struct, frozen=True, forbid_unknown_fields=True):
-    """``[tool]``: the one tool that all runs call.
+    """``[tool]``: the tools: one looks something up, one notes something down, one asks another agent.
 
     Attributes:
         latency_s: Seconds of a call, median.
@@ -109,6 +127,8 @@ class SimulatedTool(Struct, frozen=True, forbid_unknown_fields=True):
         errors: Share of the calls that fail.
         hangs: Share of the calls that never end by themselves.
         timeout_s: Longest time of a call.
+        children: Share of the calls that ask another agent, on the budget of the run that calls.
+        writes: Share of the calls that change something.
     """
 
     latency_s: float = 0.3
@@ -116,6 +136,8 @@ class SimulatedTool(Struct, frozen=True, forbid_unknown_fields=True):
     errors: float = 0.0
     hangs: float = 0.0
     timeout_s: float = 30.0
+    children: float = 0.0
+    writes: float = 0.0
 
 
 class Faults(Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,28 +146,34 @@ class Faults(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         storms: Times in which the provider turns most requests away with 429.
         outages: Times in which the provider cannot be reached, never answers, or fails.
+        dead: Times, three times as long, in which the provider refuses every connection.
         slow: Times in which the provider takes ``slow_factor`` times as long.
         slow_factor: See ``slow``.
         length_s: How long one such time lasts, on average.
         crashes: How often the process is killed, at any instant, and starts again after ``restart_s``.
         restart_s: See ``crashes``.
+        stalls: How often the disk of a process stands still, so that its leases run out if that takes long enough.
         errors: Share of the calls that end with HTTP 500.
         cut: Share of the replies that break off.
         no_usage: Share of the replies without a usage.
         overlong: Share of the replies that are longer than was allowed.
+        lies: Share of the answers whose headers say something wrong of the provider's limits.
     """
 
     storms: int = 0
     outages: int = 0
+    dead: int = 0
     slow: int = 0
     slow_factor: float = 5.0
     length_s: float = 60.0
     crashes: int = 0
     restart_s: float = 5.0
+    stalls: int = 0
     errors: float = 0.0
     cut: float = 0.0
     no_usage: float = 0.0
     overlong: float = 0.0
+    lies: float = 0.0
 
 
 class Targets(Struct, frozen=True, forbid_unknown_fields=True):
@@ -228,13 +256,15 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "slow_factor": (1, 1_000),
     "timeout_s": (0.001, 86_400),
     "clients.cancel": _SHARE,
-    **dict.fromkeys(("sessions", "obedient", "hasty", "stream", "endless", "hangs"), _SHARE),
-    **dict.fromkeys(("cut", "no_usage", "overlong"), _SHARE),
+    **dict.fromkeys(("sessions", "obedient", "hasty", "stream", "reject", "interrupt", "roam"), _SHARE),
+    **dict.fromkeys(("endless", "circles", "parallel", "hangs", "children", "writes"), _SHARE),
+    **dict.fromkeys(("cut", "no_usage", "overlong", "lies"), _SHARE),
     **dict.fromkeys(("errors", "refused"), _SHARE),
-    **dict.fromkeys(("storms", "outages", "slow", "crashes"), _COUNT),
+    **dict.fromkeys(("storms", "outages", "dead", "slow", "crashes", "stalls"), _COUNT),
     **dict.fromkeys(("instructions_tokens", "question_tokens", "reply_tokens", "max_tokens", "result_tokens"), _TOKENS),
     **dict.fromkeys(("burst_s", "think_s", "latency_s", "length_s", "restart_s", "wait_p95_s"), _SECONDS),
     "latency_p95_s": _SECONDS,
+    "window": (0, 1e9),
     "rpm": (0, 1e9),
     "tpm": (0, 1e12),
     "concurrency": (0, 1e6),

@@ -1,0 +1,244 @@
+"""What a look-up has found in a system of record, row by row; and what is known of each word of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Struct
+
+from surefoot.policy.declared import find_values, is_object
+from surefoot.policy.matching import join_account, list_forms, names, normalise, normalise_value, pieces, split_moment
+from surefoot.types import Label
+
+MOST_VALUE_CHARS: Final = 100
+"""A field that holds more is a text and no value: others may have written it, whatever is declared."""
+MOST_SCANNED: Final = 2_000
+"""Places that one word may stand at to be looked through; a value all of whose words stand at more is unknown."""
+_GAP: Final = "\0"
+
+
+class Leaf(Struct, frozen=True, gc=False, array_like=True):
+    """A value of a system of record.
+
+    Attributes:
+        path: Where it stands in the result: ``[].id``.
+        value: The value in normal form.
+        many: It is one of several at its place in its row.
+    """
+
+    path: str
+    value: str
+    many: bool = False
+
+
+class Row(Struct, frozen=True, array_like=True):
+    """What was found of one thing.
+
+    Attributes:
+        leaves: Its system-of-record values.
+        titled: A text in it is, whole, what was looked for.
+    """
+
+    leaves: tuple[Leaf, ...]
+    titled: bool = False
+
+
+class Lookup(Struct, frozen=True, array_like=True):
+    """What one call has found.
+
+    Attributes:
+        tool: Name of the tool.
+        arguments: Those of the call, as JSON; "" if they are too long to be kept.
+        rows: What it has found, a row for each thing.
+        made: The tool writes: what it tells of, the call has made.
+    """
+
+    tool: str
+    arguments: str
+    rows: tuple[Row, ...]
+    made: bool = False
+
+    def list_arguments(self) -> list[Any]:
+        """The values of the call's arguments, options (true, false and nothing) left out."""
+        given = msgspec.json.decode(self.arguments) if self.arguments else None
+        return [leaf for leaf in list_leaves(given) if leaf is not None and not isinstance(leaf, bool)]
+
+
+Place = tuple[int, int, int]
+"""Which look-up, which of its rows, which of its leaves."""
+
+
+def list_leaves(value: Any) -> list[Any]:
+    """The values in a value of JSON, names of fields left out."""
+    found, todo = list[Any](), [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, dict):
+            todo += cast("dict[str, Any]", item).values()
+        elif isinstance(item, list):
+            todo += item
+        else:
+            found.append(item)
+    return found
+
+
+# --- reading a result -------------------------------------------------------------------------------------------------
+
+
+def read_result(content: str, label: Label, fields: tuple[str, ...], arguments: str) -> tuple[list[Row], list[str]]:
+    """The rows of a result, and its texts by others.
+
+    Of a result that was cut, and so is no JSON any more, nothing is a record.
+    """
+    if not fields and not label.trusted:
+        return [], [content]
+    try:
+        value = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return (_read_lines(content, arguments), []) if label.trusted else ([], [content])
+    if not isinstance(value, (dict, list)):
+        return (_read_lines(content, arguments), []) if label.trusted or "" in fields else ([], [content])
+    given, wanted = pieces(arguments), _looked_for(arguments)
+    rows, others = list[Row](), list[str]()
+    for part in _split(cast("Any", value), label.trusted):
+        row = _read_row(part, ("",) if label.trusted else fields, others, given, wanted)
+        if row.leaves:
+            rows.append(row)
+    return rows, others
+
+
+def _read_lines(content: str, arguments: str) -> list[Row]:
+    """Of a text that only a system of record writes each line is a row."""
+    given, rows = pieces(arguments), list[Row]()
+    for line in content.split("\n"):
+        value = _leave_out(normalise(line), given)
+        if value:
+            rows.append(Row((Leaf("", value, "," in line or ";" in line),)))
+    return rows
+
+
+def _split(value: Any, trusted: bool) -> list[Any]:  # noqa: FBT001 - one caller
+    """The things in a result, each inside what it came in, so that the paths in it are those declared."""
+    if isinstance(value, list):
+        listed: list[Any] = value  # pyright: ignore[reportUnknownVariableType] - of JSON
+        return [[item] for item in listed]
+    table = cast("dict[str, Any]", value)
+    if trusted and not is_object(table):
+        return [{key: inner} for key, inner in table.items()]
+    parts, rest = list[Any](), dict[str, Any]()
+    for key, inner in table.items():
+        items: list[Any] = inner if isinstance(inner, list) else []  # pyright: ignore[reportUnknownVariableType] - of JSON
+        if any(isinstance(item, dict) for item in items):
+            parts += [{key: [item]} for item in items]
+        else:
+            rest[key] = inner
+    return [*([rest] if rest else []), *parts] if parts else [table]
+
+
+def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: set[str], wanted: frozenset[str]) -> Row:
+    records, texts = find_values(part, fields)
+    places, leaves = list[str](), list[tuple[str, str]]()
+    for path, value in records:
+        if isinstance(value, str) and len(value) > MOST_VALUE_CHARS:
+            texts.append(value)
+            continue
+        normal = _leave_out(normalise_value(value), given)
+        if normal:
+            places.append(path)
+            leaves.append((path, normal))
+    others += texts
+    titled = bool(wanted) and any(len(text) <= MOST_VALUE_CHARS and normalise(text) in wanted for text in texts)
+    counts: dict[str, int] = {}
+    for path in places:
+        counts[path] = counts.get(path, 0) + 1
+    return Row(tuple([Leaf(path, value, counts[path] > 1) for path, value in leaves]), titled)
+
+
+def _looked_for(arguments: str) -> frozenset[str]:
+    try:
+        given = msgspec.json.decode(arguments)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return frozenset()
+    return frozenset([normalise(leaf) for leaf in list_leaves(given) if isinstance(leaf, str) and leaf])
+
+
+def _leave_out(text: str, given: set[str]) -> str:
+    """A normal text with a gap for each word that the call itself has brought in: an echo proves nothing."""
+    if not given:
+        return text
+    words = [_GAP if (found := pieces(word)) and found <= given else word for word in text.split()]
+    return "" if set(words) <= {_GAP} else f" {' '.join(words)} "
+
+
+# --- finding a value --------------------------------------------------------------------------------------------------
+
+
+class Index:
+    """At which places the words of all look-ups stand: what is asked for is found without reading them again."""
+
+    __slots__ = ("_places", "lookups", "size", "total_chars")
+
+    def __init__(self) -> None:
+        self.lookups: list[Lookup] = []
+        self._places: dict[str, list[Place]] = {}
+        self.size = self.total_chars = 0
+
+    def add(self, lookup: Lookup, most: int, most_chars: int) -> None:
+        """A look-up joins, if there is room for all of it: of a part nobody could tell what is missing."""
+        values = [leaf.value for row in lookup.rows for leaf in row.leaves]
+        chars = sum([len(value) for value in values]) + len(lookup.arguments)
+        if not values or self.size + len(values) > most or self.total_chars + chars > most_chars:
+            return
+        number = len(self.lookups)
+        self.lookups.append(lookup)
+        self.size += len(values)
+        self.total_chars += chars
+        for row_number, row in enumerate(lookup.rows):
+            for leaf_number, leaf in enumerate(row.leaves):
+                place = (number, row_number, leaf_number)
+                for word in {*leaf.value.split(), join_account(leaf.value)}:
+                    if word and word != _GAP:
+                        self._places.setdefault(word, []).append(place)
+
+    def find(self, value: str) -> list[tuple[Lookup, Row, Leaf]]:
+        """Where a normal value stands; of a date with a time both must stand in one row."""
+        parts = split_moment(value)
+        found = self._find(parts[0])
+        if len(parts) > 1:
+            found = [one for one in found if any(names(leaf.value, parts[1]) for leaf in one[1].leaves)]
+        return found
+
+    def _find(self, value: str) -> list[tuple[Lookup, Row, Leaf]]:
+        places = dict[Place, None]()
+        for form in list_forms(value):
+            lists: list[list[Place]] = [self._places.get(word, []) for word in form.split()]
+            shortest = min(lists, key=len) if lists else []
+            if len(shortest) <= MOST_SCANNED:
+                places.update(dict.fromkeys(shortest))
+        rows = [(self.lookups[at[0]], self.lookups[at[0]].rows[at[1]], at[2]) for at in places]
+        return [(up, row, row.leaves[at]) for up, row, at in rows if names(row.leaves[at].value, value)]
+
+    def numbers(self, most: int) -> Iterable[tuple[Lookup, Row, Leaf]]:
+        """The newest values that are numbers and no ids."""
+        for lookup in reversed(self.lookups):
+            for row in lookup.rows:
+                for leaf in row.leaves:
+                    if most <= 0:
+                        return
+                    if is_number(leaf.value) and not is_id(leaf.path):
+                        most -= 1
+                        yield lookup, row, leaf
+
+
+def is_number(value: str) -> bool:
+    """Whether a normal value is a number."""
+    bare = value.strip()
+    return bare.lstrip("-").replace(".", "", 1).isascii() and bare.lstrip("-").replace(".", "", 1).isdigit()
+
+
+def is_id(path: str) -> bool:
+    """Whether a field is a number for a name, of which there is no more or less."""
+    name = path.rpartition(".")[2].rstrip("_[]{}").casefold()
+    return name in {"id", "uid", "uuid", "number", "no", "code", "zip"} or name.endswith(("_id", "_no", "_number"))

@@ -1,0 +1,107 @@
+"""Values that were worked out, by one simple sum, of what the user said and what systems of record have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from surefoot.policy.intent import list_request
+from surefoot.policy.origin import Evidence
+
+MOST_NUMBERS: Final = 8
+MOST_RECORDS: Final = 60
+MOST_ROWS: Final = 60
+_MOMENT: Final = re.compile(r" (\d{4}-\d\d-\d\d)(?: (\d\d:\d\d)(?::\d\d)?)? ")
+_LENGTH: Final = re.compile(r" (\d{1,3}|an?|one|two|three|half an?)[ -](minute|hour|day|week)s?(?=[ -])")
+_COUNTS: Final = {"a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "half a": 0.5, "half an": 0.5}
+_NUMBER: Final = re.compile(r"(?<!\S)(\d+(?:\.\d+)?)( ?%| percent)?(?!\S)")
+_CENT: Final = Decimal("0.01")
+
+
+def is_worked_out(value: str, kind: str, known: Evidence) -> bool:
+    """Whether a value that decides an amount, or a thing (such as a time), is a sum that the user's words can mean.
+
+    Args:
+        value: The value, in normal form.
+        kind: What it decides.
+        known: What is known of the conversation.
+    """
+    if kind == "amount":
+        return _is_amount_worked_out(value, known)
+    return kind == "what" and _is_moment_worked_out(value, known)
+
+
+def _is_amount_worked_out(value: str, known: Evidence) -> bool:
+    """Whether it is a difference, a half, a part in a hundred."""
+    try:
+        wanted = Decimal(value.strip())
+    except InvalidOperation:
+        return False
+    said = " ".join(list_request(known.said))
+    parts = list(dict.fromkeys(_NUMBER.findall(said)))[:MOST_NUMBERS]
+    rates = [Decimal(number) / 100 for number, percent in parts if percent]
+    numbers = [Decimal(number) for number, percent in parts if not percent]
+    records = [Decimal(leaf.value.strip()) for _, _, leaf in known.index.numbers(MOST_RECORDS)]
+    if not parts or not wanted.is_finite():
+        return False
+    return any(abs(one - wanted) < _CENT / 2 for one in _work_out(dict.fromkeys(records), numbers, rates))
+
+
+def _work_out(records: Iterable[Decimal], numbers: list[Decimal], rates: list[Decimal]) -> Iterator[Decimal]:
+    """The sums that have one number of the user's in them at least."""
+    for base in [*numbers, *records]:
+        for rate in rates:
+            part = base * rate
+            for sum_ in (part, base + part, base - part):
+                yield sum_
+                for fee in numbers:
+                    yield from (sum_ + fee, sum_ - fee)
+        for number in numbers:
+            yield from (base + number, base - number, number - base, base - number / 2, number / 2, base * number)
+            if number:
+                yield base / number
+
+
+def _is_moment_worked_out(value: str, known: Evidence) -> bool:
+    """Whether it is a moment of the user's and so long before or after it as he said, or as a record is long."""
+    wanted = _read_moment(value)
+    if wanted is None:
+        return False
+    form = "%Y-%m-%d %H:%M" if ":" in value else "%Y-%m-%d"
+    lengths = dict.fromkeys([*_list_lengths(" ".join(list_request(known.said))), *_measure_rows(known)])
+    for length in lengths:
+        for sign in (1, -1):
+            try:
+                base = wanted - sign * length
+            except OverflowError:
+                continue
+            if length and known.user_names(f" {base.strftime(form)} "):
+                return True
+    return False
+
+
+def _read_moment(value: str) -> datetime | None:
+    found = _MOMENT.fullmatch(value)
+    try:
+        return None if found is None else datetime.fromisoformat(f"{found[1]} {found[2] or '00:00'}")
+    except ValueError:  # the 31st of February
+        return None
+
+
+def _list_lengths(said: str) -> Iterator[timedelta]:
+    for count, unit in _LENGTH.findall(said):
+        yield timedelta(**{f"{unit}s": _COUNTS.get(count) or float(count)})
+
+
+def _measure_rows(known: Evidence) -> Iterator[timedelta]:
+    """How long the things are that systems of record have a beginning and an end of."""
+    rows = [row for lookup in reversed(known.index.lookups) for row in lookup.rows]
+    for row in rows[:MOST_ROWS]:
+        moments = [
+            moment for leaf in row.leaves if ":" in leaf.value and (moment := _read_moment(leaf.value)) is not None
+        ]
+        if len(moments) == 2:
+            yield abs(moments[1] - moments[0])
