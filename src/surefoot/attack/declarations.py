@@ -1,7 +1,7 @@
 """What an honest author of AgentDojo's tools would declare.
 
-Made from the docstrings and return types of the tools alone, before any of the injected texts and goals was looked at;
-each group says what in them it follows from. Two questions were asked of each tool: who is affected by an argument, and
+Made from the docstrings and return types of the tools, and not changed since the attacks were looked at; each group says
+what in them it follows from. No more can be shown: who wrote it knew the benchmark, and nobody was kept from its attacks. Two questions were asked of each tool: who is affected by an argument, and
 who can have written what comes back. In doubt the default stands: an argument decides (``what``), and a result is
 untrusted.
 """
