@@ -1,9 +1,9 @@
 """What an honest author of AgentDojo's tools would declare.
 
 Made from the docstrings and return types of the tools, and not changed since the attacks were looked at; each group
-says what in them it follows from. No more can be shown: who wrote it knew the benchmark. Two questions were asked of each
-tool: who is affected by an argument, and who can have written what comes back. In doubt the default stands: an argument
-decides (``what``), and a result is untrusted.
+says what in them it follows from. No more can be shown: who wrote it knew the benchmark. Two questions were asked of
+each tool: who is affected by an argument, and who can have written what comes back. In doubt the default stands: an
+argument decides (``what``), and a result is untrusted.
 """
 
 from __future__ import annotations
