@@ -16,6 +16,7 @@ from surefoot.guard import detect, normalize
 from surefoot.guard import redact as redaction
 from surefoot.guard.detect import CHUNK_CHARS
 from surefoot.guard.readings import MAX_DECODED_CHARS, MAX_READINGS, find_readings
+from surefoot.guard.signs import read_signs
 
 MODULES = ["confusables", "markup", "normalize", "readings", "redact", "tokens"]
 PATTERNS = [
@@ -193,7 +194,7 @@ def test_twice_the_text_is_at_most_little_more_than_twice_the_work(name):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_readings_are_limited(name):
     plain = normalize(HOSTILE[name] * (CHUNK_CHARS // len(HOSTILE[name])))
-    readings, is_cut = find_readings(plain, frozenset(plain.folded.split()))
+    readings, is_cut = find_readings(plain, read_signs(plain.folded), has_phrase=True)
     assert len(readings) <= MAX_READINGS
     assert is_cut or len(readings) < MAX_READINGS
     assert sum(len(reading.text.text) for reading in readings if reading.is_prose) <= MAX_DECODED_CHARS
