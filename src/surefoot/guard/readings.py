@@ -60,7 +60,7 @@ class Reading(Struct, frozen=True):
 
 
 def find_readings(text: Normalized, signs: Signs, *, has_phrase: bool) -> tuple[list[Reading], bool]:
-    """The readings of a text with ``signs`` that may have the words of a phrase, at most `MAX_READINGS`, and whether there would be more.
+    """The readings of a text with ``signs``, at most `MAX_READINGS`, and whether there would be more.
 
     Those of a text without disguise are none.
     """

@@ -34,8 +34,21 @@ _PLAIN: Final = _LETTERS + _DIGITS + b" \t\n\r.,:;!?'\"()[]{}-_/*@^|>"
 """What neither a mark nor an escape can be told by, beside those of two characters that are looked for."""
 _BLOCK_CHARS: Final = 16
 MARK_WORDS: Final = frozenset(
-    ["system", "developer", "assistant", "human", "instruction", "instructions", "response", "responses", "inst"]
-    + ["thought", "action", "observation", "final"]
+    [
+        "system",
+        "developer",
+        "assistant",
+        "human",
+        "instruction",
+        "instructions",
+        "response",
+        "responses",
+        "inst",
+        "thought",
+        "action",
+        "observation",
+        "final",
+    ]
 )
 """Words that turns of other speakers, and of a ReAct run, begin with."""
 
