@@ -21,4 +21,4 @@ def list_words(folded: str) -> list[str]:
 
 def find_words(folded: str) -> list[tuple[str, int]]:
     """All words of ``folded`` with the place of each, in order; linear in its length."""
-    return list(zip(_WORD.findall(folded), map(re.Match.start, _WORD.finditer(folded)), strict=True))
+    return [(match[0], match.start()) for match in _WORD.finditer(folded)]
