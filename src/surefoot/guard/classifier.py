@@ -110,8 +110,11 @@ class Classifier:
         scale, table = self._channels[channel]
         sums, counts = _add_up(words, table)
         windows = list_windows(find_sentences(words, folded))
-        weigh = scale.weigh
-        scores = [weigh(sums[end] - sums[start], counts[end] - counts[start]) for start, end in windows]
+        bias, unit = scale.bias, scale.unit  # as `Scale.weigh`, without a call for each window
+        scores = [
+            bias + unit * (sums[end] - sums[start]) / sqrt(counts[end] - counts[start] + _SMOOTHING)
+            for start, end in windows
+        ]
         fence = scale.threshold + scale.per_doubling * log2(len(windows) * copies)
         hot = [place for place, score in enumerate(scores) if score >= fence]
         if hot:
@@ -151,14 +154,17 @@ class _Table:
         self.weigh = lru_cache(maxsize=REMEMBERED)(self._weigh)
 
     def _weigh(self, text: str) -> tuple[int, int, int, int, int]:
-        """Hash, hash of the stem, kind, weight and count of the features of a word by itself."""
+        """Hash, hash of the stem, kind, weight of a word by itself, and count of its features with those of pairs."""
         word, stem, kind, rows, pieces = describe_word(text)
         if self.with_pieces:
             rows += pieces
-        return word, stem, kind, sum(map(self.weights.__getitem__, rows)), len(rows)
+        weight = sum(map(self.weights.__getitem__, rows))
+        return word & _PAIR_MASK, stem & _PAIR_MASK, kind, weight, len(rows) + _PAIRS_OF_WORDS
 
 
 _PAIRS_OF_WORDS: Final = 3
+_PAIR_MASK: Final = (MASK << 7) | 0x7F
+"""The bits of a hash that rows of pairs are made of: numbers as small are added twice as fast."""
 
 
 def _add_up(words: Words, table: _Table) -> tuple[list[int], list[int]]:
@@ -176,7 +182,7 @@ def _add_up(words: Words, table: _Table) -> tuple[list[int], list[int]]:
             + weights[(stem_1 * 0x85EBCA6B + stem >> 5) & MASK]
             + weights[(stem_2 * 0xC2B2AE35 + stem >> 7) & MASK]
         )
-        count += number + _PAIRS_OF_WORDS
+        count += number
         word_1, stem_2, stem_1 = word, stem_1, stem
         if kind:
             rows = list_kinds(kind, place, kinds)

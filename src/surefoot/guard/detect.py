@@ -7,6 +7,7 @@ no detector is; what a model may do is decided by where its values come from.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Final
 
 from msgspec import Struct
@@ -14,8 +15,9 @@ from msgspec import Struct
 from surefoot.guard.classifier import Channel, load_classifier
 from surefoot.guard.markup import find_hidden, find_marks
 from surefoot.guard.normalize import Normalized, Unseen, normalize
-from surefoot.guard.phrases import find_phrases, may_have_phrase
+from surefoot.guard.phrases import find_phrases, may_begin_phrase, may_have_phrase, rare_words
 from surefoot.guard.readings import MAX_DEPTH, Reading, find_readings
+from surefoot.guard.signs import MARK_WORDS, read_signs
 from surefoot.guard.threats import Threat, ThreatClass
 from surefoot.guard.tokens import find_words, list_words
 from surefoot.guard.word_kinds import KIND_OF
@@ -131,31 +133,33 @@ class _Search:
         Each step has a cheap sign without which it would find nothing, so that a plain text costs little.
         """
         folded = text.folded
-        distinct = frozenset(list_words(folded))
+        signs = read_signs(folded)
+        telling = signs.words & _telling_words()
         since = len(self.found)
         is_whole = reading not in _WORDS_ONLY
-        has_phrase = may_have_phrase(distinct)
-        is_judged = is_whole and self._is_judged(folded, distinct)
+        has_phrase = may_begin_phrase(telling) and may_have_phrase(frozenset(list_words(folded)))
+        is_judged = is_whole and self._is_judged(folded, telling)
         if has_phrase or is_judged:
             words = find_words(folded)
             if has_phrase:
                 self._add_phrases(words, locate, via)
             if is_judged:
                 self._judge(words, folded, locate, via)
-        for mark in find_marks(folded, from_user=self.channel == "user"):
-            self.add(mark.kind, locate(mark.start, mark.end), mark.score, mark.why, via)
+        if signs.has_marks or not MARK_WORDS.isdisjoint(telling):
+            for mark in find_marks(folded, from_user=self.channel == "user"):
+                self.add(mark.kind, locate(mark.start, mark.end), mark.score, mark.why, via)
         if len(self.found) > since:
             self._note_hidden(folded, locate, since, via)
         if depth and is_whole:
-            others, is_cut = find_readings(text, distinct)
+            others, is_cut = find_readings(text, signs, has_phrase=has_phrase)
             self.is_cut = self.is_cut or is_cut
             for other in others:
                 self._look_again(other, text, locate, via, depth)
 
-    def _is_judged(self, folded: str, distinct: frozenset[str]) -> bool:
+    def _is_judged(self, folded: str, telling: frozenset[str]) -> bool:
         """Whether the classifier is asked: of figures and names, as tools return them, no attack is made."""
         is_data = self.channel == "tool" and len(folded) <= _SHORT_CHARS and folded.isascii()
-        return not is_data or len(distinct & _TELLING) >= _LEAST_KINDS
+        return not is_data or len(telling & _KIND_WORDS) >= _LEAST_KINDS
 
     def _add_phrases(self, words: list[tuple[str, int]], locate: Locate, via: str) -> None:
         for phrase in find_phrases([word for word, _ in words]):
@@ -208,8 +212,14 @@ class _Search:
                 self.add(ThreatClass.HIDDEN_TEXT, (start, end), 0.7, why, via)
 
 
+@cache
+def _telling_words() -> frozenset[str]:
+    """All words that any step has to see: most words of a harmless text are none of them."""
+    return MARK_WORDS | _KIND_WORDS | rare_words()
+
+
 _LEAST_KINDS: Final = 2
-_TELLING: Final = frozenset(KIND_OF)
+_KIND_WORDS: Final = frozenset(KIND_OF)
 _UNDECODED_SCORE: Final = 0.55
 _WORDS_ONLY: Final = frozenset({"leet", "rot13", "backwards", "split words", "joined strings", "split over fields"})
 """Readings that are nonsense unless they are right: only phrases and marks count in them."""

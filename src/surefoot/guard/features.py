@@ -133,21 +133,21 @@ def find_sentences(words: Words, folded: str) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     start = 0
     has_blocks = "\n\n" in folded
-    for place, (text, at) in enumerate(words):
+    for after, (text, at) in enumerate(words, 1):
         if (
-            place + 1 - start >= WINDOW_WORDS
-            or (text in _STOPS and _is_end(text, at, folded))
+            (text in _STOPS and _is_end(text, at, folded))
+            or after - start >= WINDOW_WORDS
             or (has_blocks and folded.startswith("\n\n", at + len(text)))
         ):
-            found.append((start, place + 1))
-            start = place + 1
+            found.append((start, after))
+            start = after
     if start < len(words):
         found.append((start, len(words)))
     return found
 
 
 def _is_end(text: str, at: int, folded: str) -> bool:
-    after = folded[at + len(text) : at + len(text) + 1]
+    after = folded[at + 1 : at + 2]
     if text in _ENDS:
         return not after or after.isspace() or text > "~" or after in _QUOTES
     return after in _AROUND_FIELDS or folded[at - 2 : at].strip() in _AROUND_FIELDS

@@ -113,7 +113,7 @@ MAX_UNSEEN: Final = 1_000
 
 def normalize(text: str) -> Normalized:
     """Make ``text`` plain; never raises, whatever the string holds, also lone surrogates."""
-    if text.isascii() and UNSEEN.search(text) is None:
+    if text.isascii() and (text.isprintable() or UNSEEN.search(text) is None):
         return Normalized(text, text, text.lower())
     unseen: list[Unseen] = []
     seen, kept_places = _strip(text, unseen)

@@ -294,6 +294,17 @@ def _phrases_at() -> dict[str, tuple[tuple[frozenset[str], ...], ...]]:
     return {word: tuple(of) for word, of in found.items()}
 
 
+@cache
+def rare_words() -> frozenset[str]:
+    """The words of the rarest slots: a text without any of them has no phrase."""
+    return frozenset(_phrases_at())
+
+
+def may_begin_phrase(words: frozenset[str]) -> bool:
+    """Whether any of ``words`` is of the rarest slot of a phrase: quicker than `may_have_phrase`."""
+    return not words.isdisjoint(rare_words())
+
+
 def may_have_phrase(words: frozenset[str]) -> bool:
     """Whether a text of these words can have a phrase: each slot of one has a word here. Most texts have none."""
     at = _phrases_at()

@@ -23,7 +23,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from surefoot.guard.normalize import Normalized, Places, normalize
-from surefoot.guard.phrases import first_words, known_words, may_have_phrase
+from surefoot.guard.phrases import first_words, known_words
+from surefoot.guard.signs import Signs
 
 MAX_READINGS: Final = 48
 MAX_DECODED_CHARS: Final = 65_536
@@ -58,14 +59,14 @@ class Reading(Struct, frozen=True):
         return self.block if self.places is None else self.places.span(*self.text.span(start, end))
 
 
-def find_readings(text: Normalized, words: frozenset[str]) -> tuple[list[Reading], bool]:
-    """The readings of a text that has ``words``, at most `MAX_READINGS`, and whether there would be more.
+def find_readings(text: Normalized, signs: Signs, *, has_phrase: bool) -> tuple[list[Reading], bool]:
+    """The readings of a text with ``signs``, at most `MAX_READINGS`, and whether there would be more.
 
     Those of a text without disguise are none.
     """
     room = MAX_DECODED_CHARS
     found: list[Reading] = []
-    for reading in _all_readings(text, words):
+    for reading in _all_readings(text, signs, has_phrase=has_phrase):
         room -= len(reading.text.text) if reading.is_prose else 0
         if room < 0 or len(found) >= MAX_READINGS:
             return found, True
@@ -73,17 +74,18 @@ def find_readings(text: Normalized, words: frozenset[str]) -> tuple[list[Reading
     return found, False
 
 
-def _all_readings(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
+def _all_readings(text: Normalized, signs: Signs, *, has_phrase: bool) -> Iterator[Reading]:
     for unseen in text.unseen:
         if unseen.message:
             yield Reading(
                 normalize(unseen.message), unseen.kind, block=(unseen.start, unseen.end), is_prose=True, is_unseen=True
             )
-    yield from _blocks(text)
-    if any(map(text.text.__contains__, _ESCAPE_SIGNS)) and _ESCAPE.search(text.text) is not None:
+    if signs.has_blocks:
+        yield from _blocks(text)
+    if signs.has_escapes and any(map(text.text.__contains__, _ESCAPE_SIGNS)) and _ESCAPE.search(text.text) is not None:
         yield _unescape(text.text)
-    yield from _regrouped(text, words)
-    yield from _respelt(text, words)
+    yield from _regrouped(text, signs, has_phrase=has_phrase)
+    yield from _respelt(text, signs)
 
 
 # ------------------------------------------------------------------------------------------------------------- blocks
@@ -148,7 +150,7 @@ _KINDS_OF_ESCAPES: Final[tuple[tuple[str, Callable[[str], str]], ...]] = (
 _ESCAPE_SIGNS: Final = ("%", "&", "\\", "u00")
 _ESCAPE: Final = re.compile(
     r"((?:%[0-9a-fA-F]{2})+)|(&(?:#[xX]?[0-9a-fA-F]{1,6}|[a-zA-Z]{2,24});)"
-    r"|(\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}))|(\bu00[2-7][0-9a-fA-F])"
+    r"|(\\(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}|x[0-9a-fA-F]{2}))|(\bu00[2-7][0-9a-fA-F])"
 )
 
 
@@ -197,16 +199,16 @@ _LEAST_LETTERS: Final = 4
 """Different ones, in a row of letters that may be words."""
 
 
-def _regrouped(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
+def _regrouped(text: Normalized, signs: Signs, *, has_phrase: bool) -> Iterator[Reading]:
     folded = text.folded
-    for match in _SPACED.finditer(folded):
+    for match in _SPACED.finditer(folded) if signs.is_spaced else ():
         if _is_worded(match[0]):
             yield _join_letters(match)
-    if _has_split_word(folded):
+    if signs.is_split and _has_split_word(folded):
         yield _substitute(folded, _SPLIT_WORD, lambda _: "", "split words")
-    if _has_glue(folded):
+    if signs.is_glued and _has_glue(folded):
         yield _substitute(folded, _GLUE, lambda _: "", "joined strings")
-    if ('":' in folded or '", "' in folded) and may_have_phrase(words):
+    if has_phrase and ('":' in folded or '", "' in folded):
         values = list(_VALUE.finditer(folded))
         if len(values) > 1:
             places = Places()
@@ -281,14 +283,14 @@ _LEET_MARKS: Final = re.compile(r"[013457@$!|](?:(?<=[a-z].)[013457@$!|]*[a-z]|(
 _LONG_WORD: Final = 5
 
 
-def _respelt(text: Normalized, words: frozenset[str]) -> Iterator[Reading]:
+def _respelt(text: Normalized, signs: Signs) -> Iterator[Reading]:
     folded = text.folded
-    if _LEET_MARKS.search(folded) is not None and find_leet(folded):
+    if signs.is_leet and _LEET_MARKS.search(folded) is not None and find_leet(folded):
         for table in (_LEET_I, _LEET_L):
             yield _same_length(_LEET_WORD.sub(partial(_unleet, table), folded), "leet")
-    if not words.isdisjoint(_turned_words("rot13")):
+    if not signs.words.isdisjoint(_turned_words("rot13")):
         yield _same_length(codecs.encode(folded, "rot13"), "rot13")
-    if not words.isdisjoint(_turned_words("backwards")):
+    if not signs.words.isdisjoint(_turned_words("backwards")):
         yield Reading(normalize(folded[::-1]), "backwards", block=(0, len(folded)))
 
 
