@@ -202,7 +202,7 @@ class Redactor:
         """The history was cleaned when it happened."""
         *history, question = event.messages
         question = self._clean_message(question, found, shown=False)
-        if history and history[0].role == "system":
+        if history and history[0].role == "system" and not self._cleaner.is_known_clean(history[0].text):
             history[0] = self._clean_message(history[0], found, shown=False)
         return {"messages": (*history, question)}
 

@@ -15,10 +15,13 @@ from surefoot.guard.leak import NO_INSTRUCTIONS, find_leak, find_leak_start, rea
 from surefoot.guard.links import Hosts, find_links, read_hosts
 from surefoot.guard.personal import find_personal
 from surefoot.guard.redact import Finding, Redacted, Redaction, replace
+from surefoot.secret import KNOWN
 from surefoot.sections import GuardSettings
 
 LEAK: Final = "leak"
 """Kind of instructions that were repeated and left where they are."""
+MOST_CLEAN: Final = 64
+"""Instructions of agents that are known to hold nothing to be taken out."""
 _LEAST_NAMED_CHARS: Final = 6
 _LEAST_NUMBER: Final = 10**5
 
@@ -46,13 +49,29 @@ class Scene(Struct):
 class Cleaner:
     """Takes out what must not be kept or shown. One for a runtime, shared by all its runs; holds nothing of any."""
 
-    __slots__ = ("_allowed", "_credentials", "_leak", "_personal")
+    __slots__ = ("_allowed", "_clean", "_clean_of", "_credentials", "_leak", "_personal")
 
     def __init__(self, settings: GuardSettings) -> None:
         self._credentials = Credentials(settings.canaries, formats=settings.secrets == "all")
         self._allowed = frozenset([host.lower() for host in settings.link_hosts])
         self._leak = settings.leak
         self._personal = settings.personal
+        self._clean: dict[str, None] = {}
+        self._clean_of: tuple[str, ...] = ()
+
+    def is_known_clean(self, text: str) -> bool:
+        """Whether there is nothing to take out of the instructions of an agent, which all its runs have in common."""
+        if self._clean_of is not KNOWN.values:  # what was clean may hold a secret that the process has met since
+            self._clean_of = KNOWN.values
+            self._clean.clear()
+        if text in self._clean:
+            return True
+        if self.keep(text).redactions:
+            return False
+        if len(self._clean) >= MOST_CLEAN:
+            del self._clean[next(iter(self._clean))]
+        self._clean[text] = None
+        return True
 
     def keep(self, text: str, *, formats: bool = True) -> Redacted:
         """What may be kept of a text that comes in, from a user, a tool or a model.
