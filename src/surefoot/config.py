@@ -224,7 +224,7 @@ def _find_fault(table: dict[str, Any], error: str) -> str:
 
 
 def _reword(error: str, where: str) -> str:
-    fault, _, key = error.partition(" - at `$")
+    fault, _, key = error.replace(" - at `key` in `$", " - at `$").partition(" - at `$")
     place = f"{where}{key.rstrip('`')}".lstrip(".")
     what, _, field = fault.partition(" field `")
     if field:

@@ -62,6 +62,7 @@ def test_a_file_named_by_argument_or_environment(tmp_path, monkeypatch):
         ("model = x", r"is not valid TOML: .*line 1"),
         ("modle = 'x'", "there is no setting modle"),
         ("[store]\npath = 5", "store.path: Expected `str`, got `int`$"),
+        ("[policy.allow]\nwhom = ['x']", "policy.allow: Invalid enum value 'whom'$"),
         ("[store]\ndurability = 'maybe'", "store.durability: Invalid enum value 'maybe'$"),
         ("[providers.x]\nwire = 'openai'", "providers.x.base_url is missing$"),
         ("[providers.x]\nbase_url = 5", "providers.x.base_url: Expected `str`, got `int`$"),

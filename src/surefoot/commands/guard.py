@@ -175,6 +175,12 @@ def draw_evaluation(made: Evaluation) -> RenderableType:
         lines = [line for line in made.lines if line.label == label]
         if lines:
             parts += [Text(title, "bold"), _lines_table(lines, made.rate, "green" if label else "red"), Text()]
+    labels = {line.label for line in made.lines}
+    if labels != {0, 1}:  # a share of nothing is no figure
+        missing = "attacks (label 1)" if 0 in labels else "harmless texts (label 0)"
+        return Group(
+            *parts, Text(f"there are no {missing} in it, so there is nothing to compare with"), Text(_SIGNAL, DIM)
+        )
     parts.append(
         Text(
             f"all: TPR {made.attacks_flagged:.1%} at FPR {made.harmless_flagged:.1%} (risk 0.5); "

@@ -76,7 +76,7 @@ def _find_tool(agent: Agent[Any], name: str) -> Declared:
     if tool is None:
         known = ", ".join([spec.name for spec in agent.toolbox.specs]) or "none"
         raise ConfigError(f"agent {agent.name!r} has no tool {name!r}; its tools are: {known}")
-    return Declared(tool.policy, tool.label, tool.records)
+    return Declared(tool.policy, tool.label, tool.records, tool.spec.parameters)
 
 
 @policy.command()

@@ -57,16 +57,21 @@ async def open_stdio(command: Command, lose: Callable[[str], None]) -> AsyncGene
     Raises:
         OSError: It cannot be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command.words,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=dict(command.environment),
-        cwd=command.folder or None,
-        start_new_session=True,
-        limit=MAX_MESSAGE_BYTES,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command.words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=dict(command.environment),
+            cwd=command.folder or None,
+            start_new_session=True,
+            limit=MAX_MESSAGE_BYTES,
+        )
+    except OSError as error:
+        if error.filename is None:  # not every event loop says of what
+            error.filename = command.words[0] if not command.folder else f"{command.words[0]} in {command.folder}"
+        raise
     to_us, from_server = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_server, from_us = anyio.create_memory_object_stream[SessionMessage](0)
     said = bytearray()

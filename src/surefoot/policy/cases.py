@@ -15,17 +15,18 @@ from surefoot.policy.decide import Rules, decide
 from surefoot.policy.decision import Allowed, Decision, Denied, Proposed
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.origin import Origins
-from surefoot.types import Label, Message
+from surefoot.types import JsonSchema, Label, Message
 
 Verdict = Literal["allowed", "asks", "denied"]
 
 
 class Declared(Struct, frozen=True):
-    """What a case needs to know of a tool: its policy, and the label and system-of-record paths of its results."""
+    """What a case needs to know of a tool: its policy, the label and record paths of its results, and its schema."""
 
     policy: ToolPolicy
     label: Label
     records: tuple[str, ...]
+    parameters: JsonSchema
 
 
 class ReadResult(Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +93,9 @@ def try_case(case: Case, find: Callable[[str], Declared], rules: Rules) -> Decis
         case: The case.
         find: Gives a tool by its name; raises `ConfigError` for one that is not there.
         rules: What the application has settled.
+
+    Raises:
+        ConfigError: The call names a parameter that its tool does not have: it would be decided on, and mean nothing.
     """
     origins = Origins()
     origins.begin([Message.user(text) for text in case.said], None)
@@ -100,7 +104,15 @@ def try_case(case: Case, find: Callable[[str], Declared], rules: Rules) -> Decis
         text = result.text if result.value is None else msgspec.json.encode(result.value).decode()
         arguments = msgspec.json.encode(result.arguments).decode()
         origins.take(result.tool, arguments, text, tool.label, tool.records, made=tool.policy.writes)
-    return decide(Proposed(find(case.call.tool).policy, case.call.arguments), origins.evidence(), rules)
+    called = find(case.call.tool)
+    known = called.parameters.get("properties", {})
+    unknown = case.call.arguments.keys() - known.keys()
+    if unknown and not called.parameters.get("additionalProperties", False):
+        raise ConfigError(
+            f"case {case.name!r}: {case.call.tool} has no parameter {min(unknown)!r}; "
+            f"there are: {', '.join(known) or 'none'}"
+        )
+    return decide(Proposed(called.policy, case.call.arguments), origins.evidence(), rules)
 
 
 def try_cases(

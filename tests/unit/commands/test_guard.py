@@ -146,7 +146,14 @@ def test_the_threshold_is_the_risk_that_the_rate_of_harmless_texts_reaches():
     assert [(line.label, line.flagged_at_rate) for line in made.lines] == [(1, 0.5), (0, 0.1)]
     alone = evaluate(samples[10:], [0.9] * 4, 0.01)
     assert (alone.threshold, alone.harmless_flagged) == (1.0, 0.0)
-    assert "harmless" not in drawn(draw_evaluation(alone))
+    assert "harmless texts flagged" not in drawn(draw_evaluation(alone))
+
+
+@pytest.mark.parametrize(("label", "missing"), [(1, "harmless texts (label 0)"), (0, "attacks (label 1)")])
+def test_a_share_of_nothing_is_not_told(label, missing):
+    told = drawn(draw_evaluation(evaluate([Sample("", label, "a")] * 4, [0.9] * 4, 0.01)))
+    assert f"there are no {missing} in it" in told
+    assert "all: TPR" not in told
 
 
 @pytest.mark.parametrize(

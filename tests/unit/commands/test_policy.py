@@ -82,6 +82,10 @@ def test_cases(folder, capsys):
             CASES.replace('"send_email", arguments', '"unheard", arguments'),
             "has no tool 'unheard'; its tools are: read_inbox",
         ),
+        (
+            CASES.replace('{ to = "bob"', '{ too = "bob"'),
+            "case 'yes': send_email has no parameter 'too'; there are: to",
+        ),
         (None, "cases.toml: cannot be read"),
     ],
 )

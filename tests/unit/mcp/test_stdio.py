@@ -168,7 +168,9 @@ async def test_a_server_that_does_not_start_is_one_clear_error(plain, mode, told
 
 
 async def test_a_program_that_is_not_there(tmp_path):
-    with pytest.raises(ConfigError, match=r"mcp\.no: the server cannot be used: No such file"):
+    with pytest.raises(
+        ConfigError, match=r"mcp\.no: the server cannot be used: No such file or directory: /no/such/program"
+    ):
         async with McpServer.stdio("/no/such/program", name="no", lock=tmp_path / "lock"):
             pass
 
