@@ -103,7 +103,7 @@ async def _await_answer(run: Run, request: ApprovalRequest) -> Answer:
         if scope.expired():
             return "timeout"
         raise
-    if not isinstance(answer, str) or answer not in APPROVALS:  # pyright: ignore[reportUnnecessaryIsInstance] - theirs
+    if answer not in APPROVALS:
         raise ConfigError(f"approve() gave {answer!r}: it must give 'once', 'session' or 'no'")
     return answer
 
