@@ -20,11 +20,12 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 	if "$$name" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
 	echo "$$name"; break; fi; done)
 
-.PHONY: help demo test lint types unit local bench peers format lock clean
+.PHONY: help demo test lint types unit local attack bench peers format lock clean
 
 help:
 	@echo "make demo    run the demo on the embedded model (first time: about 1.1 GB of weights)"
 	@echo "make test    lint, types, import rule and all tests with the coverage gate"
+	@echo "make attack  AgentDojo's attacks against the policy, all of them"
 	@echo "make lint    ruff, mypy, pyright and the import rule only"
 	@echo "make bench   cost of a claim, and of one step against a hand-written loop (less than 10 minutes)"
 	@echo "make peers   the same with other frameworks, each in a virtual environment of its own"
@@ -74,6 +75,9 @@ unit: $(DEV)
 local: $(DEV) unit
 	@$(BIN)/pytest -m local_model --cov --cov-append --cov-report= --cov-fail-under=0
 
+attack: $(DEV)
+	@$(BIN)/surefoot attack
+
 bench: $(RUNTIME)
 	@$(BIN)/python bench/ledger.py
 	@$(BIN)/python bench/run.py
@@ -92,7 +96,7 @@ lock: $(BIN)/python
 	@$(BIN)/python -m venv .venv-lock
 	@.venv-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
 	@$(LOCK) --upgrade --group build -o requirements.lock
-	@$(LOCK) --extra guard-onnx --extra mcp --group dev --constraint requirements.lock -o requirements-dev.lock
+	@$(LOCK) --extra attack --extra guard-onnx --extra mcp --group dev --constraint requirements.lock -o requirements-dev.lock
 
 clean:
 	@rm -rf $(VENV) .venv-lock .venv-bench-* build dist .coverage .coverage.* htmlcov .hypothesis .import_linter_cache \

@@ -25,6 +25,7 @@ from surefoot.agent_file import load_agent
 from surefoot.budget.limits import Limits, read_limits
 from surefoot.caller import Caller
 from surefoot.clock import SystemClock
+from surefoot.commands.attack import attack
 from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
@@ -332,7 +333,7 @@ def _read_limit(name: str, value: str) -> int | float | str:
         raise ConfigError(f"--{name} {plain(value, 40)!r}: must be a {kind}, or `unlimited`") from None
 
 
-for command in (sessions, budget, report, compare, forecast, prices, policy, guard, mcp, sim, stress):
+for command in (sessions, budget, report, compare, forecast, prices, policy, guard, attack, mcp, sim, stress):
     commands.add_command(command)
 for command in (unknown, refund, purge):
     budget.add_command(command)

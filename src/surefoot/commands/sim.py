@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -10,9 +10,9 @@ from typing import Any, Final
 import click
 import msgspec
 from msgspec.structs import replace
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end
+from surefoot.commands.progress import show_progress
 from surefoot.commands.sim_view import draw_breaches, draw_loads, draw_report
 from surefoot.config import Settings
 from surefoot.errors import ConfigError
@@ -89,7 +89,7 @@ def sim(
         case = simulation.make_case(change_world(world, changes), settings)
     if sweep:
         return _sweep(case, as_json=as_json)
-    with _progress("simulating") as told:
+    with show_progress("simulating") as told:
         report = simulation.play_case(case, told)
     if as_json:
         print_json(report)
@@ -97,7 +97,7 @@ def sim(
         open_console().print(draw_report(report, case.world))
     if not report.breaches:
         return 0
-    with _progress("shrinking") as told:
+    with show_progress("shrinking") as told:
         small = simulation.shrink_case(case, told)
     simulation.write_case(small, case_file)
     open_console(stderr=True).print(draw_breaches(simulation.play_case(small), small, case_file))
@@ -132,19 +132,6 @@ def _sweep(case: Any, *, as_json: bool) -> int:
 @contextmanager
 def _nothing() -> Generator[None]:
     yield None
-
-
-@contextmanager
-def _progress(doing: str) -> Generator[Callable[[int, int], None]]:
-    """A bar on stderr, on a terminal only."""
-    console = open_console(stderr=True)
-    bar = Progress(
-        TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console, transient=True,
-        disable=not console.is_terminal,
-    )  # fmt: skip
-    with bar:
-        task = bar.add_task(doing, total=None)
-        yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
 
 def change_world(world: Any, changes: dict[str, Any]) -> Any:

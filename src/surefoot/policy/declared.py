@@ -212,14 +212,14 @@ def read_fields(plain: Callable[..., Any], name: str, output: object) -> tuple[s
     """
     if output not in {"trusted", "untrusted"}:
         raise ConfigError(f"tool {name!r}: output={output!r} must be 'trusted' or 'untrusted'")
-    hint = _read_return(plain)
+    hint = read_return(plain)
     fields = tuple(_trusted_paths(hint, "", output == "trusted", ()))
     if "" in fields and output == "untrusted":
         raise ConfigError(f'tool {name!r}: all that it returns is a Record: write output="trusted" instead')
     return fields
 
 
-def _read_return(plain: Callable[..., Any]) -> Any:
+def read_return(plain: Callable[..., Any]) -> Any:
     """What the function returns, as a type; ``Any`` where that cannot be known."""
     annotation = getattr(plain, "__annotations__", {}).get("return", Any)
 

@@ -1,0 +1,91 @@
+"""``surefoot attack``: hijacked models against the policy, on AgentDojo's tasks or on an agent of one's own."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from typing import Any, Final
+
+import click
+
+from surefoot.agent_file import load_agent
+from surefoot.commands.attack_view import draw_campaign, draw_survey
+from surefoot.commands.options import json_option, print_json, read_settings, run_to_end
+from surefoot.commands.progress import show_progress
+from surefoot.config import Settings
+from surefoot.errors import ConfigError
+from surefoot.terminal import open_console
+
+EXIT_THROUGH: Final = 1
+ALL_SUITES: Final = "banking,slack,travel,workspace"
+
+
+@click.command()
+@click.option("--suite", default=ALL_SUITES, show_default=True, help="AgentDojo's suites to run.")
+@click.option(
+    "--model",
+    "models",
+    type=click.Choice(["oracle", "h1", "h2", "all"]),
+    default="all",
+    show_default=True,
+    help="oracle: no attack. h1 does besides what it reads it should. h2 puts that into its next call.",
+)
+@click.option(
+    "--approver",
+    type=click.Choice(["none", "user"]),
+    default="none",
+    show_default=True,
+    help="Whom the runs under attack ask: nobody, or somebody who allows exactly what the user wants.",
+)
+@click.option("--agent", "agent_name", metavar="MODULE:NAME", help="Attack this agent instead; its tools are not run.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many attacks, always the same ones.")
+@json_option
+@click.pass_context
+def attack(
+    context: click.Context,
+    /,
+    *,
+    suite: str,
+    models: Any,
+    approver: Any,
+    agent_name: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> int:
+    """Attack the policy of the settings with models that do whatever they read.
+
+    Without --agent on the tasks of AgentDojo, an extra: pip install 'surefoot[attack]'. Exit code 1: an attack had its
+    effect.
+    """
+    settings = read_settings(context)
+    if agent_name is not None:
+        for name, option in (("suite", "--suite"), ("models", "--model"), ("approver", "--approver")):
+            if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+                raise ConfigError(f"{option} is for AgentDojo's tasks; with --agent leave it out")
+        return _attack_agent(settings, agent_name, limit, as_json=as_json)
+    from surefoot.attack.campaign import run_campaign  # brings the test doubles: only for this command
+
+    with show_progress("attacking") as told:
+        names = [name.strip() for name in suite.split(",")]
+        made = run_to_end(run_campaign(settings, names, models=models, approver=approver, limit=limit, progress=told))
+    if as_json:
+        print_json(made)
+    else:
+        console = open_console()
+        console.print(draw_campaign(made, console))
+    return 0 if made.held else EXIT_THROUGH
+
+
+def _attack_agent(settings: Settings, name: str, limit: int | None, *, as_json: bool) -> int:
+    from surefoot.attack.survey import survey
+
+    with redirect_stdout(sys.stderr):
+        agent = load_agent(name)
+    with show_progress("attacking") as told:
+        made = run_to_end(survey(agent, settings, limit=limit, progress=told))
+    if as_json:
+        print_json(made)
+    else:
+        console = open_console()
+        console.print(draw_survey(made, console))
+    return 0 if made.held else EXIT_THROUGH
