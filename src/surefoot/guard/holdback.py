@@ -26,6 +26,8 @@ from surefoot.guard.redact import Finding, Redaction, replace
 
 MAX_HELD_CHARS: Final = 10_000
 """What is older is let go: no pattern but that of a private key is longer."""
+_SHORT_CHARS: Final = 1_000
+"""Of more that is held, the next look waits for an eighth more: a flood in small pieces costs what it is long."""
 _KEY_TAIL_CHARS: Final = 100
 _TITLE_CHARS: Final = 1_400
 
@@ -63,7 +65,7 @@ class Holdback:
         redactions: What was taken out so far; their places are those in the stretch that was looked at.
     """
 
-    __slots__ = ("_before", "_find", "_held", "_is_personal", "_starts", "redactions")
+    __slots__ = ("_before", "_due_chars", "_find", "_held", "_is_personal", "_starts", "redactions")
 
     def __init__(
         self,
@@ -77,16 +79,20 @@ class Holdback:
         self._starts = starts
         self._before = ""  # the last character that was let go: patterns look back at it
         self._held = ""
+        self._due_chars = 0
         self.redactions: list[Redaction] = []
 
     def feed(self, piece: str) -> str:
         """The next piece comes in; what may go out, maybe nothing."""
         self._held += piece
         held = self._held
-        safe = self._find_safe(held)
-        if safe <= 0:
+        if len(held) < self._due_chars:
             return ""
-        return self._let_go(safe)
+        safe = self._find_safe(held)
+        made = self._let_go(safe) if safe > 0 else ""
+        left = len(self._held)
+        self._due_chars = left + left // 8 if left > _SHORT_CHARS else 0
+        return made
 
     def close(self) -> str:
         """Nothing more comes; the rest."""

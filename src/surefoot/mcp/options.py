@@ -10,6 +10,7 @@ import msgspec
 from surefoot.config import environment
 from surefoot.errors import ConfigError
 from surefoot.observation import LEAST_OUTPUT_BYTES
+from surefoot.secret import looks_random, remember
 from surefoot.sections import McpSettings
 
 GIVEN_TO_ALL: Final = ("PATH", "HOME", "LANG", "TMPDIR")
@@ -59,6 +60,9 @@ def read_variables(server: str, names: Mapping[str, str]) -> dict[str, str]:
     missing = [name for name in names.values() if not ours.get(name)]
     if missing:
         raise ConfigError(f"mcp.{server}: the environment variable {missing[0]} is not set")
+    for piece in [piece for name in names.values() for piece in ours[name].split()]:
+        if looks_random(piece):  # not the "verbose" of a log level: it would be taken out of ordinary words
+            remember(piece)
     return {purpose: ours[name] for purpose, name in names.items()}
 
 

@@ -14,7 +14,8 @@ from surefoot.policy.decision import Trace
 Approval = Literal["once", "session", "no"]
 """``once`` lets this call run; ``session`` does, and vouches for `ApprovalRequest.sources` in this conversation."""
 
-APPROVALS: Final = frozenset({"once", "session", "no"})
+APPROVALS: Final[tuple[Approval, ...]] = ("once", "session", "no")
+"""No set: an answer that cannot be hashed is to be refused as any other."""
 
 
 class ApprovalRequest(Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from surefoot.mcp import McpServer
 from surefoot.mcp.definition import Definition
 from surefoot.mcp.lock import Lock
 from surefoot.mcp.options import mask_secrets
+from surefoot.secret import KNOWN
 
 SCHEMA = {"type": "object", "properties": {"to": {"type": "string", "default": "eve@evil.org"}}, "required": []}
 SEND = Definition("send.mail", "Sends.", SCHEMA)
@@ -126,6 +127,16 @@ headers = {{ authorization = "FAR_TOKEN" }}
         McpServer.named("far")
     with pytest.raises(ConfigError, match=r"there is no \[mcp.post\] in the settings; there are: mail, far"):
         McpServer.named("post")
+
+
+def test_what_a_server_is_given_is_a_secret_of_the_process(lock, tmp_path, monkeypatch):
+    text = f"[mcp.mail]\ncommand = '{sys.executable}'\nenv = ['MAIL_TOKEN', 'MAIL_LEVEL']"
+    write(tmp_path, text, monkeypatch)
+    monkeypatch.setenv("MAIL_TOKEN", "Token q7w8e9-only-for-mail")
+    monkeypatch.setenv("MAIL_LEVEL", "verbose")
+    monkeypatch.setattr(KNOWN, "values", ())
+    McpServer.named("mail")
+    assert KNOWN.values == ("q7w8e9-only-for-mail",)
 
 
 def test_a_wrong_setting_is_named(tmp_path, monkeypatch):

@@ -169,10 +169,13 @@ async def test_an_answer_that_is_none_and_one_that_fails_end_the_run(tmp_path):
     async def nonsense(request):
         return True
 
+    async def unhashable(request):
+        return ["once"]
+
     async def fail(request):
         raise TimeoutError("the pager is down")
 
-    for approve, error in [(nonsense, ConfigError), (fail, TimeoutError)]:
+    for approve, error in [(nonsense, ConfigError), (unhashable, ConfigError), (fail, TimeoutError)]:
         async with Runtime(settings=settings(tmp_path), approve=approve) as runtime:
             with pytest.raises(error):
                 await run(runtime, [call("read_inbox"), ATTACK])
