@@ -12,6 +12,7 @@ import pytest
 from tests.unit.mcp.conftest import HERE, SOON_S, tools_of, until
 
 from surefoot.errors import ConfigError, ToolError
+from surefoot.event_loop import run_in_loop
 from surefoot.mcp import McpServer
 
 
@@ -173,6 +174,17 @@ async def test_a_program_that_is_not_there(tmp_path):
     ):
         async with McpServer.stdio("/no/such/program", name="no", lock=tmp_path / "lock"):
             pass
+
+
+def test_a_program_that_is_not_there_on_the_loop_of_the_command_line(tmp_path):
+    """Which does not say by itself what was not there."""
+
+    async def use():
+        async with McpServer.stdio("/no/such/program", name="no", lock=tmp_path / "lock"):
+            pass
+
+    with pytest.raises(ConfigError, match="/no/such/program"):
+        run_in_loop(use)
 
 
 async def test_after_failures_a_dead_server_costs_a_call_nothing_for_a_while(plain, marks, tmp_path):
