@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,8 @@ MIN_WEIGHT: Final = 1
 MAX_WEIGHT: Final = 100
 LEAST_CANARY_CHARS: Final = 8
 """A shorter canary would be found everywhere."""
+_HOST: Final = re.compile(r"\*|(?:\*\.)?[^\s/:@*?#]+")
+"""A name, all names below one, or all there are; with a scheme or a path it would never be met."""
 _ORDERED: Final = (("retry.base_s", "retry.max_s"), ("breaker.cooldown_s", "breaker.max_cooldown_s"))
 """What must not be more than what."""
 _POSITIVE_OF_PROVIDERS: Final = ("max_output_tokens", "concurrency", "max_waiting")
@@ -38,6 +41,7 @@ def check_ranges(settings: Settings, where: str) -> None:
         ConfigError: One does not; says which, and ``where`` it stands.
     """
     _check_numbers(settings, where)
+    _check_guard(settings, where)
     _check_order(settings, where)
 
 
@@ -70,12 +74,20 @@ def _check_numbers(settings: Settings, where: str) -> None:
         raise ConfigError(f"{where}: local.threads = {settings.local.threads}: must be 0 (one for each core) or more")
 
 
-def _check_order(settings: Settings, where: str) -> None:
+def _check_guard(settings: Settings, where: str) -> None:
     if not 0 < settings.guard.detect_risk <= 1:
         raise ConfigError(f"{where}: guard.detect_risk = {settings.guard.detect_risk}: must be above 0, at most 1")
     for canary in settings.guard.canaries:
         if len(canary) < LEAST_CANARY_CHARS or any(map(str.isspace, canary)):
             raise ConfigError(f"{where}: guard.canaries: each must have {LEAST_CANARY_CHARS} characters, and no spaces")
+    for host in settings.guard.link_hosts:
+        if not _HOST.fullmatch(host):
+            raise ConfigError(
+                f"{where}: guard.link_hosts: {host!r} is no host: write docs.example.com, *.example.com, or * for any"
+            )
+
+
+def _check_order(settings: Settings, where: str) -> None:
     expire_s = read_duration_s(settings.sessions.expire_after, f"{where}: sessions.expire_after")
     if read_duration_s(settings.sessions.delete_after, f"{where}: sessions.delete_after") < expire_s:
         raise ConfigError(f"{where}: sessions.delete_after is shorter than sessions.expire_after: it must not be")

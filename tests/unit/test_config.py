@@ -67,6 +67,8 @@ def test_a_file_named_by_argument_or_environment(tmp_path, monkeypatch):
         ("[providers.x]\nwire = 'openai'", "providers.x.base_url is missing$"),
         ("[providers.x]\nbase_url = 5", "providers.x.base_url: Expected `str`, got `int`$"),
         ("[providers]\nx = 'http://a'", "providers.x: Expected `object`, got `str`$"),
+        ("[guard]\nlink_hosts = ['http://x.y/']", r"guard\.link_hosts: 'http://x\.y/' is no host: write docs"),
+        ("[guard]\nlink_hosts = ['exa mple']", "guard.link_hosts: 'exa mple' is no host"),
         ("providers = 5", "providers: Expected `object`, got `int`$"),
         ("model = 5\n[providers.x]\nbase_url='http://a'", "model: Expected `str`, got `int`$"),
         ("[providers.x]\nbase_url='http://a'\nkey='s3cret'", "there is no setting providers.x.key$"),
