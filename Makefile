@@ -69,7 +69,7 @@ types: $(DEV)
 
 unit: $(DEV)
 	@$(BIN)/coverage erase
-	@$(BIN)/pytest -m "not local_model" -n 2 --cov --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest -m "not local_model" -n 3 --dist worksteal --cov --cov-report= --cov-fail-under=0
 
 # One process, one test at a time: the model is deterministic only then, and it fills both cores by itself.
 local: $(DEV) unit
