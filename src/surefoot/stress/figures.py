@@ -76,8 +76,12 @@ def histogram(values: Sequence[float]) -> list[Bin]:
     return [Bin(start, end, count) for start, end, count in zip(edges, edges[1:], counts, strict=False)]
 
 
+LEAST_STEP: Final = 1e-300
+"""Of values that are next to nothing: a share of them would be nothing, and has no logarithm."""
+
+
 def _round_edges(low: float, high: float) -> list[float]:
-    step = round_up_step(max(high - low, high / 4) / (MOST_BINS - 2))
+    step = round_up_step(max(high - low, high / 4, LEAST_STEP) / (MOST_BINS - 2))
     first, last = math.floor(low / step), math.floor(high / step) + 1
     return [number * step for number in range(first, last + 1)]
 

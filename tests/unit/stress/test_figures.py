@@ -84,3 +84,7 @@ def test_a_round_step_is_one_two_or_five_times_a_power_of_ten(step):
 
 def test_what_is_frequent_comes_first():
     assert most_frequent({"b": 2, "a": 2, "c": 9}) == [("c", 9), ("a", 2), ("b", 2)]
+
+
+def test_a_histogram_of_next_to_nothing():
+    assert [one.count for one in histogram([5e-324])] == [1]
