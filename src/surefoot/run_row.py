@@ -55,19 +55,10 @@ def make_lost_row(row: RunRow, state: RunState) -> RunRow:
 
 def make_last_row(state: RunState, rates: Rates | None) -> RunRow:
     """What listings show of a run that has ended."""
-    started, finished = state.started, state.finished
-    assert started is not None, "RunStarted is the first event"
+    finished = state.finished
     assert finished is not None, "RunFinished is the last event"
-    return RunRow(
-        run_id=started.run_id,
-        agent=started.agent,
-        model=started.model,
-        user=started.user,
-        session=started.session,
-        question=started.messages[-1].text[:LISTED_CHARS],
-        started_at=started.at,
-        tenant=started.tenant,
-        parent=started.parent,
+    return replace(
+        make_row(state),
         status="finished",
         finished_at=finished.at,
         stop_reason=finished.stop_reason,

@@ -66,7 +66,7 @@ class Screen(Struct, frozen=True):
 
     def is_quick(self, text: str) -> bool:
         """Whether a text may be looked at on the loop."""
-        return len(text) <= self.quick_chars
+        return self.mode == "off" or len(text) <= self.quick_chars
 
     def look_at_once(self, text: str, channel: Channel) -> Detection | None:
         """What was found in a text, None if it does not look like an attack."""

@@ -38,7 +38,6 @@ SECRETS = " ".join(WHERE.values())
 @pytest.fixture
 def runtime_of(tmp_path, monkeypatch):
     monkeypatch.setenv("SOME_API_KEY", KNOWN_KEY)
-    before = KNOWN.values
 
     def make(**guard):
         settings = Settings(
@@ -46,8 +45,7 @@ def runtime_of(tmp_path, monkeypatch):
         )
         return Runtime(settings=settings)
 
-    yield make
-    KNOWN.values = before
+    return make
 
 
 def holds(data):

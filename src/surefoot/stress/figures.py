@@ -81,7 +81,7 @@ LEAST_STEP: Final = 1e-300
 
 
 def _round_edges(low: float, high: float) -> list[float]:
-    step = round_up_step(max(high - low, high / 4, LEAST_STEP) / (MOST_BINS - 2))
+    step = round_up_step(max(high - low, high / 4) / (MOST_BINS - 2))
     first, last = math.floor(low / step), math.floor(high / step) + 1
     return [number * step for number in range(first, last + 1)]
 
@@ -95,7 +95,7 @@ def _widening_edges(low: float, high: float) -> list[float]:
 
 def round_up_step(step: float) -> float:
     """The next of 1, 2 and 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(step))
+    power = 10.0 ** math.floor(math.log10(max(step, LEAST_STEP)))
     return next(times * power for times in (1, 2, 5, 10) if times * power >= step * (1 - 1e-9))
 
 
