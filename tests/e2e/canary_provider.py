@@ -1,8 +1,9 @@
 """The provider of the canary test, in a process of its own: it looks for canaries in every prompt, and echoes them.
 
-    python canary_provider.py
+    python canary_provider.py 500
 
-It prints its base URL, serves until its stdin ends, and then prints what it has seen as JSON.
+The first 500 requests are answered after `GATHER_S`, so that as many are under way at once however slow the machine is;
+the others at once or nearly so. It prints its base URL, serves until its stdin ends, and then prints what it has seen as JSON.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from surefoot.testing import Brain, FakeProvider
 from surefoot.testing.brain import CANARY
 
 MOST_TOLD = 20
+GATHER_S = 5.0
 SEEN = {"prompts": 0, "streams": 0, "mixed": 0, "without": 0, "examples": [], "most_in_flight": 0}
 CANARIES = re.compile(CANARY.encode())
 
@@ -35,7 +37,12 @@ BRAIN = Brain(calls=1, echo=True)
 
 
 async def main():
-    provider = FakeProvider(look, api_key="", latency_s=lambda chance: chance.uniform(0.0, 0.05), record=1)
+    first = iter(range(int(sys.argv[1])))
+
+    def latency_s(chance):
+        return chance.uniform(0.0, 0.05) if next(first, None) is None else GATHER_S
+
+    provider = FakeProvider(look, api_key="", latency_s=latency_s, record=1)
     done = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin, done.set)
     async with provider:

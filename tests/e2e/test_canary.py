@@ -99,9 +99,9 @@ async def check_stored(runtime, watch, owners):
 
 
 @asynccontextmanager
-async def run_provider(seen):
+async def run_provider(seen, gathered):
     pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(sys.executable, str(PROVIDER), stdin=pipe, stdout=pipe)
+    child = await asyncio.create_subprocess_exec(sys.executable, str(PROVIDER), str(gathered), stdin=pipe, stdout=pipe)
     try:
         yield (await child.stdout.readline()).decode().strip()
     finally:
@@ -116,7 +116,7 @@ async def converse(folder, *, users, turns, concurrency, name_owner):
     watch, seen = Watch(), {}
     notes = {name_canary(number): f"note {number}" for number in range(users)}
     owners = {name_owner(number): name_canary(number) for number in range(users)}
-    async with run_provider(seen) as base_url:
+    async with run_provider(seen, min(concurrency, users)) as base_url:
         settings = Settings(
             providers={"fake": Provider(base_url, needs_key=False, free=True, concurrency=concurrency)},
             store=StoreSettings(str(folder / "canary.db"), "relaxed"),
