@@ -207,18 +207,6 @@ class Narrator:
                 whose = f"{event.name}: " if self._calls > 1 else ""
                 cut = f" … {event.cut_bytes:,} bytes cut" if event.cut_bytes else ""
                 return [Line(mark, f"{whose}{plain(event.content)}{cut}", style, time=duration(event.latency_ms))]
-            case CallJudged() if event.verdict != "allowed":
-                mode = " (only observed)" if event.observed else ""
-                return [Line("!", f"{event.name}: {plain(event.reason)}{mode}", "yellow", "yellow")]
-            case ApprovalAnswered() if event.answer in _ANSWERS:
-                trusted = f": {plain(', '.join(event.sources))}" if event.sources else ""
-                return [Line("?", f"{_ANSWERS[event.answer]}{trusted}", "yellow", "yellow")]
-            case ThreatsFound():
-                kinds = ", ".join(
-                    dict.fromkeys([one.kind.replace("_", " ") for one in sorted(event.threats, key=_is_unsure)])
-                )
-                what = f"{plain(event.source) or 'the question'} looks like an attack"
-                return [Line("⚑", f"{what} ({event.risk:.2f}, {event.action}): {kinds}", "yellow", "yellow")]
             case LimitReached():
                 self._limited = True
                 return [Line("■", f"limit on {event.limit}: {plain(event.message)}", "yellow", "yellow")]
@@ -230,11 +218,29 @@ class Narrator:
             case Nudged():
                 return [Line("»", plain(event.text), "yellow", "yellow")]
             case _:
-                return _tell_money(event)
+                return _tell_safety(event) or _tell_money(event)
 
 
 def _is_unsure(threat: FoundThreat) -> float:
     return -threat.score
+
+
+def _tell_safety(event: JournalEvent) -> list[Line]:
+    match event:
+        case CallJudged() if event.verdict != "allowed":
+            mode = " (only observed)" if event.observed else ""
+            return [Line("!", f"{event.name}: {plain(event.reason)}{mode}", "yellow", "yellow")]
+        case ApprovalAnswered() if event.answer in _ANSWERS:
+            trusted = f": {plain(', '.join(event.sources))}" if event.sources else ""
+            return [Line("?", f"{_ANSWERS[event.answer]}{trusted}", "yellow", "yellow")]
+        case ThreatsFound():
+            kinds = ", ".join(
+                dict.fromkeys([one.kind.replace("_", " ") for one in sorted(event.threats, key=_is_unsure)])
+            )
+            what = f"{plain(event.source) or 'the question'} looks like an attack"
+            return [Line("⚑", f"{what} ({event.risk:.2f}, {event.action}): {kinds}", "yellow", "yellow")]
+        case _:
+            return []
 
 
 def _tell_money(event: JournalEvent) -> list[Line]:

@@ -23,6 +23,8 @@ from surefoot.policy.decision import Trace
 from surefoot.terminal import open_console
 
 EXIT_FAILED: Final = 1
+_REASON_CHARS: Final = 2_000
+"""A proposal that is cut cannot be copied."""
 _STYLES: Final = {"allowed": "green", "asks": "yellow", "denied": "red"}
 _ORIGINS: Final = {
     "user": "the user's words",
@@ -114,10 +116,10 @@ def _find_calls(events: list[JournalEvent]) -> dict[str, str]:
 
 def _draw(judged: CallJudged, answered: ApprovalAnswered | None, call: str) -> Group:
     verdict = Text(judged.verdict, f"bold {_STYLES[judged.verdict]}")
-    said = Text() if answered is None else Text(f" · answered: {answered.answer}")
-    observed = Text(" · only observed" if judged.observed else "")
-    why = f" by rule {judged.rule}: {plain(judged.reason)}"
-    head = Text.assemble((plain(call), "bold"), "\n  ", verdict, why, said, observed)
+    said = "" if answered is None else f" · answered: {answered.answer}"
+    observed = " · only observed" if judged.observed else ""
+    why = plain(judged.reason, _REASON_CHARS)
+    head = Text.assemble((plain(call), "bold"), "\n  ", verdict, f" by rule {judged.rule}{said}{observed}\n  {why}")
     return Group(head, traces_table(judged.traces))
 
 

@@ -33,7 +33,7 @@ class Desk:
         os.write(self.hands, text.encode())
 
     async def sees(self, text, times=1):
-        while self.screen.getvalue().count(text) < times:
+        while self.screen.getvalue().count(text) < times:  # noqa: ASYNC110 - a screen tells nobody
             await asyncio.sleep(0.001)
 
     async def answers(self, *lines, sources=("read_inbox({})",)):
@@ -70,7 +70,13 @@ def test_without_a_source_there_is_nothing_to_trust():
 
 @pytest.mark.parametrize(
     ("lines", "answer"),
-    [(["yes\n"], "once"), (["a\n"], "session"), (["n\n"], "no"), (["sure\n", "\n", "once\n"], "once"), (["\x04"], "no")],
+    [
+        (["yes\n"], "once"),
+        (["a\n"], "session"),
+        (["n\n"], "no"),
+        (["sure\n", "\n", "once\n"], "once"),
+        (["\x04"], "no"),
+    ],
 )
 async def test_a_person_is_asked(desk, lines, answer):
     assert await desk.answers(*lines) == answer
@@ -119,7 +125,7 @@ async def test_a_line_that_nobody_waits_for_answers_nothing(desk):
         asked.cancel()
         await asyncio.wait([asked])
         desk.type("y\n")
-        while desk.asker._reading:
+        while desk.asker._reading:  # noqa: ASYNC110 - a thread reads
             await asyncio.sleep(0.001)
         asked = asyncio.create_task(desk.asker.ask(request()))
         await desk.sees("n = no: ", 2)
