@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, redirect_stdout
@@ -292,7 +293,7 @@ def init(*, folder: Path, force: bool) -> None:
         raise ConfigError(f"{error.filename or folder}: cannot be written: {error.strerror}") from None
     for name in names:
         click.echo(f"wrote {folder / name}")
-    where = "" if folder == Path() else f"cd {folder} && "
+    where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     click.echo(f'next: {where}surefoot run "Where is order 4711?" --agent agent:agent')
     click.echo("its model is the embedded one, pip install 'surefoot[local]'; --model openai:gpt-4.1 takes another")
 

@@ -65,7 +65,8 @@ class Asker:
     async def _read_line(self) -> bytes:
         """The next line that is typed; empty at the end of the input."""
         loop = asyncio.get_running_loop()
-        self._waiter = waiter = loop.create_future()
+        waiter: asyncio.Future[bytes] = loop.create_future()
+        self._waiter = waiter
         if not self._reading:  # else the thread of a question that nobody answered in time waits for a line still
             self._reading = True
             # Not of the pool: nobody can end a thread that reads, and a pool would wait for it at the end

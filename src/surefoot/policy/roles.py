@@ -21,7 +21,7 @@ _WORDS: Final[dict[SinkKind, str]] = {
     "content": "content contents body text message note notes comment comments description subject title caption "
     "summary reason remark memo details",
 }
-_KIND_BY_WORD: Final = {word: kind for kind, words in _WORDS.items() for word in words.split()}
+_KIND_BY_WORD: Final[dict[str, SinkKind]] = {word: kind for kind, words in _WORDS.items() for word in words.split()}
 _IDS: Final = {"id", "ids", "uid", "uuid", "key", "number", "no"}
 """Who or what is meant: `message_id` is no text."""
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -37,5 +37,5 @@ def suggest_kind(parameter: str) -> SinkKind:
     words = [word.lower() for word in _WORD.findall(parameter)]
     if "".join(words[-2:]) == "apikey":
         return "credential"
-    kind = next((_KIND_BY_WORD[word] for word in reversed(words) if word in _KIND_BY_WORD), "what")
-    return "what" if kind == "content" and words[-1] in _IDS else kind
+    known = [_KIND_BY_WORD[word] for word in words if word in _KIND_BY_WORD]
+    return "what" if not known or (known[-1] == "content" and words[-1] in _IDS) else known[-1]
