@@ -81,6 +81,11 @@ def duration(milliseconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
+def counted(count: int, one: str, more: str = "") -> str:
+    """So many of something: ``1 run``, ``2,000 runs``; ``more`` is the plural where an s is not."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
+
+
 def describe_call(call: ToolCall) -> str:
     """A call as a person would write it: ``order_status(order_id="4711")``."""
     try:

@@ -16,7 +16,7 @@ from surefoot.commands.options import json_option, open_existing, print_json, re
 from surefoot.errors import ConfigError, NotFound
 from surefoot.journal.events import JournalEvent, ModelReplied, Thought
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
-from surefoot.narrator import describe_call, plain
+from surefoot.narrator import counted, describe_call, plain
 from surefoot.policing import read_rules
 from surefoot.policy.cases import Declared, name_verdict, read_cases, try_cases
 from surefoot.policy.decision import Trace
@@ -64,7 +64,7 @@ def run_cases(context: click.Context, /, *, file: Path, agent_name: str, as_json
             table.add_row(mark, plain(case.name), case.expect, shown, decision.rule, plain(decision.reason))
         console = open_console()
         console.print(table)
-        console.print(f"{sum(ok for *_, ok in tried)} of {len(tried)} cases are decided as they should be")
+        console.print(f"decided as it should be: {sum(ok for *_, ok in tried)} of {counted(len(tried), 'case')}")
     return 0 if all(ok for *_, ok in tried) else EXIT_FAILED
 
 

@@ -59,7 +59,7 @@ def run(capsys, *arguments):
 def test_cases(folder, capsys):
     code, out, _ = run(capsys, "policy", "test", "cases.toml", "--agent", "mail_agent:agent")
     assert code == 0
-    assert "2 of 2 cases are decided as they should be" in out
+    assert "decided as it should be: 2 of 2 cases" in out
     (folder / "surefoot.toml").write_text('[policy.tools]\nsend_email = "deny"\n')
     code, out, _ = run(capsys, "policy", "test", "cases.toml", "--agent", "mail_agent:agent", "--json")
     assert code == 1

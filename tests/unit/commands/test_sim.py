@@ -105,7 +105,7 @@ def test_a_broken_promise_is_shrunk_saved_and_played_again(surefoot, tmp_path):
     code, out, err = surefoot("sim", str(path), "--save", str(case))
     assert code == 1
     assert "✗ B2 broken at" in out
-    assert "shrunk to 1 requests and 0 troubles" in err
+    assert "shrunk to 1 request and 0 troubles" in err
     assert f"surefoot sim --replay {case}" in err
     code, out, _ = surefoot("sim", "--replay", str(case), "--save", str(case), "--json")
     assert code == 1
