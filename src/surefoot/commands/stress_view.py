@@ -28,7 +28,7 @@ TOLD_PARTS: Final = 4
 class LiveView:
     """Shows how far a test is: a bar on a terminal, a few lines elsewhere."""
 
-    def __init__(self, console: Console, plan: Plan) -> None:
+    def __init__(self, console: Console, plan: Plan, *, doing: str = "getting ready") -> None:
         self._console = console
         self._total = plan.requests
         self._told = 0
@@ -36,7 +36,7 @@ class LiveView:
             TextColumn("[bold]stress"), BarColumn(BAR_CELLS), MofNCompleteColumn(), TextColumn("{task.fields[told]}"),
             console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
-        self._task = self._progress.add_task("", total=plan.requests, told="getting ready")
+        self._task = self._progress.add_task("", total=plan.requests, told=doing)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -44,6 +44,11 @@ class LiveView:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def settle(self, plan: Plan) -> None:
+        """It is settled what the test does."""
+        self._total = plan.requests
+        self._progress.update(self._task, total=plan.requests)
 
     def show(self, score: Score, seconds: float) -> None:
         """Draw how far it is."""
@@ -73,6 +78,7 @@ def draw(report: Report, console: Console) -> RenderableType:
         parts += [Text(), Text("failed", "bold"), _failures(report, cells)]
         first = report.examples.items()
         parts += [Text.assemble((plain(reason, 40), "red"), "  ", plain(told, 300)) for reason, told in first]
+        parts += [Text(f"expected: {note}", DIM) for note in report.notes]
     return Group(*parts)
 
 

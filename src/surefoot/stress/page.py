@@ -152,6 +152,8 @@ def _tables(report: Report) -> Iterable[str]:
         )
     if report.examples:
         yield _list("The first of them said", report.examples)
+    if report.failures and report.notes:
+        yield _list("Was to be expected", {str(number): note for number, note in enumerate(report.notes, 1)})
     calls = [("model calls", f"{spent.model_calls:,}"), ("tool calls", f"{spent.tool_calls:,}")]
     calls += [(f"failed: {plain(code, 40)}", f"{count:,}") for code, count in spent.failed_calls.items()]
     calls += [("tokens in", f"{spent.input_tokens:,}"), ("of them cached", f"{spent.cached_tokens:,}")]
