@@ -146,7 +146,7 @@ async def ask(console: Console, request: ApprovalRequest) -> Approval:
     answered: asyncio.Future[str] = loop.create_future()
     choices = "y = yes, once; n = no"
     if request.sources:
-        choices += f"; a = yes, and trust {plain(', '.join(request.sources), 200)} in this conversation"
+        choices += f"; a = yes, and let {plain(', '.join(request.sources), 200)} say so in this conversation"
 
     def take(answer: str) -> None:
         if not answered.done():  # it came too late

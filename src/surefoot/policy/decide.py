@@ -195,7 +195,7 @@ def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evide
         named = known.user_wrote(str(value))
         return Trace(place, shown, kind, "user" if named else "nowhere", "", named)
     normal = normalise_value(value)
-    origin, source = _find_warrant(normal, kind, known, rules)
+    origin, source = _find_warrant(normal, kind, call.tool.name, known, rules)
     if origin:
         return Trace(place, shown, kind, origin, source, proven=True)
     found = _find_records(normal, place, known)
@@ -268,7 +268,7 @@ def _is_text_of_user(call: Proposed, known: Evidence) -> bool:
     return any(len(text.split()) >= LEAST_WORDS for text in texts) and all(known.user_names(text) for text in texts)
 
 
-def _find_warrant(value: str, kind: str, known: Evidence, rules: Rules) -> tuple[Origin | Literal[""], str]:
+def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rules) -> tuple[Origin | Literal[""], str]:
     """Who that may say so has named a normal value, and where; "" if nobody has."""
     if not value:
         return "", ""
@@ -276,10 +276,10 @@ def _find_warrant(value: str, kind: str, known: Evidence, rules: Rules) -> tuple
         return "user", ""
     if _is_listed(value, rules.allow.get(kind, ())):
         return "allowed", f"the allow-list of {kind}"
+    voucher = known.find_voucher(value, tool) if known.vouches else ""
+    if voucher:
+        return "vouched", voucher
     parts = split_moment(value)
-    for text, source in known.vouched.items():
-        if _all_named((text,), parts):
-            return "vouched", source
     for read in known.texts if rules.vouch else ():
         if read.source.partition("(")[0] in rules.vouch and _all_named((read.normal,), parts):
             return "vouched", read.source

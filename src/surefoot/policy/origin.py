@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -27,6 +28,10 @@ MOST_SAID_CHARS: Final = 200_000
 MOST_TEXT_CHARS: Final = 1_000_000
 """Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
 MOST_SOURCES: Final = 100
+MOST_VOUCHED: Final = 4_000
+MOST_VOUCHED_CHARS: Final = 400_000
+"""Texts of sources that a person has vouched for; what has no more room proves nothing."""
+MOST_SHOWN: Final = 200
 MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
@@ -65,8 +70,8 @@ class Carried(Struct, frozen=True, omit_defaults=True):
         lookups: What was found in systems of record.
         pieces: Marks of all the pieces of text by others: CRC-32, big-endian, base64.
         full: There were more of these than are remembered.
-        endorsed: Sources that a person has vouched for.
-        vouched: Their texts in normal form, with the source.
+        vouches: Sources that a person has vouched for, each with the tool that it may fill in.
+        vouched_texts: Their texts in normal form, by source.
     """
 
     exposed: bool = False
@@ -74,8 +79,8 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     lookups: tuple[Lookup, ...] = ()
     pieces: str = ""
     full: bool = False
-    endorsed: tuple[str, ...] = ()
-    vouched: dict[str, str] = {}
+    vouches: tuple[tuple[str, str], ...] = ()
+    vouched_texts: dict[str, tuple[str, ...]] = {}
 
 
 class Evidence(Struct, frozen=True):
@@ -88,7 +93,8 @@ class Evidence(Struct, frozen=True):
         index: What was found in systems of record.
         marks: Of the pieces of text by others.
         full: More was written by others than is remembered.
-        vouched: Texts of sources that a person vouches for, in normal form, with the source.
+        vouches: Sources that a person vouches for, each with the tool that it may fill in.
+        vouched: Their texts in normal form, by source.
         texts: Texts by others that are at hand.
         named: What is known of which values the user has named: `user_names` looks once for each.
     """
@@ -99,7 +105,8 @@ class Evidence(Struct, frozen=True):
     index: Index = Index()
     marks: frozenset[int] | set[int] = frozenset()
     full: bool = False
-    vouched: Mapping[str, str] = {}
+    vouches: Collection[tuple[str, str]] = ()
+    vouched: Mapping[str, Collection[str]] = {}
     texts: Sequence[Text] = ()
     named: dict[str, bool] = {}
 
@@ -112,6 +119,14 @@ class Evidence(Struct, frozen=True):
             parts = split_moment(value)
             known = self.named[value] = all(any(names(text, part) for text in self.said) for part in parts)
         return known
+
+    def find_voucher(self, value: str, tool: str) -> str:
+        """The source that a person vouches for, for this tool, and that names a normal value; "" for none."""
+        parts = split_moment(value)
+        for source, name in self.vouches:
+            if name == tool and any(all(names(text, part) for part in parts) for text in self.vouched.get(source, ())):
+                return source
+        return ""
 
     def user_wrote(self, value: str) -> bool:
         """Whether the user wrote a value letter by letter, as a word or words of its own."""
@@ -135,33 +150,40 @@ def mark(piece: str) -> int:
 
 
 def name_source(tool: str, arguments: str) -> str:
-    """What people call what a call returned: ``read_file({"path": "bill.txt"})``."""
-    return f"{tool}({arguments if len(arguments) <= 200 else arguments[:199] + '…'})"
+    """What people call what a call returned: ``read_file({"path": "bill.txt"})``.
+
+    No two results of different calls have the same name: whoever vouches for one does not vouch for the other.
+    """
+    if len(arguments) > MOST_SHOWN:
+        whole = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()
+        arguments = f"{arguments[: MOST_SHOWN - 1]}… sha256:{whole}"
+    return f"{tool}({arguments})"
 
 
 class Origins:
     """Takes in what a conversation reads. A result costs next to nothing until somebody asks where a value is from.
 
     Attributes:
-        endorsed: Sources that a person has vouched for.
         full: More was written by others than is remembered.
+        vouches: Sources that a person has vouched for, each with the tool that it may fill in.
     """
 
     __slots__ = (
         "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_said_normal", "_text_chars",
-        "_texts", "_vouched", "endorsed", "full",
+        "_texts", "_vouched", "_vouched_chars", "full", "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._exposed = self.full = False
-        self.endorsed: dict[str, None] = {}
+        self.vouches: dict[tuple[str, str], None] = {}
         self._said: deque[str] = deque()
         self._said_normal: dict[str, str] = {}
         self._said_chars = 0
         self._named: dict[str, bool] = {}
         self._index = Index()
         self._marks: set[int] = set()
-        self._vouched: dict[str, str] = {}
+        self._vouched: dict[str, dict[str, None]] = {}
+        self._vouched_chars = 0
         self._texts: deque[Text] = deque()
         self._text_chars = 0
         self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool]] = []
@@ -199,8 +221,10 @@ class Origins:
             self._index.add(lookup, MOST_RECORDS, MOST_RECORD_CHARS)
         data = base64.b64decode(carried.pieces)
         self._marks.update(struct.unpack(f">{len(data) // 4}I", data))
-        self.endorsed.update(dict.fromkeys(carried.endorsed))
-        self._vouched.update(carried.vouched)
+        self.vouches.update(dict.fromkeys(carried.vouches))
+        for source, texts in carried.vouched_texts.items():
+            for text in texts:
+                self._keep_vouched(source, text)
 
     def _hear(self, text: str) -> None:
         self._named.clear()
@@ -229,14 +253,20 @@ class Origins:
             if len(self._fresh) >= MOST_SAID:
                 self._digest()
 
-    def endorse(self, sources: Iterable[str]) -> None:
-        """A person vouches for sources: what they have said and will say counts as the user's word."""
+    def endorse(self, sources: Iterable[str], tool: str) -> None:
+        """A person vouches for sources: what they have said and will say counts as the user's word to this tool.
+
+        To no other: who lets a page say which link to open has not let it say whom to pay.
+        """
         self._digest()
+        fresh: set[str] = set()
         for source in sources:
-            if len(self.endorsed) < MOST_SOURCES:
-                self.endorsed[source] = None
+            if len(self.vouches) < MOST_SOURCES:
+                self.vouches[source, tool] = None
+                fresh.add(source)
         for text in self._texts:
-            self._vouch(text)
+            if text.source in fresh:
+                self._keep_vouched(text.source, text.normal)
 
     @property
     def exposed(self) -> bool:
@@ -250,8 +280,8 @@ class Origins:
         """What is known now; valid until the next event."""
         self._digest()
         return Evidence(
-            self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self._vouched,
-            self._texts, self._named,
+            self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self.vouches,
+            self._vouched, self._texts, self._named,
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -266,8 +296,8 @@ class Origins:
             lookups=tuple(self._index.lookups),
             pieces=base64.b64encode(struct.pack(f">{len(marks)}I", *marks)).decode(),
             full=self.full,
-            endorsed=tuple(self.endorsed),
-            vouched=dict(self._vouched),
+            vouches=tuple(self.vouches),
+            vouched_texts={source: tuple(texts) for source, texts in self._vouched.items()},
         )
 
     def _normal_said(self) -> tuple[str, ...]:
@@ -288,20 +318,25 @@ class Origins:
                 self._take_others(name_source(tool, arguments), others)
 
     def _take_others(self, source: str, others: list[str]) -> None:
+        vouched = bool(self.vouches) and any(one == source for one, _ in self.vouches)
         for text in others:
             self._marks.update([mark(piece) for piece in pieces(text)])
             if len(self._marks) > MOST_PIECES:
                 self._marks.clear()
                 self.full = True
             self._texts.append(Text(source, text))
-            self._vouch(self._texts[-1])
+            if vouched:
+                self._keep_vouched(source, self._texts[-1].normal)
             self._text_chars += len(text)
         while self._text_chars > MOST_TEXT_CHARS:
             self._text_chars -= len(self._texts.popleft().text)
 
-    def _vouch(self, text: Text) -> None:
-        if text.source in self.endorsed and len(self._vouched) < MOST_RECORDS:
-            self._vouched.setdefault(text.normal, text.source)
+    def _keep_vouched(self, source: str, text: str) -> None:
+        texts = self._vouched.setdefault(source, {})
+        count = sum([len(kept) for kept in self._vouched.values()])
+        if text not in texts and count < MOST_VOUCHED and self._vouched_chars + len(text) <= MOST_VOUCHED_CHARS:
+            texts[text] = None
+            self._vouched_chars += len(text)
 
 
 def _is_number(content: str) -> bool:
