@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from surefoot.policy.lookup import Index, Lookup, read_result
-from surefoot.policy.matching import names, normalise, pieces, spell, split_moment, split_words
+from surefoot.policy.matching import join_account, list_forms, names, normalise, pieces, split_moment, split_words
 from surefoot.types import Label, Message
 
 MOST_RECORDS: Final = 4_000
@@ -30,6 +30,9 @@ MOST_SOURCES: Final = 100
 MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
+MOST_ACCOUNT_CHARS: Final = 64
+LEAST_GROUP: Final = 3
+MOST_GROUP: Final = 16
 _JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
 """The end of a sentence after which the user left out the space."""
 _NUMBERS: Final = frozenset("0123456789.+-eE")
@@ -121,12 +124,26 @@ class Evidence(Struct, frozen=True):
         """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
         if self.full:
             return True
-        spelled = spell(normalise(value)) if value[:5].strip()[:4].isdigit() else []
-        for form in (value, *spelled):
-            found = pieces(form)
-            if found and all(mark(piece) in self.marks for piece in found):
-                return True
-        return False
+        return all(any(self._is_marked(form) for form in list_forms(part)) for part in split_moment(normalise(value)))
+
+    def _is_marked(self, form: str) -> bool:
+        found = pieces(form)
+        if not found:  # signs alone leave no mark: whoever wrote anything may have written them
+            return bool(form.strip() and self.exposed)
+        return all(mark(piece) in self.marks for piece in found) or self._is_grouped(join_account(form))
+
+    def _is_grouped(self, joined: str) -> bool:
+        """Whether an account number may stand in groups in their text: of three characters or more, but for the last."""
+        ends = {0} if 0 < len(joined) <= MOST_ACCOUNT_CHARS else set[int]()
+        for start in range(len(joined)):
+            if start in ends:
+                for end in range(start + LEAST_GROUP, min(start + MOST_GROUP, len(joined)) + 1):
+                    if pieces(joined[start:end]) and all(mark(one) in self.marks for one in pieces(joined[start:end])):
+                        ends.add(end)
+                rest = joined[start:]
+                if len(rest) < LEAST_GROUP and mark(rest) in self.marks:
+                    return True
+        return bool(ends) and len(joined) in ends
 
 
 def mark(piece: str) -> int:
