@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import struct
 import zlib
@@ -30,6 +31,7 @@ MOST_SOURCES: Final = 100
 MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
+MOST_SHOWN_CHARS: Final = 180
 MOST_ACCOUNT_CHARS: Final = 64
 LEAST_GROUP: Final = 3
 MOST_GROUP: Final = 16
@@ -133,7 +135,7 @@ class Evidence(Struct, frozen=True):
         return all(mark(piece) in self.marks for piece in found) or self._is_grouped(join_account(form))
 
     def _is_grouped(self, joined: str) -> bool:
-        """Whether an account number may stand in groups in their text: of three characters or more, but for the last."""
+        """Whether an account number may stand in groups in their text, of three characters or more but for the last."""
         ends = {0} if 0 < len(joined) <= MOST_ACCOUNT_CHARS else set[int]()
         for start in range(len(joined)):
             if start in ends:
@@ -152,8 +154,14 @@ def mark(piece: str) -> int:
 
 
 def name_source(tool: str, arguments: str) -> str:
-    """What people call what a call returned: ``read_file({"path": "bill.txt"})``."""
-    return f"{tool}({arguments if len(arguments) <= 200 else arguments[:199] + '…'})"
+    """What people call what a call returned: ``read_file({"path": "bill.txt"})``; of long arguments, the beginning.
+
+    No two calls have one name: whoever vouches for a source vouches for that one.
+    """
+    if len(arguments) <= MOST_SHOWN_CHARS:
+        return f"{tool}({arguments})"
+    digest = hashlib.sha256(arguments.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{tool}({arguments[:MOST_SHOWN_CHARS]}…#{digest})"
 
 
 class Origins:
