@@ -282,7 +282,7 @@ def _find_warrant(value: str, kind: str, known: Evidence, rules: Rules) -> tuple
         if _all_named((text,), parts):
             return "vouched", source
     for read in known.texts if rules.vouch else ():
-        if read.source.partition("(")[0] in rules.vouch and _all_named((read.normal,), parts):
+        if read.source.partition("(")[0] in rules.vouch and not read.failed and _all_named((read.own,), parts):
             return "vouched", read.source
     return "", ""
 

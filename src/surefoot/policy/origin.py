@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from surefoot.policy.lookup import Index, Lookup, read_result
+from surefoot.policy.lookup import Index, Lookup, leave_out, list_given, read_result
 from surefoot.policy.matching import join_account, list_forms, names, normalise, pieces, split_moment, split_words
 from surefoot.types import Label, Message
 
@@ -46,12 +46,14 @@ class Text:
     Attributes:
         source: What people call where it stands.
         text: The text.
+        failed: It is what a tool said that failed.
     """
 
-    __slots__ = ("_normal", "source", "text")
+    __slots__ = ("_arguments", "_normal", "_own", "failed", "source", "text")
 
-    def __init__(self, source: str, text: str) -> None:
-        self.source, self.text, self._normal = source, text, ""
+    def __init__(self, source: str, text: str, arguments: str = "", *, failed: bool = False) -> None:
+        self.source, self.text, self.failed, self._arguments = source, text, failed, arguments
+        self._normal = self._own = ""
 
     @property
     def normal(self) -> str:
@@ -59,6 +61,13 @@ class Text:
         if not self._normal:
             self._normal = normalise(self.text)
         return self._normal
+
+    @property
+    def own(self) -> str:
+        """The same without what the call itself has brought in: nobody can vouch for what the model wrote."""
+        if not self._own:
+            self._own = leave_out(self.normal, list_given(self._arguments))
+        return self._own
 
 
 class Carried(Struct, frozen=True, omit_defaults=True):
@@ -154,14 +163,14 @@ def mark(piece: str) -> int:
 
 
 def name_source(tool: str, arguments: str) -> str:
-    """What people call what a call returned: ``read_file({"path": "bill.txt"})``; of long arguments, the beginning.
+    """What people call what a call returned: ``read_file({"path": "bill.txt"})``; of long arguments, both ends.
 
     No two calls have one name: whoever vouches for a source vouches for that one.
     """
     if len(arguments) <= MOST_SHOWN_CHARS:
         return f"{tool}({arguments})"
     digest = hashlib.sha256(arguments.encode("utf-8", "replace")).hexdigest()[:16]
-    return f"{tool}({arguments[:MOST_SHOWN_CHARS]}…#{digest})"
+    return f"{tool}({arguments[: MOST_SHOWN_CHARS - 60]}…{arguments[-60:]}#{digest})"
 
 
 class Origins:
@@ -189,7 +198,7 @@ class Origins:
         self._vouched: dict[str, str] = {}
         self._texts: deque[Text] = deque()
         self._text_chars = 0
-        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool]] = []
+        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool, bool]] = []
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -235,7 +244,15 @@ class Origins:
             self._said_chars -= len(self._said.popleft())
 
     def take(
-        self, tool: str, arguments: str, content: str, label: Label, fields: tuple[str, ...], *, made: bool = False
+        self,
+        tool: str,
+        arguments: str,
+        content: str,
+        label: Label,
+        fields: tuple[str, ...],
+        *,
+        made: bool = False,
+        failed: bool = False,
     ) -> None:
         """A result joins the conversation.
 
@@ -246,11 +263,12 @@ class Origins:
             label: Who wrote it.
             fields: Paths of its system-of-record fields.
             made: The tool writes: what it tells of, the call has made.
+            failed: It is what the tool said when it failed: it may quote anybody, whoever vouches for the tool.
         """
         if not label.trusted and not self._exposed and not _is_number(content):
             self._exposed = True
         if label.author != "system":
-            self._fresh.append((tool, arguments, content, label, fields, made))
+            self._fresh.append((tool, arguments, content, label, fields, made, failed))
             if len(self._fresh) >= MOST_SAID:
                 self._digest()
 
@@ -304,28 +322,29 @@ class Origins:
 
     def _digest(self) -> None:
         fresh, self._fresh = self._fresh, []
-        for tool, arguments, content, label, fields, made in fresh:
+        for tool, arguments, content, label, fields, made, failed in fresh:
             kept = arguments if len(arguments) <= MOST_ARGUMENTS else ""
             rows, others = read_result(content, label, fields, arguments)
             self._index.add(Lookup(tool, kept, tuple(rows), made), MOST_RECORDS, MOST_RECORD_CHARS)
             if others:
                 self._exposed = self._exposed or not _is_number(content)
-                self._take_others(name_source(tool, arguments), others)
+                source = name_source(tool, arguments)
+                self._take_others([Text(source, text, arguments, failed=failed) for text in others])
 
-    def _take_others(self, source: str, others: list[str]) -> None:
-        for text in others:
-            self._marks.update([mark(piece) for piece in pieces(text)])
+    def _take_others(self, texts: list[Text]) -> None:
+        for text in texts:
+            self._marks.update([mark(piece) for piece in pieces(text.text)])
             if len(self._marks) > MOST_PIECES:
                 self._marks.clear()
                 self.full = True
-            self._texts.append(Text(source, text))
-            self._vouch(self._texts[-1])
-            self._text_chars += len(text)
+            self._texts.append(text)
+            self._vouch(text)
+            self._text_chars += len(text.text)
         while self._text_chars > MOST_TEXT_CHARS:
             self._text_chars -= len(self._texts.popleft().text)
 
     def _vouch(self, text: Text) -> None:
-        if text.source in self.endorsed and len(self._vouched) < MOST_RECORDS:
+        if text.source in self.endorsed and not text.failed and len(self._vouched) < MOST_RECORDS:
             self._vouched.setdefault(text.normal, text.source)
 
 
