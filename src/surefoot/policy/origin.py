@@ -13,8 +13,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from surefoot.policy.lookup import Index, Lookup, read_result
-from surefoot.policy.matching import names, normalise, pieces, spell, split_moment, split_words
+from surefoot.policy.lookup import Index, Lookup, leave_out, list_given, read_result
+from surefoot.policy.matching import join_account, list_forms, names, normalise, pieces, split_moment, split_words
 from surefoot.types import Label, Message
 
 MOST_RECORDS: Final = 4_000
@@ -31,10 +31,13 @@ MOST_SOURCES: Final = 100
 MOST_VOUCHED: Final = 4_000
 MOST_VOUCHED_CHARS: Final = 400_000
 """Texts of sources that a person has vouched for; what has no more room proves nothing."""
-MOST_SHOWN: Final = 200
 MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
+MOST_SHOWN_CHARS: Final = 180
+MOST_ACCOUNT_CHARS: Final = 64
+LEAST_GROUP: Final = 3
+MOST_GROUP: Final = 16
 _JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
 """The end of a sentence after which the user left out the space."""
 _NUMBERS: Final = frozenset("0123456789.+-eE")
@@ -46,12 +49,14 @@ class Text:
     Attributes:
         source: What people call where it stands.
         text: The text.
+        failed: It is what a tool said that failed.
     """
 
-    __slots__ = ("_normal", "source", "text")
+    __slots__ = ("_arguments", "_normal", "_own", "failed", "source", "text")
 
-    def __init__(self, source: str, text: str) -> None:
-        self.source, self.text, self._normal = source, text, ""
+    def __init__(self, source: str, text: str, arguments: str = "", *, failed: bool = False) -> None:
+        self.source, self.text, self.failed, self._arguments = source, text, failed, arguments
+        self._normal = self._own = ""
 
     @property
     def normal(self) -> str:
@@ -59,6 +64,13 @@ class Text:
         if not self._normal:
             self._normal = normalise(self.text)
         return self._normal
+
+    @property
+    def own(self) -> str:
+        """The same without what the call itself has brought in: nobody can vouch for what the model wrote."""
+        if not self._own:
+            self._own = leave_out(self.normal, list_given(self._arguments))
+        return self._own
 
 
 class Carried(Struct, frozen=True, omit_defaults=True):
@@ -136,12 +148,26 @@ class Evidence(Struct, frozen=True):
         """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
         if self.full:
             return True
-        spelled = spell(normalise(value)) if value[:5].strip()[:4].isdigit() else []
-        for form in (value, *spelled):
-            found = pieces(form)
-            if found and all(mark(piece) in self.marks for piece in found):
-                return True
-        return False
+        return all(any(self._is_marked(form) for form in list_forms(part)) for part in split_moment(normalise(value)))
+
+    def _is_marked(self, form: str) -> bool:
+        found = pieces(form)
+        if not found:  # signs alone leave no mark: whoever wrote anything may have written them
+            return bool(form.strip() and self.exposed)
+        return all(mark(piece) in self.marks for piece in found) or self._is_grouped(join_account(form))
+
+    def _is_grouped(self, joined: str) -> bool:
+        """Whether an account number may stand in groups in their text, of three characters or more but for the last."""
+        ends = {0} if 0 < len(joined) <= MOST_ACCOUNT_CHARS else set[int]()
+        for start in range(len(joined)):
+            if start in ends:
+                for end in range(start + LEAST_GROUP, min(start + MOST_GROUP, len(joined)) + 1):
+                    if pieces(joined[start:end]) and all(mark(one) in self.marks for one in pieces(joined[start:end])):
+                        ends.add(end)
+                rest = joined[start:]
+                if len(rest) < LEAST_GROUP and mark(rest) in self.marks:
+                    return True
+        return bool(ends) and len(joined) in ends
 
 
 def mark(piece: str) -> int:
@@ -150,14 +176,14 @@ def mark(piece: str) -> int:
 
 
 def name_source(tool: str, arguments: str) -> str:
-    """What people call what a call returned: ``read_file({"path": "bill.txt"})``.
+    """What people call what a call returned: ``read_file({"path": "bill.txt"})``; of long arguments, both ends.
 
-    No two results of different calls have the same name: whoever vouches for one does not vouch for the other.
+    No two calls have one name: whoever vouches for a source vouches for that one.
     """
-    if len(arguments) > MOST_SHOWN:
-        whole = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()
-        arguments = f"{arguments[: MOST_SHOWN - 1]}… sha256:{whole}"
-    return f"{tool}({arguments})"
+    if len(arguments) <= MOST_SHOWN_CHARS:
+        return f"{tool}({arguments})"
+    digest = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{tool}({arguments[: MOST_SHOWN_CHARS - 60]}…{arguments[-60:]}#{digest})"
 
 
 class Origins:
@@ -186,7 +212,7 @@ class Origins:
         self._vouched_chars = 0
         self._texts: deque[Text] = deque()
         self._text_chars = 0
-        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool]] = []
+        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool, bool]] = []
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -234,7 +260,15 @@ class Origins:
             self._said_chars -= len(self._said.popleft())
 
     def take(
-        self, tool: str, arguments: str, content: str, label: Label, fields: tuple[str, ...], *, made: bool = False
+        self,
+        tool: str,
+        arguments: str,
+        content: str,
+        label: Label,
+        fields: tuple[str, ...],
+        *,
+        made: bool = False,
+        failed: bool = False,
     ) -> None:
         """A result joins the conversation.
 
@@ -245,11 +279,12 @@ class Origins:
             label: Who wrote it.
             fields: Paths of its system-of-record fields.
             made: The tool writes: what it tells of, the call has made.
+            failed: It is what the tool said when it failed: it may quote anybody, whoever vouches for the tool.
         """
         if not label.trusted and not self._exposed and not _is_number(content):
             self._exposed = True
         if label.author != "system":
-            self._fresh.append((tool, arguments, content, label, fields, made))
+            self._fresh.append((tool, arguments, content, label, fields, made, failed))
             if len(self._fresh) >= MOST_SAID:
                 self._digest()
 
@@ -265,8 +300,8 @@ class Origins:
                 self.vouches[source, tool] = None
                 fresh.add(source)
         for text in self._texts:
-            if text.source in fresh:
-                self._keep_vouched(text.source, text.normal)
+            if text.source in fresh and not text.failed:
+                self._keep_vouched(text.source, text.own)
 
     @property
     def exposed(self) -> bool:
@@ -309,25 +344,26 @@ class Origins:
 
     def _digest(self) -> None:
         fresh, self._fresh = self._fresh, []
-        for tool, arguments, content, label, fields, made in fresh:
+        for tool, arguments, content, label, fields, made, failed in fresh:
             kept = arguments if len(arguments) <= MOST_ARGUMENTS else ""
             rows, others = read_result(content, label, fields, arguments)
             self._index.add(Lookup(tool, kept, tuple(rows), made), MOST_RECORDS, MOST_RECORD_CHARS)
             if others:
                 self._exposed = self._exposed or not _is_number(content)
-                self._take_others(name_source(tool, arguments), others)
+                source = name_source(tool, arguments)
+                self._take_others([Text(source, text, arguments, failed=failed) for text in others])
 
-    def _take_others(self, source: str, others: list[str]) -> None:
-        vouched = bool(self.vouches) and any(one == source for one, _ in self.vouches)
-        for text in others:
-            self._marks.update([mark(piece) for piece in pieces(text)])
+    def _take_others(self, texts: list[Text]) -> None:
+        vouched = {source for source, _ in self.vouches}
+        for text in texts:
+            self._marks.update([mark(piece) for piece in pieces(text.text)])
             if len(self._marks) > MOST_PIECES:
                 self._marks.clear()
                 self.full = True
-            self._texts.append(Text(source, text))
-            if vouched:
-                self._keep_vouched(source, self._texts[-1].normal)
-            self._text_chars += len(text)
+            self._texts.append(text)
+            if text.source in vouched and not text.failed:
+                self._keep_vouched(text.source, text.own)
+            self._text_chars += len(text.text)
         while self._text_chars > MOST_TEXT_CHARS:
             self._text_chars -= len(self._texts.popleft().text)
 
