@@ -83,8 +83,8 @@ def check_server(name: str, settings: McpSettings) -> None:
     if bool(settings.command) == bool(settings.url):
         has = "both command and url" if settings.url else "neither command nor url"
         raise ConfigError(
-            f"mcp.{name} has {has}: give it one: command (and args) of a server that is started here, or the url of one "
-            "behind HTTP"
+            f"mcp.{name} has {has}: give it one: command (and args) of a server that is started here, or the url of "
+            "one behind HTTP"
         )
     if settings.url and not _is_address(settings.url):
         raise ConfigError(f"mcp.{name}: url must be an address that begins with http:// or https://")
@@ -121,7 +121,7 @@ def read_headers(name: str, headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def mask_secrets(text: str, values: Mapping[str, str]) -> str:
-    """A text without what a server was given, nor any secret of the process: a server's last words go to people, too."""
+    """A text without what a server was given and without secrets of the process: its last words go to people, too."""
     for name, value in values.items():
         for secret in (value, value.rpartition(" ")[2]):  # of "Bearer ...", too
             if name not in GIVEN_TO_ALL and len(secret) >= _LEAST_SECRET:

@@ -210,7 +210,8 @@ class McpServer:
         if isinstance(reached, Lost):
             raise ConfigError(f"mcp.{self.name}: the server cannot be used: {self._mask(reached.why)}")
         assert reached.listing is not None, "it was reached"
-        return compare(self._lock.read(self.name) or {}, reached.listing)
+        approved = self._lock.read(self.name) or {}
+        return await asyncio.to_thread(compare, approved, reached.listing)  # the detector reads all their words
 
     def is_suspicious(self, standing: Standing) -> bool:
         """Whether what the server says of a tool looks like an attack: ``guard.detect_risk`` says from when on."""
