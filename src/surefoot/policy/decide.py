@@ -21,6 +21,7 @@ from surefoot.policy.intent import delegates, find_intent
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import find_carried, is_secret, names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
+from surefoot.policy.roles import suggest_sinks
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
 from surefoot.policy.sums import is_worked_out
 
@@ -76,7 +77,9 @@ def decide(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision
         return Denied("size", f"it has more than {MOST_LEAVES} values", traces[:MOST_LEAVES])
     doubtful = next((one for one in traces if not one.proven), None)
     if doubtful is not None:
-        return NeedsApproval("content" if doubtful.kind == "content" else "origin", _explain(tool, doubtful), traces)
+        return NeedsApproval(
+            "content" if doubtful.kind == "content" else "origin", _explain(tool, doubtful, traces), traces
+        )
     if tool.writes and not any(one.kind != "content" for one in traces) and not _is_anchored(call, known, rules):
         return NeedsApproval("anchor", f"nothing in it is what the user has named for {tool.name}", traces)
     if tool.writes and not find_intent(tool, known.said) and not _is_delegated(traces, known):
@@ -123,21 +126,22 @@ def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision 
     return Allowed("settings", f"the settings allow {name}") if word == "allow" else None
 
 
-def _suggest(tool: ToolPolicy, doubt: Trace) -> str:
+def _suggest(tool: ToolPolicy, traces: Sequence[Trace]) -> str:
     """What the author of the tool has not declared, so that the worst was assumed; "" if nothing is missing."""
-    parameter = re.split(r"[\[. ]", doubt.place)[0]
-    if parameter in tool.sinks:
+    parameters = [re.split(r"[\[. ]", one.place)[0] for one in traces]
+    missing = suggest_sinks([name for name in parameters if name not in tool.sinks])
+    if not missing:
         return ""
-    return f' ({tool.name} does not declare what `{parameter}` decides: Sink("content") if that is nothing)'
+    return f" ({tool.name} does not say what its parameters decide; if it is this, declare sinks={missing})"
 
 
-def _explain(tool: ToolPolicy, doubt: Trace) -> str:
+def _explain(tool: ToolPolicy, doubt: Trace, traces: Sequence[Trace]) -> str:
     value = f"{doubt.place}={doubt.value!r}"
     if doubt.kind == "content":
         return f"{doubt.place} carries {doubt.value!r}, which {_tell_origin(doubt)}"
     if doubt.origin == "record" and (tool.destructive or doubt.kind == "credential"):
         return f"{value} must be named by the user, for {tool.name} cannot be undone or gives access"
-    return f"{value} {_tell_origin(doubt)}{_suggest(tool, doubt)}"
+    return f"{value} {_tell_origin(doubt)}{_suggest(tool, traces)}"
 
 
 def _tell_origin(doubt: Trace) -> str:
