@@ -154,10 +154,13 @@ async def check_money(bench, pair):
     assert {group.key[0]: group.sums.nano for group in report.groups()} == dict(nano)
 
 
-async def test_without_retries_left_the_run_goes_on_at_once(tmp_path, pair):
-    """Others have used up what the provider is worth; one attempt, and no wait for a Retry-After of an hour."""
-    pair.acts = [status(503, retry_after_s=3_600), look_and_say("From two.")]
-    retry = RetrySettings(attempts=4, base_s=0.001, max_s=0.002, budget=0.0, reserve=0)
+@pytest.mark.parametrize(("retry_after_s", "reserve"), [(None, 0), (3_600, 100)])
+async def test_without_a_retry_that_is_allowed_or_in_time_the_run_goes_on_at_once(
+    tmp_path, pair, retry_after_s, reserve
+):
+    """No retry is left at that provider, or it wants to be left alone beyond the run's end: one attempt at it."""
+    pair.acts = [status(503, retry_after_s=retry_after_s), look_and_say("From two.")]
+    retry = RetrySettings(attempts=4, base_s=0.001, max_s=0.002, budget=0.0, reserve=reserve)
     async with open_pair(tmp_path, pair, retry=retry) as bench:
         agent = Agent(models=["a:one", "b:two"], tools=[look])
         outcomes = await asyncio.gather(*[bench.run(agent, user=f"u{number}") for number in range(5)])
