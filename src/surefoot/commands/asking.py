@@ -99,7 +99,7 @@ def _forget_typed(keyboard: int) -> None:
 def name_choices(request: ApprovalRequest) -> str:
     """What may be typed."""
     always = "" if not request.sources else (
-        f"; a = yes, and trust {plain(', '.join(request.sources), 200)} in this conversation"
+        f"; a = yes, and let {plain(', '.join(request.sources), 200)} say so in this conversation"
     )  # fmt: skip
     return f"y = yes, once{always}; n = no"
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from surefoot.policy.allow_list import is_listed, is_plain
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Origin, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.intent import delegates, find_intent
@@ -31,7 +31,6 @@ MOST_SHOWN: Final = 200
 LEAST_WORDS: Final = 4
 """Words that a text of the user's must have to be one that he means to be sent."""
 _INDEX: Final = re.compile(r"\[\d+\]")
-_HOST: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:www\.)?([a-z0-9.-]+)(?::\d+)?(?:[/?#][^\s\\@]*)?")
 
 Rule = Callable[[Proposed, Evidence], "Decision | None"]
 """A rule of the application's own: what it decides, None to leave it to the next one. It must be pure."""
@@ -199,7 +198,9 @@ def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evide
         named = known.user_wrote(str(value))
         return Trace(place, shown, kind, "user" if named else "nowhere", "", named)
     normal = normalise_value(value)
-    origin, source = _find_warrant(normal, kind, known, rules)
+    if kind == "address" and not is_plain(str(value)):
+        return Trace(place, shown, kind, *_find_others(normal, known))
+    origin, source = _find_warrant(normal, kind, call.tool.name, known, rules)
     if origin:
         return Trace(place, shown, kind, origin, source, proven=True)
     found = _find_records(normal, place, known)
@@ -272,20 +273,20 @@ def _is_text_of_user(call: Proposed, known: Evidence) -> bool:
     return any(len(text.split()) >= LEAST_WORDS for text in texts) and all(known.user_names(text) for text in texts)
 
 
-def _find_warrant(value: str, kind: str, known: Evidence, rules: Rules) -> tuple[Origin | Literal[""], str]:
+def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rules) -> tuple[Origin | Literal[""], str]:
     """Who that may say so has named a normal value, and where; "" if nobody has."""
     if not value:
         return "", ""
     if known.user_names(value):
         return "user", ""
-    if _is_listed(value, rules.allow.get(kind, ())):
+    if is_listed(value, rules.allow.get(kind, ())):
         return "allowed", f"the allow-list of {kind}"
+    voucher = known.find_voucher(value, tool) if known.vouches else ""
+    if voucher:
+        return "vouched", voucher
     parts = split_moment(value)
-    for text, source in known.vouched.items():
-        if _all_named((text,), parts):
-            return "vouched", source
     for read in known.texts if rules.vouch else ():
-        if read.source.partition("(")[0] in rules.vouch and _all_named((read.normal,), parts):
+        if read.source.partition("(")[0] in rules.vouch and not read.failed and _all_named((read.own,), parts):
             return "vouched", read.source
     return "", ""
 
@@ -303,13 +304,3 @@ def _find_others(value: str, known: Evidence) -> tuple[Origin, str]:
 
 def _all_named(texts: Sequence[str], parts: Sequence[str]) -> bool:
     return all(any(names(text, part) for text in texts) for part in parts)
-
-
-def _is_listed(value: str, patterns: Sequence[str]) -> bool:
-    bare = value.strip()
-    host = _HOST.fullmatch(bare)
-    for pattern in patterns:
-        wanted = normalise(pattern).strip() if "*" not in pattern else pattern.casefold()
-        if fnmatchcase(bare, wanted) or (host is not None and fnmatchcase(host[1], wanted)):
-            return True
-    return False
