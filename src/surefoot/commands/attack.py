@@ -5,22 +5,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import click
 from rich.console import Console, RenderableType
 
 from surefoot.agent_file import load_agent
-from surefoot.attack.campaign import Campaign, run_campaign
-from surefoot.attack.survey import Survey, survey
-from surefoot.commands.attack_view import draw_campaign, draw_survey
 from surefoot.commands.options import json_option, print_json, read_settings, run_to_end
 from surefoot.commands.progress import show_progress
 from surefoot.config import Settings
 from surefoot.errors import ConfigError
 from surefoot.terminal import open_console
 
-MadeT = TypeVar("MadeT", Campaign, Survey)
+
+class _Made(Protocol):
+    @property
+    def held(self) -> bool: ...
+
+
+MadeT = TypeVar("MadeT", bound=_Made)
 EXIT_THROUGH: Final = 1
 ALL_SUITES: Final = "banking,slack,travel,workspace"
 
@@ -68,6 +71,9 @@ def attack(
             if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
                 raise ConfigError(f"{option} is for AgentDojo's tasks; with --agent leave it out")
         return _attack_agent(settings, agent_name, limit, as_json=as_json)
+    from surefoot.attack.campaign import run_campaign  # brings the test doubles: only for this command
+    from surefoot.commands.attack_view import draw_campaign
+
     with show_progress("attacking") as told:
         names = [name.strip() for name in suite.split(",")]
         made = run_to_end(run_campaign(settings, names, models=models, approver=approver, limit=limit, progress=told))
@@ -75,6 +81,9 @@ def attack(
 
 
 def _attack_agent(settings: Settings, name: str, limit: int | None, *, as_json: bool) -> int:
+    from surefoot.attack.survey import survey
+    from surefoot.commands.attack_view import draw_survey
+
     with redirect_stdout(sys.stderr):
         agent = load_agent(name)
     with show_progress("attacking") as told:
