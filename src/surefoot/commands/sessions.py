@@ -120,7 +120,8 @@ def export(context: click.Context, /, *, user: str, tenant: str, output: str) ->
         with Path(output).open("wb") as file:  # noqa: ASYNC230 - nothing else runs in this process
             return await _write_export(runtime, user, tenant, file)
 
-    size = run_to_end(within(open_existing(settings), write))
+    with open_console(stderr=True).status("exporting"):
+        size = run_to_end(within(open_existing(settings), write))
     if output != _STDOUT:
         click.echo(f"wrote {output}, {counted(size, 'byte')}", err=True)
 
@@ -145,7 +146,10 @@ def erase(context: click.Context, /, *, user: str, tenant: str, yes: bool, compa
     async def change(runtime: Runtime) -> Erased:
         return await runtime.sessions.erase(user=user, tenant=tenant, compact=compact)
 
-    erased = run_to_end(within(open_existing(settings), change)) if is_known or yes else Erased("", 0, 0)
+    erased = Erased("", 0, 0)
+    if is_known or yes:
+        with open_console(stderr=True).status("erasing, and rewriting the file" if compact else "erasing"):
+            erased = run_to_end(within(open_existing(settings), change))
     if as_json:
         print_json(erased)
     elif erased.sessions or erased.runs:
@@ -169,7 +173,8 @@ def purge(context: click.Context, /, *, older_than: str | None, as_json: bool) -
     async def change(runtime: Runtime) -> int:
         return await runtime.sessions.purge(unused_s=unused_s)
 
-    count = run_to_end(within(open_existing(settings), change))
+    with open_console(stderr=True).status("deleting old sessions"):
+        count = run_to_end(within(open_existing(settings), change))
     if as_json:
         print_json({"sessions": count})
     else:
