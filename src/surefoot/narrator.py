@@ -37,7 +37,7 @@ _RUNGS: Final = {
 }
 _ANSWERS: Final = {
     "once": "allowed, this once",
-    "session": "allowed; trusted in this conversation from now on",
+    "session": "allowed; may say so in this conversation from now on",
     "no": "a person said no",
     "timeout": "nobody answered in time: that is a no",
 }

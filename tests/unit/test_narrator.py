@@ -263,7 +263,7 @@ def test_what_was_taken_out_of_a_thought_is_told_once_and_of_the_next_reply_anew
     ("answer", "sources", "line"),
     [
         ("once", (), ["  ? allowed, this once"]),
-        ("session", ("read({})",), ["  ? allowed; trusted in this conversation from now on: read({})"]),
+        ("session", ("read({})",), ["  ? allowed; may say so in this conversation from now on: read({})"]),
         ("no", (), ["  ? a person said no"]),
         ("timeout", (), ["  ? nobody answered in time: that is a no"]),
         ("nobody", (), []),
