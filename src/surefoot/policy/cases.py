@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -121,9 +121,9 @@ def read_cases(path: Path) -> dict[str, Case]:
         raise ConfigError(f"{places[int(number[1])]}: {told}{words}") from None
 
 
-def _name_places(path: Path, text: str, cases: Any) -> list[str]:
+def _name_places(path: Path, text: str, cases: object) -> list[str]:
     """Where each case begins. A line may look so that is inside of a text: then no line is told."""
-    count = len(cases) if isinstance(cases, list) else 1
+    count = len(cases) if isinstance(cases, Sized) else 1
     lines = [f":{number}" for number, line in enumerate(text.splitlines(), 1) if _BEGIN.match(line)]
     lines = lines if len(lines) == count else [""] * count
     return [f"{path}{line}, case {number}" for number, line in enumerate(lines, 1)]

@@ -37,5 +37,7 @@ def suggest_kind(parameter: str) -> SinkKind:
     words = [word.lower() for word in _WORD.findall(parameter)]
     if "".join(words[-2:]) == "apikey":
         return "credential"
-    known = [_KIND_BY_WORD[word] for word in words if word in _KIND_BY_WORD]
-    return "what" if not known or (known[-1] == "content" and words[-1] in _IDS) else known[-1]
+    known: list[SinkKind] = [_KIND_BY_WORD[word] for word in words if word in _KIND_BY_WORD]
+    if not known or (known[-1] == "content" and words[-1] in _IDS):
+        return "what"
+    return known[-1]
