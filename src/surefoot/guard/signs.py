@@ -99,7 +99,7 @@ LEAST_LETTERS: Final = 4
 
 
 def read_signs(folded: str, wanted: frozenset[str]) -> Signs:
-    """The signs of a folded text, `NO_SIGNS` itself if it has none; ``wanted`` are words, and `LETTERS` for rows."""
+    """The signs of a folded text, `NO_SIGNS` itself for most without; ``wanted`` are words, and `LETTERS` for rows."""
     if not folded.isascii():
         return Signs(wanted.intersection(list_words(folded)))
     data = folded.encode()
