@@ -151,14 +151,14 @@ class _Search:
         telling = signs.words
         since = len(self.found)
         is_whole = reading not in _WORDS_ONLY
-        has_phrase = may_begin_phrase(telling) and may_have_phrase(frozenset(list_words(folded)))
         is_judged = is_whole and _is_judged(self.channel, folded, telling)
-        if has_phrase or is_judged:
-            words = find_words(folded)
-            if has_phrase:
-                self._add_phrases(words, locate, via)
-            if is_judged:
-                self._judge(words, folded, locate, via)
+        may_begin = may_begin_phrase(telling)
+        words = list_words(folded) if is_judged or may_begin else []
+        has_phrase = may_begin and may_have_phrase(frozenset(words))
+        if has_phrase:
+            self._add_phrases(words, folded, locate, via)
+        if is_judged:
+            self._judge(words, folded, locate, via)
         if signs.has_marks or not MARK_WORDS.isdisjoint(telling):
             for mark in find_marks(folded, from_user=self.channel == "user"):
                 self.add(mark.kind, locate(mark.start, mark.end), mark.score, mark.why, via)
@@ -170,13 +170,15 @@ class _Search:
             for other in others:
                 self._look_again(other, text, locate, via, depth)
 
-    def _add_phrases(self, words: list[tuple[str, int]], locate: Locate, via: str) -> None:
-        for phrase in find_phrases([word for word, _ in words]):
-            last, at = words[phrase.last]
-            span = locate(words[phrase.first][1], at + len(last))
+    def _add_phrases(self, words: list[str], folded: str, locate: Locate, via: str) -> None:
+        found = find_phrases(words)
+        places = find_words(folded) if found else []
+        for phrase in found:
+            last, at = places[phrase.last]
+            span = locate(places[phrase.first][1], at + len(last))
             self.add(phrase.kind, span, phrase.score, phrase.why, via)
 
-    def _judge(self, words: list[tuple[str, int]], folded: str, locate: Locate, via: str) -> None:
+    def _judge(self, words: list[str], folded: str, locate: Locate, via: str) -> None:
         verdict = load_classifier().judge(words, folded, self.channel, self.copies)
         self.risk = max(self.risk, verdict.risk)
         for start, end, risk in verdict.windows:
