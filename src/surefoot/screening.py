@@ -14,8 +14,8 @@ from typing import Final, Self
 from msgspec import Struct
 
 from surefoot.guard.classifier import Channel
-from surefoot.guard.detect import Detection, detect
-from surefoot.guard.encoder import detect_with, open_encoder
+from surefoot.guard.detect import Detection, suspect
+from surefoot.guard.encoder import open_encoder, suspect_with
 from surefoot.journal.threat_events import Action, FoundThreat, ThreatsFound
 from surefoot.sections import Detecting, GuardSettings
 from surefoot.types import Message
@@ -34,7 +34,7 @@ WITHHELD: Final = "[The result is withheld: it looks like an attempt to give ord
 
 _ACTIONS: Final[dict[str, Action]] = {"note": "noted", "mark": "marked", "withhold": "withheld"}
 
-Detect = Callable[[str, Channel], Detection]
+Suspect = Callable[[str, Channel, float], Detection | None]
 
 
 class Screen(Struct, frozen=True):
@@ -43,13 +43,13 @@ class Screen(Struct, frozen=True):
     Attributes:
         mode: What happens to a result that looks like an attack; ``off`` looks at nothing.
         risk: From which risk on a text does.
-        detect: Looks at a text; any thread may call it.
+        suspect: Looks at a text, tells of one of that risk; any thread may call it.
         quick_chars: A longer text is looked at in a thread.
     """
 
     mode: Detecting
     risk: float
-    detect: Detect = detect
+    suspect: Suspect = suspect
     quick_chars: int = QUICK_CHARS
 
     @classmethod
@@ -62,7 +62,7 @@ class Screen(Struct, frozen=True):
         encoder = open_encoder(settings) if settings.detect != "off" else None
         if encoder is None:
             return cls(settings.detect, settings.detect_risk)
-        return cls(settings.detect, settings.detect_risk, partial(detect_with, encoder), quick_chars=-1)
+        return cls(settings.detect, settings.detect_risk, partial(suspect_with, encoder), quick_chars=-1)
 
     def is_quick(self, text: str) -> bool:
         """Whether a text may be looked at on the loop."""
@@ -70,10 +70,7 @@ class Screen(Struct, frozen=True):
 
     def look_at_once(self, text: str, channel: Channel) -> Detection | None:
         """What was found in a text, None if it does not look like an attack."""
-        if self.mode == "off":
-            return None
-        found = self.detect(text, channel)
-        return found if found.risk >= self.risk else None
+        return None if self.mode == "off" else self.suspect(text, channel, self.risk)
 
     async def look_aside(self, text: str, channel: Channel) -> Detection | None:
         """As `look_at_once`, in a thread."""

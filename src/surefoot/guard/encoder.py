@@ -171,13 +171,14 @@ def judge_with(encoder: Encoder | None, found: Detection) -> Detection:
     return replace(found, threats=tuple(ordered), risk=max(risk, best), skipped=skipped)
 
 
-def detect_with(encoder: Encoder, text: str, channel: Channel) -> Detection:
-    """As `surefoot.guard.detect`, and the encoder asked, too.
+def suspect_with(encoder: Encoder, text: str, channel: Channel, least: float) -> Detection | None:
+    """As `surefoot.guard.detect.suspect`, and the encoder asked, too.
 
     Raises:
         ConfigError: The model fails.
     """
-    return judge_with(encoder, detect(text, channel))
+    found = judge_with(encoder, detect(text, channel))
+    return found if found.risk >= least else None
 
 
 def open_encoder(settings: GuardSettings) -> Encoder | None:
