@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from surefoot.guard.glance import Sign, compile_signs
 from surefoot.guard.normalize import UNSEEN
 from surefoot.guard.redact import Finding, Redacted, replace
 
@@ -29,8 +30,16 @@ PATH_CHARS: Final = 150
 """Of a path: longer ones could carry data away."""
 ANY_HOST: Final = "*"
 
-_SIGN: Final = re.compile(r"\][(:]|<[A-Za-z]|://|[Ww]{3}\.|(?i:url\(|@import)")
-"""A text without any of these has no link; each begins with a character that is rare in prose."""
+_SIGNS: Final[tuple[Sign, ...]] = (
+    ("]", "[(:]"),
+    ("<", "[A-Za-z]"),
+    (":", "//"),
+    (".", r"(?<=[Ww]{3}\.)"),
+    ("(", r"(?<=(?i:url\())"),
+    ("@", "(?i:import)"),
+)
+may_hold_link: Final = compile_signs(_SIGNS)
+"""Finds a sign of a link: a text without any has none."""
 LINK: Final = re.compile(r"\]\(\s*+<?([^\s<>\]]{0,4000})")
 CLOSING: Final = re.compile(
     r">?[ \t]{0,100}\n?[ \t]{0,100}(?:\"[^\"\n]{0,1000}\"|'[^'\n]{0,1000}'|\([^()\n]{0,1000}\))?[ \t]{0,100}\)"
@@ -86,32 +95,32 @@ def neutralise_links(text: str, allowed_hosts: Collection[str] = ()) -> Redacted
     return replace(text, find_links(text, Hosts(frozenset([host.lower() for host in allowed_hosts]))))
 
 
-def find_links(text: str, hosts: Hosts, begin: int = 0) -> Iterator[Finding]:
-    """What is to be taken out of ``text``, from the character ``begin`` on."""
-    if _SIGN.search(text, begin) is None:
+def find_links(text: str, hosts: Hosts) -> Iterator[Finding]:
+    """What is to be taken out of ``text``."""
+    if may_hold_link(text) is None:
         return
-    for match in LINK.finditer(text, begin):
+    for match in LINK.finditer(text):
         address = balance(match[1])
         is_image = _is_image(text, match.start())
         if not _may_go(address, hosts, is_image=is_image):
             end = match.start(1) + len(address)
             closing = CLOSING.match(text, end)
             yield match.start() + 1, closing.end() if closing else end, *_note(address, is_image=is_image)
-    for match in _REFERENCE.finditer(text, begin):
+    for match in _REFERENCE.finditer(text):
         if _ABSOLUTE.match(_read_entities(match[1])) and not _may_go(match[1], hosts, is_image=True):
             yield match.start() + 1, match.end(1), *_note(match[1], is_image=False)
-    for match in _STYLE.finditer(text, begin):
+    for match in _STYLE.finditer(text):
         found = _ABSOLUTE.search(_read_entities(match[2] or match[4] or ""))
         if found and not _may_go(found[0], hosts, is_image=True):
             yield match.start(), max(match.end(1), match.end(3)), *_note(found[0], is_image=True)
-    yield from _find_tags(text, hosts, begin)
-    for match in _PLAIN.finditer(text, begin):
+    yield from _find_tags(text, hosts)
+    for match in _PLAIN.finditer(text):
         if _carries(match[0]) and not _may_go(_with_scheme(match[0]), hosts, is_image=False):
             yield *match.span(), *_note(_with_scheme(match[0]), is_image=False)
 
 
-def _find_tags(text: str, hosts: Hosts, begin: int) -> Iterator[Finding]:
-    at = begin
+def _find_tags(text: str, hosts: Hosts) -> Iterator[Finding]:
+    at = 0
     while match := TAG.search(text, at):
         at = end_of_tag(text, match.end())
         is_image = match[0][1:].lower() not in {"a", "area", "form"}
