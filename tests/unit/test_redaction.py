@@ -352,7 +352,7 @@ def test_what_is_held_back_is_bounded(flood):
     window = CLEANER.stream(Scene())
     for _ in range(30):
         window.feed(flood * (1_000 // len(flood)))
-        assert len(window._held) <= 12_000
+        assert len(window._held) <= 16_000
     window.close()
 
 

@@ -27,7 +27,7 @@ from surefoot.guard.redact import Finding, Redaction, replace
 MAX_HELD_CHARS: Final = 10_000
 """What is older is let go: no pattern but that of a private key is longer."""
 _SHORT_CHARS: Final = 1_000
-"""Of more that is held, the next look waits for an eighth more: a flood in small pieces costs what it is long."""
+"""Of more that is held, the next look waits for half as much more: a flood in small pieces costs what it is long."""
 _KEY_TAIL_CHARS: Final = 100
 _TITLE_CHARS: Final = 1_400
 
@@ -91,7 +91,7 @@ class Holdback:
         safe = self._find_safe(held)
         made = self._let_go(safe) if safe > 0 else ""
         left = len(self._held)
-        self._due_chars = left + left // 8 if left > _SHORT_CHARS else 0
+        self._due_chars = left + left // 2 if left > _SHORT_CHARS else 0
         return made
 
     def close(self) -> str:

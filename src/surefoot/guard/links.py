@@ -44,10 +44,11 @@ LINK: Final = re.compile(r"\]\(\s*+<?([^\s<>\]]{0,4000})")
 CLOSING: Final = re.compile(
     r">?[ \t]{0,100}\n?[ \t]{0,100}(?:\"[^\"\n]{0,1000}\"|'[^'\n]{0,1000}'|\([^()\n]{0,1000}\))?[ \t]{0,100}\)"
 )
-_REFERENCE: Final = re.compile(r"\](?=:\s*+<?(?!\[)([^\s<>]{1,500}))")
+_REFERENCE: Final = re.compile(r"\](?=:\s*+<?(?=[\w/\\&])([^\s<>]{1,500}))")
 _PLAIN: Final = re.compile(r"(?i)(?:(?:https?|ftp|wss?)://|(?<![\w./@-])www\.)[^\s<>\"'`\])]{1,4000}")
 _STYLE: Final = re.compile(
-    r"(?i)url\((?=(\s{0,20}[\"']?([^\s\"')]{1,500})[\"']?\s{0,20}\)?))|@import(?=(\s{1,20}[\"']([^\"']{1,500})))"
+    r"(?i)url\((?=(\s{0,20}(?:[\"']([^\"']{1,500})|([^\s\"'()]{1,500}))[\"']?\s{0,20}\)?))"
+    r"|@import(?=(\s{1,20}[\"']([^\"']{1,500})))"
 )
 """What comes after the sign is looked at ahead, so that one sign does not hide the next."""
 _TAGS: Final = (
@@ -110,9 +111,9 @@ def find_links(text: str, hosts: Hosts) -> Iterator[Finding]:
         if _ABSOLUTE.match(_read_entities(match[1])) and not _may_go(match[1], hosts, is_image=True):
             yield match.start() + 1, match.end(1), *_note(match[1], is_image=False)
     for match in _STYLE.finditer(text):
-        found = _ABSOLUTE.search(_read_entities(match[2] or match[4] or ""))
+        found = _ABSOLUTE.search(_read_entities(match[2] or match[3] or match[5] or ""))
         if found and not _may_go(found[0], hosts, is_image=True):
-            yield match.start(), max(match.end(1), match.end(3)), *_note(found[0], is_image=True)
+            yield match.start(), max(match.end(1), match.end(4)), *_note(found[0], is_image=True)
     yield from _find_tags(text, hosts)
     for match in _PLAIN.finditer(text):
         if _carries(match[0]) and not _may_go(_with_scheme(match[0]), hosts, is_image=False):
