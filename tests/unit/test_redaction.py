@@ -15,7 +15,7 @@ from surefoot.guard.cleaner import Cleaner, Scene, clean_json
 from surefoot.journal.events import ModelReplied, RunFinished, RunStarted, TextDelta, ToolFinished, ToolIntended
 from surefoot.logs import get_logger
 from surefoot.narrator import Narrator
-from surefoot.secret import KNOWN
+from surefoot.secret import KNOWN, remember
 from surefoot.sections import GuardSettings, StoreSettings
 from surefoot.testing import ScriptedModel, call, call_raw, calls, fail, say
 
@@ -327,13 +327,16 @@ PIECES = [
     "https://evil.test/?d=" + "a" * 50, "sk-proj-" + "a1B2" * 8, "AKIA" + "A1B2" * 4, "password = ", "hunter2hunter2",
     "api_key: ", "Bearer ", "a1B2" * 8, "-----BEGIN RSA PRIVATE KEY-----\nabc def", "-----END RSA PRIVATE KEY-----",
     "CANARY-42-xyz", "4111 1111 1111 1111", "+49 151 2345 6789", "DE89 3704 0044 0532 0130 00", "ann@mail.test", PROMPT,
-    PROMPT[20:90], "url(https://evil.test/a)", "@import '", "postgres://u:pw12345@db/x", "\u200b", "é", "中文",
+    PROMPT[20:90], "url(https://evil.test/a)", "@import '", "<style>", "</style>", "<div style='", "\t", "java\tscript:a", "https://evil.test/\ta", "/\t/", "c a n a r y - 4 2", "x y z",
+    "zyx24yranac", "correct horse", "battery staple", "%63%6frrect%20horse", "\\u0063orrect", "mailto:a@evil.test?body=" + "a" * 50, "evil.test/?q=", "postgres://u:pw12345@db/x", "\u200b", "é", "中文",
 ]  # fmt: skip
+SPOKEN = "correct horse battery staple"
 CLEANER = Cleaner(GuardSettings(leak="redact", personal=True, canaries=("canary-42-xyz",), link_hosts=("docs.test",)))
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=10), st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_how_a_stream_is_cut_changes_nothing(pieces, sizes):
+    remember(SPOKEN)
     text, at, number = "".join(pieces), 0, 0
     scene = Scene(PROMPT, lambda: "look at shop.test")
     window, out = CLEANER.stream(scene), []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final, cast
 
 import msgspec
@@ -110,8 +109,10 @@ class Cleaner:
     def stream(self, scene: Scene) -> Holdback:
         """What may be shown of a text while it is written."""
         told = read_instructions(scene.instructions) if self._leak == "redact" else NO_INSTRUCTIONS
-        starts = partial(find_leak_start, instructions=told) if told.least else None
-        return Holdback(lambda text: self._find(text, scene), is_personal=self._personal, starts=starts)
+        starts = self._credentials.find_start
+        if told.least:
+            starts = lambda text: min(self._credentials.find_start(text), find_leak_start(text, told))  # noqa: E731
+        return Holdback(lambda text: self._find(text, scene), starts, is_personal=self._personal)
 
     def _find(self, text: str, scene: Scene) -> list[Finding]:
         found = self._credentials.find(text)

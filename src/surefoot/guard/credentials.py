@@ -12,8 +12,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from surefoot.guard.glance import Search, Sign, compile_signs, make_folded_signs
-from surefoot.guard.known import Group, find_all, group_secrets
+from surefoot.guard.escapes import MAX_ROUNDS, find_places, undo
+from surefoot.guard.escapes import SIGNS as ESCAPE_SIGNS
+from surefoot.guard.glance import Search, Sign, compile_signs
+from surefoot.guard.known import Group, find_all, find_start, group_secrets
+from surefoot.guard.letters import drop_gaps, find_letters
 from surefoot.guard.normalize import normalize
 from surefoot.guard.redact import Finding, Redacted, replace
 from surefoot.ranges import LEAST_CANARY_CHARS
@@ -79,8 +82,8 @@ _SIGNS: Final[tuple[Sign, ...]] = (
     *[(first, rf"(?ai:ey)(?:{_before('[iste]', 'key')})|(?ai:en)(?:{_before('[sh]', 'token')})") for first in "kK"],
 )
 """What each of the formats and names holds, from a character on that is rare in prose."""
-_UNSEEN_SIGNS: Final[tuple[Sign, ...]] = tuple([(chr(code), "") for code in (*range(9), 11, 12, *range(14, 32), 127)])
-"""In ASCII: a canary may have them in it."""
+_LEAST_CANARY_LETTERS: Final = 8
+"""Of a canary that is looked for by its letters alone, spelled out and backwards; fewer stand in many texts by chance."""
 NAMED_KIND: Final = "password"
 
 
@@ -104,29 +107,25 @@ class Credentials:
     """Finds secrets. One for a runtime, shared by all its runs.
 
     Args:
-        canaries: Strings that are secret, too: in any case, with unseen characters in them, in NFKC forms.
+        canaries: Strings that are secret, too: in any case, in NFKC forms, whatever stands between their letters, backwards.
         formats: Look for what has the form of a key or a password, and not for known secrets and canaries alone.
     """
 
-    __slots__ = ("_canaries", "_lookout", "_signs", "formats")
+    __slots__ = ("_canaries", "_letters", "_lookout", "formats")
 
     def __init__(self, canaries: Collection[str] = (), *, formats: bool = True) -> None:
         self.formats = formats
         self._canaries = tuple([normalize(canary).folded for canary in canaries])
         assert all(len(canary) >= LEAST_CANARY_CHARS for canary in self._canaries), "checked with the settings"
-        signs = [*_SIGNS] if formats else []
-        for canary in self._canaries:
-            signs += make_folded_signs(canary)
-        if canaries:
-            signs += _UNSEEN_SIGNS
-        self._signs = tuple(signs)
-        self._lookout = Lookout((), {}, compile_signs(signs), not canaries)
+        letters = [spelt for spelt in map(drop_gaps, self._canaries) if len(spelt) >= _LEAST_CANARY_LETTERS]
+        self._letters = tuple([form for spelt in letters for form in (spelt, spelt[::-1])])
+        self._lookout = self._look_out(())
 
     def sees(self, text: str) -> bool:
         """Whether there may be something in ``text``: one search, unless the process knows many secrets."""
         lookout = self._lookout
         if lookout.known is not KNOWN.values:
-            lookout = self._look_out(KNOWN.values)
+            self._lookout = lookout = self._look_out(KNOWN.values)  # several threads may do this at once
         if lookout.search(text) is not None:
             return True
         return not lookout.is_narrow and self._sees_more(text, lookout)
@@ -135,37 +134,79 @@ class Credentials:
         for group in lookout.groups.values():
             if group.search(text) is not None:
                 return True
-        return bool(self._canaries) and not text.isascii()
+        return bool(self._canaries) and self._sees_canary(text)
+
+    def _sees_canary(self, text: str) -> bool:
+        if not text.isascii():
+            return True
+        lowered = text.lower()
+        letters = drop_gaps(lowered)
+        return any(canary in lowered for canary in self._canaries) or any(form in letters for form in self._letters)
 
     def find(self, text: str, *, formats: bool = True) -> list[Finding]:
         """What is in ``text``; without ``formats`` only what the process knows and canaries."""
         if not self.sees(text):
             return []
-        found: list[Finding] = []
-        if self._canaries:
-            found += _find_canaries(text, self._canaries)
-        for group in self._lookout.groups.values():
-            if group.search(text) is not None:
-                found += group.find(text)
+        found = self._find_exact(text)
+        if self._lookout.groups or self._canaries:
+            found += self._find_escaped(text, MAX_ROUNDS)
         if formats and self.formats:
             found += _find_formats(text)
             found += _find_assigned(text)
         return found
 
+    def find_start(self, text: str) -> int:
+        """Where the end of an unfinished ``text`` begins to be what has spaces in it, maybe; its length if nothing is."""
+        first = len(text)
+        for group in self._lookout.groups.values():
+            for spelling in group.broken:
+                first = min(first, find_start(text, spelling))
+        if self._letters:
+            plain = normalize(text)
+            letters, places = find_letters(plain.folded)
+            start = min([find_start(letters, form) for form in self._letters])
+            if start < len(letters):
+                first = min(first, plain.span(places[start], places[start] + 1)[0])
+        return first
+
+    def _find_exact(self, text: str) -> list[Finding]:
+        found: list[Finding] = []
+        if self._canaries and self._sees_canary(text):
+            found += self._find_canaries(text)
+        for group in self._lookout.groups.values():
+            if group.search(text) is not None:
+                found += group.find(text)
+        return found
+
+    def _find_canaries(self, text: str) -> Iterator[Finding]:
+        plain = normalize(text)
+        letters, places = find_letters(plain.folded)
+        for canary in self._canaries:
+            for start, end, kind, note in find_all(plain.folded, canary, "canary", "[removed]"):
+                yield *plain.span(start, end), kind, note
+        for form in self._letters:
+            for start, end, kind, note in find_all(letters, form, "canary", "[removed]"):
+                yield *plain.span(places[start], places[end - 1] + 1), kind, note
+
+    def _find_escaped(self, text: str, rounds: int) -> list[Finding]:
+        plain = undo(text)
+        if plain == text or not rounds:
+            return []
+        found = [*self._find_exact(plain), *self._find_escaped(plain, rounds - 1)]
+        if not found:
+            return []
+        places = find_places(text)
+        return [(*places.span(start, end), kind, note) for start, end, kind, note in found]
+
     def _look_out(self, known: tuple[str, ...]) -> Lookout:
-        """The process has met another secret. Several threads may do this at once."""
-        groups = group_secrets(known, self._lookout.groups)
-        signs = [*self._signs]
+        groups = group_secrets(known, self._lookout.groups if known else {})
+        signs = [*_SIGNS] if self.formats else []
+        if groups or self._canaries:
+            signs += ESCAPE_SIGNS
         if len(groups) == 1:
             (group,) = groups.values()
             signs += group.signs
-        self._lookout = made = Lookout(
-            known,
-            groups,
-            compile_signs(signs),
-            len(groups) < 2 and not self._canaries,
-        )
-        return made
+        return Lookout(known, groups, compile_signs(signs), len(groups) < 2 and not self._canaries)
 
 
 def find_name(text: str, at: int) -> int:
@@ -183,13 +224,6 @@ def redact_secrets(text: str, canaries: Collection[str] = ()) -> Redacted:
     A canary has `LEAST_CANARY_CHARS` or more, is found in any case, with unseen characters in it and in NFKC forms.
     """
     return replace(text, (Credentials(canaries) if canaries else _PLAIN).find(text))
-
-
-def _find_canaries(text: str, canaries: tuple[str, ...]) -> Iterator[Finding]:
-    plain = normalize(text)
-    for canary in canaries:
-        for start, end, kind, note in find_all(plain.folded, canary, "canary", "[removed]"):
-            yield *plain.span(start, end), kind, note
 
 
 def _find_formats(text: str) -> Iterator[Finding]:

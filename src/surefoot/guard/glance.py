@@ -38,9 +38,3 @@ def make_sign(text: str) -> Sign:
     last = max(1, len(text) - _LEAST_SIGN_CHARS + 1)
     at = min(range(last), key=lambda place: _RANK.get(text[place], 0))
     return text[at], re.escape(text[at + 1 : at + _SIGN_CHARS])
-
-
-def make_folded_signs(text: str) -> tuple[Sign, ...]:
-    """The signs of a text in lower case that is looked for in any case."""
-    first, rest = make_sign(text)
-    return tuple([(one, f"(?ai:{rest})") for one in {first, first.upper()}])

@@ -27,11 +27,13 @@ class Group(Struct, frozen=True):
         signs: Each of their spellings holds one of these.
         search: For any of them.
         spellings: Theirs, the longest first.
+        broken: Those that have spaces in them: where a text streams they come word by word.
     """
 
     signs: tuple[Sign, ...]
     search: Search
     spellings: tuple[str, ...]
+    broken: tuple[str, ...]
 
     def find(self, text: str) -> Iterator[Finding]:
         """Where they are."""
@@ -53,6 +55,14 @@ def find_all(text: str, wanted: str, kind: str, note: str) -> Iterator[Finding]:
         at = text.find(wanted, at + len(wanted))
 
 
+def find_start(text: str, wanted: str) -> int:
+    """Where the end of an unfinished ``text`` begins to be ``wanted``; its length if it does not."""
+    for size in range(min(len(text), len(wanted) - 1), 0, -1):
+        if text.endswith(wanted[:size]):
+            return len(text) - size
+    return len(text)
+
+
 def _make_group(values: tuple[str, ...]) -> Group:
     spellings: set[str] = set()
     signs: dict[Sign, None] = {}
@@ -63,4 +73,6 @@ def _make_group(values: tuple[str, ...]) -> Group:
             signs[make_sign(shared if len(shared) >= _LEAST_SHARED_CHARS and shared in one else one)] = None
         spellings |= mine
     made = tuple(signs)
-    return Group(made, compile_signs(made), tuple(sorted(spellings, key=lambda one: (-len(one), one))))
+    longest_first = tuple(sorted(spellings, key=lambda one: (-len(one), one)))
+    broken = tuple([one for one in longest_first if any(map(str.isspace, one))])
+    return Group(made, compile_signs(made), longest_first, broken)

@@ -17,6 +17,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from surefoot.guard.letters import drop_gaps, find_letters
 from surefoot.guard.normalize import normalize
 from surefoot.guard.redact import Finding, Redacted, replace
 
@@ -31,8 +32,6 @@ MAX_INSTRUCTIONS: Final = 64
 _STRIDE: Final = 4
 _MOST_PLACES: Final = 8
 """Of one piece in the instructions: around each of them a stretch may be the same."""
-_GAPS: Final = re.compile(r"[\W_]+")
-_NO_LETTERS: Final = bytes([code for code in range(128) if not chr(code).isalnum()])
 _BLOCK: Final = re.compile(r"[A-Za-z0-9+/_-]{64,16384}={0,2}")
 _BLOCK_WINDOW: Final = 32
 
@@ -59,7 +58,7 @@ NO_INSTRUCTIONS: Final = Instructions((), frozenset(), 0, 0)
 @lru_cache(maxsize=MAX_INSTRUCTIONS)
 def read_instructions(prompt: str) -> Instructions:
     """The letters of an agent's instructions, and where to look for them."""
-    letters = _drop_gaps(normalize(prompt).folded)
+    letters = drop_gaps(normalize(prompt).folded)
     if len(letters) < LEAST_LETTERS:
         return NO_INSTRUCTIONS
     is_latin = sum(letter < "\u0250" for letter in letters) * 2 > len(letters)
@@ -75,17 +74,17 @@ def find_leak(answer: str, instructions: Instructions) -> Iterator[Finding]:
     if not instructions.least or (len(answer) < instructions.least and answer.isascii()):
         return
     plain = normalize(answer)
-    letters = _drop_gaps(plain.folded)
+    letters = drop_gaps(plain.folded)
     places: array[int] | None = None
     for start, end in _find_common(letters, instructions):
         if places is None:
-            places = _letters(plain.folded)[1]
+            places = find_letters(plain.folded)[1]
         yield *plain.span(places[start], places[end - 1] + 1), "prompt", "[removed]"
     if not _may_hold_block(answer):
         return
     for match in _BLOCK.finditer(answer):
         for decoded in _decode(match[0]):
-            if next(_find_common(_drop_gaps(normalize(decoded).folded), instructions), None):
+            if next(_find_common(drop_gaps(normalize(decoded).folded), instructions), None):
                 yield *match.span(), "prompt", "[removed]"
                 break
 
@@ -93,7 +92,7 @@ def find_leak(answer: str, instructions: Instructions) -> Iterator[Finding]:
 def find_leak_start(answer: str, instructions: Instructions) -> int:
     """Where the end of an unfinished ``answer`` begins to repeat the instructions; its length if it does not."""
     plain = normalize(answer)
-    letters, places = _letters(plain.folded)
+    letters, places = find_letters(plain.folded)
     longest = 0
     for form in instructions.forms:
         longest = max(longest, _longest(min(len(letters), len(form)), lambda more: letters[-more:] in form))  # noqa: B023 - called at once
@@ -103,21 +102,6 @@ def find_leak_start(answer: str, instructions: Instructions) -> int:
 def redact_prompt(answer: str, prompt: str) -> Redacted:
     """``answer`` without what repeats the instructions ``prompt``."""
     return replace(answer, find_leak(answer, read_instructions(prompt)))
-
-
-def _drop_gaps(folded: str) -> str:
-    """The letters and digits of a text."""
-    if folded.isascii():
-        return folded.encode().translate(None, _NO_LETTERS).decode()
-    return _GAPS.sub("", folded)
-
-
-def _letters(folded: str) -> tuple[str, array[int]]:
-    """The letters and digits of a text, and the place of each."""
-    places = array("L")
-    for match in re.finditer(r"[^\W_]+", folded):
-        places.extend(range(*match.span()))
-    return _drop_gaps(folded), places
 
 
 def _may_hold_block(answer: str) -> bool:

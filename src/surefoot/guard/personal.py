@@ -65,8 +65,8 @@ def is_luhn(digits: list[int]) -> bool:
 def _iban_length(found: str) -> int:
     """Characters of the longest beginning that is an IBAN; the words after it may look like more of it. 0: none.
 
-    The remainder by 97 is 1 (ISO 13616): the first four at the end, letters as 10 to 35. That of a longer one is that of
-    the shorter, times 10 or 100 for a digit or a letter, plus its value.
+    The remainder by 97 is 1 (ISO 13616): the first four at the end, letters as 10 to 35. That of a longer one is
+    that of the shorter, times 10 or 100 for a digit or a letter, plus its value.
     """
     first = "".join([str(int(letter, 36)) for letter in found[:4]])
     scale, front = 10 ** len(first), int(first)

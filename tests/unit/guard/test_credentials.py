@@ -236,3 +236,48 @@ def test_a_glance_misses_nothing(text):
 )
 def test_a_glance_misses_nothing_of_what_looks_like_a_secret(pieces):
     test_a_glance_misses_nothing.hypothesis.inner_test("".join(pieces))
+
+
+SECRET = "Qz7p-Lm2V/x9Rt4Wn8"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        SECRET.encode().hex(),
+        SECRET.encode().hex().upper(),
+        "".join([f"%{code:02X}" for code in SECRET.encode()]),
+        "".join([f"%{code:02x}" for code in SECRET.encode()]),
+        quote(quote(SECRET, safe=""), safe=""),
+        "".join([f"\\u{code:04x}" for code in SECRET.encode()]),
+        "".join([f"\\x{code:02x}" for code in SECRET.encode()]),
+        "".join([f"&#{code};" for code in SECRET.encode()]),
+        "".join([f"&#x{code:x};" for code in SECRET.encode()]),
+        SECRET.replace("-", "\\-"),
+        SECRET.replace("-", "&#45;").replace("/", "%2F").replace("Q", "\\u0051"),
+        SECRET.replace("/", "\\\\/"),
+    ],
+)
+def test_escapes_of_a_known_secret_are_undone(known, spelling):
+    known(SECRET)
+    made = redact_secrets(f"it said: {spelling} and 100%25 more")
+    assert made.text == "it said: [key removed] and 100%25 more"
+
+
+@pytest.mark.parametrize(
+    "said", [" ".join, "-".join, "\u200b".join, "\n".join, lambda text: text[::-1], str.upper, "**{0}**".format]
+)
+def test_a_canary_is_found_by_its_letters(said):
+    canary = "canary-7f3a9c"
+    assert canary[-4:] not in redact_secrets(f"It is {said(canary)}, yes.", [canary]).text
+    assert redact_secrets("It is can any 7 f 3 9, yes.", [canary]).redactions == ()
+
+
+@pytest.mark.parametrize("secret", ["a.*+b(c[d{2}", "(?:x|y)+$", "\\d+\\w+", "------", "correct horse battery"])
+def test_what_means_something_in_a_pattern_is_itself(known, secret):
+    known(secret)
+    known(secret + "-longer")
+    assert (
+        redact_secrets(f"x {secret} y {secret}-longer z {secret[:-1]}_").text
+        == f"x [key removed] y [key removed] z {secret[:-1]}_"
+    )
