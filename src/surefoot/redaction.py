@@ -16,6 +16,7 @@ from surefoot.answer import AnswerType
 from surefoot.compiled import Compiled
 from surefoot.errors import OutputInvalid
 from surefoot.guard.cleaner import Cleaner, Scene, clean_json
+from surefoot.guard.exceptions import clean_error
 from surefoot.guard.holdback import Holdback
 from surefoot.guard.redact import Redacted, Redaction, count_kinds
 from surefoot.journal.context_events import ContextSummarised
@@ -40,7 +41,6 @@ EventT = TypeVar("EventT", bound=Event)
 TextT = TypeVar("TextT", Nudged, ContextSummarised)
 Found = list[Redaction]
 
-_MAX_CHAIN: Final = 10
 _NOTHING_SHOWN: Final = "", Redacted("")
 
 
@@ -186,12 +186,7 @@ class Redactor:
 
     def keep_error(self, error: BaseException) -> None:
         """Take out of an error, and of those behind it, what must not reach a log: its own words stay an error's."""
-        behind: BaseException | None = error
-        for _ in range(_MAX_CHAIN):
-            if behind is None:
-                return
-            behind.args = tuple([self._keep(one) if isinstance(one, str) else one for one in behind.args])
-            behind = behind.__cause__ or behind.__context__
+        clean_error(error, self._keep)
 
     def _keep(self, text: str, found: Found | None = None) -> str:
         made = self._cleaner.keep(text)

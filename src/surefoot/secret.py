@@ -47,6 +47,11 @@ def remember(value: str) -> None:
         KNOWN.values = (*(known if len(known) < MAX_KNOWN else known[FORGOTTEN_AT_ONCE:]), value)
 
 
+def holds_secret(text: str) -> bool:
+    """Whether a name, say, holds a secret of the process as it is."""
+    return len(text) >= LEAST_SECRET_CHARS and any(value in text for value in KNOWN.values)
+
+
 class Known:
     """The secrets of the process.
 

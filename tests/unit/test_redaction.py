@@ -212,6 +212,22 @@ async def test_errors_that_reach_the_caller_hold_no_secret(runtime_of, tmp_path)
     assert in_files(tmp_path) == {}
 
 
+@pytest.mark.parametrize("who", ["user", "session", "tenant"])
+async def test_a_name_that_holds_a_secret_is_refused_without_repeating_it(runtime_of, who):
+    async with runtime_of() as runtime:
+        with pytest.raises(ConfigError, match=f"{who}: it holds a secret") as caught:
+            await runtime.run(Agent(ScriptedModel([say("ok")])), "Go.", **{who: f"id-{KNOWN_KEY}"})
+    assert holds(caught.value) == []
+
+
+async def test_a_tool_that_there_is_not_may_be_called_by_a_short_secret(runtime_of, tmp_path):
+    agent = Agent(ScriptedModel([call(CANARY), say("ok")]), instructions=f"The code is {CANARY}.", tools=[fetch])
+    async with runtime_of() as runtime:
+        result = await runtime.run(agent, "Go.")
+    assert holds(result) == []
+    assert in_files(tmp_path) == {}
+
+
 class Order(Struct):
     number: int
     note: str

@@ -83,7 +83,7 @@ _SIGNS: Final[tuple[Sign, ...]] = (
 )
 """What each of the formats and names holds, from a character on that is rare in prose."""
 _LEAST_CANARY_LETTERS: Final = 8
-"""Of a canary that is looked for by its letters alone, spelled out and backwards; fewer stand in many texts by chance."""
+"""Of a canary that is looked for by its letters alone, spelled out and backwards; fewer may be there by chance."""
 NAMED_KIND: Final = "password"
 
 
@@ -107,7 +107,7 @@ class Credentials:
     """Finds secrets. One for a runtime, shared by all its runs.
 
     Args:
-        canaries: Strings that are secret, too: in any case, in NFKC forms, whatever stands between their letters, backwards.
+        canaries: Strings that are secret, too: in any case, in NFKC forms, backwards, whatever stands in between.
         formats: Look for what has the form of a key or a password, and not for known secrets and canaries alone.
     """
 
@@ -156,7 +156,7 @@ class Credentials:
         return found
 
     def find_start(self, text: str) -> int:
-        """Where the end of an unfinished ``text`` begins to be what has spaces in it, maybe; its length if nothing is."""
+        """Where the end of an unfinished ``text`` begins to be what may have spaces in it; its length if it is not."""
         first = len(text)
         for group in self._lookout.groups.values():
             for spelling in group.broken:

@@ -140,8 +140,8 @@ def find_links(text: str, hosts: Hosts) -> Iterator[Finding]:
 
 
 def _find_tags(text: str, hosts: Hosts) -> Iterator[Finding]:
-    for match in _ANY_TAG.finditer(text):
-        yield from _find_in_tag(text, *match.span(), hosts, is_image=True)
+    for whole in _ANY_TAG.finditer(text):
+        yield from _find_in_tag(text, *whole.span(), hosts, is_image=True)
     at = 0
     while match := TAG.search(text, at):
         at = end_of_tag(text, match.end())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypedDict
 
@@ -17,6 +18,10 @@ GIVEN_TO_ALL: Final = ("PATH", "HOME", "LANG", "TMPDIR")
 """Variables that a child process gets without being named: without them hardly a program starts."""
 _LEAST_SECRET: Final = 6
 """A shorter value of a variable is not looked for in messages: it would be found in ordinary words."""
+
+
+_SECRET_NAME: Final = re.compile(r"(?i)token|secret|passw|key|auth|credential|cookie")
+_AUTH_SCHEMES: Final = frozenset({"basic", "bearer", "digest", "negotiate", "token"})
 
 
 class McpOptions(TypedDict, total=False):
@@ -60,10 +65,20 @@ def read_variables(server: str, names: Mapping[str, str]) -> dict[str, str]:
     missing = [name for name in names.values() if not ours.get(name)]
     if missing:
         raise ConfigError(f"mcp.{server}: the environment variable {missing[0]} is not set")
-    for piece in [piece for name in names.values() for piece in ours[name].split()]:
-        if looks_random(piece):  # not the "verbose" of a log level: it would be taken out of ordinary words
-            remember(piece)
+    for purpose, name in names.items():
+        remember_given(f"{purpose} {name}", ours[name])
     return {purpose: ours[name] for purpose, name in names.items()}
+
+
+def remember_given(name: str, value: str) -> None:
+    """Take what a server is given for a secret of the process if it is random, or if its name says that it is secret.
+
+    Not the "verbose" of a log level, which would be taken out of ordinary words, nor the "Bearer" before a token.
+    """
+    is_secret = _SECRET_NAME.search(name) is not None
+    for piece in value.split():
+        if looks_random(piece) or (is_secret and piece.lower() not in _AUTH_SCHEMES):
+            remember(piece)
 
 
 def read_options(name: str, table: dict[str, Any]) -> McpSettings:
@@ -101,8 +116,9 @@ def check_server(name: str, settings: McpSettings) -> None:
 
 def mask_secrets(text: str, values: Mapping[str, str]) -> str:
     """A text without the secrets that a server was given: its last words go to the model and the journal."""
-    for name, value in values.items():
-        for secret in (value, value.rpartition(" ")[2]):  # of "Bearer ...", too
-            if name not in GIVEN_TO_ALL and len(secret) >= _LEAST_SECRET:
-                text = text.replace(secret, "***")
+    given = [value for name, value in values.items() if name not in GIVEN_TO_ALL]
+    given += [value.rpartition(" ")[2] for value in given]  # of "Bearer ...", too
+    for secret in sorted(given, key=len, reverse=True):  # one may be the beginning of another
+        if len(secret) >= _LEAST_SECRET:
+            text = text.replace(secret, "***")
     return text

@@ -17,7 +17,16 @@ from surefoot.mcp.approval import Standing, compare
 from surefoot.mcp.definition import Definition
 from surefoot.mcp.live import ATTEMPTS, BASE_S, MAX_S, Live
 from surefoot.mcp.lock import Lock, find_lock
-from surefoot.mcp.options import McpOptions, check_server, given_to_all, mask_secrets, read_options, read_variables
+from surefoot.mcp.options import (
+    GIVEN_TO_ALL,
+    McpOptions,
+    check_server,
+    given_to_all,
+    mask_secrets,
+    read_options,
+    read_variables,
+    remember_given,
+)
 from surefoot.mcp.outcome import Lost
 from surefoot.mcp.tools import make_tools
 from surefoot.sections import GuardSettings, McpSettings
@@ -58,6 +67,9 @@ class McpServer:
         self._settings = settings
         self._variables = dict(variables)
         self._headers = dict(headers)
+        for place, value in (*self._headers.items(), *self._variables.items()):
+            if place not in GIVEN_TO_ALL:
+                remember_given(place, value)
         self._lock = Lock(find_lock() if lock is None else Path(lock))
         self._risk = risk
         self._clock = clock or SystemClock()
