@@ -139,6 +139,20 @@ def test_what_a_server_is_given_is_a_secret_of_the_process(lock, tmp_path, monke
     assert KNOWN.values == ("q7w8e9-only-for-mail",)
 
 
+def test_what_a_server_is_given_in_python_is_one_too(lock, monkeypatch):
+    monkeypatch.setattr(KNOWN, "values", ())
+    McpServer.stdio(
+        sys.executable,
+        name="mail",
+        lock=lock,
+        env={"MAIL_PASSWORD": "letmein", "MAIL_LEVEL": "verbose", "OTHER": "a1b2c3d4e5f6"},
+    )
+    McpServer.http(
+        "https://mail.test", name="far", lock=lock, headers={"Authorization": "Bearer weakish", "Accept": "anything"}
+    )
+    assert sorted(KNOWN.values) == ["a1b2c3d4e5f6", "letmein", "weakish"]
+
+
 def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
     write(tmp_path, "[mcp.mail]\ncomand = 'x'", monkeypatch)
     with pytest.raises(ConfigError, match=r"there is no setting mcp\.mail\.comand"):
@@ -148,3 +162,4 @@ def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
 def test_secrets_are_masked_and_ordinary_words_are_not():
     values = {"PATH": "/usr/bin", "TOKEN": "Bearer sekret-4711", "DEBUG": "1"}
     assert mask_secrets("1 /usr/bin Bearer sekret-4711 sekret-4711", values) == "1 /usr/bin *** ***"
+    assert mask_secrets("x sekret-4711", {"A": "sekret", "B": "sekret-4711"}) == "x ***"
