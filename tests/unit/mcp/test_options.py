@@ -185,3 +185,4 @@ def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
 def test_secrets_are_masked_and_ordinary_words_are_not():
     values = {"PATH": "/usr/bin", "TOKEN": "Bearer sekret-4711", "DEBUG": "1"}
     assert mask_secrets("1 /usr/bin Bearer sekret-4711 sekret-4711", values) == "1 /usr/bin *** ***"
+    assert mask_secrets("x sekret-4711", {"A": "sekret", "B": "sekret-4711"}) == "x ***"
