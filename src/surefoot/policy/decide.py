@@ -27,6 +27,8 @@ from surefoot.policy.sums import is_worked_out
 MOST_LEAVES: Final = 1_000
 """Values in one call; a call with more is denied."""
 MOST_SHOWN: Final = 200
+FAILED: Final = "failed"
+"""Name of the rule that denies a call because a rule of the application's own is broken."""
 LEAST_WORDS: Final = 4
 """Words that a text of the user's must have to be one that he means to be sent."""
 _INDEX: Final = re.compile(r"\[\d+\]")
@@ -113,7 +115,7 @@ def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision 
     if word == "deny":
         return Denied("settings", f"the settings deny {name}")
     for function in rules.functions:
-        decision = function(call, known)
+        decision = _ask_rule(function, call, known)
         if decision is not None:
             return decision
     if word == "ask":
@@ -121,6 +123,21 @@ def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision 
             "settings", f"the settings want a person to look at each {name}", trace(call, known, rules)
         )
     return Allowed("settings", f"the settings allow {name}") if word == "allow" else None
+
+
+def _ask_rule(function: Rule, call: Proposed, known: Evidence) -> Decision | None:
+    """What a rule of the application's own says; one that fails, or gives anything else, lets nothing pass."""
+    name = getattr(function, "__name__", type(function).__name__)
+    try:
+        decision: Any = function(call, known)
+    except Exception as error:  # noqa: BLE001 - whatever it raises, it has not said yes
+        return Denied(FAILED, f"the rule {name} failed: {type(error).__name__}: {error}"[:MOST_SHOWN])
+    if decision is None or isinstance(decision, (Allowed, NeedsApproval, Denied)):
+        return decision
+    kind = type(decision).__name__
+    if kind == "coroutine":
+        decision.close()  # nobody will await it
+    return Denied(FAILED, f"the rule {name} gave neither a decision nor None but a {kind}")
 
 
 def _suggest(tool: ToolPolicy, doubt: Trace) -> str:
