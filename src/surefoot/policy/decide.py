@@ -15,11 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from surefoot.policy.allow_list import is_listed, is_plain
+from surefoot.policy.carried import find_carried, is_secret
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Origin, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.intent import delegates, find_intent
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
-from surefoot.policy.matching import find_carried, is_secret, names, normalise, normalise_value, split_moment
+from surefoot.policy.matching import names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
 from surefoot.policy.sums import is_worked_out
@@ -179,7 +180,8 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
         if name in tool.defaults and value == tool.defaults[name] and type(value) is type(tool.defaults[name]):
             continue
         declared = tool.sinks.get(name)
-        for place, leaf in _leaves(name, value, tool.fields):
+        decides = declared != "content" and (declared is not None or tool.destructive)
+        for place, leaf in _leaves(name, value, tool.fields, empty=decides):
             if declared is None and (isinstance(leaf, bool) or leaf is None):
                 continue  # an option that the author did not say decides anything
             kind = declared or "what"
@@ -190,11 +192,14 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
     return _settle_picks(found, known, call)
 
 
-def _leaves(place: str, value: Any, fields: frozenset[str]) -> Iterator[tuple[str, Any]]:
+def _leaves(place: str, value: Any, fields: frozenset[str], *, empty: bool = False) -> Iterator[tuple[str, Any]]:
+    """The values in an argument with their places, names of fields left out; what is empty only where it may decide."""
     todo: list[tuple[str, Any]] = [(place, value)]
     while todo:
         here, item = todo.pop()
-        if isinstance(item, dict):
+        if empty and item in ("", [], {}):  # "delete what begins with nothing" is all
+            yield here, item
+        elif isinstance(item, dict):
             table = cast("dict[str, Any]", item)
             todo += [(f"{here}.{key}", inner) for key, inner in table.items()]
             todo += [(f"{here} (a key)", key) for key in table if key not in fields]
@@ -214,6 +219,8 @@ def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evide
     if kind == "address" and not is_plain(str(value)):
         return Trace(place, shown, kind, *_find_others(normal, known))
     origin, source = _find_warrant(normal, kind, known, rules)
+    if origin == "user" and kind == "address" and not known.user_spelled(str(value)):
+        origin = ""  # short links differ in nothing but capitals
     if origin:
         return Trace(place, shown, kind, origin, source, proven=True)
     found = _find_records(normal, place, known)
