@@ -94,7 +94,7 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
     intended: list[ToolIntended] = []
     for call in calls:
         prepared = _prepare(run, call)
-        if isinstance(prepared, Prepared) and prepared.tool.checked:
+        if isinstance(prepared, Prepared) and (prepared.tool.checked or run.desk.policing.judges_reads):
             prepared = await _clear(run, prepared)
         ready.append(prepared)
         if isinstance(prepared, Prepared):
