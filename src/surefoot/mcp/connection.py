@@ -28,8 +28,10 @@ from mcp_types import Tool as McpTool
 from surefoot import __version__
 from surefoot.mcp.content import show_result
 from surefoot.mcp.definition import MAX_NAME_CHARS, MAX_TOOLS, read_definition
+from surefoot.mcp.gate import watch
 from surefoot.mcp.http import FORGOTTEN
-from surefoot.mcp.limits import MAX_PAGES
+from surefoot.mcp.leash import LEASH, Leash, keep_quiet
+from surefoot.mcp.limits import MAX_PAGES, Pace
 from surefoot.mcp.outcome import Listing, Lost, Shown
 from surefoot.mcp.validation import check_schema
 
@@ -40,8 +42,8 @@ CLOSE_S: Final = 10.0
 _SHOWN_NAME_CHARS: Final = MAX_NAME_CHARS  # a longer one is unusable, so that none of the same name is used
 _US: Final = Implementation(name="surefoot", version=__version__)
 
-OpenStreams = Callable[[Callable[[str], None]], AbstractAsyncContextManager[Any]]
-"""Streams to and from the server, given whom to tell that it is lost, and why."""
+OpenStreams = Callable[[Callable[[str], None], Pace], AbstractAsyncContextManager[Any]]
+"""Streams to and from the server, given whom to tell that it is lost, and why; and how fast it may be read."""
 
 
 class Connection:
@@ -69,6 +71,7 @@ class Connection:
         self._end = asyncio.Event()
         self._requests: set[asyncio.Task[Any]] = set()
         self._keeper: asyncio.Task[None] | None = None
+        self._pace: Pace | None = None
 
     async def open(self, timeout_s: float) -> str:
         """Connect, and shake hands; why it did not work, "" if it did."""
@@ -104,8 +107,11 @@ class Connection:
 
     async def _keep(self, ready: asyncio.Future[None]) -> None:
         try:
-            streams = self._open_streams(self.lose)
-            async with Client(streams, mode="auto", cache=None, client_info=_US, message_handler=self._hear) as client:
+            LEASH.set(Leash())
+            keep_quiet()
+            self._pace = Pace()
+            streams = watch(self._open_streams(self.lose, self._pace), self.lose)
+            async with Client(cast("Any", streams), mode="auto", cache=None, client_info=_US, message_handler=self._hear) as client:
                 self._client = client
                 ready.set_result(None)
                 await self._end.wait()
@@ -162,13 +168,17 @@ class Connection:
 
         The caller does not wait for the end of a cancelled request: a server that reads nothing could hold it up.
         """
-        task = asyncio.create_task(request)
+        leash = Leash()
+        assert self._pace is not None, "it was opened"
+        self._pace.grant()
+        task = asyncio.create_task(_send(request, leash))
         self._requests.add(task)
         task.add_done_callback(self._forget)
         try:
             await asyncio.wait({task})
         finally:
             task.cancel()
+            leash.let_go()
         try:
             return task.result()
         except MCPError as error:
@@ -187,6 +197,11 @@ class Connection:
         self._requests.discard(task)
         if not task.cancelled():
             task.exception()  # that of a request nobody waits for any more is nobody's
+
+
+async def _send(request: Coroutine[Any, Any, R], leash: Leash) -> R:
+    LEASH.set(leash)
+    return await request
 
 
 def _read_page(tools: Iterable[McpTool], found: Listing) -> None:
