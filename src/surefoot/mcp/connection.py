@@ -39,6 +39,8 @@ R = TypeVar("R")
 
 CLOSE_S: Final = 10.0
 """Longest wait for a server's end; the transports take less by themselves."""
+MOST_UNANSWERED: Final = 5
+"""Calls one after the other that were given up: the server may hang for ever, and another process of it need not."""
 _SHOWN_NAME_CHARS: Final = MAX_NAME_CHARS  # a longer one is unusable, so that none of the same name is used
 _US: Final = Implementation(name="surefoot", version=__version__)
 
@@ -53,6 +55,7 @@ class Connection:
         why_lost: Why it has ended, "" while it lives.
         is_stale: The server says that its tools have changed.
         listing: What it offers, once it was asked.
+        is_worn: It answers nothing any more: new calls need another one, and it ends with the last call under way.
     """
 
     def __init__(self, open_streams: OpenStreams, unsent: str) -> None:
@@ -72,6 +75,7 @@ class Connection:
         self._requests: set[asyncio.Task[Any]] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._pace: Pace | None = None
+        self._unanswered = 0
 
     async def open(self, timeout_s: float) -> str:
         """Connect, and shake hands; why it did not work, "" if it did."""
@@ -92,6 +96,11 @@ class Connection:
             self._keeper.cancel()
 
     @property
+    def is_worn(self) -> bool:
+        """See `Connection`."""
+        return self._unanswered >= MOST_UNANSWERED
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing of it is left, no process either."""
         return self._keeper is None or self._keeper.done()
@@ -110,8 +119,8 @@ class Connection:
             LEASH.set(Leash())
             keep_quiet()
             self._pace = Pace()
-            streams = watch(self._open_streams(self.lose, self._pace), self.lose)
-            async with Client(cast("Any", streams), mode="auto", cache=None, client_info=_US, message_handler=self._hear) as client:
+            streams: Any = watch(self._open_streams(self.lose, self._pace), self.lose)
+            async with Client(streams, mode="auto", cache=None, client_info=_US, message_handler=self._hear) as client:
                 self._client = client
                 ready.set_result(None)
                 await self._end.wait()
@@ -171,13 +180,18 @@ class Connection:
         leash = Leash()
         assert self._pace is not None, "it was opened"
         self._pace.grant()
+        unanswered = self._unanswered
         task = asyncio.create_task(_send(request, leash))
         self._requests.add(task)
         task.add_done_callback(self._forget)
         try:
             await asyncio.wait({task})
+            self._unanswered = 0
         finally:
-            task.cancel()
+            if not task.done():
+                if self._unanswered == unanswered:  # of those that were given up together one counts
+                    self._unanswered += 1
+                task.cancel()
             leash.let_go()
         try:
             return task.result()
@@ -197,6 +211,8 @@ class Connection:
         self._requests.discard(task)
         if not task.cancelled():
             task.exception()  # that of a request nobody waits for any more is nobody's
+        if self.is_worn and not self._requests:
+            self.lose(f"it left {MOST_UNANSWERED} calls in a row unanswered")
 
 
 async def _send(request: Coroutine[Any, Any, R], leash: Leash) -> R:

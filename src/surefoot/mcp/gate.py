@@ -59,7 +59,7 @@ class _Stream:
         await self.inner.__aenter__()
         return self
 
-    async def __aexit__(self, *raised: Any) -> bool | None:
+    async def __aexit__(self, *raised: object) -> bool | None:
         return cast("bool | None", await self.inner.__aexit__(*raised))
 
 

@@ -19,12 +19,12 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CONNECTION_CLOSED
 
 from surefoot.mcp.leash import LEASH, Leash
-from surefoot.mcp.limits import MAX_MESSAGE_BYTES, MAX_VALUES, Pace, is_too_much
+from surefoot.mcp.limits import MAX_MESSAGE_BYTES, MAX_VALUES, MESSAGE_BYTES, Pace, is_too_much
 
 CONNECT_TIMEOUT_S: Final = 10.0
 SILENCE_S: Final = 300.0
 """Longest time without a byte in an answer; the time of a call is up long before."""
-TELL_S: Final = 5.0
+TELL_S: Final = 2.0
 """Longest time for what has no answer; the SDK sends nothing else meanwhile."""
 LISTEN_EVERY_S: Final = 10.0
 """Between attempts to hear what the server has to say by itself: one that hangs up at once is not called all day."""
@@ -142,7 +142,7 @@ class _Client(httpx2.AsyncClient):
         if response.headers.get("content-type", "").lower().startswith(_EVENTS):
             paced = _Paced(response.stream, self._pace, leash)
             inner = httpx2.Response(200, headers=response.headers, stream=paced, request=request)
-            response.stream = _Events(inner)
+            response.stream = _Events(inner, self._pace)
             response.headers["content-type"] = _EVENTS
             return response
         response.stream = _Limited(response.stream)
@@ -204,8 +204,9 @@ class _Events(httpx2.AsyncByteStream):
     It would do so without an end, and as fast as the server says: by ``retry``.
     """
 
-    def __init__(self, inner: httpx2.Response) -> None:
+    def __init__(self, inner: httpx2.Response, pace: Pace) -> None:
         self._inner = inner
+        self._pace = pace
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for event in httpx2.EventSource(self._inner, max_event_size=MAX_MESSAGE_BYTES):
@@ -213,6 +214,7 @@ class _Events(httpx2.AsyncByteStream):
                 data = event.data.encode()
                 if is_too_much(data):
                     raise httpx2.SSEError(_TOO_MUCH)
+                await self._pace.spend(MESSAGE_BYTES)
                 yield b"".join([b"data: " + line + b"\n" for line in data.split(b"\n")]) + b"\n"
 
     async def aclose(self) -> None:

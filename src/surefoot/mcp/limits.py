@@ -23,6 +23,8 @@ MOST_GRANTED_BYTES: Final = 64 << 20
 """Of answers that are due."""
 LINE_BYTES: Final = 500
 """What a line costs beside its length: an empty one has to be read, too."""
+MESSAGE_BYTES: Final = 1_000
+"""What a message costs beside its length."""
 _TURN_BYTES: Final = 64 << 10
 
 _SIZE: Final = ArgumentLimits(nbytes=MAX_MESSAGE_BYTES, depth=128, items=MAX_VALUES)

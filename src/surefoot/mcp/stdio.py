@@ -21,7 +21,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 from msgspec import Struct
 
-from surefoot.mcp.limits import LINE_BYTES, MAX_MESSAGE_BYTES, MAX_VALUES, Pace, is_too_much
+from surefoot.mcp.limits import LINE_BYTES, MAX_MESSAGE_BYTES, MAX_VALUES, MESSAGE_BYTES, Pace, is_too_much
 
 Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 
@@ -92,11 +92,19 @@ async def open_stdio(command: Command, lose: Callable[[str], None], pace: Pace) 
         how = "closed its output" if process.returncode is None else f"ended with code {process.returncode}"
         return f"it {how}" + (f" and wrote: {words}" if words else "")
 
-    listening = asyncio.create_task(_listen(process, to_us, explain, keep, lose, pace))
+    is_over = False
+
+    def tell(why: str) -> None:
+        """Not of an end that is ours: it would hide why we want it."""
+        if not is_over:
+            lose(why)
+
+    listening = asyncio.create_task(_listen(process, to_us, explain, keep, tell, pace=pace))
     tasks = (listening, gathering, asyncio.create_task(_speak(process, from_us)))
     try:
         yield from_server, to_server
     finally:
+        is_over = True
         for stream in (from_server, to_server):
             stream.close()
         try:
@@ -117,6 +125,7 @@ async def _listen(
     explain: Callable[[], Awaitable[str]],
     keep: Callable[[bytes], None],
     lose: Callable[[str], None],
+    *,
     pace: Pace,
 ) -> None:
     """Messages of the server until it ends; then the rest of its output is thrown away, so that it can end."""
@@ -124,11 +133,12 @@ async def _listen(
     why = ""
     try:
         while line := await process.stdout.readline():
-            await pace.spend(len(line) + LINE_BYTES)
-            if line.startswith(b"{") and is_too_much(line):
+            is_message = line.startswith(b"{")
+            await pace.spend(len(line) + (MESSAGE_BYTES if is_message else LINE_BYTES))
+            if is_message and is_too_much(line):
                 why = f"it wrote a message of more than {MAX_VALUES:,} values"
                 break
-            if line.startswith(b"{"):
+            if is_message:
                 await to_us.send(SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)))
             else:
                 keep(line)  # many servers greet or log on the wrong stream
