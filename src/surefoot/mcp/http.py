@@ -100,7 +100,8 @@ class _Client(httpx2.AsyncClient):
             return await self._fetch(request, options, Leash())
         sent = _read_sent(request.content or b"{}")
         if sent.method and sent.id is not None:
-            return await self._fetch(request, options, LEASH.get() or Leash())
+            answer = await self._fetch(request, options, LEASH.get() or Leash())
+            return answer if _is_for(sent.id, answer) else _refuse(request, "it is the answer to another request", "")
         return await self._tell(request, options)
 
     async def _wait_to_listen(self) -> None:
@@ -152,6 +153,16 @@ class _Client(httpx2.AsyncClient):
             await response.aclose()
             return _refuse(request, f"the answer broke off: {error}", "")
         return _refuse(request, _TOO_MUCH, "") if is_too_much(content) else response
+
+
+def _is_for(sent: Any, answer: httpx2.Response) -> bool:
+    """Whether an answer, if it is one message, has the id of its request; else it would be that of somebody else."""
+    if answer.status_code != 200 or isinstance(answer.stream, _Events):
+        return True
+    try:
+        return str(_read_sent(answer.content).id) == str(sent)
+    except msgspec.DecodeError:  # the SDK says what is wrong
+        return True
 
 
 _TOO_MUCH: Final = f"the answer has more than {MAX_VALUES:,} values"

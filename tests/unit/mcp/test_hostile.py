@@ -11,8 +11,8 @@ from tests.unit.mcp.conftest import HERE, SOON_S, tools_of, until
 
 from surefoot.errors import ConfigError, ToolError
 from surefoot.mcp import McpServer
-from surefoot.mcp.limits import MESSAGE_BYTES, UNASKED_BYTES, UNASKED_BYTES_A_S, Pace
 from surefoot.mcp.connection import MOST_UNANSWERED
+from surefoot.mcp.limits import MESSAGE_BYTES, UNASKED_BYTES, UNASKED_BYTES_A_S, Pace
 
 MOST_TASKS = 40
 """Far fewer than a flood has messages."""
@@ -189,7 +189,7 @@ async def test_nothing_is_left_of_it(hostile):
     def count():
         mine = f"\nPPid:\t{os.getpid()}\n"
         kids = [one for one in Path("/proc").glob("[0-9]*/status") if mine in _read(one)]
-        return len(os.listdir("/proc/self/fd")), len(kids)
+        return len(list(Path("/proc/self/fd").iterdir())), len(kids)
 
     async with hostile():
         before = None
