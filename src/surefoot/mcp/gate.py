@@ -38,12 +38,11 @@ class _Asked:
         self._lose = lose
         self._waiting = 0
 
-    def come(self) -> bool:
-        """One more; whether that is too many."""
+    def come(self) -> None:
+        """One more."""
         self._waiting += 1
         if self._waiting > MOST_ASKED:
             self._lose(f"it asked more than {MOST_ASKED} questions and read no answer")
-        return self._waiting > MOST_ASKED
 
     def go(self) -> None:
         """An answer has left."""
@@ -74,8 +73,8 @@ class _Incoming(_Stream):
 
     async def __anext__(self) -> SessionMessage | Exception:
         item: SessionMessage | Exception = await self.inner.__anext__()
-        if isinstance(item, SessionMessage) and isinstance(item.message, JSONRPCRequest) and self.asked.come():
-            raise StopAsyncIteration
+        if isinstance(item, SessionMessage) and isinstance(item.message, JSONRPCRequest):
+            self.asked.come()
         return item
 
 

@@ -95,7 +95,7 @@ def handle(request):
             sys.exit(5)
     elif method == "tools/list":
         schema = {"type": "object", "properties": {"text": {"type": "string"}}}
-        names = {"crowd": [f"t{number}" for number in range(1_000)], "thrice": ["x" * 200] * 3 + ["echo"]}
+        names = {"crowd": [f"t{number}" for number in range(1_000)], "thrice": ["x" * 100] * 3 + ["echo"]}
         tools = [{"name": name, "inputSchema": schema} for name in names.get(MODE, ["echo"])]
         send(id=request["id"], result={"tools": tools})
     elif method == "tools/call":
