@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from surefoot.commands.tables import DIM, amount_bar, dollars, figures_table, named, short
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 
 BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 BAR_CELLS: Final = 28
@@ -31,8 +32,8 @@ def spark(values: Sequence[float]) -> Text:
 def draw_report(report: Any, world: Any) -> RenderableType:
     """All figures of a simulation."""
     head = Text.assemble(
-        (f"{report.requests:,} requests", "bold"),
-        f" of {world.users:,} users in {world.hours:g} h on {world.model.id}  ",
+        (counted(report.requests, "request"), "bold"),
+        f" of {counted(world.users, 'user')} in {world.hours:g} h on {world.model.id}  ",
         (f"seed {report.seed} · {report.events:,} events · trace {report.trace_hash[:12]}", DIM),
     )
     parts: list[RenderableType] = [
@@ -178,12 +179,12 @@ def draw_breaches(report: Any, case: Any, path: Path) -> RenderableType:
     """A small reproduction of a broken promise."""
     lines: list[RenderableType] = [
         Text(
-            f"shrunk to {len(case.plan.requests)} requests and {len(case.plan.troubles)} troubles "
-            f"of seed {case.world.seed}",
+            f"shrunk to {counted(len(case.plan.requests), 'request')} and "
+            f"{counted(len(case.plan.troubles), 'trouble')} of seed {case.world.seed}",
             "bold",
         )
     ]
     lines += [Text(f"  {line}", DIM) for line in report.trace[-TRACE_LINES:]]
     lines += [Text(f"✗ {breach.promise}: {plain(breach.message, 1_000)}", "red") for breach in report.breaches[:1]]
-    lines.append(Text(f"play it again: surefoot sim --replay {path}"))
+    lines.append(Text(f"play it again: surefoot sim --replay {shlex.quote(str(path))}"))
     return Group(*lines)

@@ -121,6 +121,7 @@ class Report(Struct, frozen=True, kw_only=True):
         cpu_s: CPU time of this process, seconds.
         moments: The test in slices of time.
         samples: Requests under way and memory, sampled.
+        notes: What was to be expected, in sentences.
     """
 
     plan: Plan
@@ -150,6 +151,7 @@ class Report(Struct, frozen=True, kw_only=True):
     cpu_s: float
     moments: Sequence[Moment]
     samples: Sequence[Sample]
+    notes: Sequence[str] = ()
 
     @property
     def failed_share(self) -> float:
@@ -167,6 +169,7 @@ def make_report(
     endpoint: str,
     began_at: float,
     interrupted: bool,
+    notes: Sequence[str] = (),
 ) -> Report:
     """The report of a test that is over."""
     answered = score.answered_s()
@@ -200,4 +203,5 @@ def make_report(
         cpu_s=gauges.used_cpu_s,
         moments=slice_time(score, seconds, SLICES),
         samples=gauges.samples,
+        notes=notes,
     )

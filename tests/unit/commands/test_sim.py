@@ -105,7 +105,7 @@ def test_a_broken_promise_is_shrunk_saved_and_played_again(surefoot, tmp_path):
     code, out, err = surefoot("sim", str(path), "--save", str(case))
     assert code == 1
     assert "✗ B2 broken at" in out
-    assert "shrunk to 1 requests and 0 troubles" in err
+    assert "shrunk to 1 request and 0 troubles" in err
     assert f"surefoot sim --replay {case}" in err
     code, out, _ = surefoot("sim", "--replay", str(case), "--save", str(case), "--json")
     assert code == 1
@@ -141,4 +141,10 @@ def test_wrong_settings_of_a_world(surefoot, tmp_path):
     (tmp_path / "world.toml").write_text("[settings]\nno_such = 1\n")
     code, _, err = surefoot("sim", str(tmp_path / "world.toml"))
     assert code == 2
-    assert "[settings]: Object contains unknown field `no_such`" in err
+    assert "[settings]: there is no setting no_such" in err
+
+
+def test_where_a_case_cannot_be_saved_is_known_before_the_simulation(surefoot):
+    code, out, err = surefoot("sim", "--save", "/nowhere/case.json")
+    assert (code, out) == (2, "")
+    assert err == "surefoot: --save /nowhere/case.json: its directory does not exist; create /nowhere\n"
