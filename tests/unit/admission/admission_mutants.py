@@ -203,12 +203,6 @@ MUTANTS = [
         "            weight = 1\n",
     ),
     Mutant(
-        "who has its own slots taken is looked at first",
-        TURNS,
-        "users += [user for user in self.users.values() if user.items and user not in known]",
-        "users[:0] = [user for user in self.users.values() if user.items and user not in known]",
-    ),
-    Mutant(
         "a deadline is not looked at on arrival",
         ADMISSION,
         "if wait_s + run_s > seconds:",
