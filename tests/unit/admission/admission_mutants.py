@@ -199,8 +199,8 @@ MUTANTS = [
     Mutant(
         "weights count for nothing when it is looked who waits in vain",
         OUTLOOK,
-        "            weight = user.tenant.weight\n",
-        "            weight = 1\n",
+        "(user, user.tenant.weight, iter(user.items)",
+        "(user, 1.0, iter(user.items)",
     ),
     Mutant(
         "a deadline is not looked at on arrival",

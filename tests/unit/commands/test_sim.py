@@ -4,6 +4,11 @@ import json
 
 import pytest
 
+from surefoot.commands.sim import change_settings
+from surefoot.config import Settings
+from surefoot.testing import simulate
+from surefoot.testing.simulation import read_world
+
 SMALL = ("--requests", "60", "--users", "20", "--hours", "0.5")
 HOSTILE = """
 users = 10
@@ -48,6 +53,18 @@ def test_a_world_of_a_file(surefoot, tmp_path):
     assert "steps" in report["stopped"]
     code, out, _ = surefoot("sim", str(tmp_path / "hostile.toml"))
     assert "crashes" in out
+
+
+def test_what_the_simulated_runtime_warns_of_does_not_hide_the_report(surefoot, tmp_path, caplog):
+    (tmp_path / "hostile.toml").write_text(HOSTILE.replace("hours = 0.1", "hours = 0.01"))
+    world, table = read_world(tmp_path / "hostile.toml")
+    simulate(world, change_settings(Settings(), table, None))
+    assert [record for record in caplog.records if record.name.startswith("surefoot")] != []
+    caplog.clear()
+    assert surefoot("sim", str(tmp_path / "hostile.toml"))[0] == 0
+    assert [record for record in caplog.records if record.name.startswith("surefoot")] == []
+    simulate(world, change_settings(Settings(), table, None))
+    assert caplog.records != [], "others hear of it as before"
 
 
 def test_the_example_is_the_defaults(surefoot, tmp_path):
