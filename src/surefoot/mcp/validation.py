@@ -95,7 +95,8 @@ def _make_finder(schema: JsonSchema) -> Callable[[Any, int], list[str]]:
         return None
 
     checks = {
-        word: ignore if word in _UNCOUNTED else count(word, check) for word, check in Draft202012Validator.VALIDATORS.items()
+        word: ignore if word in _UNCOUNTED else count(word, check)
+        for word, check in Draft202012Validator.VALIDATORS.items()
     }
     library, references = cast("Any", validators), cast("Any", referencing)  # whose types say less than nothing
     validator = library.extend(Draft202012Validator, checks)(schema, registry=references.Registry())
