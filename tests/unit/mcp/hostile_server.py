@@ -77,6 +77,8 @@ def call(request, said):
         show(request, "second")
     elif said == "number":
         show(request, structuredContent={"n": 10**400})
+    elif said == "tell":
+        show(request, "it is " + os.environ["TOKEN"])
     elif said == "secret":
         show(request, os.environ["TOKEN"], isError=True)
     else:

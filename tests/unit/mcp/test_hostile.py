@@ -130,6 +130,14 @@ async def test_a_secret_that_a_tool_says_as_its_error_is_masked(hostile):
             await tools_of(server)["echo"](text="secret")
 
 
+async def test_a_secret_that_a_tool_returns_reaches_neither_the_model_nor_the_journal(hostile, ask, tmp_path):
+    async with hostile(env={"TOKEN": "hunter"}) as server:
+        seen = await ask(server.tools, "h_echo", text="tell")
+    assert seen.text.startswith("it is [")
+    assert "hunter" not in seen.text
+    assert b"hunter" not in b"".join([file.read_bytes() for file in tmp_path.glob("runs.db*")])
+
+
 @pytest.mark.parametrize(
     ("mode", "told"),
     [
