@@ -72,10 +72,10 @@ class Run:
 
     __slots__ = (
         "_accounts", "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled",
-        "compiled", "context", "desk", "failures", "final_only", "interrupted", "is_moved", "live", "loop", "models", "news",
-        "over", "parent", "payers", "read_through_children", "redactor", "refusal", "repairs_left", "run_id", "rungs",
-        "settlement", "started", "state", "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold",
-        "turn", "value",
+        "compiled", "context", "desk", "failures", "final_only", "interrupted", "is_moved", "live", "loop", "models",
+        "news", "over", "parent", "payers", "read_through_children", "redactor", "refusal", "repairs_left", "run_id",
+        "rungs", "settlement", "started", "state", "summary_failed", "summed_up_for", "sums_up", "task",
+        "tool_calls_untold", "turn", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
