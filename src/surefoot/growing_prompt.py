@@ -23,8 +23,8 @@ class GrowingPrompt:
     """
 
     __slots__ = (
-        "_exact", "_measured", "_reported", "_run", "_sent_size", "_shown", "_trusts_usage", "crammed", "schema",
-        "wire",
+        "_exact", "_measured", "_render", "_reported", "_run", "_sent_size", "_shown", "_trusts_usage", "crammed",
+        "schema", "wire",
     )  # fmt: skip
 
     wire: Prompt
@@ -44,19 +44,17 @@ class GrowingPrompt:
         compiled = self._run.compiled
         model = compiled.model
         self.wire = model.open(compiled.native_specs, compiled.temperature)
-        self._trusts_usage = model.profile.trusts_usage
+        self._render, self._trusts_usage = compiled.protocol.render, model.profile.trusts_usage
         self._shown, self._exact, self.crammed = 0, [], -1
         self._measured = self._reported = 0, 0
         self.schema = None
 
     def show(self) -> None:
         """Write what has joined the conversation."""
-        messages, shown = self._run.state.messages, self._shown
-        if shown < len(messages):
-            render, append = self._run.compiled.protocol.render, self.wire.append
-            for message in messages[shown:]:
-                append(render(message if message.role != "system" else tell(self._run, message)))
-            self._shown = len(messages)
+        new = self._run.state.messages[self._shown :]
+        for message in new:
+            self.wire.append(self._render(message if message.role != "system" else tell(self._run, message)))
+        self._shown += len(new)
 
     def grow(self) -> int:
         """`show`, and choose the form of the reply; the `bound` of the next request with both."""
