@@ -78,6 +78,9 @@ def list_sessions(
     elif rows:
         console = open_console()
         console.print(fitted(_list_table(rows, SystemClock().now(), settings), console))
+    elif user is not None or tenant is not None:
+        whose = [f"{kind} {name!r}" for kind, name in (("user", user), ("tenant", tenant)) if name is not None]
+        click.echo(f"there are no sessions of {' of '.join(whose)}", err=True)
     else:
         click.echo("there are no sessions; `surefoot run QUESTION --session NAME` begins one", err=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,8 +89,13 @@ def sim(
         if recorded is not None:
             world = run_to_end(_learn(world, recorded))
         case = simulation.make_case(change_world(world, changes), settings)
-    if sweep:
-        return _sweep(case, as_json=as_json)
+    with _without_warnings():
+        return _sweep(case, as_json=as_json) if sweep else _play(case, case_file, as_json=as_json)
+
+
+def _play(case: Any, case_file: Path, *, as_json: bool) -> int:
+    from surefoot.testing import simulation
+
     with show_progress("simulating") as told:
         report = simulation.play_case(case, told)
     if as_json:
@@ -128,6 +134,18 @@ def _sweep(case: Any, *, as_json: bool) -> int:
     else:
         open_console().print(draw_loads(loads))
     return EXIT_BROKEN if any(load.report.breaches for load in loads) else 0
+
+
+@contextmanager
+def _without_warnings() -> Generator[None]:
+    """What the runtime warns of in a simulated world is in the report; hundreds of lines would hide it."""
+    logger = logging.getLogger("surefoot")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

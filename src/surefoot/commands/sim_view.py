@@ -137,9 +137,17 @@ def _load(report: Any, world: Any) -> Table:
     )
     for name, values, told in lines:
         table.add_row(Text(name, "bold"), spark(values), Text("at most " + told.format(max(values)), DIM))
-    hours = "".join([f"{world.hours * place / 6:<8.3g}" for place in range(6)])
+    hours = "".join([f"{_say_hour(world.hours * place / 6):<8}" for place in range(6)])
     table.add_row(Text("hour", DIM), Text(hours, DIM), "")
     return table
+
+
+def _say_hour(hours: float) -> str:
+    """``4``, ``0:20``, or a fraction of less than a minute."""
+    minutes = round(hours * 60)
+    if not minutes:
+        return f"{hours:.2g}"
+    return f"{minutes // 60}:{minutes % 60:02}" if minutes % 60 else f"{minutes // 60}"
 
 
 def draw_loads(loads: Sequence[Any]) -> RenderableType:

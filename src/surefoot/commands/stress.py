@@ -245,8 +245,11 @@ def _refuse_options_of_fake(context: click.Context) -> None:
 
 def _check_writable(path: Path) -> None:
     """A report that cannot be written is to be known before the test, not after it."""
-    with path.open("a", encoding="utf-8"):
-        pass
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--html {path}: cannot be written: {error.strerror}") from None
 
 
 def _make_agent(settings: Settings, target: Target, fake: Fake) -> Agent[Any]:

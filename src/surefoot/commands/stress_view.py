@@ -105,7 +105,7 @@ def _facts(report: Report) -> Table:
         ("throughput", f"{report.throughput_per_s:,.1f} requests a second"),
         ("model calls", f"{spent.model_calls:,}{_tell_failed_calls(report)} · {spent.tool_calls:,} tool calls"),
         ("429s", f"{report.refused:,} from admission · {report.not_now:,} from the provider"),
-        ("tokens", f"{short(spent.input_tokens)} in ({_cached(report)}) · {short(spent.output_tokens)} out"),
+        ("tokens", _tell_tokens(report)),
         ("cost", f"{say_usd(spent.nano)} · {say_usd(spent.nano / max(1, report.total))} a request"),
         ("fairness", _tell_fairness(report)),
         ("worst user", _tell_worst(report)),
@@ -121,10 +121,11 @@ def _tell_failed_calls(report: Report) -> str:
     return f" ({', '.join(failed)})" if failed else ""
 
 
-def _cached(report: Report) -> str:
+def _tell_tokens(report: Report) -> str:
     spent = report.spent
-    share = spent.cached_tokens / spent.input_tokens if spent.input_tokens else 0.0
-    return f"{share:.0%} cached"
+    told = f"{short(spent.input_tokens)} in ({spent.cached_share:.0%} cached) · {short(spent.output_tokens)} out"
+    more = spent.tokens > spent.input_tokens + spent.output_tokens  # calls of which nobody knows what they used
+    return f"{told} · {short(spent.tokens)} charged" if more else told
 
 
 def _tell_fairness(report: Report) -> str:

@@ -58,7 +58,7 @@ def _tiles(report: Report) -> Iterable[str]:
         ("Latency p99", p99, f"most {most}"),
         ("Failed", f"{report.failed:,}", f"{report.failed_share:.1%} of {report.total:,}"),
         ("429s", f"{report.refused + report.not_now:,}", f"{report.refused:,} ours, {report.not_now:,} upstream"),
-        ("Tokens", say_count(report.spent.tokens), f"{say_count(report.spent.output_tokens)} generated"),
+        ("Tokens charged", say_count(report.spent.tokens), f"{say_count(report.spent.output_tokens)} generated"),
         ("Cost", say_usd(report.spent.nano), f"{say_usd(report.spent.nano / max(1, report.total))} a request"),
         ("Fairness", say_index(report.fairness, measured=answered), f"over {counted(report.users, 'user')}"),
         ("Event loop late", say_s(late.p99), f"at p99; p50 {say_s(late.p50)}"),
@@ -156,7 +156,7 @@ def _tables(report: Report) -> Iterable[str]:
         yield _list("Was to be expected", {str(number): note for number, note in enumerate(report.notes, 1)})
     calls = [("model calls", f"{spent.model_calls:,}"), ("tool calls", f"{spent.tool_calls:,}")]
     calls += [(f"failed: {plain(code, 40)}", f"{count:,}") for code, count in spent.failed_calls.items()]
-    calls += [("tokens in", f"{spent.input_tokens:,}"), ("of them cached", f"{spent.cached_tokens:,}")]
+    calls += [("tokens in", f"{spent.input_tokens:,}"), ("of them cached", f"{spent.cached_share:.0%}")]
     calls += [("tokens out", f"{spent.output_tokens:,}"), ("tokens charged", f"{spent.tokens:,}")]
     calls += [("cost", say_usd(spent.nano)), ("CPU of the process", f"{report.cpu_s:,.2f} s")]
     yield _table("What it used", ("", ""), calls)

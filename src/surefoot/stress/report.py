@@ -55,6 +55,11 @@ class Spent(Struct):
     tokens: int = 0
     nano: int = 0
 
+    @property
+    def cached_share(self) -> float:
+        """Share of the prompts' tokens that the provider had cached, 0 to 1."""
+        return self.cached_tokens / self.input_tokens if self.input_tokens else 0.0
+
     def add(self, row: RunRow) -> int:
         """Count a run; how many of its attempts failed."""
         self.runs += 1

@@ -61,6 +61,12 @@ def test_an_empty_database_says_how_to_begin(surefoot, record):
     assert "begins one" in err
 
 
+def test_a_list_of_nothing_says_whose_it_is(surefoot, talks):
+    code, out, err = surefoot("sessions", "list", "--user", "u9", "--tenant", "acme")
+    assert (code, out, err) == (0, "", "there are no sessions of user 'u9' of tenant 'acme'\n")
+    assert surefoot("sessions", "list", "--tenant", "none")[2] == "there are no sessions of tenant 'none'\n"
+
+
 def test_a_conversation_shows_who_wrote_what(surefoot, talks):
     code, out, err = surefoot("sessions", "show", "s1", "--user", "u1")
     assert (code, err) == (0, "")

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from surefoot.testing import simulate
+from surefoot.testing.simulation import read_world
+
 SMALL = ("--requests", "60", "--users", "20", "--hours", "0.5")
 HOSTILE = """
 users = 10
@@ -17,6 +20,15 @@ storms = 1
 crashes = 2
 [settings.limits]
 steps = 3
+"""
+STALLED = """
+users = 40
+requests = 40
+hours = 0.02
+arrivals = { pattern = "burst", burst_s = 1.0 }
+clients = { cancel = 0.9 }
+model = { latency_s = 20.0 }
+faults = { stalls = 9, length_s = 60.0 }
 """
 
 
@@ -48,6 +60,18 @@ def test_a_world_of_a_file(surefoot, tmp_path):
     assert "steps" in report["stopped"]
     code, out, _ = surefoot("sim", str(tmp_path / "hostile.toml"))
     assert "crashes" in out
+
+
+def test_what_the_simulated_runtime_warns_of_does_not_hide_the_report(surefoot, tmp_path, caplog):
+    (tmp_path / "hostile.toml").write_text(STALLED)
+    world, _ = read_world(tmp_path / "hostile.toml")
+    simulate(world)
+    assert [record for record in caplog.records if record.name.startswith("surefoot")] != []
+    caplog.clear()
+    assert surefoot("sim", str(tmp_path / "hostile.toml"))[0] == 0
+    assert [record for record in caplog.records if record.name.startswith("surefoot")] == []
+    simulate(world)
+    assert caplog.records != [], "others hear of it as before"
 
 
 def test_the_example_is_the_defaults(surefoot, tmp_path):
