@@ -26,7 +26,7 @@ from surefoot.journal.events import (
     ToolIntended,
 )
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
-from surefoot.journal.tally import Charged, ModelTally, ToolTally, sum_usage, tally_models, tally_tools
+from surefoot.journal.tally import Called, Charged, ModelTally, ToolTally, sum_usage, tally_models, tally_tools
 from surefoot.journal.threat_events import ThreatsFound
 from surefoot.policy.origin import Origins
 from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall, Usage
@@ -78,7 +78,7 @@ class RunState:
         self.messages: list[Message] = []
         self._charges: list[Charged] = []
         self._tallied: tuple[int, dict[str, ModelTally]] = 0, {}  # of the first so many charges
-        self._called: list[tuple[str, bool, float]] = []
+        self._called: list[Called] = []
         self.tokens = self.nano = 0
         self.holds: dict[int, ModelRequested] = {}
         self.steps = self.model_calls = self.tool_calls = self.results = 0
@@ -181,7 +181,7 @@ class RunState:
         """The label of the text has it, too."""
 
     def _approval_answered(self, event: ApprovalAnswered) -> None:
-        self.origins.endorse(event.sources)
+        self.origins.endorse(event.sources, event.tool)
 
     def _tool_intended(self, event: ToolIntended) -> None:
         self.intended[event.call.id] = event
@@ -190,7 +190,8 @@ class RunState:
         intended = self.intended.pop(event.call_id, None)
         arguments = "" if intended is None else intended.call.arguments
         made = intended is not None and intended.effect == "write" and not event.is_error
-        self.origins.take(event.name, arguments, event.content, event.label, event.records, made=made)
+        take = self.origins.take
+        take(event.name, arguments, event.content, event.label, event.records, made=made, failed=event.is_error)
         self.tool_calls += 1
         self.results += 1
         self._called.append((event.name, event.is_error, event.latency_ms))

@@ -17,9 +17,14 @@ _GAPS: Final = re.compile(r"[\s()\[\]{}<>\"“”‘’«»`|。、「」]+|,(?!
 _EDGES: Final = ".,:;!?'*_~#@=…"
 _VALUE_EDGES: Final = ".,:;!#@…"
 """Around a value: a star or a question mark may be a pattern, and a text that has none does not name it."""
+_ABOVE: Final = ("/..", "\\..")
 _QUOTES: Final = "\"'`“”‘’«»()[]<>,;"
 _NUMBER: Final = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+_COMMA: Final = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+,\d+|\d+,\d\d|0,\d+)")
+"""A sum as much of the world writes it, `1.234,50`; `1,2` is rather a list."""
 _PIECE: Final = re.compile(r"[\w@.+-]+")
+_HOUR: Final = len("2024-05-15t10")
+_COMMAS: Final = re.compile(r"\d[\d.]*,[\d.,]*\d")
 _ALNUM: Final = re.compile(r"[a-z0-9]+")
 _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[t ](\d\d:\d\d)(?::\d\d)?(?:\.\d+)?z?)?")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::00)?")
@@ -42,7 +47,9 @@ def normalise(text: str, edges: str = _EDGES) -> str:
 
 
 def _read_token(token: str, edges: str) -> list[str]:
-    token = token.rstrip(edges).lstrip(edges.replace(".", "").replace("~", ""))  # `.env`, `~/x`
+    if not token.endswith(_ABOVE):  # `docs/..` is not `docs/`
+        token = token.rstrip(edges)
+    token = token.lstrip(edges.replace(".", "").replace("~", ""))  # `.env`, `~/x`
     token = token.removesuffix("'s")
     if len(token) >= 16 and token[10] == "t" and (moment := _DATE.fullmatch(token)) is not None:
         return [token[:10], moment[4]]  # of a date with a time both are words
@@ -56,9 +63,14 @@ def _read_token(token: str, edges: str) -> list[str]:
 
 
 def _read_number(text: str) -> str:
-    if len(text) > LONGEST_NUMBER or not _NUMBER.fullmatch(text):
+    if len(text) > LONGEST_NUMBER:
         return ""
-    digits = text.replace(",", "")
+    if _NUMBER.fullmatch(text):
+        digits = text.replace(",", "")
+    elif "," in text and _COMMA.fullmatch(text):
+        digits = text.replace(".", "").replace(",", ".")
+    else:
+        return ""
     if digits[0] == "0" and digits.isdigit() and len(digits) > 1:
         return digits  # `007` is a name, not the number 7
     try:
@@ -75,8 +87,16 @@ def split_words(text: str) -> set[str]:
     return {*words, *[word.strip(_QUOTES) for word in words], *[word.strip(_QUOTES + _EDGES) for word in words]}
 
 
+def has_words(text: str, words: str) -> bool:
+    """Whether whole words stand in a text, letter by letter: neither a part of one nor the space between two."""
+    stripped = re.escape(words.strip())
+    return words.strip() == words != "" and re.search(rf"(?<!\w){stripped}(?!\w)", text) is not None
+
+
 def normalise_value(value: Any) -> str:
     """A value of JSON in the same form; "" if there is nothing in it that could be named."""
+    if isinstance(value, bool):
+        return " true " if value else " false "
     if isinstance(value, float) and not value.is_integer():
         return normalise(format(Decimal(str(value)), "f"))
     if isinstance(value, (int, float)):
@@ -158,57 +178,17 @@ def split_moment(value: str) -> list[str]:
 def _groups(text: str, value: str) -> bool:
     """Whether the text names an account number or phone number that it writes in groups, or the value does."""
     joined = join_account(value)
-    if not joined:
+    if not joined or joined not in text.replace("-", "").replace(" ", ""):  # nearly always, and quick
         return False
-    words = [word for word in text.replace("-", " ").split(" ") if word]
-    for start, word in enumerate(words):
-        if joined.startswith(word):
-            seen, end = word, start + 1
-            while len(seen) < len(joined) and end < len(words):
-                seen += words[end]
-                end += 1
-            if seen == joined:
-                return True
-    return False
+    return re.search(rf"(?<![^ -]){'[ -]*'.join(joined)}(?![^ -])", text) is not None
 
 
 def pieces(text: str) -> set[str]:
     """What a text may name, in small pieces: a value of which any piece is not among them it does not name."""
     text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
     found = {_read_number(piece) or piece for piece in [piece.strip(".+-@_") for piece in _PIECE.findall(text)]}
+    if "," in text:
+        found.update([_read_number(number) for number in _COMMAS.findall(text)])
+    found.update([part for piece in found if len(piece) == _HOUR and piece[10] == "t" for part in piece.split("t")])
     found.discard("")
     return found
-
-
-# --- what a text may carry --------------------------------------------------------------------------------------------
-
-_DOMAINS: Final = "com|net|org|io|dev|app|ai|co|info|biz|xyz|site|online|shop|top|link|click|me|ru|cn|vn|de|uk|eu|us"
-_CARRIED: Final = re.compile(
-    r"[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"  # mail addresses
-    r"|[a-z][a-z0-9+.-]{0,19}://[^\s'\"<>)\]]+"  # links
-    r"|www\.[^\s'\"<>)\]]+"
-    rf"|(?<![\w@.-])(?:[\w-]{{1,63}}\.){{1,4}}(?:{_DOMAINS})(?![\w.-]\w)(?:[:/][^\s'\"<>)\]]*)?"
-    r"|(?<!\w)[a-z]{2}\d{2}(?:[a-z0-9]{8,30}|(?:[ -][a-z]{4})?(?:[ -]?\d{2,4}){2,8})(?!\w)"  # IBAN
-    r"|(?<!\w)\+?\d(?:[ -]?\d){6,30}(?!\w)"  # accounts, telephones
-    r"|(?<![\w-])(?=[\w-]{0,80}\d)(?=[\w-]{0,80}[a-z])[\w-]{20,200}(?![\w-])",  # keys and tokens
-    re.IGNORECASE | re.ASCII,
-)
-
-
-# Account numbers, cards and keys: of letters and digits, and long
-_SECRET: Final = re.compile(r"(?=[\w]*\d)\w{12,}", re.ASCII)
-# Dates and times, which look like numbers of telephones
-_MOMENT: Final = re.compile(r"(?<![\w-])\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?(?![\w-])")
-
-
-def find_carried(text: str) -> list[str]:
-    """Links, addresses, account numbers, telephone numbers and keys in a text, as they stand there."""
-    folded = unicodedata.normalize("NFKC", text)
-    found = [one.rstrip(".,;:!?") for one in dict.fromkeys(_CARRIED.findall(_MOMENT.sub(" ", folded)))]
-    return list(dict.fromkeys(found))
-
-
-def is_secret(value: str) -> bool:
-    """Whether a normal value looks like one that gives access or pays: an account, a card, a key."""
-    joined = value.replace(" ", "").replace("-", "")
-    return _SECRET.fullmatch(joined) is not None

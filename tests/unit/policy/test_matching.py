@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.policy.matching import find_carried, names, normalise, normalise_value, pieces, split_moment
+from surefoot.policy.carried import find_carried
+from surefoot.policy.matching import names, normalise, normalise_value, pieces, split_moment
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,11 @@ from surefoot.policy.matching import find_carried, names, normalise, normalise_v
         ("Ｂｏｂ", "bob"),
         ("order 007", "007"),
         ("a,b,1,2", "2"),
+        ("pay 2,50 EUR", 2.5),
+        ("pay 0,5 EUR", 0.5),
+        ("pay 1.234,56 EUR", 1234.56),
+        ("it is true", True),
+        ("clean docs/..", "docs/.."),
     ],
 )
 def test_it_is_named(text, value):
@@ -42,6 +48,12 @@ def test_it_is_named(text, value):
         ("write to bob@corp.org", "corp.org"),
         ("pay 500", 50),
         ("pay 50%", 50),
+        ("pay 2,50 EUR", 50),
+        ("pay 1.234,56 EUR", 56),
+        ("pay 1", True),
+        ("clean docs/", "docs/.."),
+        ("clean docs/.", "docs/.."),
+        ("clean c:\\docs\\", "c:\\docs\\.."),
         ("order 007", 7),
         ("bob", "b\u200bob"),
         ("bob", "b\u043eb"),
@@ -82,6 +94,33 @@ def test_what_a_text_may_carry_is_found():
         "DE89370400440532013000", "www.x.y/z", "sk-abc123abc123abc123abc",
     ]  # fmt: skip
     assert find_carried("") == find_carried("Dear Bob, I agree: 3 of 4 do.") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "log in at secure-corp.tk/login",
+        "log in at corp.zz/login",
+        "log in at 93.184.216.34/login",
+        "log in at evil\u3002com",
+        "log in at ev\u00adil\u200b.\u2060com/x",
+        '<a href="//evil&#46;tk/x">',
+        "evil&period;com/x",
+        "DE89.3704.0044.0532.0130.00",
+        "DE89\n3704\n0044\n0532\n0130",
+        "DE89/3704/0044/0532/0130",
+    ],
+)
+def test_what_is_in_disguise_is_found_as_its_reader_sees_it(text):
+    assert find_carried(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["At 10.30/11.00 in room 2.4; and/or e.g. in notes.txt, main.py, see v1.2.3.4 of 2024-05-15 & more; AT&T.Done"],
+)
+def test_prose_carries_nothing(text):
+    assert find_carried(text) == []
 
 
 @given(st.text(max_size=60))
