@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import cache
 from math import exp, log2, sqrt
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -151,22 +151,13 @@ def _lower_repeats(
         scores[place] = min(scores[place], known[said])
 
 
-class _Known(NamedTuple):
-    """What a word adds, and the parts of it that rows of pairs are made of.
+_Known = tuple[int, int, int, int, int, int, int, int, int]
+"""What a word adds, and the parts of it that rows of pairs are made of: weight, count, kind, parts as the second and as
+the first word of a pair.
 
-    A row is the low bits of a sum of two parts, and a part ends where that row does: numbers as small are added twice
-    as fast. The part of the first word is below zero, so that a row counts from the end of the table: no mask.
-    """
-
-    weight: int
-    count: int
-    kind: int
-    word: int
-    stem: int
-    far_stem: int
-    next_word: int
-    next_stem: int
-    after_next: int
+A row is the low bits of a sum of two parts, and a part ends where that row does: numbers as small are added twice as
+fast. The part of the first word is below zero, so that a row counts from the end of the table: no mask.
+"""
 
 
 class _Table(dict[str, _Known]):
@@ -187,15 +178,8 @@ class _Table(dict[str, _Known]):
         if self.with_pieces:
             rows += pieces
         weight = sum(map(self.weight_of, rows))
-        made = _Known(
-            weight,
-            len(rows) + _PAIRS_OF_WORDS,
-            kind,
-            word % _WORDS,
-            stem % _STEMS,
-            stem % _FAR_STEMS,
-            *_begin_pairs(word, stem),
-        )
+        parts = word % _WORDS, stem % _STEMS, stem % _FAR_STEMS, *_begin_pairs(word, stem)
+        made = weight, len(rows) + _PAIRS_OF_WORDS, kind, *parts
         if len(self) >= REMEMBERED:
             self.clear()
         self[text] = made

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain, compress, count, pairwise
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -132,26 +132,29 @@ def find_sentences(words: Sequence[str], folded: str) -> list[tuple[int, int]]:
 
     ``words`` are those of ``folded``. Only the places of stops are asked for: each is a word wherever it stands.
     """
+    ends = _end_blocks(folded) if "\n\n" in folded else set[int]()
+    at = -1
+    for place in compress(count(), map(_STOPS.__contains__, words)):
+        at = folded.index(words[place], at + 1)
+        if _is_end(words[place], at, folded):
+            ends.add(place + 1)
+    ends.add(len(words))
     found: list[tuple[int, int]] = []
-    start, at = 0, -1
-    blocks = _end_blocks(folded) if "\n\n" in folded else ()
-    for after, text in enumerate(words, 1):
-        is_end = after - start >= WINDOW_WORDS or after in blocks
-        if text in _STOPS:
-            at = folded.index(text, at + 1)
-            is_end = is_end or _is_end(text, at, folded)
-        if is_end:
-            found.append((start, after))
-            start = after
-    if start < len(words):
-        found.append((start, len(words)))
+    start = 0
+    for end in sorted(ends):
+        while end - start > WINDOW_WORDS:
+            found.append((start, start + WINDOW_WORDS))
+            start += WINDOW_WORDS
+        if start < end:
+            found.append((start, end))
+            start = end
     return found
 
 
-def _end_blocks(folded: str) -> frozenset[int]:
+def _end_blocks(folded: str) -> set[int]:
     """How many words there are to the end of each paragraph."""
     places = enumerate(find_words(folded), 1)
-    return frozenset([after for after, (text, at) in places if folded.startswith("\n\n", at + len(text))])
+    return {after for after, (text, at) in places if folded.startswith("\n\n", at + len(text))}
 
 
 def _is_end(text: str, at: int, folded: str) -> bool:

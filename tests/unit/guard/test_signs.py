@@ -8,7 +8,7 @@ from surefoot.guard.detect import _telling_words, suspect
 from surefoot.guard.markup import find_marks
 from surefoot.guard.phrases import may_begin_phrase, may_have_phrase
 from surefoot.guard.signs import LETTERS, MARK_WORDS, NO_SIGNS, read_signs
-from surefoot.guard.tokens import list_words
+from surefoot.guard.tokens import find_words, list_words
 from surefoot.guard.word_kinds import KIND_OF
 
 WANTED = _telling_words()
@@ -140,3 +140,11 @@ def test_a_suspect_is_what_is_detected_of_that_risk(text, channel, least):
     assert (told is not None) == (found.risk >= least)
     if told is not None:
         assert (told.risk, told.threats, told.skipped) == (found.risk, found.threats, found.skipped)
+
+
+@given(st.lists(PIECES, max_size=20).map(lambda pieces: "".join(pieces).lower()))
+@example("a" * 25)
+@example("a" * 24 + " " + "1" * 25)
+@example("a\x00b \x1c c\x7f")
+def test_words_are_the_same_with_and_without_places(text):
+    assert list_words(text) == [word for word, _ in find_words(text)]
