@@ -45,7 +45,9 @@ def _walk(error: BaseException) -> Iterator[BaseException]:
     while waiting:
         one = waiting.pop()
         yield one
-        gathered = cast("tuple[BaseException, ...]", one.exceptions) if isinstance(one, BaseExceptionGroup) else ()
+        gathered: tuple[BaseException, ...] = (
+            getattr(one, "exceptions", ()) if isinstance(one, BaseExceptionGroup) else ()
+        )
         for behind in (one.__cause__, one.__context__, *gathered):
             if behind is not None and id(behind) not in seen and len(seen) < MAX_ERRORS:
                 seen[id(behind)] = behind
@@ -63,8 +65,9 @@ def _clean(value: Any, clean: Clean, depth: int) -> Any:
         items = [_clean(item, clean, depth - 1) for item in value]
         return value if all(map(_is, items, value)) else type(value)(items)
     if depth and type(value) is dict:
-        fields = {_clean(key, clean, depth - 1): _clean(item, clean, depth - 1) for key, item in value.items()}
-        is_same = all(map(_is, fields, value)) and all(map(_is, fields.values(), value.values()))
+        before = cast("dict[Any, Any]", value)
+        fields = {_clean(key, clean, depth - 1): _clean(item, clean, depth - 1) for key, item in before.items()}
+        is_same = all(map(_is, fields, before)) and all(map(_is, fields.values(), before.values()))
         return value if is_same else fields
     return value
 
