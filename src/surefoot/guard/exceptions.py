@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, cast
+from typing import Any, Final
 
 MAX_ERRORS: Final = 100
 """Of those that hang together, so many are looked at."""
@@ -45,9 +45,8 @@ def _walk(error: BaseException) -> Iterator[BaseException]:
     while waiting:
         one = waiting.pop()
         yield one
-        gathered: tuple[BaseException, ...] = (
-            getattr(one, "exceptions", ()) if isinstance(one, BaseExceptionGroup) else ()
-        )
+        gathered: tuple[BaseException, ...] = getattr(one, "exceptions", ())
+        gathered = gathered if isinstance(one, BaseExceptionGroup) else ()
         for behind in (one.__cause__, one.__context__, *gathered):
             if behind is not None and id(behind) not in seen and len(seen) < MAX_ERRORS:
                 seen[id(behind)] = behind
@@ -61,13 +60,13 @@ def _clean(value: Any, clean: Clean, depth: int) -> Any:
     if isinstance(value, bytes):
         text = value.decode("latin-1")
         return value if (made := clean(text)) == text else made.encode("latin-1", "replace")
-    if depth and type(value) in {list, tuple, set, frozenset}:
+    kind: Any = type(value)
+    if depth and kind in {list, tuple, set, frozenset}:
         items = [_clean(item, clean, depth - 1) for item in value]
-        return value if all(map(_is, items, value)) else type(value)(items)
-    if depth and type(value) is dict:
-        before = cast("dict[Any, Any]", value)
-        fields = {_clean(key, clean, depth - 1): _clean(item, clean, depth - 1) for key, item in before.items()}
-        is_same = all(map(_is, fields, before)) and all(map(_is, fields.values(), before.values()))
+        return value if all(map(_is, items, value)) else kind(items)
+    if depth and kind is dict:
+        fields = {_clean(key, clean, depth - 1): _clean(item, clean, depth - 1) for key, item in value.items()}
+        is_same = all(map(_is, fields, value)) and all(map(_is, fields.values(), value.values()))
         return value if is_same else fields
     return value
 
