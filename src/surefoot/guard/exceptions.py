@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 MAX_ERRORS: Final = 100
 """Of those that hang together, so many are looked at."""
 _MAX_DEPTH: Final = 4
 _FILES: Final = ("filename", "filename2", "strerror")
+
+_SEQUENCES: Final[frozenset[object]] = frozenset({list, tuple, set, frozenset})
 
 Clean = Callable[[str], str]
 
@@ -60,8 +62,8 @@ def _clean(value: Any, clean: Clean, depth: int) -> Any:
     if isinstance(value, bytes):
         text = value.decode("latin-1")
         return value if (made := clean(text)) == text else made.encode("latin-1", "replace")
-    kind: Any = type(value)
-    if depth and kind in {list, tuple, set, frozenset}:
+    kind = cast("Callable[[Any], Any]", type(value))
+    if depth and kind in _SEQUENCES:
         items = [_clean(item, clean, depth - 1) for item in value]
         return value if all(map(_is, items, value)) else kind(items)
     if depth and kind is dict:
