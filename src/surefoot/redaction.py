@@ -229,13 +229,12 @@ class Redactor:
 
     def _run_started(self, event: RunStarted) -> RunStarted:
         """The history was cleaned when it happened."""
-        messages = event.messages
-        system = messages[0] if len(messages) > 1 and messages[0].role == "system" else None
+        *history, question = event.messages
+        system = history[0] if history and history[0].role == "system" else None
         is_told_clean = system is None or self._cleaner.is_known_clean(system.text)
-        if is_told_clean and self._is_clean(messages[-1], shown=False):
+        if is_told_clean and self._is_clean(question, shown=False):
             return event
         found: Found = []
-        *history, question = messages
         question = self._clean_message(question, found, shown=False)
         if system is not None and not is_told_clean:
             history[0] = self._clean_message(system, found, shown=False)

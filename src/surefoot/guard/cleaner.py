@@ -109,10 +109,12 @@ class Cleaner:
     def stream(self, scene: Scene) -> Holdback:
         """What may be shown of a text while it is written."""
         told = read_instructions(scene.instructions) if self._leak == "redact" else NO_INSTRUCTIONS
-        starts = self._credentials.find_start
-        if told.least:
-            starts = lambda text: min(self._credentials.find_start(text), find_leak_start(text, told))  # noqa: E731
-        return Holdback(lambda text: self._find(text, scene), starts, is_personal=self._personal)
+
+        def find_start(text: str) -> int:
+            start = self._credentials.find_start(text)
+            return min(start, find_leak_start(text, told)) if told.least else start
+
+        return Holdback(lambda text: self._find(text, scene), find_start, is_personal=self._personal)
 
     def _find(self, text: str, scene: Scene) -> list[Finding]:
         found = self._credentials.find(text)

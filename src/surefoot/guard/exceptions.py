@@ -10,6 +10,8 @@ MAX_ERRORS: Final = 100
 _MAX_DEPTH: Final = 4
 _FILES: Final = ("filename", "filename2", "strerror")
 
+_SEQUENCES: Final[frozenset[object]] = frozenset({list, tuple, set, frozenset})
+
 Clean = Callable[[str], str]
 
 
@@ -45,7 +47,8 @@ def _walk(error: BaseException) -> Iterator[BaseException]:
     while waiting:
         one = waiting.pop()
         yield one
-        gathered = cast("tuple[BaseException, ...]", one.exceptions) if isinstance(one, BaseExceptionGroup) else ()
+        gathered: tuple[BaseException, ...] = getattr(one, "exceptions", ())
+        gathered = gathered if isinstance(one, BaseExceptionGroup) else ()
         for behind in (one.__cause__, one.__context__, *gathered):
             if behind is not None and id(behind) not in seen and len(seen) < MAX_ERRORS:
                 seen[id(behind)] = behind
@@ -59,10 +62,11 @@ def _clean(value: Any, clean: Clean, depth: int) -> Any:
     if isinstance(value, bytes):
         text = value.decode("latin-1")
         return value if (made := clean(text)) == text else made.encode("latin-1", "replace")
-    if depth and type(value) in {list, tuple, set, frozenset}:
+    kind = cast("Callable[[Any], Any]", type(value))
+    if depth and kind in _SEQUENCES:
         items = [_clean(item, clean, depth - 1) for item in value]
-        return value if all(map(_is, items, value)) else type(value)(items)
-    if depth and type(value) is dict:
+        return value if all(map(_is, items, value)) else kind(items)
+    if depth and kind is dict:
         fields = {_clean(key, clean, depth - 1): _clean(item, clean, depth - 1) for key, item in value.items()}
         is_same = all(map(_is, fields, value)) and all(map(_is, fields.values(), value.values()))
         return value if is_same else fields
