@@ -86,7 +86,12 @@ async def _ask(run: Run, prepared: Prepared, arguments: dict[str, Any], decision
     vouched = sources if answer == "session" else ()
     run.emit(
         ApprovalAnswered(
-            at=run.desk.clock.now(), call_id=prepared.call.id, answer=answer, digest=digest, sources=vouched
+            at=run.desk.clock.now(),
+            call_id=prepared.call.id,
+            answer=answer,
+            digest=digest,
+            sources=vouched,
+            tool=prepared.tool.policy.name,
         )
     )
     if answer in {"once", "session"}:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich.console import Console, Group
-from rich.panel import Panel
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -22,12 +18,13 @@ from surefoot.journal.events import JournalEvent, ModelReplied, Thought
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
 from surefoot.narrator import describe_call, plain
 from surefoot.policing import read_rules
-from surefoot.policy.approval import Approval, ApprovalRequest
 from surefoot.policy.cases import Declared, name_verdict, read_cases, try_cases
 from surefoot.policy.decision import Trace
 from surefoot.terminal import open_console
 
 EXIT_FAILED: Final = 1
+_REASON_CHARS: Final = 2_000
+"""A proposal that is cut cannot be copied."""
 _STYLES: Final = {"allowed": "green", "asks": "yellow", "denied": "red"}
 _ORIGINS: Final = {
     "user": "the user's words",
@@ -119,10 +116,10 @@ def _find_calls(events: list[JournalEvent]) -> dict[str, str]:
 
 def _draw(judged: CallJudged, answered: ApprovalAnswered | None, call: str) -> Group:
     verdict = Text(judged.verdict, f"bold {_STYLES[judged.verdict]}")
-    said = Text() if answered is None else Text(f" · answered: {answered.answer}")
-    observed = Text(" · only observed" if judged.observed else "")
-    why = f" by rule {judged.rule}: {plain(judged.reason)}"
-    head = Text.assemble((plain(call), "bold"), "\n  ", verdict, why, said, observed)
+    said = "" if answered is None else f" · answered: {answered.answer}"
+    observed = " · only observed" if judged.observed else ""
+    why = plain(judged.reason, _REASON_CHARS)
+    head = Text.assemble((plain(call), "bold"), "\n  ", verdict, f" by rule {judged.rule}{said}{observed}\n  {why}")
     return Group(head, traces_table(judged.traces))
 
 
@@ -134,57 +131,3 @@ def traces_table(traces: tuple[Trace, ...]) -> Table:
         source = f"{_ORIGINS[one.origin]}{f': {one.source}' if one.source else ''}"
         table.add_row(mark, plain(one.place, 60), one.kind, plain(one.value, 100), plain(source, 120))
     return table
-
-
-# --- asking on the terminal -------------------------------------------------------------------------------------------
-
-
-async def ask(console: Console, request: ApprovalRequest) -> Approval:
-    """Show a call that needs a person, and read the answer; the end of the input is a no."""
-    _show(console, request)
-    loop = asyncio.get_running_loop()
-    answered: asyncio.Future[str] = loop.create_future()
-    choices = "y = yes, once; n = no"
-    if request.sources:
-        choices += f"; a = yes, and trust {plain(', '.join(request.sources), 200)} in this conversation"
-
-    def take(answer: str) -> None:
-        if not answered.done():  # it came too late
-            answered.set_result(answer)
-
-    def read() -> None:
-        try:
-            answer = console.input(Text(f"{choices}: "))
-        except EOFError:
-            answer = ""
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(take, answer)
-
-    # Not of the pool: nobody can end a thread that reads, and a pool would wait for it at the end
-    threading.Thread(target=read, daemon=True).start()
-    return read_answer(await answered, request)
-
-
-def read_answer(answer: str, request: ApprovalRequest) -> Approval:
-    """What was typed: ``y``, ``a`` where there is a source to trust; everything else is a no."""
-    word = answer.strip().lower()
-    if word in {"a", "always"} and request.sources:
-        return "session"
-    return "once" if word in {"y", "yes"} else "no"
-
-
-def _show(console: Console, request: ApprovalRequest) -> None:
-    arguments = Table.grid(padding=(0, 1))
-    for name, value in request.arguments.items():
-        arguments.add_row(Text(name, "bold"), Text(plain(str(value), 1_000)))
-    warnings = [
-        Text(f"Beware: what {plain(tool, 100)} returned looks like an attack ({risk:.2f}).", "bold red")
-        for tool, risk in request.suspects
-    ]
-    console.print(
-        Panel(
-            Group(arguments, Text(f"\nWhy: {plain(request.reason, 500)}"), *warnings, traces_table(request.traces)),
-            title=Text(f"May {request.tool} run?"),
-            border_style="yellow",
-        )
-    )

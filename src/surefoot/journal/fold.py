@@ -181,7 +181,7 @@ class RunState:
         """The label of the text has it, too."""
 
     def _approval_answered(self, event: ApprovalAnswered) -> None:
-        self.origins.endorse(event.sources)
+        self.origins.endorse(event.sources, event.tool)
 
     def _tool_intended(self, event: ToolIntended) -> None:
         self.intended[event.call.id] = event

@@ -41,9 +41,11 @@ class ApprovalAnswered(Event, frozen=True, tag="approval_answered", kw_only=True
         answer: What was said.
         digest: SHA-256 of the tool, its arguments and the user: what the answer holds for, and nothing else.
         sources: Texts by others that are vouched for from here on, in this conversation.
+        tool: Name of the tool that they may fill in.
     """
 
     call_id: str
     answer: Answer
     digest: str
     sources: tuple[str, ...] = ()
+    tool: str = ""

@@ -8,7 +8,7 @@ a task of its own, and those who wait for one are told, never cancelled.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar, cast
 
@@ -23,10 +23,11 @@ from mcp_types import (
     PaginatedRequestParams,
     ToolListChangedNotification,
 )
+from mcp_types import Tool as McpTool
 
 from surefoot import __version__
 from surefoot.mcp.content import show_result
-from surefoot.mcp.definition import MAX_TOOLS, read_definition
+from surefoot.mcp.definition import MAX_NAME_CHARS, MAX_TOOLS, read_definition
 from surefoot.mcp.http import FORGOTTEN
 from surefoot.mcp.limits import MAX_PAGES
 from surefoot.mcp.outcome import Listing, Lost, Shown
@@ -36,6 +37,7 @@ R = TypeVar("R")
 
 CLOSE_S: Final = 10.0
 """Longest wait for a server's end; the transports take less by themselves."""
+_SHOWN_NAME_CHARS: Final = MAX_NAME_CHARS  # a longer one is unusable, so that none of the same name is used
 _US: Final = Implementation(name="surefoot", version=__version__)
 
 OpenStreams = Callable[[Callable[[str], None]], AbstractAsyncContextManager[Any]]
@@ -124,7 +126,7 @@ class Connection:
         """All tools, page by page."""
         self.is_stale = False
         found = Listing({}, {})
-        cursor: str | None = None
+        cursor, count = None, 0
         for _ in range(MAX_PAGES):
             client = self._client
             if client is None:
@@ -134,23 +136,15 @@ class Connection:
                 return page
             if isinstance(page, str):
                 return Lost(f"it cannot list its tools: {page}", sent=True)
-            for tool in page.tools:
-                read = read_definition(tool.name, tool.description or "", tool.input_schema)
-                problem = read if isinstance(read, str) else check_schema(read.schema)
-                if tool.name in found.tools or tool.name in found.unusable:
-                    problem = "the server has two tools of that name"
-                if problem or isinstance(read, str):
-                    found.tools.pop(tool.name, None)
-                    found.unusable[tool.name[:80]] = problem
-                else:
-                    found.tools[tool.name] = read
+            count += len(page.tools)
+            if count > MAX_TOOLS:
+                return Lost(f"it has more than {MAX_TOOLS} tools", sent=True)
+            await asyncio.to_thread(_read_page, page.tools, found)
             cursor = page.next_cursor
-            if not cursor or len(found.tools) + len(found.unusable) > MAX_TOOLS:
-                break
-        if cursor or len(found.tools) + len(found.unusable) > MAX_TOOLS:
-            return Lost(f"it has more than {MAX_TOOLS} tools, or more than {MAX_PAGES} pages of them", sent=True)
-        self.listing = found
-        return found
+            if not cursor:
+                self.listing = found
+                return found
+        return Lost(f"it has more than {MAX_PAGES} pages of tools", sent=True)
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Shown | Lost:
         """Call a tool and wait for its result."""
@@ -193,6 +187,20 @@ class Connection:
         self._requests.discard(task)
         if not task.cancelled():
             task.exception()  # that of a request nobody waits for any more is nobody's
+
+
+def _read_page(tools: Iterable[McpTool], found: Listing) -> None:
+    """In a thread: the schema of a stranger takes a tenth of a second."""
+    for tool in tools:
+        read = read_definition(tool.name, tool.description or "", tool.input_schema)
+        problem = read if isinstance(read, str) else check_schema(read.schema)
+        if tool.name in found.tools or tool.name in found.unusable:
+            problem = "the server has two tools of that name"
+        if problem or isinstance(read, str):
+            found.tools.pop(tool.name, None)
+            found.unusable[tool.name[:_SHOWN_NAME_CHARS]] = problem
+        else:
+            found.tools[tool.name] = read
 
 
 def _describe(error: BaseException) -> str:

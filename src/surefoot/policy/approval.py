@@ -12,7 +12,8 @@ from msgspec import Struct
 from surefoot.policy.decision import Trace
 
 Approval = Literal["once", "session", "no"]
-"""``once`` lets this call run; ``session`` does, and vouches for `ApprovalRequest.sources` in this conversation."""
+"""``once`` lets this call run; ``session`` does, and vouches for `ApprovalRequest.sources`, to this tool, in this
+conversation."""
 
 APPROVALS: Final[tuple[Approval, ...]] = ("once", "session", "no")
 """No set: an answer that cannot be hashed is to be refused as any other."""
@@ -27,7 +28,7 @@ class ApprovalRequest(Struct, frozen=True, kw_only=True):
         reason: Why it is asked, in one sentence.
         rule: The rule that asks.
         traces: Where each value came from.
-        sources: Texts by others that an answer ``session`` vouches for.
+        sources: Texts by others that an answer ``session`` vouches for, to this tool.
         suspects: Tools whose results in the conversation look like an attack, and the highest risk of each.
         user: Whose run it is.
         tenant: Of which customer, "" for none.

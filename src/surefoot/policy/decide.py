@@ -22,6 +22,7 @@ from surefoot.policy.intent import delegates, find_intent
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
+from surefoot.policy.roles import suggest_sinks
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
 from surefoot.policy.sums import is_worked_out
 
@@ -79,7 +80,9 @@ def decide(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision
         return Denied("size", f"it has more than {MOST_LEAVES} values", traces[:MOST_LEAVES])
     doubtful = next((one for one in traces if not one.proven), None)
     if doubtful is not None:
-        return NeedsApproval("content" if doubtful.kind == "content" else "origin", _explain(tool, doubtful), traces)
+        return NeedsApproval(
+            "content" if doubtful.kind == "content" else "origin", _explain(tool, doubtful, traces), traces
+        )
     if tool.writes and not any(one.kind != "content" for one in traces) and not _is_anchored(call, known, rules):
         return NeedsApproval("anchor", f"nothing in it is what the user has named for {tool.name}", traces)
     if tool.writes and not find_intent(tool, known.said) and not _is_delegated(traces, known):
@@ -141,21 +144,22 @@ def _ask_rule(function: Rule, call: Proposed, known: Evidence) -> Decision | Non
     return Denied(FAILED, f"the rule {name} gave neither a decision nor None but a {kind}")
 
 
-def _suggest(tool: ToolPolicy, doubt: Trace) -> str:
+def _suggest(tool: ToolPolicy, traces: Sequence[Trace]) -> str:
     """What the author of the tool has not declared, so that the worst was assumed; "" if nothing is missing."""
-    parameter = re.split(r"[\[. ]", doubt.place)[0]
-    if parameter in tool.sinks:
+    parameters = [re.split(r"[\[. ]", one.place)[0] for one in traces]
+    missing = suggest_sinks([name for name in parameters if name not in tool.sinks])
+    if not missing:
         return ""
-    return f' ({tool.name} does not declare what `{parameter}` decides: Sink("content") if that is nothing)'
+    return f" ({tool.name} does not say what its parameters decide; if it is this, declare sinks={missing})"
 
 
-def _explain(tool: ToolPolicy, doubt: Trace) -> str:
+def _explain(tool: ToolPolicy, doubt: Trace, traces: Sequence[Trace]) -> str:
     value = f"{doubt.place}={doubt.value!r}"
     if doubt.kind == "content":
         return f"{doubt.place} carries {doubt.value!r}, which {_tell_origin(doubt)}"
     if doubt.origin == "record" and (tool.destructive or doubt.kind == "credential"):
         return f"{value} must be named by the user, for {tool.name} cannot be undone or gives access"
-    return f"{value} {_tell_origin(doubt)}{_suggest(tool, doubt)}"
+    return f"{value} {_tell_origin(doubt)}{_suggest(tool, traces)}"
 
 
 def _tell_origin(doubt: Trace) -> str:
@@ -218,7 +222,7 @@ def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evide
     normal = normalise_value(value)
     if kind == "address" and not is_plain(str(value)):
         return Trace(place, shown, kind, *_find_others(normal, known))
-    origin, source = _find_warrant(normal, kind, known, rules)
+    origin, source = _find_warrant(normal, kind, call.tool.name, known, rules)
     if origin == "user" and kind == "address" and not known.user_spelled(str(value)):
         origin = ""  # short links differ in nothing but capitals
     if origin:
@@ -293,7 +297,7 @@ def _is_text_of_user(call: Proposed, known: Evidence) -> bool:
     return any(len(text.split()) >= LEAST_WORDS for text in texts) and all(known.user_names(text) for text in texts)
 
 
-def _find_warrant(value: str, kind: str, known: Evidence, rules: Rules) -> tuple[Origin | Literal[""], str]:
+def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rules) -> tuple[Origin | Literal[""], str]:
     """Who that may say so has named a normal value, and where; "" if nobody has."""
     if not value:
         return "", ""
@@ -301,10 +305,10 @@ def _find_warrant(value: str, kind: str, known: Evidence, rules: Rules) -> tuple
         return "user", ""
     if is_listed(value, rules.allow.get(kind, ())):
         return "allowed", f"the allow-list of {kind}"
+    voucher = known.find_voucher(value, tool) if known.vouches else ""
+    if voucher:
+        return "vouched", voucher
     parts = split_moment(value)
-    for text, source in known.vouched.items():
-        if _all_named((text,), parts):
-            return "vouched", source
     for read in known.texts if rules.vouch else ():
         if read.source.partition("(")[0] in rules.vouch and not read.failed and _all_named((read.own,), parts):
             return "vouched", read.source

@@ -8,7 +8,7 @@ import re
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -37,6 +37,9 @@ MOST_SAID_CHARS: Final = 200_000
 MOST_TEXT_CHARS: Final = 1_000_000
 """Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
 MOST_SOURCES: Final = 100
+MOST_VOUCHED: Final = 4_000
+MOST_VOUCHED_CHARS: Final = 400_000
+"""Texts of sources that a person has vouched for; what has no more room proves nothing."""
 MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
@@ -88,8 +91,8 @@ class Carried(Struct, frozen=True, omit_defaults=True):
         lookups: What was found in systems of record.
         pieces: Marks of all the pieces of text by others: CRC-32, big-endian, base64.
         full: There were more of these than are remembered.
-        endorsed: Sources that a person has vouched for.
-        vouched: Their texts in normal form, with the source.
+        vouches: Sources that a person has vouched for, each with the tool that it may fill in.
+        vouched_texts: Their texts in normal form, by source.
     """
 
     exposed: bool = False
@@ -97,8 +100,8 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     lookups: tuple[Lookup, ...] = ()
     pieces: str = ""
     full: bool = False
-    endorsed: tuple[str, ...] = ()
-    vouched: dict[str, str] = {}
+    vouches: tuple[tuple[str, str], ...] = ()
+    vouched_texts: dict[str, tuple[str, ...]] = {}
 
 
 class Evidence(Struct, frozen=True):
@@ -111,7 +114,8 @@ class Evidence(Struct, frozen=True):
         index: What was found in systems of record.
         marks: Of the pieces of text by others.
         full: More was written by others than is remembered.
-        vouched: Texts of sources that a person vouches for, in normal form, with the source.
+        vouches: Sources that a person vouches for, each with the tool that it may fill in.
+        vouched: Their texts in normal form, by source.
         texts: Texts by others that are at hand.
         named: What is known of which values the user has named: `user_names` looks once for each.
     """
@@ -122,7 +126,8 @@ class Evidence(Struct, frozen=True):
     index: Index = Index()
     marks: frozenset[int] | set[int] = frozenset()
     full: bool = False
-    vouched: Mapping[str, str] = {}
+    vouches: Collection[tuple[str, str]] = ()
+    vouched: Mapping[str, Collection[str]] = {}
     texts: Sequence[Text] = ()
     named: dict[str, bool] = {}
 
@@ -135,6 +140,14 @@ class Evidence(Struct, frozen=True):
             parts = split_moment(value)
             known = self.named[value] = all(any(names(text, part) for text in self.said) for part in parts)
         return known
+
+    def find_voucher(self, value: str, tool: str) -> str:
+        """The source that a person vouches for, for this tool, and that names a normal value; "" for none."""
+        parts = split_moment(value)
+        for source, name in self.vouches:
+            if name == tool and any(all(names(text, part) for part in parts) for text in self.vouched.get(source, ())):
+                return source
+        return ""
 
     def user_wrote(self, value: str) -> bool:
         """Whether the user wrote a value letter by letter, as a word or words of its own."""
@@ -184,7 +197,7 @@ def name_source(tool: str, arguments: str) -> str:
     """
     if len(arguments) <= MOST_SHOWN_CHARS:
         return f"{tool}({arguments})"
-    digest = hashlib.sha256(arguments.encode("utf-8", "replace")).hexdigest()[:16]
+    digest = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"{tool}({arguments[: MOST_SHOWN_CHARS - 60]}…{arguments[-60:]}#{digest})"
 
 
@@ -192,25 +205,26 @@ class Origins:
     """Takes in what a conversation reads. A result costs next to nothing until somebody asks where a value is from.
 
     Attributes:
-        endorsed: Sources that a person has vouched for.
         full: More was written by others than is remembered.
+        vouches: Sources that a person has vouched for, each with the tool that it may fill in.
     """
 
     __slots__ = (
         "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_said_normal", "_text_chars",
-        "_texts", "_vouched", "endorsed", "full",
+        "_texts", "_vouched", "_vouched_chars", "full", "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._exposed = self.full = False
-        self.endorsed: dict[str, None] = {}
+        self.vouches: dict[tuple[str, str], None] = {}
         self._said: deque[str] = deque()
         self._said_normal: dict[str, str] = {}
         self._said_chars = 0
         self._named: dict[str, bool] = {}
         self._index = Index()
         self._marks: set[int] = set()
-        self._vouched: dict[str, str] = {}
+        self._vouched: dict[str, dict[str, None]] = {}
+        self._vouched_chars = 0
         self._texts: deque[Text] = deque()
         self._text_chars = 0
         self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool, bool]] = []
@@ -248,8 +262,10 @@ class Origins:
             self._index.add(lookup, MOST_RECORDS, MOST_RECORD_CHARS)
         data = base64.b64decode(carried.pieces)
         self._marks.update(struct.unpack(f">{len(data) // 4}I", data))
-        self.endorsed.update(dict.fromkeys(carried.endorsed))
-        self._vouched.update(carried.vouched)
+        self.vouches.update(dict.fromkeys(carried.vouches))
+        for source, texts in carried.vouched_texts.items():
+            for text in texts:
+                self._keep_vouched(source, text)
 
     def _hear(self, text: str) -> None:
         self._named.clear()
@@ -287,14 +303,20 @@ class Origins:
             if len(self._fresh) >= MOST_SAID:
                 self._digest()
 
-    def endorse(self, sources: Iterable[str]) -> None:
-        """A person vouches for sources: what they have said and will say counts as the user's word."""
+    def endorse(self, sources: Iterable[str], tool: str) -> None:
+        """A person vouches for sources: what they have said and will say counts as the user's word to this tool.
+
+        To no other: who lets a page say which link to open has not let it say whom to pay.
+        """
         self._digest()
+        fresh: set[str] = set()
         for source in sources:
-            if len(self.endorsed) < MOST_SOURCES:
-                self.endorsed[source] = None
+            if len(self.vouches) < MOST_SOURCES:
+                self.vouches[source, tool] = None
+                fresh.add(source)
         for text in self._texts:
-            self._vouch(text)
+            if text.source in fresh and not text.failed:
+                self._keep_vouched(text.source, text.own)
 
     @property
     def exposed(self) -> bool:
@@ -308,8 +330,8 @@ class Origins:
         """What is known now; valid until the next event."""
         self._digest()
         return Evidence(
-            self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self._vouched,
-            self._texts, self._named,
+            self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self.vouches,
+            self._vouched, self._texts, self._named,
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -324,8 +346,8 @@ class Origins:
             lookups=tuple(self._index.lookups),
             pieces=base64.b64encode(struct.pack(f">{len(marks)}I", *marks)).decode(),
             full=self.full,
-            endorsed=tuple(self.endorsed),
-            vouched=dict(self._vouched),
+            vouches=tuple(self.vouches),
+            vouched_texts={source: tuple(texts) for source, texts in self._vouched.items()},
         )
 
     def _normal_said(self) -> tuple[str, ...]:
@@ -347,20 +369,25 @@ class Origins:
                 self._take_others([Text(source, text, arguments, failed=failed) for text in others])
 
     def _take_others(self, texts: list[Text]) -> None:
+        vouched = {source for source, _ in self.vouches}
         for text in texts:
             self._marks.update([mark(piece) for piece in pieces(text.text)])
             if len(self._marks) > MOST_PIECES:
                 self._marks.clear()
                 self.full = True
             self._texts.append(text)
-            self._vouch(text)
+            if text.source in vouched and not text.failed:
+                self._keep_vouched(text.source, text.own)
             self._text_chars += len(text.text)
         while self._text_chars > MOST_TEXT_CHARS:
             self._text_chars -= len(self._texts.popleft().text)
 
-    def _vouch(self, text: Text) -> None:
-        if text.source in self.endorsed and not text.failed and len(self._vouched) < MOST_RECORDS:
-            self._vouched.setdefault(text.normal, text.source)
+    def _keep_vouched(self, source: str, text: str) -> None:
+        texts = self._vouched.setdefault(source, {})
+        count = sum([len(kept) for kept in self._vouched.values()])
+        if text not in texts and count < MOST_VOUCHED and self._vouched_chars + len(text) <= MOST_VOUCHED_CHARS:
+            texts[text] = None
+            self._vouched_chars += len(text)
 
 
 def _is_number(content: str) -> bool:

@@ -1,16 +1,11 @@
-"""``surefoot policy``: cases as data, explanations from the journal, questions on a terminal."""
+"""``surefoot policy``: cases as data, explanations from the journal."""
 
-import asyncio
-import io
 import json
 
 import pytest
-from rich.console import Console
 
 from surefoot.cli import main
-from surefoot.commands.policy import ask, read_answer
-from surefoot.policy.approval import ApprovalRequest, digest_call
-from surefoot.policy.decision import Trace
+from surefoot.policy.approval import digest_call
 
 AGENT = '''
 from typing import Annotated
@@ -114,35 +109,6 @@ def test_a_call_is_explained(folder, capsys):
     code, _, err = run(capsys, "policy", "explain", "last", "read_inbox")
     assert code == 2
     assert "the policy had nothing to decide on 'read_inbox'" in err
-
-
-def request(sources=("read_inbox({})",)):
-    return ApprovalRequest(
-        tool="send_email", arguments={"to": "eve@evil.org"}, reason="it comes from others", rule="origin",
-        traces=(Trace("to", "eve@evil.org", "who", "others", "read_inbox({})"),), sources=sources, user="u", tenant="",
-        session="", run_id="r", call_id="c", digest="d",
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("typed", "answer"), [("y", "once"), (" YES ", "once"), ("a", "session"), ("n", "no"), ("", "no"), ("yo", "no")]
-)
-def test_what_is_typed(typed, answer):
-    assert read_answer(typed, request()) == answer
-
-
-def test_without_a_source_there_is_nothing_to_trust():
-    assert read_answer("a", request(())) == "no"
-
-
-@pytest.mark.parametrize(("typed", "answer"), [("y\n", "once"), ("", "no")])
-async def test_a_person_is_asked_on_the_terminal(monkeypatch, typed, answer):
-    shown = io.StringIO()
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    async with asyncio.timeout(10):
-        assert await ask(Console(file=shown, width=120), request()) == answer
-    assert "May send_email run?" in shown.getvalue()
-    assert "Why: it comes from others" in shown.getvalue()
 
 
 def test_a_digest_holds_for_who_and_what():

@@ -82,7 +82,7 @@ def test_what_makes_no_sense_is_one_clear_error(lock, options, told):
     ("options", "told"),
     [
         ({"name": "a b"}, "mcp server name 'a b': must be letters"),
-        ({"command": ""}, "either the command of a server, or its url"),
+        ({"command": ""}, "has neither command nor url: give it one"),
         ({"timeout_s": 0}, "timeout_s = 0"),
         ({"start_timeout_s": float("inf")}, "start_timeout_s = inf"),
         ({"tools": {"a": {"timeout_s": -1}}}, "tools.a.timeout_s = -1"),
@@ -96,9 +96,10 @@ def test_options_are_checked_at_once(lock, options, told):
         McpServer.stdio(options.pop("command"), lock=lock, **options)
 
 
-def test_a_url_is_one():
-    with pytest.raises(ConfigError, match="url must begin with"):
-        McpServer.http("ftp://mail", name="mail")
+@pytest.mark.parametrize("url", ["ftp://mail", "http://", "http://mail:port/", "http://[::1/mcp", "mail"])
+def test_a_url_is_one(url):
+    with pytest.raises(ConfigError, match="url must be an address that begins with http"):
+        McpServer.http(url, name="mail")
 
 
 def write(folder, text, monkeypatch):
@@ -130,13 +131,49 @@ headers = {{ authorization = "FAR_TOKEN" }}
 
 
 def test_what_a_server_is_given_is_a_secret_of_the_process(lock, tmp_path, monkeypatch):
-    text = f"[mcp.mail]\ncommand = '{sys.executable}'\nenv = ['MAIL_TOKEN', 'MAIL_LEVEL']"
+    text = f"[mcp.mail]\ncommand = '{sys.executable}'\nenv = ['MAIL_TOKEN', 'MAIL_PASSWORD', 'MAIL_LEVEL']"
     write(tmp_path, text, monkeypatch)
     monkeypatch.setenv("MAIL_TOKEN", "Token q7w8e9-only-for-mail")
+    monkeypatch.setenv("MAIL_PASSWORD", "hunter")
     monkeypatch.setenv("MAIL_LEVEL", "verbose")
     monkeypatch.setattr(KNOWN, "values", ())
     McpServer.named("mail")
-    assert KNOWN.values == ("q7w8e9-only-for-mail",)
+    assert set(KNOWN.values) == {"Token q7w8e9-only-for-mail", "q7w8e9-only-for-mail", "hunter"}
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ({"env": {"API_KEY": "letmein", "KEYBOARD": "qwertz", "MODE": "verbose"}}, {"letmein"}),
+        ({"env": {"STORE": "db://ann:p%40ssed@d"}}, {"db://ann:p%40ssed@d", "p%40ssed", "p@ssed"}),
+        ({"headers": {"authorization": "Bearer sekret", "x-tenant": "harbour"}}, {"sekret"}),
+        ({"headers": {"x-api-key": "my dog is old"}}, {"my dog is old"}),
+        ({"headers": {"authorization": "Basic YW5uOm1vb25saWdodA=="}}, {"YW5uOm1vb25saWdodA==", "moonlight"}),
+        ({"headers": {"authorization": "Basic no-base64!"}}, {"no-base64!"}),
+        ({"url": "https://ann:moonlight@mcp.example/mcp?api_key=sunlight&page=twelve"}, {"moonlight", "sunlight"}),
+    ],
+)
+def test_what_is_given_in_python_is_a_secret_too_if_its_name_says_so(lock, monkeypatch, given, known):
+    monkeypatch.setattr(KNOWN, "values", ())
+    if "env" in given:
+        McpServer.stdio("mail", name="mail", lock=lock, env=given["env"])
+    else:
+        McpServer.http(given.get("url", "https://m.example"), name="m", lock=lock, headers=given.get("headers"))
+    assert set(KNOWN.values) == known
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"x key": "sekret"}, "'x key' is no name of a header"),
+        ({"authorization": "Bearer se\nkret"}, "the value of header 'authorization' must be printable ASCII"),
+        ({"authorization": "Bearer s\u00e9kret"}, "the value of header 'authorization' must be printable ASCII"),
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_named_and_its_value_is_not_said(lock, headers, told):
+    with pytest.raises(ConfigError, match=told) as caught:
+        McpServer.http("https://m.example", name="m", lock=lock, headers=headers)
+    assert "kret" not in str(caught.value)
 
 
 def test_a_wrong_setting_is_named(tmp_path, monkeypatch):

@@ -155,6 +155,26 @@ async def test_what_was_vouched_for_holds_in_later_turns(tmp_path):
     assert len(SENT) == 2, "and in no other conversation"
 
 
+async def test_what_was_vouched_for_holds_for_the_tool_that_was_asked_for(tmp_path):
+    asked = []
+
+    async def approve(request):
+        asked.append(request.tool)
+        return "session" if len(asked) == 1 else "no"
+
+    @tool(output="trusted", intents=["mail"])
+    async def invite(to: Annotated[str, Sink("who")]) -> str:
+        """Invite somebody."""
+        SENT.append(to)
+        return "invited"
+
+    steps = [call("read_inbox"), ATTACK, call("invite", to="eve@evil.org"), ATTACK, say("Done.")]
+    async with Runtime(settings=settings(tmp_path), approve=approve) as runtime:
+        await runtime.run(Agent(ScriptedModel(steps), tools=[*TOOLS, invite]), "Mail a summary.", user="u")
+    assert asked == ["send_email", "invite"]
+    assert SENT == ["eve@evil.org", "eve@evil.org"]
+
+
 async def test_nobody_answers_in_time(tmp_path):
     async def approve(request):
         await asyncio.Event().wait()

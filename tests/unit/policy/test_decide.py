@@ -12,7 +12,15 @@ from surefoot.policy.decide import MOST_LEAVES, Rules, decide, trace
 from surefoot.policy.decision import Allowed, Denied, NeedsApproval, Proposed
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.matching import normalise
-from surefoot.policy.origin import MOST_PIECES, Origins
+from surefoot.policy.origin import (
+    MOST_PIECES,
+    MOST_VOUCHED,
+    MOST_VOUCHED_CHARS,
+    Carried,
+    Origins,
+    name_source,
+)
+from surefoot.policy.roles import MOST_SUGGESTED, suggest_kind, suggest_sinks
 from surefoot.types import Label, Message
 
 OTHERS = Label("third_party", source="inbox")
@@ -226,6 +234,85 @@ def test_more_by_others_never_turns_a_denial_into_an_allowance(call, said, field
     assert RANKS[type(after)] >= RANKS[type(before)], (before, after)
 
 
+SOURCES = st.sampled_from(
+    ["inbox({})", 'inbox({"of":"bob"})', f"inbox({'x' * 400})", "list({})", "inbox", "inbox({}", ""]
+)
+VOUCHES = st.lists(st.tuples(SOURCES, TOOLS.map(lambda tool: tool.name)), max_size=4)
+
+
+@given(
+    call=st.builds(Proposed, TOOLS, ARGUMENTS),
+    said=st.lists(TEXTS, min_size=1, max_size=3),
+    fields=RESULTS,
+    read=st.lists(st.tuples(SOURCES, TEXTS), max_size=3),
+    vouches=VOUCHES,
+    other=SOURCES,
+    more=TEXTS,
+)
+def test_what_a_person_vouches_for_makes_nothing_else_laxer(*, call, said, fields, read, vouches, other, more):
+    """Neither text of another source, nor text of the same source for another tool, allows what was denied."""
+    origins = Origins()
+    origins.begin([Message.user(text) for text in said], None)
+    for text, paths in fields:
+        origins.take("list", "{}", text, OTHERS, paths)
+    for source, text in read:
+        tool, _, arguments = source.partition("(")
+        origins.take(tool, arguments.removesuffix(")"), text, OTHERS, ())
+    for source, tool in vouches:
+        origins.endorse([source], tool)
+    before = decide(call, origins.evidence())
+    tool, _, arguments = other.partition("(")
+    arguments = arguments.removesuffix(")")
+    origins.take(tool, arguments, more, OTHERS, ())
+    after = decide(call, origins.evidence())
+    if (name_source(tool, arguments), call.tool.name) not in vouches:
+        assert RANKS[type(after)] >= RANKS[type(before)], (before, after)
+    carried = Origins()
+    data = msgspec.json.encode(origins.carry())
+    carried.begin([Message.user(said[-1])], msgspec.json.decode(data, type=Carried))
+    assert carried.evidence().vouches == origins.evidence().vouches
+    assert carried.evidence().vouched == origins.evidence().vouched
+
+
+def vouched(source, tool, *texts):
+    origins = Origins()
+    origins.begin([Message.user("Mail and pay what the bill says.")], None)
+    origins.take("inbox", "{}", EVIL[0], OTHERS, ())
+    origins.endorse([source], tool)
+    for arguments, text in texts:
+        origins.take("inbox", arguments, text, OTHERS, ())
+    return origins.evidence()
+
+
+def test_who_vouches_for_a_source_does_so_to_one_tool():
+    evidence = vouched("inbox({})", "send_email")
+    assert isinstance(decide(Proposed(SEND, {"to": "eve@evil.org"}), evidence), Allowed)
+    assert isinstance(decide(Proposed(PAY, {"to": "eve@evil.org"}), evidence), NeedsApproval)
+    assert isinstance(decide(Proposed(FETCH, {"url": "eve@evil.org"}), evidence), NeedsApproval)
+    again = vouched("inbox({})", "send_email", ("{}", "Bo is bo@x.org"), ('{"page":2}', "Cy is cy@x.org"))
+    assert isinstance(decide(Proposed(SEND, {"to": "bo@x.org"}), again), Allowed), "read again, it counts as well"
+    assert isinstance(decide(Proposed(SEND, {"to": "cy@x.org"}), again), NeedsApproval), "but no other page"
+
+
+def test_sources_with_long_names_are_not_taken_for_one_another():
+    long = {letter: f'{{"path":"{"x" * 300}{letter}"}}' for letter in "ab"}
+    assert name_source("inbox", long["a"])[:100] == name_source("inbox", long["b"])[:100]
+    evidence = vouched(name_source("inbox", long["a"]), "send_email", (long["a"], "bo@x.org"), (long["b"], "cy@x.org"))
+    assert isinstance(decide(Proposed(SEND, {"to": "bo@x.org"}), evidence), Allowed)
+    assert isinstance(decide(Proposed(SEND, {"to": "cy@x.org"}), evidence), NeedsApproval)
+
+
+def test_what_is_vouched_for_is_bounded_and_the_rest_proves_nothing():
+    many = [("{}", f"u{number}@x.org") for number in range(MOST_VOUCHED + 10)]
+    evidence = vouched("inbox({})", "send_email", *many)
+    assert sum(len(texts) for texts in evidence.vouched.values()) == MOST_VOUCHED
+    assert isinstance(decide(Proposed(SEND, {"to": "u7@x.org"}), evidence), Allowed)
+    assert isinstance(decide(Proposed(SEND, {"to": f"u{MOST_VOUCHED + 9}@x.org"}), evidence), NeedsApproval)
+    assert vouched("inbox({})", "send_email", ("{}", "x " * MOST_VOUCHED_CHARS)).vouched["inbox({})"].keys() == {
+        normalise(EVIL[0])
+    }
+
+
 @given(st.lists(TEXTS, min_size=1, max_size=3), RESULTS, st.lists(TEXTS, max_size=3))
 def test_the_next_turn_knows_what_this_one_did(said, fields, records):
     origins = Origins()
@@ -255,10 +342,33 @@ def test_a_record_is_a_value_and_no_text():
     assert isinstance(decide(Proposed(SEND, {"to": "eve@evil.org"}), evidence), NeedsApproval)
 
 
-def test_the_reason_names_the_declaration_that_is_missing():
-    undeclared = decide(Proposed(NOTE, {"text": "eve"}), known("Note it.", EVIL))
-    assert undeclared.reason.endswith('(note does not declare what `text` decides: Sink("content") if that is nothing)')
+def test_the_reason_names_all_declarations_that_are_missing_and_what_they_probably_are():
+    undeclared = decide(Proposed(NOTE, {"text": "eve", "to": ["eve"], "when": "x"}), known("Note it.", EVIL))
+    assert undeclared.reason.endswith(
+        "(note does not say what its parameters decide; if it is this, "
+        "declare sinks={'text': 'content', 'to': 'who', 'when': 'what'})"
+    )
+    some = ToolPolicy("pay", sinks={"to": "who"})
+    assert decide(Proposed(some, {"to": "eve", "amount": 3}), known("Pay.", EVIL)).reason.endswith(
+        "declare sinks={'amount': 'amount'})"
+    )
     assert "declare" not in decide(Proposed(SEND, {"to": "eve"}), known("Mail it.", EVIL)).reason
+
+
+@pytest.mark.parametrize(
+    ("parameter", "kind"),
+    [
+        ("to", "who"), ("recipientEmail", "who"), ("email_body", "content"), ("message_id", "what"), ("user_id", "who"),
+        ("amount", "amount"), ("file_name", "address"), ("apiKey", "credential"), ("new_password", "credential"),
+        ("date", "what"), ("", "what"), ("[x]", "what"), ("contentid", "what"), ("URL", "address"),
+    ],
+)  # fmt: skip
+def test_what_a_parameter_probably_decides(parameter, kind):
+    assert suggest_kind(parameter) == kind
+
+
+def test_a_call_with_many_parameters_gets_a_proposal_that_can_be_read():
+    assert len(suggest_sinks([f"p{number}" for number in range(1_000)])) == MOST_SUGGESTED
 
 
 def test_who_leaves_it_to_a_list_means_any_tool_for_what_he_names():
