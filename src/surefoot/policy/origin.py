@@ -8,8 +8,8 @@ import re
 import struct
 import zlib
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
@@ -25,6 +25,8 @@ from surefoot.policy.matching import (
     split_words,
 )
 from surefoot.types import Label, Message
+
+FoundT = TypeVar("FoundT")
 
 MOST_RECORDS: Final = 4_000
 MOST_RECORD_CHARS: Final = 400_000
@@ -118,6 +120,7 @@ class Evidence(Struct, frozen=True):
         vouched: Their texts in normal form, by source.
         texts: Texts by others that are at hand.
         named: What is known of which values the user has named: `user_names` looks once for each.
+        found: What was found out about look-ups: `once` looks once for each.
     """
 
     exposed: bool = False
@@ -130,6 +133,14 @@ class Evidence(Struct, frozen=True):
     vouched: Mapping[str, Collection[str]] = {}
     texts: Sequence[Text] = ()
     named: dict[str, bool] = {}
+    found: dict[tuple[Any, ...], Any] = {}
+
+    def once(self, about: tuple[Any, ...], look: Callable[[], FoundT]) -> FoundT:
+        """What ``look`` finds out ``about`` something; it looks once, however many values of a call ask."""
+        if about not in self.found:
+            self.found[about] = look()
+        known: FoundT = self.found[about]
+        return known
 
     def user_names(self, value: str) -> bool:
         """Whether the user has named a normal value; of a date with a time, both."""
