@@ -89,7 +89,7 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
         room_bytes: Bytes that the results may add to the prompt so that the budget has room for an answer.
     """
     ready: list[Prepared | ToolResult] = []
-    writes = False
+    writes = begins_runs = False
     now = run.desk.clock.now()
     intended: list[ToolIntended] = []
     for call in calls:
@@ -100,6 +100,7 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
         if isinstance(prepared, Prepared):
             effect = prepared.tool.effect
             writes = writes or effect == "write"
+            begins_runs = begins_runs or prepared.tool.takes_context
             intended.append(ToolIntended(at=now, call=call, effect=effect, idempotency_key=_key(run, call)))
     if intended and run.limits_tool_calls():
         claiming = run.claim(intended, Claim(run.payers, 0, tool_calls=len(intended)))
@@ -108,6 +109,7 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             run.refusal = refusal
             refused = ToolResult(f"Not run: {refusal.notice}.", SYSTEM_LABEL, is_error=True)
             ready = [refused if isinstance(one, Prepared) else one for one in ready]
+            begins_runs = False
     else:
         run.tool_calls_untold += len(intended)
         for event in intended:
@@ -117,7 +119,7 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             if written is not None:
                 await written
     share = room_bytes // len(calls) - _count_framing(run)
-    kept = _keep_results(run, calls, share, ready)
+    kept = _keep_results(run, calls, share) if begins_runs else None
     if len(calls) == 1:
         await _run_one(run, calls[0], ready[0], share, kept)
         return
@@ -157,13 +159,8 @@ def _key(run: Run, call: ToolCall) -> str:
     return f"{run.run_id}:{run.state.steps}:{call.id}"
 
 
-def _keep_results(run: Run, calls: tuple[ToolCall, ...], share: int, ready: list[Prepared | ToolResult]) -> int | None:
-    """Bytes of each result for which runs that these tools begin must leave room; None if they can begin none."""
-    for one in ready:
-        if isinstance(one, Prepared) and one.tool.takes_context:
-            break
-    else:
-        return None
+def _keep_results(run: Run, calls: tuple[ToolCall, ...], share: int) -> int:
+    """Bytes of each result for which runs that these tools begin must leave room."""
     kept = max(LEAST_RESULT_BYTES, min(share // 2, KEPT_RESULT_BYTES))  # the other half is for the runs
     run.account.keep_text(sum([kept + _count_framing(run) + len(call.id) for call in calls]))
     return kept
@@ -203,17 +200,7 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         name = run.redactor.keep_name(name)
         passes = isinstance(prepared, Prepared) and prepared.tool.policy.passes_secrets
         result, redacted = await _redact(run.redactor, result, formats=not passes)
-    content, cut_bytes = _show(run, call, result, passage, share, kept=kept)
-    label, screen = result.label, run.desk.screen
-    if label.author == "third_party":
-        suspect = (
-            screen.look_at_once(content, "tool")
-            if screen.is_quick(content)
-            else await screen.look_aside(content, "tool")
-        )
-        if suspect is not None:
-            run.emit(screen.tell(suspect, clock.now(), call.name, call.id))
-            content, label = screen.show(content), replace(label, risk=round(suspect.risk, 3))
+    content, label, cut_bytes = await _screen(run, call, result, passage, share, kept=kept)
     if kept is not None:
         run.account.keep_text(max(0, count_in_prompt(content) - kept))
     run.emit(
@@ -232,6 +219,28 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
     )
 
 
+async def _screen(
+    run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, share: int, *, kept: int | None
+) -> tuple[str, Label, int]:
+    """What the model sees of a result, with its label, and how many bytes of the output come after it.
+
+    Where what looks like an attack is withheld, the whole output is looked at before any of it is shown: of what is
+    withheld nothing is kept, either, which the model could read on in.
+    """
+    screen, label = run.desk.screen, result.label
+    is_whole = screen.mode == "withhold" and passage is None
+    content, cut_bytes = ("", 0) if is_whole else _show(run, call, result, passage, share, kept=kept)
+    if label.author == "third_party":
+        text = max(result.whole, result.content, key=len) if is_whole else content
+        suspect = screen.look_at_once(text, "tool") if screen.is_quick(text) else await screen.look_aside(text, "tool")
+        if suspect is not None:
+            run.emit(screen.tell(suspect, run.desk.clock.now(), call.name, call.id))
+            return screen.show(content), replace(label, risk=round(suspect.risk, 3)), cut_bytes
+    if is_whole:
+        content, cut_bytes = _show(run, call, result, passage, share, kept=kept)
+    return content, label, cut_bytes
+
+
 async def _redact(redactor: Redactor, result: ToolResult, *, formats: bool) -> tuple[ToolResult, dict[str, int] | None]:
     """As `Redactor.keep_result`."""
     if len(result.whole or result.content) <= REDACTED_AT_ONCE_CHARS:
@@ -244,12 +253,12 @@ def _show(
 ) -> tuple[str, int]:
     """What of a result has room, and how many bytes of the output come after it."""
     room = share - len(call.id)
-    if run.desk.screen.mode == "mark":
-        room -= MARK_BYTES
     if room < LEAST_RESULT_BYTES:  # noqa: PLR1730 - max() takes 800 instructions
         room = LEAST_RESULT_BYTES
     if kept is not None:
         room = min(room, kept + max(0, run.account.room_above_kept()))
+    if run.desk.screen.mode == "mark":
+        room = max(0, room - MARK_BYTES)
     content, cut_bytes = result.content, result.cut_bytes
     if passage is not None or cut_bytes or not (content.isascii() and len(content) * _MOST_BYTES <= room):
         return _fit_content(run, call, result, passage, room)
