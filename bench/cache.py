@@ -3,8 +3,8 @@
     python bench/cache.py
 
 The fake provider, over real HTTP, keeps a cache as OpenAI documents theirs: whole blocks of 128 tokens from the
-beginning of a prompt, from 1,024 tokens on. What Surefoot reports is held against the provider's own count; exit code 1 if they differ
-or a share is below its bar.
+beginning of a prompt, from 1,024 tokens on. What Surefoot reports is held against the provider's own count; exit code 1
+if they differ or a share is below its bar.
 """
 
 import asyncio

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 import msgspec
 
+from surefoot.deadline import is_cancelled
 from surefoot.errors import ConfigError
 from surefoot.journal.policy_events import Answer, ApprovalAnswered, CallJudged
 from surefoot.observation import refuse
-from surefoot.policy.approval import APPROVALS, ApprovalRequest, digest_call, list_sources
-from surefoot.policy.decide import decide
-from surefoot.policy.decision import Allowed, Decision, NeedsApproval, Proposed
+from surefoot.policy.approval import APPROVALS, Approval, ApprovalRequest, digest_call, list_sources
+from surefoot.policy.decide import FAILED, decide
+from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Proposed
 from surefoot.run import Run
 from surefoot.screening import list_suspects
 from surefoot.tools import Prepared
@@ -21,6 +22,7 @@ from surefoot.types import ToolResult
 
 _UNTOLD: Final = frozenset({"read", "unexposed"})
 """Rules that let a call run without another look: they are not journaled."""
+UNREADABLE: Final = Denied("size", "a number in it is too large to be compared with anything")
 _ADVICE: Final = {
     "origin": "Only the user, or a system of record, may name that.",
     "content": "Leave it out, or let the user name it.",
@@ -38,7 +40,9 @@ def clear(run: Run, prepared: Prepared) -> ToolResult | Coroutine[Any, Any, Tool
     if tool.policy.is_free and not desk.rules.functions and tool.policy.name not in desk.rules.tools:
         return None  # as `decide` would say, which need not look at the conversation for it
     arguments = _read_arguments(prepared)
-    decision = decide(Proposed(tool.policy, arguments), run.state.origins.evidence(), desk.rules)
+    decision = UNREADABLE if arguments is None else decide(
+        Proposed(tool.policy, arguments), run.state.origins.evidence(), desk.rules
+    )  # fmt: skip
     if decision.rule in _UNTOLD:
         return None
     verdict = _name_verdict(decision)
@@ -51,7 +55,7 @@ def clear(run: Run, prepared: Prepared) -> ToolResult | Coroutine[Any, Any, Tool
     )  # fmt: skip
     if observed or isinstance(decision, Allowed):
         return None
-    if isinstance(decision, NeedsApproval):
+    if isinstance(decision, NeedsApproval) and arguments is not None:
         return _ask(run, prepared, arguments, decision)
     return refuse(f"{tool.spec.name} was not called: {_tell(decision)} The policy denies it: go on without it.")
 
@@ -60,9 +64,12 @@ def _name_verdict(decision: Decision) -> Any:
     return "allowed" if isinstance(decision, Allowed) else "asks" if isinstance(decision, NeedsApproval) else "denied"
 
 
-def _read_arguments(prepared: Prepared) -> dict[str, Any]:
-    """In JSON's own types: the text was read once already, by the tool's own decoder."""
-    found: dict[str, Any] = msgspec.json.decode(prepared.call.arguments or "{}")
+def _read_arguments(prepared: Prepared) -> dict[str, Any] | None:
+    """In JSON's own types; None where only a type of the tool's could read them: a Decimal of a thousand digits."""
+    try:
+        found: dict[str, Any] = msgspec.json.decode(prepared.call.arguments or "{}")
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
     return found
 
 
@@ -103,11 +110,19 @@ async def _await_answer(run: Run, request: ApprovalRequest) -> Answer:
     scope = asyncio.timeout(max(0.0, left_s))
     try:
         async with scope:
-            answer = await policing.approve(request)
+            pending: Any = policing.approve(request)
+            if not hasattr(pending, "__await__"):
+                raise ConfigError(f"approve() gave {pending!r} at once: it must be an async function")
+            answer: Approval = await pending
     except TimeoutError:
         if scope.expired():
             return "timeout"
         raise
+    finally:
+        if is_cancelled():  # who swallows the cancellation of the run must not let the call pass after it
+            raise asyncio.CancelledError
+    if scope.expired():  # who swallows that time is up has answered too late
+        return "timeout"
     if answer not in APPROVALS:
         raise ConfigError(f"approve() gave {answer!r}: it must give 'once', 'session' or 'no'")
     return answer
@@ -121,4 +136,6 @@ def _tell(decision: Decision) -> str:
         parameter = doubt.place.partition("[")[0].partition(".")[0].partition(" ")[0]
         verb = "carries something that" if decision.rule == "content" else "holds a value that"
         return f"`{parameter}` {verb} neither the user nor a trusted source has named. {advice}"
+    if decision.rule == FAILED:
+        return "a rule of the application could not be asked."
     return f"{decision.reason}. {advice}".strip()

@@ -102,7 +102,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     for variable, place in _OVERRIDES.items():
         if value := os.environ.get(variable):
             _override(table, place, value)
-    return _convert(table, str(chosen or "the environment"))
+    return convert_settings(table, str(chosen or "the environment"))
 
 
 def check_settings(settings: Settings) -> Settings:
@@ -117,10 +117,15 @@ def check_settings(settings: Settings) -> Settings:
         raise ConfigError(f"Settings: {error}") from None
     if not isinstance(table, dict):
         raise ConfigError(f"settings={settings!r:.80}: must be surefoot.config.Settings")
-    return _convert(cast("dict[str, Any]", table), "Settings")
+    return convert_settings(cast("dict[str, Any]", table), "Settings")
 
 
-def _convert(table: dict[str, Any], where: str) -> Settings:
+def convert_settings(table: dict[str, Any], where: str) -> Settings:
+    """The settings of a table that was read from ``where``.
+
+    Raises:
+        ConfigError: It holds an unknown key or a wrong value; says which and where.
+    """
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:

@@ -26,7 +26,8 @@ def name_fault(table: dict[str, Any], kind: type, error: msgspec.ValidationError
     if field:
         name = f"{named}.{field.rstrip('`')}".lstrip(".")
         return f"{name} is missing" if "missing" in what else f"there is no setting {name}"
-    return f"{named.lstrip('.')}: {fault.replace('`object`', '`table`')}"
+    told = f"{named.lstrip('.')}: " if named else ""
+    return f"{told}{fault.replace('`object`', '`table`')}"
 
 
 def _name_place(table: dict[str, Any], kind: type, place: str, error: str) -> str:

@@ -37,7 +37,7 @@ _RUNGS: Final = {
 }
 _ANSWERS: Final = {
     "once": "allowed, this once",
-    "session": "allowed; trusted in this conversation from now on",
+    "session": "allowed; may say so in this conversation from now on",
     "no": "a person said no",
     "timeout": "nobody answered in time: that is a no",
 }
@@ -79,6 +79,11 @@ def duration(milliseconds: float) -> str:
         return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1e3
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def counted(count: int, one: str, more: str = "") -> str:
+    """So many of something: ``1 run``, ``2,000 runs``; ``more`` is the plural where an s is not."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
 
 
 def describe_call(call: ToolCall) -> str:

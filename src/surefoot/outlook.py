@@ -44,12 +44,14 @@ def find_late(
 
 def _walk(users: list[UserLevel[ItemT]]) -> Iterator[tuple[UserLevel[ItemT], ItemT, list[Level]]]:
     """What waits in the order of its turns, with the levels at which it may have to wait for more than one run."""
-    lanes = [(user, iter(user.items), [level for level in user.levels if level.waiting > level.runs]) for user in users]
+    lanes = [
+        (user, user.tenant.weight, iter(user.items), [level for level in user.levels if level.waiting > level.runs])
+        for user in users
+    ]
     number = 0
     while lanes:
         number += 1
-        for user, items, levels in lanes:
-            weight = user.tenant.weight
+        for user, weight, items, levels in lanes:
             for item in islice(items, int(number * weight) - int((number - 1) * weight)):
                 yield user, item, levels
-        lanes = [lane for lane in lanes if int(number * lane[0].tenant.weight) < len(lane[0].items)]
+        lanes = [lane for lane in lanes if int(number * lane[1]) < len(lane[0].items)]

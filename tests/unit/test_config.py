@@ -78,6 +78,10 @@ def test_a_file_named_by_argument_or_environment(tmp_path, monkeypatch):
             r"providers\.x\.endpoints\[0\]\.wieght$",
         ),
         ("[policy.tools]\na = 'ask'\nb = 'maybe'", r"policy\.tools\.b: Invalid enum value 'maybe'$"),
+        (
+            "[policy.tools]\na = 'ask'\nb = 'maybe'\n[mcp.c]\nurl = 5",
+            r"policy\.tools\.b: Invalid enum value 'maybe'$",
+        ),
         ("[policy.tools]\n'a [b]' = 'x'", r'policy\.tools\."a \[b\]": Invalid enum value'),
         ("[policy.allow]\nwho = ['a', 3]", r"policy\.allow\.who\[1\]: Expected `str`, got `int`$"),
         ("[mcp.a.tools.'x[y]']\nefect = 'read'", r'there is no setting mcp\.a\.tools\."x\[y\]"\.efect$'),

@@ -19,7 +19,7 @@ from surefoot.journal.events import (
     ToolIntended,
 )
 from surefoot.journal.policy_events import ApprovalAnswered
-from surefoot.narrator import Line, Narrator, describe_call, duration, plain
+from surefoot.narrator import Line, Narrator, counted, describe_call, duration, plain
 from surefoot.types import Label, Message, ToolCall
 
 STARTED = RunStarted(
@@ -263,7 +263,7 @@ def test_what_was_taken_out_of_a_thought_is_told_once_and_of_the_next_reply_anew
     ("answer", "sources", "line"),
     [
         ("once", (), ["  ? allowed, this once"]),
-        ("session", ("read({})",), ["  ? allowed; trusted in this conversation from now on: read({})"]),
+        ("session", ("read({})",), ["  ? allowed; may say so in this conversation from now on: read({})"]),
         ("no", (), ["  ? a person said no"]),
         ("timeout", (), ["  ? nobody answered in time: that is a no"]),
         ("nobody", (), []),
@@ -271,3 +271,8 @@ def test_what_was_taken_out_of_a_thought_is_told_once_and_of_the_next_reply_anew
 )
 def test_what_a_person_answered_is_told(answer, sources, line):
     assert texts(ApprovalAnswered(at=0, call_id="c1", answer=answer, digest="d", sources=sources)) == line
+
+
+def test_one_is_not_many():
+    assert [counted(n, "run") for n in (0, 1, 2_000)] == ["0 runs", "1 run", "2,000 runs"]
+    assert (counted(1, "query", "queries"), counted(2, "query", "queries")) == ("1 query", "2 queries")

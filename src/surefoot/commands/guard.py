@@ -21,7 +21,7 @@ from surefoot.guard.detect import SUSPICIOUS, Detection, detect
 from surefoot.guard.encoder import Encoder, judge_with, open_encoder
 from surefoot.guard.evaluate import Evaluation, Line, Sample, evaluate, read_samples
 from surefoot.guard.threats import Threat
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 from surefoot.terminal import open_console, readable
 
 MOST_BYTES: Final = 16_000_000
@@ -108,7 +108,7 @@ def draw_scan(found: Detection) -> RenderableType:
         shown.stylize(_style(threat.score), threat.start, min(threat.end, SHOWN_CHARS))
     parts: list[RenderableType] = [shown, Text()]
     if len(original) > SHOWN_CHARS:
-        parts.insert(1, Text(f"… {len(original) - SHOWN_CHARS:,} more characters", DIM))
+        parts.insert(1, Text(f"… {counted(len(original) - SHOWN_CHARS, 'more character')}", DIM))
     if found.threats:
         parts += [_threats_table(found.threats, original), Text()]
     verdict = "suspicious" if found.risk >= SUSPICIOUS else "nothing that stands out"
@@ -118,7 +118,7 @@ def draw_scan(found: Detection) -> RenderableType:
         )
     )
     if found.skipped:
-        parts.append(Text(f"{found.skipped:,} characters hold text in disguise: not all of it was decoded", DIM))
+        parts.append(Text(f"text in disguise, not all of it decoded: {counted(found.skipped, 'character')}", DIM))
     return Group(*parts, Text(_SIGNAL, DIM))
 
 

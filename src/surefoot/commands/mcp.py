@@ -19,7 +19,7 @@ from surefoot.mcp.definition import Definition
 from surefoot.mcp.lock import Lock, find_lock
 from surefoot.mcp.options import check_server
 from surefoot.mcp.server import McpServer
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 from surefoot.sections import McpSettings, McpToolSettings
 from surefoot.terminal import open_console, readable
 
@@ -128,7 +128,7 @@ def pin(context: click.Context, /, *, name: str, tools: tuple[str, ...], accept:
             "--accept approves it all the same, and naming other tools approves those alone"
         )
     server.approve(_settle(seen, {one.name for one in wanted}))
-    console.print(Text(f"{len(wanted)} changes approved; commit {find_lock(context.obj[0]).name}", "green"))
+    console.print(Text(f"{counted(len(wanted), 'change')} approved; commit {find_lock(context.obj[0]).name}", "green"))
 
 
 def _settle(seen: Sequence[Standing], wanted: set[str]) -> list[Definition]:

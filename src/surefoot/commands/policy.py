@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +17,9 @@ from surefoot.commands.options import json_option, open_existing, print_json, re
 from surefoot.errors import ConfigError, NotFound
 from surefoot.journal.events import JournalEvent, ModelReplied, Thought
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
-from surefoot.narrator import describe_call, plain
+from surefoot.narrator import counted, describe_call, plain
 from surefoot.policing import read_rules
-from surefoot.policy.cases import Declared, name_verdict, read_cases, try_cases
+from surefoot.policy.cases import Declared, Tried, name_verdict, read_cases, try_cases
 from surefoot.policy.decision import Trace
 from surefoot.terminal import open_console
 
@@ -52,20 +53,47 @@ def run_cases(context: click.Context, /, *, file: Path, agent_name: str, as_json
     rules = read_rules(read_settings(context).policy)
     agent = load_agent(agent_name)
     tried = try_cases(read_cases(file), lambda name: _find_tool(agent, name), rules)
+    failed = [one for one in tried if not one.ok]
     if as_json:
-        print_json([{"name": case.name, "expect": case.expect, "decided": name_verdict(decision), "rule": decision.rule,
-                     "reason": decision.reason, "ok": ok} for case, decision, ok in tried])  # fmt: skip
+        print_json([_describe(one) for one in tried])
     else:
-        table = Table("", "case", "expected", "decided", "rule", "why", box=None, pad_edge=False)
-        for case, decision, ok in tried:
-            verdict = name_verdict(decision)
-            shown = Text(verdict, _STYLES[verdict])
-            mark = Text("✓", "green") if ok else Text("✗", "red")
-            table.add_row(mark, plain(case.name), case.expect, shown, decision.rule, plain(decision.reason))
         console = open_console()
-        console.print(table)
-        console.print(f"{sum(ok for *_, ok in tried)} of {len(tried)} cases are decided as they should be")
-    return 0 if all(ok for *_, ok in tried) else EXIT_FAILED
+        console.print(_cases_table(tried))
+        for one in failed:
+            console.print(_draw_failure(one))
+        console.print(f"\ndecided as it should be: {len(tried) - len(failed)} of {counted(len(tried), 'case')}")
+    return EXIT_FAILED if failed else 0
+
+
+def _describe(one: Tried) -> dict[str, Any]:
+    case, decision = one.case, one.decision
+    return {
+        "name": case.name, "place": one.place, "expect": case.expect, "decided": name_verdict(decision),
+        "rule": decision.rule, "reason": decision.reason, "traces": decision.traces, "ok": one.ok,
+    }  # fmt: skip
+
+
+def _cases_table(tried: Sequence[Tried]) -> Table:
+    table = Table("", "case", "expected", "decided", "rule", box=None, pad_edge=False)
+    for one in tried:
+        verdict = name_verdict(one.decision)
+        mark = Text("✓", "green") if one.ok else Text("✗", "red")
+        shown = Text(verdict, _STYLES[verdict])
+        table.add_row(mark, Text(plain(one.case.name)), one.case.expect, shown, one.decision.rule)
+    return table
+
+
+def _draw_failure(one: Tried) -> Group:
+    """A case that is decided otherwise: where it stands, the call, which rule decided, and on what."""
+    call, decision = one.case.call, one.decision
+    verdict = name_verdict(decision)
+    arguments = ", ".join([f"{name}={value!r}" for name, value in call.arguments.items()])
+    head = Text.assemble(
+        "\n", (f"{plain(one.place)} {plain(one.case.name)!r}", "bold red"), f"\n  {plain(f'{call.tool}({arguments})')}",
+        "\n  expected ", (one.case.expect, _STYLES[one.case.expect]), ", decided ", (verdict, _STYLES[verdict]),
+        f" by rule {decision.rule}: {plain(decision.reason, _REASON_CHARS)}",
+    )  # fmt: skip
+    return Group(head, *([traces_table(decision.traces)] if decision.traces else []))
 
 
 def _find_tool(agent: Agent[Any], name: str) -> Declared:

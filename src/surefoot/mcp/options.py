@@ -122,8 +122,9 @@ def read_headers(name: str, headers: Mapping[str, str]) -> dict[str, str]:
 
 def mask_secrets(text: str, values: Mapping[str, str]) -> str:
     """A text without what a server was given and without secrets of the process: its last words go to people, too."""
-    for name, value in values.items():
-        for secret in (value, value.rpartition(" ")[2]):  # of "Bearer ...", too
-            if name not in GIVEN_TO_ALL and len(secret) >= _LEAST_SECRET:
-                text = text.replace(secret, "***")
+    given = [value for name, value in values.items() if name not in GIVEN_TO_ALL]
+    given += [value.rpartition(" ")[2] for value in given]  # of "Bearer ...", too
+    for secret in sorted(given, key=len, reverse=True):  # one may be the beginning of another
+        if len(secret) >= _LEAST_SECRET:
+            text = text.replace(secret, "***")
     return redact_secrets(text).text

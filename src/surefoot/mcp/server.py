@@ -283,7 +283,7 @@ class McpServer:
 
     def _prepare(self) -> Connection:
         from surefoot.mcp.connection import Connection, OpenStreams
-        from surefoot.mcp.http import Site, open_http
+        from surefoot.mcp.http import Site, make_tls, open_http
         from surefoot.mcp.stdio import Command, open_stdio
 
         settings, unsent = self._settings, self._clock.token("unsent")
@@ -292,7 +292,8 @@ class McpServer:
             command = Command((settings.command, *settings.args), self._variables, settings.cwd)
             streams = partial[AbstractAsyncContextManager[Any]](open_stdio, command)
         else:
-            streams = partial[AbstractAsyncContextManager[Any]](open_http, Site(settings.url, self._headers, unsent))
+            site = Site(settings.url, self._headers, unsent, make_tls())
+            streams = partial[AbstractAsyncContextManager[Any]](open_http, site)
         return Connection(streams, unsent)
 
     def _mask(self, text: str) -> str:

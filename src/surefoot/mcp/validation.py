@@ -80,11 +80,13 @@ def _make_finder(schema: JsonSchema) -> Callable[[Any, int], list[str]]:
 
     left = [0]
 
-    def count(check: Any) -> Any:
+    def count(word: str, check: Any) -> Any:
         def counted(validator: Any, value: Any, instance: Any, part: Any) -> Iterator[Any]:
             left[0] -= 1
             if left[0] < 0:
                 raise _TooMuch
+            if word == "additionalProperties" and "patternProperties" in part:
+                return iter(())  # which members these are, the patterns say
             return check(validator, value, instance, part) or iter(())
 
         return counted
@@ -93,7 +95,8 @@ def _make_finder(schema: JsonSchema) -> Callable[[Any, int], list[str]]:
         return None
 
     checks = {
-        word: ignore if word in _UNCOUNTED else count(check) for word, check in Draft202012Validator.VALIDATORS.items()
+        word: ignore if word in _UNCOUNTED else count(word, check)
+        for word, check in Draft202012Validator.VALIDATORS.items()
     }
     library, references = cast("Any", validators), cast("Any", referencing)  # whose types say less than nothing
     validator = library.extend(Draft202012Validator, checks)(schema, registry=references.Registry())

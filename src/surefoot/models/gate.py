@@ -108,7 +108,8 @@ class _Queue(Generic[PermitT]):
 
         By the pace so far, had it let in two standard deviations of a Poisson count more, and all that is under way.
         """
-        place, late = 1.0, []
+        late: list[tuple[Waiter[PermitT], float]] = []
+        place = 1
         if not self._let_in:
             return late
         least_s = (self._let_in_at - self._since) / (self._let_in + 2 * math.sqrt(self._let_in) + leeway + 1)

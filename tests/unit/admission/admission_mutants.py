@@ -199,14 +199,8 @@ MUTANTS = [
     Mutant(
         "weights count for nothing when it is looked who waits in vain",
         OUTLOOK,
-        "            weight = user.tenant.weight\n",
-        "            weight = 1\n",
-    ),
-    Mutant(
-        "who has its own slots taken is looked at first",
-        TURNS,
-        "users += [user for user in self.users.values() if user.items and user not in known]",
-        "users[:0] = [user for user in self.users.values() if user.items and user not in known]",
+        "(user, user.tenant.weight, iter(user.items)",
+        "(user, 1.0, iter(user.items)",
     ),
     Mutant(
         "a deadline is not looked at on arrival",

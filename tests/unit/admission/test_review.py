@@ -133,6 +133,23 @@ def test_a_weightier_tenant_is_nearer_to_its_turns():
     assert len(began) > 2 * (len(hall.began) - len(began))
 
 
+def test_who_waits_in_vain_is_in_nobodys_way():
+    """100 who are to be done within 6 s stand before 3 who have time: they leave, and these have their turns."""
+    hall = Hall(runs=1)
+    asks = [hall.ask(f"u{n}", 1.0, seconds=6.0) for n in range(100)]
+    hall.play(*asks, *[hall.ask(f"patient{n}", 1.0) for n in range(3)])
+    assert {f"patient{n}" for n in range(3)} <= set(hall.began)
+
+
+def test_the_turns_of_a_weightier_tenant_are_counted_when_it_is_looked_who_waits_in_vain():
+    """20 of one user with ten turns in a round go with 8 of the four others; as one of five it would take 60 s."""
+    hall = Hall({"gold": Tenant(weight=10.0)}, runs=1)
+    asks = [hall.ask(f"gold{n}", 1.0, user="g", tenant="gold") for n in range(20)]
+    asks += [hall.ask(f"plain{n}", 1.0, user=f"p{n % 4}", tenant="plain") for n in range(40)]
+    hall.play(*asks)
+    assert {f"gold{n}" for n in range(20)} <= set(hall.began)
+
+
 def test_a_few_are_told_at_once_and_the_others_with_the_next_run_that_ends():
     hall = Hall(runs=2)
     hall.play(*[hall.ask(f"u{n}", 8.0 + 0.01 * (n % 2)) for n in range(2 * REVIEW_MOST)])

@@ -83,7 +83,7 @@ async def test_a_person_is_asked(desk, lines, answer):
     shown = desk.screen.getvalue()
     assert "May send_email run?" in shown
     assert "Why: it comes from others" in shown
-    assert "y = yes, once; a = yes, and trust read_inbox({}) in this conversation; n = no: " in shown
+    assert "y = yes, once; a = yes, and let read_inbox({}) say so in this conversation; n = no: " in shown
 
 
 async def test_what_is_not_understood_is_asked_again_but_not_for_ever(desk):

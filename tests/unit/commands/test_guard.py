@@ -97,7 +97,7 @@ def test_a_long_text_is_cut_and_many_threats_are_counted():
 
 def test_what_was_not_decoded_is_said():
     decoys = [base64.b64encode(f"the weather of day {number} was calm and fine".encode()) for number in range(99)]
-    assert "not all of it was decoded" in drawn(draw_scan(detect(b" ".join(decoys).decode())))
+    assert "not all of it decoded: " in drawn(draw_scan(detect(b" ".join(decoys).decode())))
 
 
 ROWS = [

@@ -147,9 +147,29 @@ def test_a_schema_that_would_take_for_ever_is_given_up(bomb):
         make_decode(made.schema)(arguments)
 
 
-def test_a_regular_expression_of_a_stranger_is_not_run():
-    decode = make_decode({"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}})
-    assert decode(f'{{"a": "{"a" * 50}!"}}')["a"].endswith("!")
+EVIL = "^(a+)+$"
+TEXT = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"pattern": EVIL}}},
+        {"patternProperties": {EVIL: {}}},
+        {"patternProperties": {EVIL: {}}, "additionalProperties": False},
+        {"patternProperties": {EVIL: {}}, "unevaluatedProperties": False},
+    ],
+)
+def test_a_regular_expression_of_a_stranger_is_not_run(schema):
+    evil = "a" * 50 + "!"
+    decode = make_decode(read_definition("echo", "", schema).schema)
+    assert decode(msgspec.json.encode({"a": evil, evil: 1}).decode()) == {"a": evil, evil: 1}
+
+
+def test_members_that_are_named_by_nothing_are_refused_as_before():
+    decode = make_decode({"type": "object", "properties": {"a": TEXT}, "additionalProperties": False})
+    with pytest.raises(ToolError, match="'b' was unexpected"):
+        decode('{"a": "x", "b": 1}')
 
 
 @pytest.mark.parametrize(

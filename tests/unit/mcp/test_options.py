@@ -4,13 +4,16 @@ import sys
 
 import pytest
 
+from surefoot import Agent
 from surefoot.config import load_settings
 from surefoot.errors import ConfigError
 from surefoot.mcp import McpServer
 from surefoot.mcp.definition import Definition
 from surefoot.mcp.lock import Lock
 from surefoot.mcp.options import mask_secrets
+from surefoot.read_more import READ_MORE
 from surefoot.secret import KNOWN
+from surefoot.testing import ScriptedModel
 
 SCHEMA = {"type": "object", "properties": {"to": {"type": "string", "default": "eve@evil.org"}}, "required": []}
 SEND = Definition("send.mail", "Sends.", SCHEMA)
@@ -33,6 +36,14 @@ def test_names_are_those_that_providers_take(lock):
     assert names(McpServer.stdio("mail", name="mail", lock=lock, prefix="")) == ["read_mail", "send_mail"]
     named = McpServer.stdio("mail", name="mail", lock=lock, tools={"send.mail": {"name": "post"}})
     assert names(named) == ["mail_read_mail", "post"]
+
+
+def test_two_servers_with_a_tool_of_one_name_are_one_clear_error(lock):
+    lock_too = Lock(lock)
+    lock_too.write("post", lock_too.read("mail") or {})
+    servers = [McpServer.stdio("x", name=name, lock=lock, prefix="") for name in ("mail", "post")]
+    with pytest.raises(ConfigError, match=r"two tools are called '.*': rename one .* of an MCP server by its prefix"):
+        Agent(ScriptedModel([]), tools=[tool for server in servers for tool in server.tools])
 
 
 def test_only_what_is_allowed_is_there(lock):
@@ -69,6 +80,7 @@ def test_the_prefix_is_no_word_of_a_request_and_a_default_of_the_server_proves_n
         ({"tools": {"read_mail": {"name": "mail_send_mail"}}}, "two tools are called 'mail_send_mail'"),
         ({"prefix": "x" * 60}, "must be 1 to 64 of"),
         ({"tools": {"read_mail": {"name": "a b"}}}, "must be 1 to 64 of"),
+        ({"tools": {"read_mail": {"name": READ_MORE}}}, "'read_more' is a tool of Surefoot"),
         ({"tools": {"read_mail": {"sinks": {"two": "who"}}}}, "there is no parameter 'two'"),
         ({"tools": {"read_mail": {"effect": "read", "destructive": True}}}, "destructive=True is for a tool"),
     ],
@@ -185,3 +197,4 @@ def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
 def test_secrets_are_masked_and_ordinary_words_are_not():
     values = {"PATH": "/usr/bin", "TOKEN": "Bearer sekret-4711", "DEBUG": "1"}
     assert mask_secrets("1 /usr/bin Bearer sekret-4711 sekret-4711", values) == "1 /usr/bin *** ***"
+    assert mask_secrets("x sekret-4711", {"A": "sekret", "B": "sekret-4711"}) == "x ***"
