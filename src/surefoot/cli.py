@@ -192,7 +192,7 @@ async def _watch(
     loads = isinstance(agent.model, str) and agent.model.startswith("local:")
     view = RunView(console, SystemClock(), doing="loading the embedded model" if loads else "getting ready")
 
-    async def approve(request: ApprovalRequest) -> Approval:
+    async def approve(request: ApprovalRequest) -> list[Approval]:
         with view.paused():
             return await ask(console, request)
 

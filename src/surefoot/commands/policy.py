@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from msgspec.structs import replace
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
@@ -139,14 +140,35 @@ def traces_table(traces: tuple[Trace, ...]) -> Table:
 # --- asking on the terminal -------------------------------------------------------------------------------------------
 
 
-async def ask(console: Console, request: ApprovalRequest) -> Approval:
-    """Show a call that needs a person, and read the answer; the end of the input is a no."""
-    _show(console, request)
+async def ask(console: Console, request: ApprovalRequest) -> list[Approval]:
+    """Show the calls that need a person, and read the answer to all or to each; the end of the input is a no."""
+    for one in request.calls:
+        _show(console, one)
+    if request.more:
+        answer = read_answer(await _read_line(console, list_choices(request)), request)
+        if answer:
+            return answer
+    answers: list[Approval] = []
+    for one in request.calls:
+        alone = replace(one, more=())
+        if request.more:
+            console.print(Text(plain(f"{one.tool} {one.arguments}", 200), "bold"))
+        answers += read_answer(await _read_line(console, list_choices(alone)), alone)
+    return answers
+
+
+def list_choices(request: ApprovalRequest) -> str:
+    """What may be typed."""
+    every = f" to all {len(request.calls)}" if request.more else ", once"
+    each = "; e = ask about each" if request.more else ""
+    sources = dict.fromkeys([source for one in request.calls for source in one.sources])
+    trusts = f"; a = yes, and let {plain(', '.join(sources), 200)} say so in this conversation" if sources else ""
+    return f"y = yes{every}; n = no{every if request.more else ''}{each}{trusts}"
+
+
+async def _read_line(console: Console, choices: str) -> str:
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[str] = loop.create_future()
-    choices = "y = yes, once; n = no"
-    if request.sources:
-        choices += f"; a = yes, and let {plain(', '.join(request.sources), 200)} say so in this conversation"
 
     def take(answer: str) -> None:
         if not answered.done():  # it came too late
@@ -162,15 +184,21 @@ async def ask(console: Console, request: ApprovalRequest) -> Approval:
 
     # Not of the pool: nobody can end a thread that reads, and a pool would wait for it at the end
     threading.Thread(target=read, daemon=True).start()
-    return read_answer(await answered, request)
+    return await answered
 
 
-def read_answer(answer: str, request: ApprovalRequest) -> Approval:
-    """What was typed: ``y``, ``a`` where there is a source to trust; everything else is a no."""
+def read_answer(answer: str, request: ApprovalRequest) -> list[Approval]:
+    """What was typed, for each call: ``y``, ``a`` where there is a source to trust; everything else is a no.
+
+    Of several calls ``e`` is none yet: each is asked about.
+    """
     word = answer.strip().lower()
-    if word in {"a", "always"} and request.sources:
-        return "session"
-    return "once" if word in {"y", "yes"} else "no"
+    if word in {"e", "each"} and request.more:
+        return []
+    always = word in {"a", "always"} and any(one.sources for one in request.calls)
+    if not always and word not in {"y", "yes"}:
+        return ["no" for _ in request.calls]
+    return ["session" if always and one.sources else "once" for one in request.calls]
 
 
 def _show(console: Console, request: ApprovalRequest) -> None:

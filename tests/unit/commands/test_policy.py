@@ -5,10 +5,11 @@ import io
 import json
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from surefoot.cli import main
-from surefoot.commands.policy import ask, read_answer
+from surefoot.commands.policy import ask, list_choices, read_answer
 from surefoot.policy.approval import ApprovalRequest, digest_call
 from surefoot.policy.decision import Trace
 
@@ -128,11 +129,45 @@ def request(sources=("read_inbox({})",)):
     ("typed", "answer"), [("y", "once"), (" YES ", "once"), ("a", "session"), ("n", "no"), ("", "no"), ("yo", "no")]
 )
 def test_what_is_typed(typed, answer):
-    assert read_answer(typed, request()) == answer
+    assert read_answer(typed, request()) == [answer]
 
 
 def test_without_a_source_there_is_nothing_to_trust():
-    assert read_answer("a", request(())) == "no"
+    assert read_answer("a", request(())) == ["no"]
+
+
+def several():
+    return replace(request(), more=(request(()), request(("a({})",))))
+
+
+@pytest.mark.parametrize(
+    ("typed", "answers"),
+    [
+        ("y", ["once"] * 3),
+        ("a", ["session", "once", "session"]),
+        ("n", ["no"] * 3),
+        ("", ["no"] * 3),
+        ("e", []),
+    ],
+)
+def test_what_is_typed_of_several_calls(typed, answers):
+    assert read_answer(typed, several()) == answers
+    assert list_choices(several()) == (
+        "y = yes to all 3; n = no to all 3; e = ask about each; "
+        "a = yes, and let read_inbox({}), a({}) say so in this conversation"
+    )
+    assert list_choices(request(())) == "y = yes, once; n = no"
+
+
+@pytest.mark.parametrize(
+    ("typed", "answers"), [("y\n", ["once"] * 3), ("e\ny\nn\na\n", ["once", "no", "session"]), ("e\n", ["no"] * 3)]
+)
+async def test_a_person_is_asked_about_several_calls_at_once_or_about_each(monkeypatch, typed, answers):
+    shown = io.StringIO()
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    async with asyncio.timeout(10):
+        assert await ask(Console(file=shown, width=120), several()) == answers
+    assert shown.getvalue().count("May send_email run?") == 3
 
 
 @pytest.mark.parametrize(("typed", "answer"), [("y\n", "once"), ("", "no")])
@@ -140,7 +175,7 @@ async def test_a_person_is_asked_on_the_terminal(monkeypatch, typed, answer):
     shown = io.StringIO()
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     async with asyncio.timeout(10):
-        assert await ask(Console(file=shown, width=120), request()) == answer
+        assert await ask(Console(file=shown, width=120), request()) == [answer]
     assert "May send_email run?" in shown.getvalue()
     assert "Why: it comes from others" in shown.getvalue()
 
