@@ -190,7 +190,8 @@ class RunState:
         intended = self.intended.pop(event.call_id, None)
         arguments = "" if intended is None else intended.call.arguments
         made = intended is not None and intended.effect == "write" and not event.is_error
-        self.origins.take(event.name, arguments, event.content, event.label, event.records, made=made)
+        take = self.origins.take
+        take(event.name, arguments, event.content, event.label, event.records, made=made, failed=event.is_error)
         self.tool_calls += 1
         self.results += 1
         self._called.append((event.name, event.is_error, event.latency_ms))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from surefoot.policy.allow_list import is_listed, is_plain
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Origin, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.intent import delegates, find_intent
@@ -30,7 +30,6 @@ MOST_SHOWN: Final = 200
 LEAST_WORDS: Final = 4
 """Words that a text of the user's must have to be one that he means to be sent."""
 _INDEX: Final = re.compile(r"\[\d+\]")
-_HOST: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:www\.)?([a-z0-9.-]+)(?::\d+)?(?:[/?#][^\s\\@]*)?")
 
 Rule = Callable[[Proposed, Evidence], "Decision | None"]
 """A rule of the application's own: what it decides, None to leave it to the next one. It must be pure."""
@@ -195,6 +194,8 @@ def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evide
         named = known.user_wrote(str(value))
         return Trace(place, shown, kind, "user" if named else "nowhere", "", named)
     normal = normalise_value(value)
+    if kind == "address" and not is_plain(str(value)):
+        return Trace(place, shown, kind, *_find_others(normal, known))
     origin, source = _find_warrant(normal, kind, call.tool.name, known, rules)
     if origin:
         return Trace(place, shown, kind, origin, source, proven=True)
@@ -274,14 +275,14 @@ def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rule
         return "", ""
     if known.user_names(value):
         return "user", ""
-    if _is_listed(value, rules.allow.get(kind, ())):
+    if is_listed(value, rules.allow.get(kind, ())):
         return "allowed", f"the allow-list of {kind}"
-    voucher = known.find_voucher(value, tool) if known.vouches else ""
+    voucher = known.vouches.find(value, tool)
     if voucher:
         return "vouched", voucher
     parts = split_moment(value)
     for read in known.texts if rules.vouch else ():
-        if read.source.partition("(")[0] in rules.vouch and _all_named((read.normal,), parts):
+        if read.source.partition("(")[0] in rules.vouch and not read.failed and _all_named((read.own,), parts):
             return "vouched", read.source
     return "", ""
 
@@ -299,13 +300,3 @@ def _find_others(value: str, known: Evidence) -> tuple[Origin, str]:
 
 def _all_named(texts: Sequence[str], parts: Sequence[str]) -> bool:
     return all(any(names(text, part) for text in texts) for part in parts)
-
-
-def _is_listed(value: str, patterns: Sequence[str]) -> bool:
-    bare = value.strip()
-    host = _HOST.fullmatch(bare)
-    for pattern in patterns:
-        wanted = normalise(pattern).strip() if "*" not in pattern else pattern.casefold()
-        if fnmatchcase(bare, wanted) or (host is not None and fnmatchcase(host[1], wanted)):
-            return True
-    return False

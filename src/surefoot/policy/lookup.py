@@ -70,13 +70,15 @@ Place = tuple[int, int, int]
 """Which look-up, which of its rows, which of its leaves."""
 
 
-def list_leaves(value: Any) -> list[Any]:
-    """The values in a value of JSON, names of fields left out."""
+def list_leaves(value: Any, *, keys: bool = False) -> list[Any]:
+    """The values in a value of JSON, names of fields left out or not."""
     found, todo = list[Any](), [value]
     while todo:
         item = todo.pop()
         if isinstance(item, dict):
-            todo += cast("dict[str, Any]", item).values()
+            table = cast("dict[str, Any]", item)
+            todo += table.values()
+            found += table if keys else ()
         elif isinstance(item, list):
             todo += item
         else:
@@ -100,7 +102,8 @@ def read_result(content: str, label: Label, fields: tuple[str, ...], arguments: 
         return (_read_lines(content, arguments), []) if label.trusted else ([], [content])
     if not isinstance(value, (dict, list)):
         return (_read_lines(content, arguments), []) if label.trusted or "" in fields else ([], [content])
-    given, wanted = pieces(arguments), _looked_for(arguments)
+    given = list_given(arguments)
+    wanted = frozenset([normalise(text) for text in _read_texts(arguments, keys=False) if text])
     rows, others = list[Row](), list[str]()
     for part in _split(cast("Any", value), label.trusted):
         row = _read_row(part, ("",) if label.trusted else fields, others, given, wanted)
@@ -111,9 +114,9 @@ def read_result(content: str, label: Label, fields: tuple[str, ...], arguments: 
 
 def _read_lines(content: str, arguments: str) -> list[Row]:
     """Of a text that only a system of record writes each line is a row."""
-    given, rows = pieces(arguments), list[Row]()
+    given, rows = list_given(arguments), list[Row]()
     for line in content.split("\n"):
-        value = _leave_out(normalise(line), given)
+        value = leave_out(normalise(line), given)
         if value:
             rows.append(Row((Leaf("", value, "," in line or ";" in line),)))
     return rows
@@ -144,7 +147,7 @@ def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: set[
         if isinstance(value, str) and len(value) > MOST_VALUE_CHARS:
             texts.append(value)
             continue
-        normal = _leave_out(normalise_value(value), given)
+        normal = leave_out(normalise_value(value), given)
         if normal:
             places.append(path)
             leaves.append((path, normal))
@@ -156,15 +159,21 @@ def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: set[
     return Row(tuple([Leaf(path, value, counts[path] > 1) for path, value in leaves]), titled)
 
 
-def _looked_for(arguments: str) -> frozenset[str]:
+def list_given(arguments: str) -> set[str]:
+    """The pieces that a call has brought in, whatever its JSON spells by escapes."""
+    return pieces(" ".join([arguments, *_read_texts(arguments, keys=True)])) if "\\" in arguments else pieces(arguments)
+
+
+def _read_texts(arguments: str, *, keys: bool) -> list[str]:
+    """The texts in the arguments of a call."""
     try:
         given = msgspec.json.decode(arguments)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return frozenset()
-    return frozenset([normalise(leaf) for leaf in list_leaves(given) if isinstance(leaf, str) and leaf])
+        return []
+    return [leaf for leaf in list_leaves(given, keys=keys) if isinstance(leaf, str)]
 
 
-def _leave_out(text: str, given: set[str]) -> str:
+def leave_out(text: str, given: set[str]) -> str:
     """A normal text with a gap for each word that the call itself has brought in: an echo proves nothing."""
     if not given:
         return text

@@ -17,9 +17,14 @@ _GAPS: Final = re.compile(r"[\s()\[\]{}<>\"“”‘’«»`|。、「」]+|,(?!
 _EDGES: Final = ".,:;!?'*_~#@=…"
 _VALUE_EDGES: Final = ".,:;!#@…"
 """Around a value: a star or a question mark may be a pattern, and a text that has none does not name it."""
+_ABOVE: Final = ("/..", "\\..")
 _QUOTES: Final = "\"'`“”‘’«»()[]<>,;"
 _NUMBER: Final = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+_COMMA: Final = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+,\d+|\d+,\d\d|0,\d+)")
+"""A sum as much of the world writes it, `1.234,50`; `1,2` is rather a list."""
 _PIECE: Final = re.compile(r"[\w@.+-]+")
+_HOUR: Final = len("2024-05-15t10")
+_COMMAS: Final = re.compile(r"\d[\d.]*,[\d.,]*\d")
 _ALNUM: Final = re.compile(r"[a-z0-9]+")
 _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[t ](\d\d:\d\d)(?::\d\d)?(?:\.\d+)?z?)?")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::00)?")
@@ -42,7 +47,9 @@ def normalise(text: str, edges: str = _EDGES) -> str:
 
 
 def _read_token(token: str, edges: str) -> list[str]:
-    token = token.rstrip(edges).lstrip(edges.replace(".", "").replace("~", ""))  # `.env`, `~/x`
+    if not token.endswith(_ABOVE):  # `docs/..` is not `docs/`
+        token = token.rstrip(edges)
+    token = token.lstrip(edges.replace(".", "").replace("~", ""))  # `.env`, `~/x`
     token = token.removesuffix("'s")
     if len(token) >= 16 and token[10] == "t" and (moment := _DATE.fullmatch(token)) is not None:
         return [token[:10], moment[4]]  # of a date with a time both are words
@@ -56,9 +63,14 @@ def _read_token(token: str, edges: str) -> list[str]:
 
 
 def _read_number(text: str) -> str:
-    if len(text) > LONGEST_NUMBER or not _NUMBER.fullmatch(text):
+    if len(text) > LONGEST_NUMBER:
         return ""
-    digits = text.replace(",", "")
+    if _NUMBER.fullmatch(text):
+        digits = text.replace(",", "")
+    elif "," in text and _COMMA.fullmatch(text):
+        digits = text.replace(".", "").replace(",", ".")
+    else:
+        return ""
     if digits[0] == "0" and digits.isdigit() and len(digits) > 1:
         return digits  # `007` is a name, not the number 7
     try:
@@ -77,6 +89,8 @@ def split_words(text: str) -> set[str]:
 
 def normalise_value(value: Any) -> str:
     """A value of JSON in the same form; "" if there is nothing in it that could be named."""
+    if isinstance(value, bool):
+        return " true " if value else " false "
     if isinstance(value, float) and not value.is_integer():
         return normalise(format(Decimal(str(value)), "f"))
     if isinstance(value, (int, float)):
@@ -176,6 +190,9 @@ def pieces(text: str) -> set[str]:
     """What a text may name, in small pieces: a value of which any piece is not among them it does not name."""
     text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
     found = {_read_number(piece) or piece for piece in [piece.strip(".+-@_") for piece in _PIECE.findall(text)]}
+    if "," in text:
+        found.update([_read_number(number) for number in _COMMAS.findall(text)])
+    found.update([part for piece in found if len(piece) == _HOUR and piece[10] == "t" for part in piece.split("t")])
     found.discard("")
     return found
 

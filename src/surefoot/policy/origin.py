@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 import struct
 import zlib
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from surefoot.policy.lookup import Index, Lookup, read_result
-from surefoot.policy.matching import names, normalise, pieces, spell, split_moment, split_words
+from surefoot.policy.matching import join_account, list_forms, names, normalise, pieces, split_moment, split_words
+from surefoot.policy.source import Text, Vouches, name_source
 from surefoot.types import Label, Message
 
 MOST_RECORDS: Final = 4_000
@@ -27,38 +27,15 @@ MOST_SAID_CHARS: Final = 200_000
 """Words of the user that are remembered, the newest."""
 MOST_TEXT_CHARS: Final = 1_000_000
 """Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
-MOST_SOURCES: Final = 100
-MOST_VOUCHED: Final = 4_000
-MOST_VOUCHED_CHARS: Final = 400_000
-"""Texts of sources that a person has vouched for; what has no more room proves nothing."""
-MOST_SHOWN: Final = 200
 MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
+MOST_ACCOUNT_CHARS: Final = 64
+LEAST_GROUP: Final = 3
+MOST_GROUP: Final = 16
 _JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
 """The end of a sentence after which the user left out the space."""
 _NUMBERS: Final = frozenset("0123456789.+-eE")
-
-
-class Text:
-    """A text by others, and its normal form as soon as somebody needs it.
-
-    Attributes:
-        source: What people call where it stands.
-        text: The text.
-    """
-
-    __slots__ = ("_normal", "source", "text")
-
-    def __init__(self, source: str, text: str) -> None:
-        self.source, self.text, self._normal = source, text, ""
-
-    @property
-    def normal(self) -> str:
-        """The text in normal form."""
-        if not self._normal:
-            self._normal = normalise(self.text)
-        return self._normal
 
 
 class Carried(Struct, frozen=True, omit_defaults=True):
@@ -80,7 +57,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     pieces: str = ""
     full: bool = False
     vouches: tuple[tuple[str, str], ...] = ()
-    vouched_texts: dict[str, tuple[str, ...]] = {}
+    vouched_texts: Mapping[str, Sequence[str]] = {}
 
 
 class Evidence(Struct, frozen=True):
@@ -93,8 +70,7 @@ class Evidence(Struct, frozen=True):
         index: What was found in systems of record.
         marks: Of the pieces of text by others.
         full: More was written by others than is remembered.
-        vouches: Sources that a person vouches for, each with the tool that it may fill in.
-        vouched: Their texts in normal form, by source.
+        vouches: What a person vouches for.
         texts: Texts by others that are at hand.
         named: What is known of which values the user has named: `user_names` looks once for each.
     """
@@ -105,8 +81,7 @@ class Evidence(Struct, frozen=True):
     index: Index = Index()
     marks: frozenset[int] | set[int] = frozenset()
     full: bool = False
-    vouches: Collection[tuple[str, str]] = ()
-    vouched: Mapping[str, Collection[str]] = {}
+    vouches: Vouches = Vouches()
     texts: Sequence[Text] = ()
     named: dict[str, bool] = {}
 
@@ -120,14 +95,6 @@ class Evidence(Struct, frozen=True):
             known = self.named[value] = all(any(names(text, part) for text in self.said) for part in parts)
         return known
 
-    def find_voucher(self, value: str, tool: str) -> str:
-        """The source that a person vouches for, for this tool, and that names a normal value; "" for none."""
-        parts = split_moment(value)
-        for source, name in self.vouches:
-            if name == tool and any(all(names(text, part) for part in parts) for text in self.vouched.get(source, ())):
-                return source
-        return ""
-
     def user_wrote(self, value: str) -> bool:
         """Whether the user wrote a value letter by letter, as a word or words of its own."""
         return any(value in split_words(text) or (" " in value and value in text) for text in self.written)
@@ -136,12 +103,26 @@ class Evidence(Struct, frozen=True):
         """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
         if self.full:
             return True
-        spelled = spell(normalise(value)) if value[:5].strip()[:4].isdigit() else []
-        for form in (value, *spelled):
-            found = pieces(form)
-            if found and all(mark(piece) in self.marks for piece in found):
-                return True
-        return False
+        return all(any(self._is_marked(form) for form in list_forms(part)) for part in split_moment(normalise(value)))
+
+    def _is_marked(self, form: str) -> bool:
+        found = pieces(form)
+        if not found:  # signs alone leave no mark: whoever wrote anything may have written them
+            return bool(form.strip() and self.exposed)
+        return all(mark(piece) in self.marks for piece in found) or self._is_grouped(join_account(form))
+
+    def _is_grouped(self, joined: str) -> bool:
+        """Whether an account number may stand in groups in their text, of three characters or more but for the last."""
+        ends = {0} if 0 < len(joined) <= MOST_ACCOUNT_CHARS else set[int]()
+        for start in range(len(joined)):
+            if start in ends:
+                for end in range(start + LEAST_GROUP, min(start + MOST_GROUP, len(joined)) + 1):
+                    if pieces(joined[start:end]) and all(mark(one) in self.marks for one in pieces(joined[start:end])):
+                        ends.add(end)
+                rest = joined[start:]
+                if len(rest) < LEAST_GROUP and mark(rest) in self.marks:
+                    return True
+        return bool(ends) and len(joined) in ends
 
 
 def mark(piece: str) -> int:
@@ -149,44 +130,31 @@ def mark(piece: str) -> int:
     return zlib.crc32(piece.encode("utf-8", "replace"))
 
 
-def name_source(tool: str, arguments: str) -> str:
-    """What people call what a call returned: ``read_file({"path": "bill.txt"})``.
-
-    No two results of different calls have the same name: whoever vouches for one does not vouch for the other.
-    """
-    if len(arguments) > MOST_SHOWN:
-        whole = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()
-        arguments = f"{arguments[: MOST_SHOWN - 1]}… sha256:{whole}"
-    return f"{tool}({arguments})"
-
-
 class Origins:
     """Takes in what a conversation reads. A result costs next to nothing until somebody asks where a value is from.
 
     Attributes:
         full: More was written by others than is remembered.
-        vouches: Sources that a person has vouched for, each with the tool that it may fill in.
+        vouches: What a person has vouched for.
     """
 
     __slots__ = (
         "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_said_normal", "_text_chars",
-        "_texts", "_vouched", "_vouched_chars", "full", "vouches",
+        "_texts", "full", "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._exposed = self.full = False
-        self.vouches: dict[tuple[str, str], None] = {}
+        self.vouches = Vouches()
         self._said: deque[str] = deque()
         self._said_normal: dict[str, str] = {}
         self._said_chars = 0
         self._named: dict[str, bool] = {}
         self._index = Index()
         self._marks: set[int] = set()
-        self._vouched: dict[str, dict[str, None]] = {}
-        self._vouched_chars = 0
         self._texts: deque[Text] = deque()
         self._text_chars = 0
-        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool]] = []
+        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool, bool]] = []
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -221,10 +189,9 @@ class Origins:
             self._index.add(lookup, MOST_RECORDS, MOST_RECORD_CHARS)
         data = base64.b64decode(carried.pieces)
         self._marks.update(struct.unpack(f">{len(data) // 4}I", data))
-        self.vouches.update(dict.fromkeys(carried.vouches))
+        self.vouches.add(carried.vouches, ())
         for source, texts in carried.vouched_texts.items():
-            for text in texts:
-                self._keep_vouched(source, text)
+            self.vouches.keep(source, texts)
 
     def _hear(self, text: str) -> None:
         self._named.clear()
@@ -234,7 +201,15 @@ class Origins:
             self._said_chars -= len(self._said.popleft())
 
     def take(
-        self, tool: str, arguments: str, content: str, label: Label, fields: tuple[str, ...], *, made: bool = False
+        self,
+        tool: str,
+        arguments: str,
+        content: str,
+        label: Label,
+        fields: tuple[str, ...],
+        *,
+        made: bool = False,
+        failed: bool = False,
     ) -> None:
         """A result joins the conversation.
 
@@ -245,28 +220,19 @@ class Origins:
             label: Who wrote it.
             fields: Paths of its system-of-record fields.
             made: The tool writes: what it tells of, the call has made.
+            failed: It is what the tool said when it failed: it may quote anybody, whoever vouches for the tool.
         """
         if not label.trusted and not self._exposed and not _is_number(content):
             self._exposed = True
         if label.author != "system":
-            self._fresh.append((tool, arguments, content, label, fields, made))
+            self._fresh.append((tool, arguments, content, label, fields, made, failed))
             if len(self._fresh) >= MOST_SAID:
                 self._digest()
 
     def endorse(self, sources: Iterable[str], tool: str) -> None:
-        """A person vouches for sources: what they have said and will say counts as the user's word to this tool.
-
-        To no other: who lets a page say which link to open has not let it say whom to pay.
-        """
+        """A person vouches for sources: what they have said and will say counts as the user's word to this tool."""
         self._digest()
-        fresh: set[str] = set()
-        for source in sources:
-            if len(self.vouches) < MOST_SOURCES:
-                self.vouches[source, tool] = None
-                fresh.add(source)
-        for text in self._texts:
-            if text.source in fresh:
-                self._keep_vouched(text.source, text.normal)
+        self.vouches.add([(source, tool) for source in sources], self._texts)
 
     @property
     def exposed(self) -> bool:
@@ -281,7 +247,7 @@ class Origins:
         self._digest()
         return Evidence(
             self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self.vouches,
-            self._vouched, self._texts, self._named,
+            self._texts, self._named,
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -296,8 +262,8 @@ class Origins:
             lookups=tuple(self._index.lookups),
             pieces=base64.b64encode(struct.pack(f">{len(marks)}I", *marks)).decode(),
             full=self.full,
-            vouches=tuple(self.vouches),
-            vouched_texts={source: tuple(texts) for source, texts in self._vouched.items()},
+            vouches=tuple(self.vouches.pairs),
+            vouched_texts=self.vouches.carry(),
         )
 
     def _normal_said(self) -> tuple[str, ...]:
@@ -309,34 +275,26 @@ class Origins:
 
     def _digest(self) -> None:
         fresh, self._fresh = self._fresh, []
-        for tool, arguments, content, label, fields, made in fresh:
+        for tool, arguments, content, label, fields, made, failed in fresh:
             kept = arguments if len(arguments) <= MOST_ARGUMENTS else ""
             rows, others = read_result(content, label, fields, arguments)
             self._index.add(Lookup(tool, kept, tuple(rows), made), MOST_RECORDS, MOST_RECORD_CHARS)
             if others:
                 self._exposed = self._exposed or not _is_number(content)
-                self._take_others(name_source(tool, arguments), others)
+                source = name_source(tool, arguments)
+                self._take_others([Text(source, text, arguments, failed=failed) for text in others])
 
-    def _take_others(self, source: str, others: list[str]) -> None:
-        vouched = bool(self.vouches) and any(one == source for one, _ in self.vouches)
-        for text in others:
-            self._marks.update([mark(piece) for piece in pieces(text)])
+    def _take_others(self, texts: list[Text]) -> None:
+        for text in texts:
+            self._marks.update([mark(piece) for piece in pieces(text.text)])
             if len(self._marks) > MOST_PIECES:
                 self._marks.clear()
                 self.full = True
-            self._texts.append(Text(source, text))
-            if vouched:
-                self._keep_vouched(source, self._texts[-1].normal)
-            self._text_chars += len(text)
+            self._texts.append(text)
+            self.vouches.read(text)
+            self._text_chars += len(text.text)
         while self._text_chars > MOST_TEXT_CHARS:
             self._text_chars -= len(self._texts.popleft().text)
-
-    def _keep_vouched(self, source: str, text: str) -> None:
-        texts = self._vouched.setdefault(source, {})
-        count = sum([len(kept) for kept in self._vouched.values()])
-        if text not in texts and count < MOST_VOUCHED and self._vouched_chars + len(text) <= MOST_VOUCHED_CHARS:
-            texts[text] = None
-            self._vouched_chars += len(text)
 
 
 def _is_number(content: str) -> bool:

@@ -1,22 +1,19 @@
 """The policy as cases: what the user said, what was read, the call, what is decided."""
 
+from fnmatch import fnmatchcase
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from surefoot.policy.allow_list import is_listed
 from surefoot.policy.decide import MOST_LEAVES, Rules, decide, trace
 from surefoot.policy.decision import Allowed, Denied, NeedsApproval, Proposed
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.matching import normalise
-from surefoot.policy.origin import (
-    MOST_PIECES,
-    MOST_VOUCHED,
-    MOST_VOUCHED_CHARS,
-    Carried,
-    Origins,
-    name_source,
-)
+from surefoot.policy.origin import MOST_PIECES, Carried, Origins
+from surefoot.policy.source import MOST_VOUCHED, MOST_VOUCHED_CHARS, name_source
 from surefoot.types import Label, Message
 
 OTHERS = Label("third_party", source="inbox")
@@ -114,6 +111,46 @@ def test_a_number_is_no_instruction_and_an_error_is():
 )  # fmt: skip
 def test_what_the_application_has_settled(rules, call, expected):
     assert type(decide(call, known("Mail it.", EVIL), rules)) is expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "value", "listed"),
+    [
+        ("who", "*@corp.org", "Bob@Corp.org", True),
+        ("who", "*@corp.org", "eve@evil.org, x@corp.org", False),
+        ("who", "*@corp.org", "eve@evil.org;x@corp.org", False),
+        ("who", "*@corp.org", "eve@evil.org\nx@corp.org", False),
+        ("who", "*@corp.org", "eve@evil.org|x@corp.org", False),
+        ("who", "*@corp.org", "<eve@evil.org>x@corp.org", False),
+        ("who", "*@corp.org", "eve@evil.org@corp.org", False),
+        ("who", "*@corp.org", "eve@evil.org\0@corp.org", False),
+        ("who", "bob?", "bobs", False),
+        ("who", "bob[s]", "bobs", False),
+        ("who", "*", "eve@evil.org, x@corp.org", True),
+        ("who", "Al Smith", "al  SMITH", True),
+        ("what", "reports/*", "reports/2024/may.pdf", True),
+        ("what", "reports/*", "reports/../etc/passwd", False),
+        ("what", "reports/*", "reports/..", False),
+        ("what", "reports/*", "reports/%2E%2e/etc", False),
+        ("what", "reports/*", "reports/..;/etc", False),
+        ("what", "reports/*", "reports\\..\\etc", False),
+        ("what", "reports/*", "reports/a..b", True),
+        ("address", "*.corp.org", "https://docs.corp.org/a?b=c", True),
+        ("address", "*.corp.org", "https://evil.org/.corp.org", False),
+        ("address", "*.corp.org", "evil.org/.corp.org", False),
+        ("address", "*.corp.org", "evil.org?.corp.org", False),
+        ("address", "*.corp.org", "docs.corp.org", True),
+        ("address", "corp.org", "javascript://corp.org/%0aalert(1)", False),
+        ("address", "corp.org", "file://corp.org/etc/passwd", False),
+        ("address", "corp.org", "https://corp.org\uff0fx.evil.org/", False),
+        ("address", "https://corp.org/*", "https://corp.org/a/b", True),
+        ("address", "https://corp.org*", "https://corp.org@evil.org/", False),
+    ],
+)
+def test_a_star_stands_for_a_part_of_one_value(kind, pattern, value, listed):
+    tool = ToolPolicy("do", sinks={"it": kind})
+    decision = decide(Proposed(tool, {"it": value}), known("Do it.", EVIL), Rules(allow={kind: (pattern,)}))
+    assert isinstance(decision, Allowed if listed else NeedsApproval), decision
 
 
 def test_each_value_is_traced():
@@ -215,8 +252,8 @@ def test_what_a_person_vouches_for_makes_nothing_else_laxer(*, call, said, field
     carried = Origins()
     data = msgspec.json.encode(origins.carry())
     carried.begin([Message.user(said[-1])], msgspec.json.decode(data, type=Carried))
-    assert carried.evidence().vouches == origins.evidence().vouches
-    assert carried.evidence().vouched == origins.evidence().vouched
+    assert list(carried.vouches.pairs) == list(origins.vouches.pairs)
+    assert carried.vouches.texts == origins.vouches.texts
 
 
 def vouched(source, tool, *texts):
@@ -241,7 +278,7 @@ def test_who_vouches_for_a_source_does_so_to_one_tool():
 
 def test_sources_with_long_names_are_not_taken_for_one_another():
     long = {letter: f'{{"path":"{"x" * 300}{letter}"}}' for letter in "ab"}
-    assert name_source("inbox", long["a"])[:200] == name_source("inbox", long["b"])[:200]
+    assert name_source("inbox", long["a"])[:100] == name_source("inbox", long["b"])[:100]
     evidence = vouched(name_source("inbox", long["a"]), "send_email", (long["a"], "bo@x.org"), (long["b"], "cy@x.org"))
     assert isinstance(decide(Proposed(SEND, {"to": "bo@x.org"}), evidence), Allowed)
     assert isinstance(decide(Proposed(SEND, {"to": "cy@x.org"}), evidence), NeedsApproval)
@@ -250,10 +287,10 @@ def test_sources_with_long_names_are_not_taken_for_one_another():
 def test_what_is_vouched_for_is_bounded_and_the_rest_proves_nothing():
     many = [("{}", f"u{number}@x.org") for number in range(MOST_VOUCHED + 10)]
     evidence = vouched("inbox({})", "send_email", *many)
-    assert sum(len(texts) for texts in evidence.vouched.values()) == MOST_VOUCHED
+    assert sum(len(texts) for texts in evidence.vouches.texts.values()) == MOST_VOUCHED
     assert isinstance(decide(Proposed(SEND, {"to": "u7@x.org"}), evidence), Allowed)
     assert isinstance(decide(Proposed(SEND, {"to": f"u{MOST_VOUCHED + 9}@x.org"}), evidence), NeedsApproval)
-    assert vouched("inbox({})", "send_email", ("{}", "x " * MOST_VOUCHED_CHARS)).vouched["inbox({})"].keys() == {
+    assert vouched("inbox({})", "send_email", ("{}", "x " * MOST_VOUCHED_CHARS)).vouches.texts["inbox({})"].keys() == {
         normalise(EVIL[0])
     }
 
@@ -310,7 +347,26 @@ def test_a_day_that_others_name_as_well_anchors_nothing():
     assert decide(call, known(said, [*EVIL, "On May 1st, book a room."])).rule == "anchor"
 
 
+def test_an_address_in_compatibility_forms_is_nobodys():
+    said = "Fetch https://corp.org/x.evil.org/ and https://münchen.de/ for me."
+    for url, expected in [("https://corp.org／x.evil.org/", NeedsApproval), ("https://münchen.de/", Allowed)]:
+        assert isinstance(decide(Proposed(FETCH, {"url": url}), known(said, EVIL)), expected)
+
+
 def test_a_sentence_that_ends_without_a_space_names_what_stands_before():
     call = Proposed(FETCH, {"url": "www.corp.com"})
     assert isinstance(decide(call, known("Read www.corp.com.They sent it.", EVIL)), Allowed)
     assert isinstance(decide(call, known("Read www.corp.com.evil.org", EVIL)), NeedsApproval)
+
+
+@given(st.text("ab/.", max_size=8), st.text("ab*/", min_size=1, max_size=5))
+def test_a_pattern_is_a_glob(value, pattern):
+    stars = f" {value} " if value and "*" in pattern else ""
+    inner = value if "/" in pattern else value.replace("/", "\0")
+    expected = fnmatchcase(inner, pattern) and "\0" not in inner and ".." not in value.split("/")
+    if stars and set(pattern) != {"*"}:
+        assert is_listed(stars, (pattern,)) == expected or value == normalise(pattern).strip()
+
+
+def test_a_long_value_is_looked_up_in_linear_time():
+    assert not is_listed(f" {'a-' * 200_000} ", ("*-*-*-*@corp.org",))

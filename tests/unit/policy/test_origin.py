@@ -1,0 +1,63 @@
+"""What is known of texts by others, and which sources a person has vouched for."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from surefoot.policy.matching import names, normalise, normalise_value, split_moment
+from surefoot.policy.origin import Origins
+from surefoot.types import Label, Message
+
+OTHERS = Label("third_party", source="inbox")
+
+
+def read(*texts, said="Hi.", arguments="{}"):
+    origins = Origins()
+    origins.begin([Message.user(said)], None)
+    for text in texts:
+        origins.take("inbox", arguments, text, OTHERS, ())
+    return origins
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("pay 1,000 now", "1000"),
+        ("pay 1,000 now", "1000.0"),
+        ("pay 2,50 now", "2.5"),
+        ("IBAN DE89 3704 0044 0532 0130 00", "DE89370400440532013000"),
+        ("IBAN DE89370400440532013000", "DE89 3704 0044 0532 0130 00"),
+        ("call 030 1234 5678", "03012345678"),
+        ("at 10 am", "10:00"),
+        ("on May 15th at 2:30 pm", "2024-05-15 14:30"),
+        ("see x.org/a", "https://www.x.org/a/"),
+    ],
+)
+def test_others_name_a_value_however_they_write_it(text, value):
+    assert read(text).evidence().others_name(value)
+    assert not read("all is well").evidence().others_name(value)
+
+
+def test_digits_that_stand_anywhere_name_no_account():
+    assert not read("1 2 3 4 5 6 7 8 on May 15th").evidence().others_name("12345678")
+    assert not read("see 03 and 0123").evidence().others_name("0123012")
+
+
+SCRAPS = st.sampled_from(
+    ["bob", "Bob's", "1,000", "1.234,50", "2,50", "0,5", "1,2,x", "007", "a@b.org", "(x)", "docs/..", ".env", "#a", "50%",
+     "$5", "-3", "+4", "2024-05-15", "2024-05-15T10:00", "10:00", "10am", "may 15th", "http://x.org/a", "www.x.org", "，", "１０", "張三"]
+)  # fmt: skip
+
+
+@given(st.lists(SCRAPS | st.text(max_size=5), min_size=1, max_size=6), st.data())
+@example(["1,000"], None)
+@example(["%"], None)
+@example(["2024-05-15T10:00"], None)
+def test_what_a_text_names_its_marks_know(scraps, data):
+    """More that others wrote is only then stricter if nothing that they name is overlooked."""
+    text = " ".join(scraps)
+    first, last = (0, 0) if data is None else sorted(data.draw(st.tuples(*[st.integers(0, len(scraps) - 1)] * 2)))
+    value = normalise_value(" ".join(scraps[first : last + 1]))
+    known = read(text).evidence()
+    if value and all(names(normalise(text), part) for part in split_moment(value)):
+        assert known.others_name(value), (text, value)
