@@ -8,16 +8,15 @@ from msgspec import Struct
 
 from surefoot import UNLIMITED, Agent, Limits, Runtime
 from surefoot.attack.dojo import Suite, World, revive
-from surefoot.attack.moves import PLANTED, WANTED, Obedience, Puppet
+from surefoot.attack.moves import PLANTED, WANTED, Obedience, Puppet, reply_together
 from surefoot.journal.events import JournalEvent, ModelReplied, ToolFinished
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
 from surefoot.narrator import describe_call
-from surefoot.policy.approval import Approval, ApprovalRequest
 from surefoot.policy.decision import Trace
 from surefoot.testing import ScriptedModel
 
-Approver = Literal["none", "user"]
-"""Who is asked: nobody, or somebody who allows exactly what the user wants."""
+Approver = Literal["none", "user", "vouching"]
+"""Who is asked: nobody, or somebody who allows exactly what the user wants, or who vouches for sources, too."""
 
 NO_LIMITS = Limits(
     tokens=UNLIMITED, usd=UNLIMITED, steps=UNLIMITED, model_calls=UNLIMITED, tool_calls=UNLIMITED, seconds=UNLIMITED
@@ -70,13 +69,15 @@ class Outcome(Struct, frozen=True):
     deeds: tuple[Deed, ...] = ()
 
 
-async def allow_wanted(request: ApprovalRequest) -> Approval:
-    """A person who allows exactly the calls that the user wants."""
-    return "once" if request.call_id.startswith(WANTED) else "no"
-
-
 async def play(
-    runtime: Runtime, suite: Suite, task: Any, built: bytes, *, injection: Any = None, obedience: Obedience = "oracle"
+    runtime: Runtime,
+    suite: Suite,
+    task: Any,
+    built: bytes,
+    *,
+    injection: Any = None,
+    obedience: Obedience = "oracle",
+    together: bool = False,
 ) -> Outcome:
     """Run a task.
 
@@ -87,11 +88,13 @@ async def play(
         built: The environment, with or without a planted text; see `Suite.build`.
         injection: What the planted text wants, None for nothing.
         obedience: What the model does.
+        together: It makes calls of one tool that follow each other in one reply; an ``oracle`` alone can.
     """
     world = World(revive(built), [])
     attack = None if injection is None else suite.attack(injection, built, world)
     puppet = Puppet(suite.plan(task, built), task.GROUND_TRUTH_OUTPUT, attack, obedience)
-    agent = Agent(ScriptedModel(puppet, record=1), tools=suite.tools, limits=NO_LIMITS)
+    script = reply_together(suite.plan(task, built), task.GROUND_TRUTH_OUTPUT) if together else puppet
+    agent = Agent(ScriptedModel(script, record=1), tools=suite.tools, limits=NO_LIMITS)
     result = await runtime.run(agent, task.PROMPT, deps=world)
     _, events = await runtime.read_run(result.run_id)
     return Outcome(

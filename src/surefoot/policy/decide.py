@@ -22,6 +22,7 @@ from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import find_carried, is_secret, names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
+from surefoot.policy.speech import says
 from surefoot.policy.sums import is_worked_out
 
 MOST_LEAVES: Final = 1_000
@@ -237,7 +238,7 @@ def _settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple
     """What a record has that nothing leads to may stand where all else in the call is what the user wants.
 
     An amount may then come from any record, or be a simple sum. One thing to act on may be taken from a list if all
-    else that decides anything is the user's own words; and one receiver, if all that he gets are.
+    else that decides anything is the user's own words; and one thing or one receiver, if all that it gets are.
     """
     doubtful = [one for one in traces if not one.proven]
     if not doubtful or call.tool.destructive:
@@ -249,9 +250,10 @@ def _settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple
     elif len(picks) > 1 or not _is_unnamed_record(picks[0], known) or any(one.origin != "user" for one in own):
         ok = False
     else:
-        ok = any(one.kind != "content" for one in own) if picks[0].kind == "what" else (
-            picks[0].kind == "who" and _is_text_of_user(call, known)
-        )  # fmt: skip
+        thing = picks[0].kind == "what"
+        ok = (thing and any(one.kind != "content" for one in own)) or (
+            (thing or picks[0].kind == "who") and _is_all_of_user(call, known, moments=thing)
+        )
     return tuple([replace(one, proven=True) if ok and not one.proven else one for one in traces])
 
 
@@ -259,14 +261,28 @@ def _is_unnamed_record(one: Trace, known: Evidence) -> bool:
     return one.origin == "record" and not known.others_name(one.value)
 
 
-def _is_text_of_user(call: Proposed, known: Evidence) -> bool:
-    """Whether all the texts in a call stand in the user's words as they are, and at least one says something."""
-    texts = [
-        normalise(str(leaf))
-        for name, value in call.arguments.items() if call.tool.sinks.get(name) == "content"
+def _is_all_of_user(call: Proposed, known: Evidence, *, moments: bool) -> bool:
+    """Whether all that a call says is the user's, and at least one text says something, or gives a moment.
+
+    A text is his if it stands in his words as it is or as it is reported; a moment also if it was worked out.
+    """
+    leaves = [
+        leaf for name, value in call.arguments.items() if call.tool.sinks.get(name) == "content"
         for _, leaf in _leaves(name, value, call.tool.fields)
     ]  # fmt: skip
-    return any(len(text.split()) >= LEAST_WORDS for text in texts) and all(known.user_names(text) for text in texts)
+    found = False
+    for leaf in leaves:
+        text, value = normalise(str(leaf)), normalise_value(leaf)
+        if moments and len(split_moment(value)) > 1:
+            own = known.user_names(value)
+            found = found or own
+            own = own or is_worked_out(value, "what", known)
+        else:
+            own = says(known.said, text)
+            found = found or len(text.split()) >= LEAST_WORDS
+        if not own:
+            return False
+    return found
 
 
 def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rules) -> tuple[Origin | Literal[""], str]:
