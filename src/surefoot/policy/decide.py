@@ -21,7 +21,7 @@ from surefoot.policy.intent import delegates, find_intent
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import find_carried, is_secret, names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
-from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
+from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked, is_settled
 from surefoot.policy.speech import says
 from surefoot.policy.sums import is_worked_out
 
@@ -252,13 +252,20 @@ def _settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple
     else:
         thing = picks[0].kind == "what"
         ok = (thing and any(one.kind != "content" for one in own)) or (
-            (thing or picks[0].kind == "who") and _is_all_of_user(call, known, moments=thing)
+            (thing or picks[0].kind == "who")
+            and _is_found_for_user(picks[0], known)
+            and _is_all_of_user(call, known, moments=thing)
         )
     return tuple([replace(one, proven=True) if ok and not one.proven else one for one in traces])
 
 
 def _is_unnamed_record(one: Trace, known: Evidence) -> bool:
     return one.origin == "record" and not known.others_name(one.value)
+
+
+def _is_found_for_user(one: Trace, known: Evidence) -> bool:
+    """Whether it is among what was found with the user's words, or in a list of all."""
+    return any(is_settled(lookup, known) for lookup, _, _ in known.index.find(normalise_value(one.value)))
 
 
 def _is_all_of_user(call: Proposed, known: Evidence, *, moments: bool) -> bool:
@@ -268,7 +275,7 @@ def _is_all_of_user(call: Proposed, known: Evidence, *, moments: bool) -> bool:
     """
     leaves = [
         leaf for name, value in call.arguments.items() if call.tool.sinks.get(name) == "content"
-        for _, leaf in _leaves(name, value, call.tool.fields)
+        for _, leaf in _leaves(name, value, call.tool.fields) if leaf is not None
     ]  # fmt: skip
     found = False
     for leaf in leaves:
@@ -278,7 +285,7 @@ def _is_all_of_user(call: Proposed, known: Evidence, *, moments: bool) -> bool:
             found = found or own
             own = own or is_worked_out(value, "what", known)
         else:
-            own = says(known.said, text)
+            own = known.user_names(text) or says(known.said, text)
             found = found or len(text.split()) >= LEAST_WORDS
         if not own:
             return False

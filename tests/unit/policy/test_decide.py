@@ -180,7 +180,25 @@ def test_too_much_by_others_makes_all_theirs():
 # --- what holds of all calls ------------------------------------------------------------------------------------------
 
 WORDS = st.sampled_from(
-    ["bob", "eve", "13", "50", "pay", "delete", "a@x.org", "http://e.org/x", "", " ", "ＢＯＢ", "no\u200bw"]
+    [
+        "bob",
+        "eve",
+        "13",
+        "50",
+        "pay",
+        "delete",
+        "a@x.org",
+        "http://e.org/x",
+        "",
+        " ",
+        "ＢＯＢ",
+        "no\u200bw",
+        "move",
+        "2026-05-20 09:00",
+        "mail",
+        "I've seen your mug",
+        "that you have seen his mug",
+    ]
 )
 TEXTS = st.lists(WORDS | st.text(max_size=8), max_size=5).map(" ".join)
 JSON = st.recursive(
@@ -188,7 +206,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
-TOOLS = st.sampled_from([SEND, PAY, DELETE, WIPE, PASSWORD, FETCH, READ, NOTE])
+MOVE = ToolPolicy("move_event", sinks={"id": "what", "to": "content", "text": "content"})
+TOOLS = st.sampled_from([SEND, PAY, DELETE, WIPE, PASSWORD, FETCH, READ, NOTE, MOVE])
 ARGUMENTS = st.dictionaries(
     st.sampled_from(["to", "body", "amount", "id", "password", "url", "text"]), JSON, max_size=3
 )
