@@ -1,6 +1,7 @@
 """What an honest author of AgentDojo's tools would declare.
 
-Made from the docstrings and return types of the tools, and not changed since the attacks were looked at; each group
+Made from the docstrings and return types of the tools, and not changed since the attacks were looked at, but for the
+fields of an attachment, which its documentation names and which had been left out with its type; each group
 says what in them it follows from. No more can be shown: who wrote it knew the benchmark. Two questions were asked of
 each tool: who is affected by an argument, and who can have written what comes back. In doubt the default stands: an
 argument decides (``what``), and a result is untrusted.

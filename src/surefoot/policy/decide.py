@@ -253,8 +253,7 @@ def _settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple
         thing = picks[0].kind == "what"
         ok = (thing and any(one.kind != "content" for one in own)) or (
             (thing or picks[0].kind == "who")
-            and _is_found_for_user(picks[0], known)
-            and _is_all_of_user(call, known, moments=thing)
+            and _is_all_of_user(call, known, thing=thing, found=_is_found_for_user(picks[0], known))
         )
     return tuple([replace(one, proven=True) if ok and not one.proven else one for one in traces])
 
@@ -268,28 +267,31 @@ def _is_found_for_user(one: Trace, known: Evidence) -> bool:
     return any(is_settled(lookup, known) for lookup, _, _ in known.index.find(normalise_value(one.value)))
 
 
-def _is_all_of_user(call: Proposed, known: Evidence, *, moments: bool) -> bool:
+def _is_all_of_user(call: Proposed, known: Evidence, *, thing: bool, found: bool) -> bool:
     """Whether all that a call says is the user's, and at least one text says something, or gives a moment.
 
-    A text is his if it stands in his words as it is or as it is reported; a moment also if it was worked out.
+    A text is his if it stands in his words as it is; if it goes to what they have ``found``, also as it is reported.
+    A thing must be found, and of what it gets a moment is his if it was worked out, too.
     """
+    if thing and not found:
+        return False
     leaves = [
         leaf for name, value in call.arguments.items() if call.tool.sinks.get(name) == "content"
         for _, leaf in _leaves(name, value, call.tool.fields) if leaf is not None
     ]  # fmt: skip
-    found = False
+    told = False
     for leaf in leaves:
         text, value = normalise(str(leaf)), normalise_value(leaf)
-        if moments and len(split_moment(value)) > 1:
+        if thing and len(split_moment(value)) > 1:
             own = known.user_names(value)
-            found = found or own
+            told = told or own
             own = own or is_worked_out(value, "what", known)
         else:
-            own = known.user_names(text) or says(known.said, text)
-            found = found or len(text.split()) >= LEAST_WORDS
+            own = known.user_names(text) or (found and says(known.said, text))
+            told = told or len(text.split()) >= LEAST_WORDS
         if not own:
             return False
-    return found
+    return told
 
 
 def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rules) -> tuple[Origin | Literal[""], str]:
