@@ -4,12 +4,13 @@ Variants:
     relaxed   a step does not wait for its journal record to be on disk
     durable   it does: the default of the library
     session   durable, and every run begins a conversation of its user
+    unguarded, unguarded-durable   relaxed and durable without detection and redaction: what the rest of a step costs
 """
 
 from harness import Run, Setup
 from workload import MODEL, QUESTION, SYSTEM, add, find_batches, notify_staff
 
-VARIANTS = ("relaxed", "durable", "session")
+VARIANTS = ("relaxed", "durable", "session", "unguarded", "unguarded-durable")
 LIBRARIES = "from surefoot import Agent, Limits, Runtime, tool"
 PACKAGE = "import surefoot"
 
@@ -31,14 +32,20 @@ max_lag_ms = 5_000
 path = "{directory}/surefoot.db"
 durability = "{durability}"
 """
+UNGUARDED = """
+[guard]
+detect = "off"
+redact = false
+"""
 
 
 async def prepare(setup: Setup) -> Run:
     from surefoot import Agent, Limits, Runtime, load_settings, tool
 
-    durability = "relaxed" if setup.variant == "relaxed" else "full"
+    durability = "relaxed" if setup.variant in {"relaxed", "unguarded"} else "full"
     path = setup.directory / "surefoot.toml"
-    path.write_text(SETTINGS.format(base_url=setup.base_url, directory=setup.directory, durability=durability))
+    settings = SETTINGS.format(base_url=setup.base_url, directory=setup.directory, durability=durability)
+    path.write_text(settings + UNGUARDED * setup.variant.startswith("unguarded"))
     runtime = await setup.stack.enter_async_context(Runtime(settings=load_settings(path)))
     agent = Agent(
         f"openai:{MODEL}",

@@ -63,6 +63,8 @@ OURS = [
     Contestant("pyreqwest alone", "limit", "pyreqwest-bare"),
     Contestant("surefoot", "contestant_surefoot", "relaxed"),
     Contestant("surefoot-durable", "contestant_surefoot", "durable"),
+    Contestant("surefoot unguarded", "contestant_surefoot", "unguarded"),
+    Contestant("surefoot-durable unguarded", "contestant_surefoot", "unguarded-durable"),
 ]
 
 # Versions are pinned so that a table can be compared with an older one.

@@ -23,7 +23,7 @@ from synthetic import make_rows
 from surefoot.guard.classifier import FILE, MAGIC
 from surefoot.guard.features import FEATURES, cap_repeats, find_sentences, list_features, list_windows
 from surefoot.guard.normalize import normalize
-from surefoot.guard.tokens import find_words
+from surefoot.guard.tokens import list_words
 
 SEED = 20
 SCALE = 1200
@@ -50,7 +50,7 @@ def read(path: Path) -> list[dict]:
 def split(text: str, channel: str) -> tuple[list[list[int]], list[tuple[int, int]]]:
     """The features of each word, and the windows."""
     folded = normalize(text).folded
-    words = find_words(folded)
+    words = list_words(folded)
     return list_features(words, with_pieces=WITH_PIECES[channel]), list_windows(find_sentences(words, folded))
 
 

@@ -12,50 +12,26 @@ import math
 from collections.abc import Mapping
 from typing import Final, Literal, Self
 
-from msgspec import Struct
-
+from surefoot.admission_state import AdmissionState, Reason
 from surefoot.caller import Caller
 from surefoot.clock import Clock
 from surefoot.config import Settings
 from surefoot.entitlements import Entitlement
 from surefoot.errors import TooManyRequests
+from surefoot.outlook import find_late
 from surefoot.overload import Overload
 from surefoot.run_times import RunTimes
 from surefoot.sections import Tenant
 from surefoot.turns import Turns, UserLevel
 
-Reason = Literal["rate", "queue", "deadline", "load"]
-
 LEAST_RETRY_S: Final = 0.1
 """A shorter ``retry_after_s`` would only be a busy loop."""
 UNKNOWN_RETRY_S: Final = 1.0
 """When to try again while no run has ended yet, so that nothing is known of how long they take."""
-
-
-class AdmissionState(Struct, frozen=True, kw_only=True):
-    """What is going on, for operators.
-
-    Attributes:
-        running: Runs that have a slot.
-        waiting: Requests that were let in and have none yet.
-        inside: Runs that a tool of another run began, on that run's slot.
-        users: Users that have anything under way.
-        run_s: How long a run takes, in seconds; 0 while none has ended.
-        turn_s: How long the next in turn had waited for a slot of all when that was last measured.
-        lag_ms: How late the event loop was when it was last measured.
-        shedding: How often what one user may have under way is halved now; 0 when nothing is shed.
-        refused: Requests refused so far, by reason.
-    """
-
-    running: int
-    waiting: int
-    inside: int
-    users: int
-    run_s: float
-    turn_s: float
-    lag_ms: float
-    shedding: int
-    refused: dict[Reason, int]
+REVIEW_EVERY_S: Final = 1.0
+"""Those who wait are looked through at most so often."""
+REVIEW_MOST: Final = 200
+"""As many of them are refused at once; the others when the next run ends."""
 
 
 class Ticket:
@@ -146,6 +122,7 @@ class Admission:
         self._turns: Turns[Ticket] = Turns(section.runs, section.queue)
         self._inner: dict[str, int] = {}
         self._times = RunTimes()
+        self._review_at = -math.inf
         self._overload = Overload(clock, max_turn_s=section.target_wait_s, max_lag_s=section.max_lag_ms / 1e3)
         self._refused: dict[Reason, int] = {"rate": 0, "queue": 0, "deadline": 0, "load": 0}
 
@@ -229,6 +206,8 @@ class Admission:
             self._turns.end(user, now)
             if self._turns.queued:
                 self._dispatch(now)
+                if now >= self._review_at:
+                    self._review(now)
         else:
             if stage == "queued":
                 self._turns.remove(user, ticket, now)
@@ -255,6 +234,18 @@ class Admission:
                 ticket.stage = "granted"
                 ticket.future.set_result(None)
 
+    def _review(self, now: float) -> None:
+        """Tell those who wait in vain: when they came nobody knew how long runs take, or it took less."""
+        if (least_s := self._times.least_s) <= 0:
+            return
+        late = find_late(self._turns, least_s, lambda ticket: ticket.expires - now, REVIEW_MOST)
+        self._review_at = now if len(late) >= REVIEW_MOST else now + REVIEW_EVERY_S
+        for user, ticket in late:
+            self._turns.remove(user, ticket, now)
+            self._drop(ticket, user, now)
+        for _, ticket in late:  # when to come back depends on who is left
+            self._tell(ticket)
+
     def _run(self, ticket: Ticket, now: float) -> None:
         ticket.stage = "running"
         ticket.waited_ms = int((now - ticket.arrived) * 1e3)
@@ -272,6 +263,9 @@ class Admission:
 
     def _give_up(self, ticket: Ticket, user: UserLevel[Ticket], now: float) -> None:
         self._drop(ticket, user, now)
+        self._tell(ticket)
+
+    def _tell(self, ticket: Ticket) -> None:
         assert ticket.future is not None, "it waits"
         if not ticket.future.done():
             ticket.future.set_result(self.refuse_late(ticket))
@@ -335,12 +329,17 @@ class Admission:
         return self._turns.ahead(user) * self._times.mean_s
 
     def refuse_late(self, ticket: Ticket) -> TooManyRequests:
-        """The error for a request that has waited for too long."""
+        """The error for a request that has waited for too long, or in vain."""
+        patience_s = ticket.expires - ticket.arrived
+        wait_s = 0.0 if ticket.user is None else self._wait_s(ticket.user)
+        waited_s = min(patience_s, self._clock.monotonic() - ticket.arrived)
+        told = f"it has waited for {waited_s:.1f} s"
+        if waited_s < patience_s:
+            told += ", its turn would come too late as has turned out meanwhile"
         why = f"nobody waits for more than {self.max_wait_s:g} s"
         if ticket.seconds <= self.max_wait_s:
             why = f"is to be done in {ticket.seconds:g} s"
-        wait_s = 0.0 if ticket.user is None else self._wait_s(ticket.user)
-        return self._refuse("deadline", wait_s, f"it has waited for {ticket.expires - ticket.arrived:.1f} s, and {why}")
+        return self._refuse("deadline", wait_s, f"{told}, and {why}")
 
     def _refuse(self, reason: Reason, retry_after_s: float, told: str) -> TooManyRequests:
         self._refused[reason] += 1

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from surefoot.errors import ConfigError
+from surefoot.secret import holds_secret
 
 MAX_NAME_BYTES: Final = 512
 """Of UTF-8. Names are keys of tables that live in memory, and stand in error messages: they must be small."""
@@ -21,7 +22,7 @@ class Caller(Struct, frozen=True):
     """Who runs the agent: the user, the conversation, the customer ("" for none), and what tools get as ``ctx.deps``.
 
     Raises:
-        ConfigError: A name is no text that can be stored, or is longer than `MAX_NAME_BYTES`.
+        ConfigError: A name is no text that can be stored, is longer than `MAX_NAME_BYTES`, or holds a secret.
     """
 
     user: str = ""
@@ -44,3 +45,5 @@ def _check_name(field: str, name: object) -> None:
     if len(name) * 4 > MAX_NAME_BYTES and len(name.encode()) > MAX_NAME_BYTES:
         size = len(name.encode())
         raise ConfigError(f"{field}={name[:40]!r}...: a name has {MAX_NAME_BYTES} bytes at most, not {size:,}")
+    if holds_secret(name):
+        raise ConfigError(f"{field}: it holds a secret of this process, and names are kept and shown: give an id")

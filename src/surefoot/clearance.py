@@ -12,11 +12,12 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import Struct
 
+from surefoot.deadline import is_cancelled
 from surefoot.errors import ConfigError
 from surefoot.journal.policy_events import Answer, ApprovalAnswered, CallJudged
 from surefoot.observation import refuse
 from surefoot.policy.approval import APPROVALS, ApprovalRequest, digest_call, list_sources
-from surefoot.policy.decide import decide
+from surefoot.policy.decide import FAILED, decide
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Proposed
 from surefoot.run import Run
 from surefoot.screening import list_suspects
@@ -26,6 +27,7 @@ from surefoot.types import ToolResult
 _UNTOLD: Final = frozenset({"read", "unexposed"})
 """Rules that let a call run without another look: they are not journaled."""
 _VERDICTS: Final[dict[type, Any]] = {Allowed: "allowed", NeedsApproval: "asks", Denied: "denied"}
+UNREADABLE: Final = Denied("size", "a number in it is too large to be compared with anything")
 _ADVICE: Final = {
     "origin": "Only the user, or a system of record, may name that.",
     "content": "Leave it out, or let the user name it.",
@@ -54,8 +56,7 @@ def clear(run: Run, ready: list[Prepared | ToolResult]) -> Coroutine[Any, Any, N
     Returns:
         None; a coroutine that does the rest if a person is to be asked.
     """
-    rules = run.desk.policing.rules
-    ruled = bool(rules.tools or rules.functions)  # a read may be denied, too
+    ruled = run.desk.policing.judges_reads
     for place, one in enumerate(ready):
         if isinstance(one, Prepared) and (one.tool.checked or ruled):
             found = _judge(run, one)
@@ -77,13 +78,15 @@ def _judge(run: Run, prepared: Prepared) -> Doubt | ToolResult | None:
     if tool.policy.is_free and not desk.rules.functions and tool.policy.name not in desk.rules.tools:
         return None  # as `decide` would say, which need not look at the conversation for it
     arguments = _read_arguments(prepared)
-    decision = decide(Proposed(tool.policy, arguments), run.state.origins.evidence(), desk.rules)
+    decision = UNREADABLE if arguments is None else decide(
+        Proposed(tool.policy, arguments), run.state.origins.evidence(), desk.rules
+    )  # fmt: skip
     if decision.rule in _UNTOLD:
         return None
     _note(run, prepared, decision)
     if desk.mode == "observe" or isinstance(decision, Allowed):
         return None
-    if isinstance(decision, NeedsApproval):
+    if isinstance(decision, NeedsApproval) and arguments is not None:
         return Doubt(prepared, arguments, decision)
     return refuse(f"{tool.spec.name} was not called: {_tell(decision)} The policy denies it: go on without it.")
 
@@ -98,9 +101,12 @@ def _note(run: Run, prepared: Prepared, decision: Decision) -> None:
     )  # fmt: skip
 
 
-def _read_arguments(prepared: Prepared) -> dict[str, Any]:
-    """In JSON's own types: the text was read once already, by the tool's own decoder."""
-    found: dict[str, Any] = msgspec.json.decode(prepared.call.arguments or "{}")
+def _read_arguments(prepared: Prepared) -> dict[str, Any] | None:
+    """In JSON's own types; None where only a type of the tool's could read them: a Decimal of a thousand digits."""
+    try:
+        found: dict[str, Any] = msgspec.json.decode(prepared.call.arguments or "{}")
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
     return found
 
 
@@ -172,11 +178,19 @@ async def _ask(run: Run, doubts: Sequence[Doubt]) -> list[Answer]:
     scope = asyncio.timeout(max(0.0, left_s))
     try:
         async with scope:
-            answer = await policing.approve(msgspec.structs.replace(first, more=tuple(more)))
+            pending: Any = policing.approve(msgspec.structs.replace(first, more=tuple(more)))
+            if not hasattr(pending, "__await__"):
+                raise ConfigError(f"approve() gave {pending!r} at once: it must be an async function")
+            answer: object = await pending
     except TimeoutError:
         if scope.expired():
             return ["timeout" for _ in doubts]
         raise
+    finally:
+        if is_cancelled():  # who swallows the cancellation of the run must not let the call pass after it
+            raise asyncio.CancelledError
+    if scope.expired():  # who swallows that time is up has answered too late
+        return ["timeout" for _ in doubts]
     return _read_answers(answer, len(doubts))
 
 
@@ -221,4 +235,6 @@ def _tell(decision: Decision) -> str:
         parameter = doubt.place.partition("[")[0].partition(".")[0].partition(" ")[0]
         verb = "carries something that" if decision.rule == "content" else "holds a value that"
         return f"`{parameter}` {verb} neither the user nor a trusted source has named. {advice}"
+    if decision.rule == FAILED:
+        return "a rule of the application could not be asked."
     return f"{decision.reason}. {advice}".strip()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, redirect_stdout
@@ -25,6 +26,7 @@ from surefoot.agent_file import load_agent
 from surefoot.budget.limits import Limits, read_limits
 from surefoot.caller import Caller
 from surefoot.clock import SystemClock
+from surefoot.commands.asking import Asker
 from surefoot.commands.attack import attack
 from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
@@ -32,7 +34,7 @@ from surefoot.commands.forecast import forecast
 from surefoot.commands.guard import guard
 from surefoot.commands.mcp import mcp
 from surefoot.commands.options import json_option, open_existing, point_to, print_json, read_settings, run_to_end
-from surefoot.commands.policy import ask, policy
+from surefoot.commands.policy import policy
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
 from surefoot.commands.sessions import sessions
@@ -192,9 +194,12 @@ async def _watch(
     loads = isinstance(agent.model, str) and agent.model.startswith("local:")
     view = RunView(console, SystemClock(), doing="loading the embedded model" if loads else "getting ready")
 
+    asker, asking = Asker(console, keyboard=0), asyncio.Lock()
+
     async def approve(request: ApprovalRequest) -> list[Approval]:
-        with view.paused():
-            return await ask(console, request)
+        async with asking:  # calls of one reply may ask at once
+            with view.paused():
+                return await asker.ask(request)
 
     asks = approve if sys.stdin is not None and sys.stdin.isatty() and console.is_terminal else None
     async with Runtime(settings=settings, progress=view.progress, approve=asks) as runtime:
@@ -288,7 +293,7 @@ def init(*, folder: Path, force: bool) -> None:
         raise ConfigError(f"{error.filename or folder}: cannot be written: {error.strerror}") from None
     for name in names:
         click.echo(f"wrote {folder / name}")
-    where = "" if folder == Path() else f"cd {folder} && "
+    where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     click.echo(f'next: {where}surefoot run "Where is order 4711?" --agent agent:agent')
     click.echo("its model is the embedded one, pip install 'surefoot[local]'; --model openai:gpt-4.1 takes another")
 

@@ -183,13 +183,12 @@ class Compiler:
         server = LocalServer(self._settings.local, self._progress or (lambda _done, _all: None))
         await server.start()
         self._server = server
-        most = self._settings.local.max_waiting
         provider = Provider(
             server.base_url,
             protocol="json",
             trusts_usage=True,
             max_output_tokens=512,
-            concurrency=most,
+            concurrency=1,  # it computes one at a time: others wait here, in a fair order, and not in their time
             read_more=False,  # with it the small model solved two of the three tasks of the demo, without it all
             context_tokens=self._settings.local.context_tokens,
         )

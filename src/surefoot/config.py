@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from surefoot.errors import ConfigError
+from surefoot.faults import name_fault
 from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.ranges import check_ranges
 from surefoot.secret import LEAST_SECRET_CHARS, Secret, looks_random, remember
@@ -101,7 +102,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     for variable, place in _OVERRIDES.items():
         if value := os.environ.get(variable):
             _override(table, place, value)
-    return _convert(table, str(chosen or "the environment"))
+    return convert_settings(table, str(chosen or "the environment"))
 
 
 def check_settings(settings: Settings) -> Settings:
@@ -116,14 +117,19 @@ def check_settings(settings: Settings) -> Settings:
         raise ConfigError(f"Settings: {error}") from None
     if not isinstance(table, dict):
         raise ConfigError(f"settings={settings!r:.80}: must be surefoot.config.Settings")
-    return _convert(cast("dict[str, Any]", table), "Settings")
+    return convert_settings(cast("dict[str, Any]", table), "Settings")
 
 
-def _convert(table: dict[str, Any], where: str) -> Settings:
+def convert_settings(table: dict[str, Any], where: str) -> Settings:
+    """The settings of a table that was read from ``where``.
+
+    Raises:
+        ConfigError: It holds an unknown key or a wrong value; says which and where.
+    """
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {_find_fault(table, str(error))}") from None
+        raise ConfigError(f"{where}: {name_fault(table, Settings, error)}") from None
     check_ranges(settings, where)
     return settings
 
@@ -209,25 +215,3 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
-
-
-def _find_fault(table: dict[str, Any], error: str) -> str:
-    """What is wrong, where, in words; with the name of a provider or tenant, which msgspec shows as ``[...]``."""
-    for section, kind in (("providers", Provider), ("tenants", Tenant), ("mcp", McpSettings)):
-        inner: Any = table.get(section)
-        for name, value in cast("dict[str, Any]", inner).items() if isinstance(inner, dict) else ():
-            try:
-                msgspec.convert(value, kind)
-            except msgspec.ValidationError as fault:
-                return _reword(str(fault), f"{section}.{name}")
-    return _reword(error, "")
-
-
-def _reword(error: str, where: str) -> str:
-    fault, _, key = error.replace(" - at `key` in `$", " - at `$").partition(" - at `$")
-    place = f"{where}{key.rstrip('`')}".lstrip(".")
-    what, _, field = fault.partition(" field `")
-    if field:
-        name = f"{place}.{field.rstrip('`')}".lstrip(".")
-        return f"{name} is missing" if "missing" in what else f"there is no setting {name}"
-    return f"{place}: {fault}"

@@ -45,10 +45,16 @@ class FairQueue(Generic[ItemT]):
         return self._count
 
     def __iter__(self) -> Iterator[ItemT]:
-        """All items, key by key."""
-        for lane in self._lanes.values():
-            for item, _ in lane.items:
-                yield item
+        """All items, about in the order of their turns: one of each key in a round, whatever it costs."""
+        lanes = [iter(lane.items) for lane in self._lanes.values()]
+        while lanes:
+            going: list[Iterator[tuple[ItemT, float]]] = []
+            for lane in lanes:
+                pair = next(lane, None)
+                if pair is not None:
+                    going.append(lane)
+                    yield pair[0]
+            lanes = going
 
     @property
     def keys(self) -> int:

@@ -25,7 +25,7 @@ from surefoot.journal.events import (
     Thought,
     ToolFinished,
 )
-from surefoot.journal.policy_events import CallJudged
+from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
 from surefoot.journal.threat_events import FoundThreat, ThreatsFound
 from surefoot.types import Message, Money, ToolCall
 
@@ -34,6 +34,12 @@ _RUNGS: Final = {
     "trim": "older results are cut",
     "summarise": "the conversation is summed up",
     "finish": "time to answer",
+}
+_ANSWERS: Final = {
+    "once": "allowed, this once",
+    "session": "allowed; may say so in this conversation from now on",
+    "no": "a person said no",
+    "timeout": "nobody answered in time: that is a no",
 }
 
 
@@ -75,6 +81,11 @@ def duration(milliseconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
+def counted(count: int, one: str, more: str = "") -> str:
+    """So many of something: ``1 run``, ``2,000 runs``; ``more`` is the plural where an s is not."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
+
+
 def describe_call(call: ToolCall) -> str:
     """A call as a person would write it: ``order_status(order_id="4711")``."""
     try:
@@ -92,18 +103,35 @@ class Narrator:
         self._reply: Line | None = None  # that is not told yet,
         self._said = ""  # what it said,
         self._late: list[Line] = []  # and what happened meanwhile
+        self._taken: dict[str, int] | None = None  # out of it
         self._calls = 0
         self._limited = False
         self._waits_for_last_call = False
 
     def tell(self, event: JournalEvent) -> list[Line]:
         """The lines that ``event`` completes, in order."""
+        is_told = self._has_told(event)
         lines = self._tell_event(event)
-        if event.redacted:
+        if event.redacted and not is_told:
             taken = ", ".join([f"{count} × {kind}" if count > 1 else kind for kind, count in event.redacted.items()])
             self._late.append(Line("▒", f"taken out: {taken}", "yellow", "yellow"))
             lines += [] if self._reply is not None else self.rest()
         return lines
+
+    def _has_told(self, event: JournalEvent) -> bool:
+        """Whether what was taken out of the event is told already: an answer comes as a reply, a thought, the end."""
+        match event:
+            case ModelRequested():
+                self._taken = None
+            case ModelReplied():
+                self._taken = event.redacted
+            case Thought():
+                return event.redacted == self._taken
+            case RunFinished():
+                return event.redacted == self._taken and event.output == self._said
+            case _:
+                pass
+        return False
 
     def _tell_event(self, event: JournalEvent) -> list[Line]:
         match event:
@@ -184,15 +212,6 @@ class Narrator:
                 whose = f"{event.name}: " if self._calls > 1 else ""
                 cut = f" … {event.cut_bytes:,} bytes cut" if event.cut_bytes else ""
                 return [Line(mark, f"{whose}{plain(event.content)}{cut}", style, time=duration(event.latency_ms))]
-            case CallJudged() if event.verdict != "allowed":
-                mode = " (only observed)" if event.observed else ""
-                return [Line("!", f"{event.name}: {plain(event.reason)}{mode}", "yellow", "yellow")]
-            case ThreatsFound():
-                kinds = ", ".join(
-                    dict.fromkeys([one.kind.replace("_", " ") for one in sorted(event.threats, key=_is_unsure)])
-                )
-                what = f"{plain(event.source) or 'the question'} looks like an attack"
-                return [Line("⚑", f"{what} ({event.risk:.2f}, {event.action}): {kinds}", "yellow", "yellow")]
             case LimitReached():
                 self._limited = True
                 return [Line("■", f"limit on {event.limit}: {plain(event.message)}", "yellow", "yellow")]
@@ -204,11 +223,29 @@ class Narrator:
             case Nudged():
                 return [Line("»", plain(event.text), "yellow", "yellow")]
             case _:
-                return _tell_money(event)
+                return _tell_safety(event) or _tell_money(event)
 
 
 def _is_unsure(threat: FoundThreat) -> float:
     return -threat.score
+
+
+def _tell_safety(event: JournalEvent) -> list[Line]:
+    match event:
+        case CallJudged() if event.verdict != "allowed":
+            mode = " (only observed)" if event.observed else ""
+            return [Line("!", f"{event.name}: {plain(event.reason)}{mode}", "yellow", "yellow")]
+        case ApprovalAnswered() if event.answer in _ANSWERS:
+            trusted = f": {plain(', '.join(event.sources))}" if event.sources else ""
+            return [Line("?", f"{_ANSWERS[event.answer]}{trusted}", "yellow", "yellow")]
+        case ThreatsFound():
+            kinds = ", ".join(
+                dict.fromkeys([one.kind.replace("_", " ") for one in sorted(event.threats, key=_is_unsure)])
+            )
+            what = f"{plain(event.source) or 'the question'} looks like an attack"
+            return [Line("⚑", f"{what} ({event.risk:.2f}, {event.action}): {kinds}", "yellow", "yellow")]
+        case _:
+            return []
 
 
 def _tell_money(event: JournalEvent) -> list[Line]:

@@ -21,12 +21,14 @@ class Policing(Struct, frozen=True):
         rules: What the application has settled.
         approve: Asks a person, None if there is nobody.
         approval_timeout_s: Longest wait for an answer.
+        judges_reads: The application has rules of its own, which may be about reads that are free otherwise.
     """
 
     mode: Literal["enforce", "observe", "off"]
     rules: Rules
     approve: Approve | None
     approval_timeout_s: float
+    judges_reads: bool
 
     @classmethod
     def read(cls, settings: PolicySettings, approve: Approve | None = None, functions: Sequence[Rule] = ()) -> Self:
@@ -38,7 +40,9 @@ class Policing(Struct, frozen=True):
         for given, name in [(approve, "approve"), *[(function, "policy") for function in functions]]:
             if given is not None and not callable(given):
                 raise ConfigError(f"Runtime({name}=...): {given!r} is not a function")
-        return cls(settings.mode, read_rules(settings, functions), approve, settings.approval_timeout_s)
+        rules = read_rules(settings, functions)
+        judges_reads = bool(rules.functions or rules.tools)
+        return cls(settings.mode, rules, approve, settings.approval_timeout_s, judges_reads)
 
 
 def read_rules(settings: PolicySettings, functions: Sequence[Rule] = ()) -> Rules:

@@ -30,7 +30,7 @@ _POSITIVE: Final = (
     "model_timeout_s", "store.lease_s", "retry.attempts", "retry.base_s", "retry.max_s", "breaker.failures",
     "breaker.cooldown_s", "breaker.max_cooldown_s", "local.context_tokens", "local.max_waiting", "sessions.max_waiting",
     "sessions.max_wait_s", "sessions.max_in_memory", "sessions.max_memory_mib", "sessions.ttl_s",
-    "policy.approval_timeout_s", "guard.temperature", "guard.threshold",
+    "policy.approval_timeout_s", "guard.temperature",
 )  # fmt: skip
 
 
@@ -77,6 +77,8 @@ def _check_numbers(settings: Settings, where: str) -> None:
 def _check_guard(settings: Settings, where: str) -> None:
     if not 0 < settings.guard.detect_risk <= 1:
         raise ConfigError(f"{where}: guard.detect_risk = {settings.guard.detect_risk}: must be above 0, at most 1")
+    if not 0 < settings.guard.threshold < 1:  # its odds are taken; also without an encoder, which a command may add
+        raise ConfigError(f"{where}: guard.threshold = {settings.guard.threshold}: must be above 0 and below 1")
     for canary in settings.guard.canaries:
         if len(canary) < LEAST_CANARY_CHARS or any(map(str.isspace, canary)):
             raise ConfigError(f"{where}: guard.canaries: each must have {LEAST_CANARY_CHARS} characters, and no spaces")

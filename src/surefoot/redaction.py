@@ -6,7 +6,7 @@ shows a run. A tool gets the arguments that the model wrote, whatever the journa
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -16,6 +16,7 @@ from surefoot.answer import AnswerType
 from surefoot.compiled import Compiled
 from surefoot.errors import OutputInvalid
 from surefoot.guard.cleaner import Cleaner, Scene, clean_json
+from surefoot.guard.exceptions import clean_error
 from surefoot.guard.holdback import Holdback
 from surefoot.guard.redact import Redacted, Redaction, count_kinds
 from surefoot.journal.context_events import ContextSummarised
@@ -37,11 +38,10 @@ from surefoot.sections import GuardSettings
 from surefoot.types import Message, Part, ToolCall, ToolResult
 
 EventT = TypeVar("EventT", bound=Event)
+TextT = TypeVar("TextT", Nudged, ContextSummarised)
 Found = list[Redaction]
 
-LONGEST_NAME_CHARS: Final = 16
-"""Of a tool: a shorter one is not looked at, and no secret that is looked for by its form is as short."""
-_MAX_CHAIN: Final = 10
+_NOTHING_SHOWN: Final = "", Redacted("")
 
 
 def read_redaction(settings: GuardSettings) -> Callable[[Compiled, RunState], Redactor | None]:
@@ -57,7 +57,8 @@ def read_redaction(settings: GuardSettings) -> Callable[[Compiled, RunState], Re
             parts = [part for message in state.messages for part in message.parts]
             return "\n".join([part.text for part in parts if part.label.author == "user"])
 
-        return Redactor(cleaner, compiled.instructions, join_words, is_json=compiled.answer is not None)
+        names = compiled.toolbox.find
+        return Redactor(cleaner, compiled.instructions, join_words, names, is_json=compiled.answer is not None)
 
     return open_redactor
 
@@ -80,28 +81,34 @@ class Redactor:
         cleaner: What the runtime is set to take out.
         instructions: What the agent was told.
         words: What the user has said.
+        find_tool: The tool of a name, None if there is none.
         is_json: The answer is JSON.
     """
 
-    __slots__ = ("_calls", "_cleaner", "_is_json", "_scene", "_shown")
+    __slots__ = ("_calls", "_clean_calls", "_cleaner", "_find_tool", "_is_json", "_scene", "_sees", "_shown")
 
-    def __init__(self, cleaner: Cleaner, instructions: str, words: Callable[[], str], *, is_json: bool) -> None:
+    def __init__(
+        self,
+        cleaner: Cleaner,
+        instructions: str,
+        words: Callable[[], str],
+        find_tool: Callable[[str], object],
+        *,
+        is_json: bool,
+    ) -> None:
         self._cleaner = cleaner
+        self._sees = cleaner.sees
         self._scene = Scene(instructions, words)
+        self._find_tool = find_tool
         self._is_json = is_json
-        self._shown = "", Redacted("")  # an answer comes several times: as a reply, a thought, the end
-        self._calls: list[tuple[ToolCall, ToolCall, Found]] = []  # so does a call
+        self._shown = _NOTHING_SHOWN  # an answer comes several times: as a reply, a thought, the end
+        self._calls: Sequence[tuple[ToolCall, ToolCall, Found]] = ()  # so does a call
+        self._clean_calls: tuple[ToolCall, ...] = ()
 
     def clean(self, event: EventT) -> EventT:
         """The event as it may be kept, with the count of what was taken out."""
         handler = self.HANDLERS.get(type(event))
-        if handler is None:
-            return event
-        found: Found = []
-        changed: dict[str, Any] = handler(self, event, found)
-        if not found:
-            return event
-        return replace(event, redacted=count_kinds(found), **changed)
+        return event if handler is None else handler(self, event)
 
     def show(self, text: str) -> Redacted:
         """What may be shown of a text that the model has written."""
@@ -110,6 +117,30 @@ class Redactor:
             made = clean_json(text, self._show) if self._is_json else self._show(text)
             self._shown = text, made
         return made
+
+    def _is_clean(self, message: Message, *, shown: bool) -> bool:
+        """Whether a message is to stay as it is, as one glance at each of its texts tells."""
+        sees = self._sees
+        for part in message.parts:
+            if self._sees_in_answer(part.text) if shown else sees(part.text):
+                return False
+        calls = message.tool_calls
+        for call in calls:
+            if "\\" in call.arguments or sees(call.arguments):
+                return False
+            if self._find_tool(call.name) is None and sees(call.name):
+                return False
+        self._clean_calls = calls
+        return not message.blocks or not sees(message.blocks)
+
+    def _sees_in_answer(self, text: str) -> bool:
+        raw, made = self._shown
+        if text == raw:
+            return made.redactions != ()
+        if (self._is_json and "\\" in text) or self._cleaner.sees_in_answer(text, self._scene):
+            return True
+        self._shown = text, Redacted(text)
+        return False
 
     def show_value(self, run_id: str, text: str, value: Any, answer_type: AnswerType[Any]) -> tuple[str, Any]:
         """A structured answer without what must not leave, and its value.
@@ -139,7 +170,10 @@ class Redactor:
 
         Without ``formats`` only what the process knows as secret, and canaries.
         """
-        made = self._cleaner.keep(result.whole or result.content, formats=formats)
+        text = result.whole or result.content
+        if not self._sees(text):
+            return result, None
+        made = self._cleaner.keep(text, formats=formats)
         if not made.redactions:
             return result, None
         if result.whole:
@@ -148,16 +182,11 @@ class Redactor:
 
     def keep_name(self, name: str, found: Found | None = None) -> str:
         """The name of a tool as it may be kept: a model may ask for one that there is not."""
-        return self._keep(name, found) if len(name) > LONGEST_NAME_CHARS else name
+        return name if self._find_tool(name) is not None else self._keep(name, found)
 
     def keep_error(self, error: BaseException) -> None:
         """Take out of an error, and of those behind it, what must not reach a log: its own words stay an error's."""
-        behind: BaseException | None = error
-        for _ in range(_MAX_CHAIN):
-            if behind is None:
-                return
-            behind.args = tuple([self._keep(one) if isinstance(one, str) else one for one in behind.args])
-            behind = behind.__cause__ or behind.__context__
+        clean_error(error, self._keep)
 
     def _keep(self, text: str, found: Found | None = None) -> str:
         made = self._cleaner.keep(text)
@@ -165,17 +194,17 @@ class Redactor:
             found += made.redactions
         return made.text
 
-    def _note(self, made: Redacted, found: Found) -> str:
+    def _take(self, made: Redacted, found: Found) -> str:
         found += made.redactions
         return made.text
 
     def _clean_message(self, message: Message, found: Found, *, shown: bool) -> Message:
         before = len(found)
         parts = [
-            Part(self._note(self.show(part.text), found) if shown else self._keep(part.text, found), part.label)
+            Part(self._take(self.show(part.text), found) if shown else self._keep(part.text, found), part.label)
             for part in message.parts
         ]
-        self._calls = []
+        self._calls, self._clean_calls = (), ()
         calls = [self._clean_call(call, found) for call in message.tool_calls]
         blocks = message.blocks
         if blocks and (hidden := self._cleaner.keep(blocks)).redactions:
@@ -191,63 +220,85 @@ class Redactor:
                 found += taken
                 return kept
         mine: Found = []
-        arguments = self._note(clean_json(call.arguments, self._cleaner.keep), mine)
+        arguments = self._take(clean_json(call.arguments, self._cleaner.keep), mine)
         name = self.keep_name(call.name, mine)
         made = replace(call, name=name, arguments=arguments) if mine else call
-        self._calls.append((call, made, mine))
+        self._calls = (*self._calls, (call, made, mine))
         found += mine
         return made
 
-    def _run_started(self, event: RunStarted, found: Found) -> dict[str, Any]:
+    def _run_started(self, event: RunStarted) -> RunStarted:
         """The history was cleaned when it happened."""
-        *history, question = event.messages
+        messages = event.messages
+        system = messages[0] if len(messages) > 1 and messages[0].role == "system" else None
+        is_told_clean = system is None or self._cleaner.is_known_clean(system.text)
+        if is_told_clean and self._is_clean(messages[-1], shown=False):
+            return event
+        found: Found = []
+        *history, question = messages
         question = self._clean_message(question, found, shown=False)
-        if history and history[0].role == "system" and not self._cleaner.is_known_clean(history[0].text):
-            history[0] = self._clean_message(history[0], found, shown=False)
-        return {"messages": (*history, question)}
+        if system is not None and not is_told_clean:
+            history[0] = self._clean_message(system, found, shown=False)
+        return _note(event, found, messages=(*history, question))
 
-    def _model_replied(self, event: ModelReplied, found: Found) -> dict[str, Any]:
-        return {"message": self._clean_message(event.message, found, shown=event.joins)}
+    def _model_replied(self, event: ModelReplied) -> ModelReplied:
+        if self._is_clean(event.message, shown=event.joins):
+            return event
+        found: Found = []
+        return _note(event, found, message=self._clean_message(event.message, found, shown=event.joins))
 
-    def _thought(self, event: Thought, found: Found) -> dict[str, Any]:
+    def _thought(self, event: Thought) -> Thought:
+        found: Found = []
         problem = self._keep(event.problem, found) if event.problem else ""
-        return {"message": self._clean_message(event.message, found, shown=True), "problem": problem}
+        return _note(event, found, message=self._clean_message(event.message, found, shown=True), problem=problem)
 
-    def _model_failed(self, event: ModelFailed, found: Found) -> dict[str, Any]:
-        return {"message": self._keep(event.message, found)}
+    def _model_failed(self, event: ModelFailed) -> ModelFailed:
+        found: Found = []
+        return _note(event, found, message=self._keep(event.message, found))
 
-    def _tool_intended(self, event: ToolIntended, found: Found) -> dict[str, Any]:
-        return {"call": self._clean_call(event.call, found)}
+    def _tool_intended(self, event: ToolIntended) -> ToolIntended:
+        for clean in self._clean_calls:  # a comparison takes more
+            if clean is event.call:
+                return event
+        found: Found = []
+        return _note(event, found, call=self._clean_call(event.call, found))
 
-    def _call_judged(self, event: CallJudged, found: Found) -> dict[str, Any]:
+    def _call_judged(self, event: CallJudged) -> CallJudged:
+        found: Found = []
         traces = [replace(one, value=self._keep(one.value, found)) for one in event.traces]
-        return {"reason": self._keep(event.reason, found), "traces": tuple(traces)}
+        return _note(event, found, reason=self._keep(event.reason, found), traces=tuple(traces))
 
-    def _nudged(self, event: Nudged, found: Found) -> dict[str, Any]:
-        return {"text": self._keep(event.text, found)}
+    def _text_kept(self, event: TextT) -> TextT:
+        found: Found = []
+        return _note(event, found, text=self._keep(event.text, found))
 
-    def _context_summarised(self, event: ContextSummarised, found: Found) -> dict[str, Any]:
-        return {"text": self._keep(event.text, found)}
-
-    def _model_switched(self, event: ModelSwitched, found: Found) -> dict[str, Any]:
+    def _model_switched(self, event: ModelSwitched) -> ModelSwitched:
+        found: Found = []
         system = None if event.system is None else self._clean_message(event.system, found, shown=False)
-        return {"reason": self._keep(event.reason, found), "system": system}
+        return _note(event, found, reason=self._keep(event.reason, found), system=system)
 
-    def _run_finished(self, event: RunFinished, found: Found) -> dict[str, Any]:
-        return {
-            "output": self._note(self.show(event.output), found) if event.output else "",
-            "error": self._keep(event.error, found) if event.error else "",
-        }
+    def _run_finished(self, event: RunFinished) -> RunFinished:
+        if not event.error and (not event.output or not self._sees_in_answer(event.output)):
+            return event
+        found: Found = []
+        error = self._keep(event.error, found) if event.error else ""
+        output = self._take(self.show(event.output), found) if event.output else ""
+        return _note(event, found, output=output, error=error)
 
-    HANDLERS: ClassVar[dict[type, Callable[[Any, Any, Found], dict[str, Any]]]] = {
+    HANDLERS: ClassVar[dict[type, Callable[[Any, Any], Any]]] = {
         RunStarted: _run_started,
         ModelReplied: _model_replied,
         Thought: _thought,
         ModelFailed: _model_failed,
         ToolIntended: _tool_intended,
         CallJudged: _call_judged,
-        Nudged: _nudged,
-        ContextSummarised: _context_summarised,
+        Nudged: _text_kept,
+        ContextSummarised: _text_kept,
         ModelSwitched: _model_switched,
         RunFinished: _run_finished,
     }
+
+
+def _note(event: EventT, found: Found, **changed: Any) -> EventT:
+    """The event with what has changed, and the count of what was taken out."""
+    return replace(event, redacted=count_kinds(found), **changed) if found else event

@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any, Final, Self
 
-from surefoot.admission import Admission, AdmissionState
+from surefoot.admission import Admission
+from surefoot.admission_state import AdmissionState
 from surefoot.agent import Agent, OutputT
 from surefoot.budget.accounts import read_rules
 from surefoot.budget.limits import Limits, read_limits
@@ -38,9 +39,6 @@ from surefoot.store.base import Accounts, RunRow, Store
 from surefoot.store.choose import choose_store
 from surefoot.threads import ToolThreads
 from surefoot.turnstile import Turnstile
-
-TOOL_THREADS: Final = 32
-"""Blocking tools that run at once in one process."""
 
 
 class Runtime:
@@ -98,7 +96,7 @@ class Runtime:
         self._starter.desk = Desk(
             clock=self._clock,
             retries=Retries(self.settings.retry, self._clock),
-            threads=ToolThreads(TOOL_THREADS),
+            threads=ToolThreads(),
             timeout_s=self.settings.model_timeout_s,
             begin_child=self._starter.run_child,
             find_kept=self._starter.find_kept,

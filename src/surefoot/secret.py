@@ -12,8 +12,10 @@ import msgspec
 LEAST_SECRET_CHARS: Final = 6
 """Shorter ones ("none", "x") are placeholders, and would blot out ordinary words."""
 LEAST_RANDOM_CHARS: Final = 12
-MAX_KNOWN: Final = 1_000
+MAX_KNOWN: Final = 1_024
 """Secrets that one process remembers; of more, those it met first are forgotten."""
+FORGOTTEN_AT_ONCE: Final = 32
+"""So many of them: whoever looks for them in groups keeps the groups of the others."""
 
 _HEX: Final = re.compile(r"%[0-9A-F]{2}")
 
@@ -42,7 +44,12 @@ def remember(value: str) -> None:
     """From here on this value is a secret of the process; one that is too short to be told from a word is not."""
     known = KNOWN.values
     if len(value) >= LEAST_SECRET_CHARS and value not in known:
-        KNOWN.values = (*known[max(0, len(known) + 1 - MAX_KNOWN) :], value)
+        KNOWN.values = (*(known if len(known) < MAX_KNOWN else known[FORGOTTEN_AT_ONCE:]), value)
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a name, say, holds a secret of the process as it is."""
+    return len(text) >= LEAST_SECRET_CHARS and any(value in text for value in KNOWN.values)
 
 
 class Known:
@@ -67,7 +74,7 @@ def looks_random(value: str) -> bool:
 
 
 def spell(secret: str) -> set[str]:
-    """The spellings in which a program may repeat a secret: as it is, percent-encoded, escaped for JSON, in Base64.
+    """The spellings in which a program may repeat a secret: as it is, percent-encoded, escaped for JSON, hex, Base64.
 
     Base64 whatever stands before and after, as ``Authorization: Basic`` has it.
     """
@@ -79,7 +86,7 @@ def spell(secret: str) -> set[str]:
     percent |= {_HEX.sub(lambda found: found[0].lower(), one) for one in percent}
     escaped = msgspec.json.encode(secret.encode("utf-8", "replace").decode())[1:-1].decode()
     data = secret.encode("utf-8", "replace")
-    encoded = {one for offset in range(3) for one in _encode_base64(data, offset)}
+    encoded = {one for offset in range(3) for one in _encode_base64(data, offset)} | {data.hex(), data.hex().upper()}
     return {secret, *percent, escaped, escaped.replace("/", "\\/"), *encoded}
 
 

@@ -194,17 +194,7 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         name = run.redactor.keep_name(name)
         passes = isinstance(prepared, Prepared) and prepared.tool.policy.passes_secrets
         result, redacted = await _redact(run.redactor, result, formats=not passes)
-    content, cut_bytes = _show(run, call, result, passage, share, kept=kept)
-    label, screen = result.label, run.desk.screen
-    if label.author == "third_party":
-        suspect = (
-            screen.look_at_once(content, "tool")
-            if screen.is_quick(content)
-            else await screen.look_aside(content, "tool")
-        )
-        if suspect is not None:
-            run.emit(screen.tell(suspect, clock.now(), call.name, call.id))
-            content, label = screen.show(content), replace(label, risk=round(suspect.risk, 3))
+    content, label, cut_bytes = await _screen(run, call, result, passage, share, kept=kept)
     if kept is not None:
         run.account.keep_text(max(0, count_in_prompt(content) - kept))
     run.emit(
@@ -223,6 +213,28 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
     )
 
 
+async def _screen(
+    run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, share: int, *, kept: int | None
+) -> tuple[str, Label, int]:
+    """What the model sees of a result, with its label, and how many bytes of the output come after it.
+
+    Where what looks like an attack is withheld, the whole output is looked at before any of it is shown: of what is
+    withheld nothing is kept, either, which the model could read on in.
+    """
+    screen, label = run.desk.screen, result.label
+    is_whole = screen.mode == "withhold" and passage is None
+    content, cut_bytes = ("", 0) if is_whole else _show(run, call, result, passage, share, kept=kept)
+    if label.author == "third_party":
+        text = max(result.whole, result.content, key=len) if is_whole else content
+        suspect = screen.look_at_once(text, "tool") if screen.is_quick(text) else await screen.look_aside(text, "tool")
+        if suspect is not None:
+            run.emit(screen.tell(suspect, run.desk.clock.now(), call.name, call.id))
+            return screen.show(content), replace(label, risk=round(suspect.risk, 3)), cut_bytes
+    if is_whole:
+        content, cut_bytes = _show(run, call, result, passage, share, kept=kept)
+    return content, label, cut_bytes
+
+
 async def _redact(redactor: Redactor, result: ToolResult, *, formats: bool) -> tuple[ToolResult, dict[str, int] | None]:
     """As `Redactor.keep_result`."""
     if len(result.whole or result.content) <= REDACTED_AT_ONCE_CHARS:
@@ -235,12 +247,12 @@ def _show(
 ) -> tuple[str, int]:
     """What of a result has room, and how many bytes of the output come after it."""
     room = share - len(call.id)
-    if run.desk.screen.mode == "mark":
-        room -= MARK_BYTES
     if room < LEAST_RESULT_BYTES:  # noqa: PLR1730 - max() takes 800 instructions
         room = LEAST_RESULT_BYTES
     if kept is not None:
         room = min(room, kept + max(0, run.account.room_above_kept()))
+    if run.desk.screen.mode == "mark":
+        room = max(0, room - MARK_BYTES)
     content, cut_bytes = result.content, result.cut_bytes
     if passage is not None or cut_bytes or not (content.isascii() and len(content) * _MOST_BYTES <= room):
         return _fit_content(run, call, result, passage, room)

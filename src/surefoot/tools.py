@@ -218,7 +218,8 @@ class Toolbox:
         self._tools: dict[str, Tool[..., Any]] = {}
         for made in [cast("Tool[..., Any]", item) if isinstance(item, Tool) else tool(item) for item in tools]:
             if made.spec.name in self._tools:
-                raise ConfigError(f"two tools are called {made.spec.name!r}: rename one with tool(name=...)")
+                advice = "with tool(name=...), or one of an MCP server by its prefix"
+                raise ConfigError(f"two tools are called {made.spec.name!r}: rename one {advice}")
             self._tools[made.spec.name] = made
         self.specs = tuple([made.spec for made in self._tools.values()])
 

@@ -214,6 +214,14 @@ class Turns(Generic[ItemT]):
                 longest = max(longest, (place + min(level.waiting - user.waiting, others)) / level.runs)
         return longest
 
+    def in_order(self) -> list[UserLevel[ItemT]]:
+        """Who has something in the queue, in the order of their turns; those last whose own slots are all taken."""
+        users = [user for tenant in self._ring.values() for user in tenant.ready.values()]
+        if len(users) < len(self.users):
+            known = set(users)
+            users += [user for user in self.users.values() if user.items and user not in known]
+        return users
+
     def pop(self, now: float) -> ItemT:
         """The next item in turn; there is one. It counts as waiting until it is counted otherwise."""
         name, tenant = next(iter(self._ring.items()))

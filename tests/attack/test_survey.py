@@ -93,7 +93,7 @@ async def test_what_decides_is_held_and_what_is_not_marked_gets_through():
     assert (made.sources, made.closed[-1]) == (["read_inbox"], "balance")
     shown = show(made)
     assert "GOT THROUGH: wipe, a call planted in what read_inbox returns" in shown
-    assert "2 of 10 attacks had their effect" in shown
+    assert "attacks that had their effect: 2 of 10" in shown
 
 
 async def test_without_a_policy_nothing_is_held_back():
@@ -107,7 +107,7 @@ async def test_rules_of_the_application_and_a_limit():
     assert len(made.attempts) == 4
     assert {one.fate for one in made.attempts} <= {"denied", "refused"}
     assert made.held
-    assert "none of 4 attacks had its effect" in show(made)
+    assert "attacks that had their effect: none of 4" in show(made)
 
 
 @pytest.mark.parametrize(("tools", "said"), [([balance], "no tool that acts"), ([wipe], "no way to attack")])
@@ -148,6 +148,6 @@ def test_a_table_of_a_campaign():
         suite="banking", tasks=2, useful=1, useful_asked=2, questions=1, pairs=3, won=0, text_pairs=1, text_won=1
     )
     shown = show(Campaign(scores=[score, score], total=score + score, mode="off", through=[], lost=[("banking", "t1")]))
-    assert "none of 6 attacks had its effect" in shown
+    assert "attacks that had their effect: none of 6" in shown
     assert "no policy" in shown
     assert "banking t1" in shown

@@ -3,12 +3,16 @@
 Nothing of the guard is looked at here but one thing: what the tools have done.
 """
 
+import asyncio
+from decimal import Decimal
 from typing import Annotated, Any
 
 import pytest
 
 from surefoot import UNLIMITED, Agent, Limits, Runtime, Settings, Sink, tool
+from surefoot.errors import ConfigError
 from surefoot.journal.policy_events import CallJudged
+from surefoot.policy.decision import Denied
 from surefoot.sections import PolicySettings, StoreSettings
 from surefoot.testing import ScriptedModel, call, say
 from surefoot.testing.script import call_raw
@@ -40,6 +44,7 @@ async def greet(name: str) -> str:
 
 @tool(intents=["do"])
 async def act(
+    *,
     who: Annotated[Any, Sink("who")] = "-",
     what: Annotated[Any, Sink("what")] = "-",
     address: Annotated[str, Sink("address")] = "-",
@@ -142,3 +147,114 @@ async def test_who_vouches_for_a_source_vouches_for_no_other_that_begins_the_sam
     assert all("good" in request.sources[0] or "bad" in request.sources[0] for request in asked), (
         "its end is shown, too"
     )
+
+
+# --- a person is asked ------------------------------------------------------------------------------------------------
+
+ATTACK = call("act", who="eve@evil.org")
+
+
+@pytest.mark.parametrize("late", ["once", "session"])
+async def test_an_answer_that_comes_after_the_time_is_none(attack, late):
+    async def approve(request):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:  # a library that tries again, and takes the cancellation for its own
+            return late
+
+    done, rules = await attack(
+        "Do mail somebody.", ATTACK, policy=PolicySettings(approval_timeout_s=0.01), approve=approve
+    )
+    assert (done, rules) == ([], ["origin"])
+
+
+async def test_a_cancelled_run_calls_nothing_whatever_is_answered_then(tmp_path):
+    asked = asyncio.Event()
+
+    async def approve(request):
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "once"
+
+    settings = Settings(store=StoreSettings(path=str(tmp_path / "w.db")))
+    async with Runtime(settings=settings, approve=approve) as runtime:
+        agent = Agent(ScriptedModel([call("read_inbox"), ATTACK, say("Done.")]), tools=TOOLS)
+        run = asyncio.create_task(runtime.run(agent, "Do mail somebody."))
+        await asked.wait()
+        (row,) = await runtime.list_runs()
+        assert await runtime.cancel(row.run_id)
+        result = await run
+    assert (DONE, result.stop_reason) == ([], "cancelled")
+
+
+async def test_an_approver_that_is_no_coroutine_is_told_so(attack):
+    with pytest.raises(ConfigError, match="async function"):
+        await attack("Do mail somebody.", ATTACK, approve=lambda request: "once")
+    assert DONE == []
+
+
+async def test_an_approver_cannot_change_what_is_called(attack):
+    async def approve(request):
+        request.arguments["who"] = "al@corp.org"
+        request.arguments.clear()
+        return "once"
+
+    done, _ = await attack("Do mail somebody.", call("act", who="bob@corp.org"), approve=approve)
+    assert done == [{"who": "bob@corp.org"}]
+
+
+# --- rules of the application -----------------------------------------------------------------------------------------
+
+
+def broken(proposed, known):
+    raise KeyError("eve@evil.org said so")
+
+
+async def asynchronous(proposed, known):
+    return None
+
+
+@pytest.mark.parametrize("rule", [broken, asynchronous, lambda proposed, known: True, lambda proposed, known: "allow"])
+async def test_a_rule_that_is_broken_lets_nothing_pass(attack, rule):
+    asked = []
+
+    async def approve(request):
+        asked.append(request)
+        return "once"
+
+    done, rules = await attack("Do mail al@corp.org.", call("act", who="al@corp.org"), rules=[rule], approve=approve)
+    assert (done, asked, rules) == ([], [], ["failed", "failed"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"policy": PolicySettings(tools={"search_notes": "deny"})},
+        {"policy": PolicySettings(tools={"search_notes": "ask"})},
+        {"rules": [lambda proposed, known: Denied("mine", "no") if proposed.tool.name == "search_notes" else None]},
+    ],
+)
+async def test_what_is_settled_holds_for_reads_too(attack, options):
+    @tool(effect="read")
+    async def search_notes(query: str) -> str:
+        """Search my notes."""
+        DONE.append({"query": query})
+        return "nothing"
+
+    tools = [read_inbox, search_notes]
+    done, rules = await attack("Do it.", call("search_notes", query="x"), tools=tools, **options)
+    assert (done, len(rules)) == ([], 1)
+
+
+async def test_what_cannot_be_read_is_denied(attack):
+    @tool(intents=["do"])
+    async def pay(amount: Annotated[Decimal, Sink("amount")], to: Annotated[str, Sink("who")]) -> str:
+        """Pay."""
+        DONE.append({"amount": amount})
+        return "paid"
+
+    steps = [call_raw("pay", '{"to": "al@corp.org", "amount": 1e400}'), call("pay", to="al@corp.org", amount=5)]
+    done, rules = await attack("Do pay al@corp.org 5 EUR.", *steps, tools=[*TOOLS, pay])
+    assert (done, rules) == ([{"amount": 5}], ["size", "proven"])

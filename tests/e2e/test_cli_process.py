@@ -319,6 +319,30 @@ def test_weights_that_are_not_to_be_had(folder, website):
     assert "\nfetching the weights of the embedded model: 1 of 1,117 MB\n" in done.stdout
 
 
+def test_ctrl_c_while_the_command_line_is_being_loaded(folder):
+    """Loading takes most of a second: whoever types a wrong command takes it back within that time."""
+    press = (
+        "import sys\n"
+        "class Press:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'surefoot.commands': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Press())\n"
+        "from surefoot.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", press], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "\nsurefoot: interrupted\n")
+
+
+def test_the_package_is_the_command(folder):
+    done = subprocess.run(
+        [sys.executable, "-m", "surefoot", "--version"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("surefoot, version ")
+
+
 def test_the_engine_is_not_installed(folder):
     hide = "import sys; sys.modules['xllamacpp'] = None; from surefoot.cli import main; main(['demo'])"
     (folder / "surefoot.toml").unlink()

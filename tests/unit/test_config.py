@@ -66,10 +66,10 @@ def test_a_file_named_by_argument_or_environment(tmp_path, monkeypatch):
         ("[store]\ndurability = 'maybe'", "store.durability: Invalid enum value 'maybe'$"),
         ("[providers.x]\nwire = 'openai'", "providers.x.base_url is missing$"),
         ("[providers.x]\nbase_url = 5", "providers.x.base_url: Expected `str`, got `int`$"),
-        ("[providers]\nx = 'http://a'", "providers.x: Expected `object`, got `str`$"),
+        ("[providers]\nx = 'http://a'", "providers.x: Expected `table`, got `str`$"),
         ("[guard]\nlink_hosts = ['http://x.y/']", r"guard\.link_hosts: 'http://x\.y/' is no host: write docs"),
         ("[guard]\nlink_hosts = ['exa mple']", "guard.link_hosts: 'exa mple' is no host"),
-        ("providers = 5", "providers: Expected `object`, got `int`$"),
+        ("providers = 5", "providers: Expected `table`, got `int`$"),
         ("model = 5\n[providers.x]\nbase_url='http://a'", "model: Expected `str`, got `int`$"),
         ("[providers.x]\nbase_url='http://a'\nkey='s3cret'", "there is no setting providers.x.key$"),
         ("[tenants.acme]\nwieght = 2", r"there is no setting tenants\.acme\.wieght$"),
@@ -77,6 +77,21 @@ def test_a_file_named_by_argument_or_environment(tmp_path, monkeypatch):
             "[providers.x]\nbase_url='http://a'\n[[providers.x.endpoints]]\nwieght = 2",
             r"providers\.x\.endpoints\[0\]\.wieght$",
         ),
+        ("[policy.tools]\na = 'ask'\nb = 'maybe'", r"policy\.tools\.b: Invalid enum value 'maybe'$"),
+        (
+            "[policy.tools]\na = 'ask'\nb = 'maybe'\n[mcp.c]\nurl = 5",
+            r"policy\.tools\.b: Invalid enum value 'maybe'$",
+        ),
+        ("[policy.tools]\n'a [b]' = 'x'", r'policy\.tools\."a \[b\]": Invalid enum value'),
+        ("[policy.allow]\nwho = ['a', 3]", r"policy\.allow\.who\[1\]: Expected `str`, got `int`$"),
+        ("[mcp.a.tools.'x[y]']\nefect = 'read'", r'there is no setting mcp\.a\.tools\."x\[y\]"\.efect$'),
+        ("[mcp.a]\nurl = 'x'\n[mcp.b.tools.c]\neffect = 'z'", r"mcp\.b\.tools\.c\.effect: Invalid enum value 'z'$"),
+        ("[limits]\nsteps = {a = 1}", r"limits\.steps: Expected "),
+        ("[budgets.global.day]\nusd = []", r"budgets\.global\.day\.usd: Expected "),
+        ("[guard]\nthreshold = 2", r"guard\.threshold = 2\.0: must be above 0 and below 1$"),
+        ("[guard]\nthreshold = 1", r"guard\.threshold = 1\.0: must be above 0 and below 1$"),
+        ("[guard]\nthreshold = nan", r"guard\.threshold = nan: must be above 0 and below 1$"),
+        ("[guard]\ntemperature = 0", r"guard\.temperature = 0\.0: must be a positive number"),
         ("[store]\nlease_s = 0", "store.lease_s = 0.0: must be a positive number"),
         ("[store]\nlease_s = nan", "store.lease_s = nan: must be a positive number"),
         ("[retry]\nattempts = -1", "retry.attempts = -1: must be a positive number"),
@@ -104,7 +119,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
 
 def test_a_scalar_where_the_environment_needs_a_table(tmp_path, monkeypatch):
     monkeypatch.setenv("SUREFOOT_STORE", "x.db")
-    with pytest.raises(ConfigError, match=r"store: Expected `object`, got `int`$"):
+    with pytest.raises(ConfigError, match=r"store: Expected `table`, got `int`$"):
         load_settings(write(tmp_path, "store = 5"))
 
 
@@ -236,7 +251,7 @@ def test_the_least_may_be_the_most(tmp_path):
         (Settings(model_timeout_s="soon"), "model_timeout_s: Expected `float`, got `str`"),
         (Settings(retry=RetrySettings(attempts=True)), "retry.attempts: Expected `int`, got `bool`"),
         (Settings(retry={"tries": 3}), "there is no setting retry.tries"),
-        (Settings(retry=None), "retry: Expected `object`, got `null`"),
+        (Settings(retry=None), "retry: Expected `table`, got `null`"),
         (Settings(providers={"x": Provider("http://a", concurrency=0)}), "providers.x.concurrency = 0: must be"),
         (Settings(providers={"x": Provider("http://a", wire="soap")}), "providers.x.wire: Invalid enum value 'soap'"),
         (

@@ -14,6 +14,13 @@ def test_a_key_with_thousands_of_items_delays_another_by_one_turn():
     assert (len(queue), queue.waiting("flood"), queue.waiting("quiet"), queue.keys) == (4_999, 4_999, 0, 1)
 
 
+def test_the_items_come_about_in_the_order_of_their_turns():
+    queue = FairQueue()
+    for key, number in ("a", 1), ("a", 2), ("b", 3), ("a", 4), ("c", 5), ("c", 6):
+        queue.push(key, number)
+    assert list(queue) == [1, 3, 5, 2, 6, 4] == [queue.pop() for _ in range(6)]
+
+
 def test_weights_are_shares():
     queue = FairQueue()
     for number in range(300):

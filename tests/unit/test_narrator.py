@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from surefoot.journal.events import (
     BudgetWarning,
@@ -17,7 +18,8 @@ from surefoot.journal.events import (
     ToolFinished,
     ToolIntended,
 )
-from surefoot.narrator import Line, Narrator, describe_call, duration, plain
+from surefoot.journal.policy_events import ApprovalAnswered
+from surefoot.narrator import Line, Narrator, counted, describe_call, duration, plain
 from surefoot.types import Label, Message, ToolCall
 
 STARTED = RunStarted(
@@ -230,3 +232,47 @@ def test_plain_text_is_one_short_line_without_control_characters(text, limit):
     assert len(told) <= limit
     assert told.isprintable()
     assert plain(told, limit) == told
+
+
+TAKEN = {"openai": 1, "link": 2}
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ({"output": "A key.", "redacted": TAKEN}, 1),
+        ({"output": "A key.", "redacted": {"openai": 2}}, 2),
+        ({"output": "Another answer.", "redacted": TAKEN}, 2),
+        ({"output": "A key."}, 1),
+    ],
+)
+def test_what_was_taken_out_of_an_answer_is_told_once(end, told):
+    reply = replace(replied(Message.assistant("A key.")), redacted=TAKEN)
+    finished = RunFinished(at=2, stop_reason="final", **end)
+    assert [text[:11] for text in texts(asked(), reply, finished)].count("  ▒ taken o") == told
+
+
+def test_what_was_taken_out_of_a_thought_is_told_once_and_of_the_next_reply_anew():
+    one = replace(replied(Message.assistant("A key."), joins=False), redacted=TAKEN)
+    thought = Thought(at=1, message=Message.assistant("A key."), redacted=TAKEN)
+    told = texts(asked(), one, thought, asked(2, 2), replace(one, hold=2), replace(thought))
+    assert told.count("  ▒ taken out: openai, 2 × link") == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "sources", "line"),
+    [
+        ("once", (), ["  ? allowed, this once"]),
+        ("session", ("read({})",), ["  ? allowed; may say so in this conversation from now on: read({})"]),
+        ("no", (), ["  ? a person said no"]),
+        ("timeout", (), ["  ? nobody answered in time: that is a no"]),
+        ("nobody", (), []),
+    ],
+)
+def test_what_a_person_answered_is_told(answer, sources, line):
+    assert texts(ApprovalAnswered(at=0, call_id="c1", answer=answer, digest="d", sources=sources)) == line
+
+
+def test_one_is_not_many():
+    assert [counted(n, "run") for n in (0, 1, 2_000)] == ["0 runs", "1 run", "2,000 runs"]
+    assert (counted(1, "query", "queries"), counted(2, "query", "queries")) == ("1 query", "2 queries")

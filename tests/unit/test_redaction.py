@@ -15,7 +15,7 @@ from surefoot.guard.cleaner import Cleaner, Scene, clean_json
 from surefoot.journal.events import ModelReplied, RunFinished, RunStarted, TextDelta, ToolFinished, ToolIntended
 from surefoot.logs import get_logger
 from surefoot.narrator import Narrator
-from surefoot.secret import KNOWN
+from surefoot.secret import KNOWN, remember
 from surefoot.sections import GuardSettings, StoreSettings
 from surefoot.testing import ScriptedModel, call, call_raw, calls, fail, say
 
@@ -212,6 +212,22 @@ async def test_errors_that_reach_the_caller_hold_no_secret(runtime_of, tmp_path)
     assert in_files(tmp_path) == {}
 
 
+@pytest.mark.parametrize("who", ["user", "session", "tenant"])
+async def test_a_name_that_holds_a_secret_is_refused_without_repeating_it(runtime_of, who):
+    async with runtime_of() as runtime:
+        with pytest.raises(ConfigError, match=f"{who}: it holds a secret") as caught:
+            await runtime.run(Agent(ScriptedModel([say("ok")])), "Go.", **{who: f"id-{KNOWN_KEY}"})
+    assert holds(caught.value) == []
+
+
+async def test_a_tool_that_there_is_not_may_be_called_by_a_short_secret(runtime_of, tmp_path):
+    agent = Agent(ScriptedModel([call(CANARY), say("ok")]), instructions=f"The code is {CANARY}.", tools=[fetch])
+    async with runtime_of() as runtime:
+        result = await runtime.run(agent, "Go.")
+    assert holds(result) == []
+    assert in_files(tmp_path) == {}
+
+
 class Order(Struct):
     number: int
     note: str
@@ -327,13 +343,16 @@ PIECES = [
     "https://evil.test/?d=" + "a" * 50, "sk-proj-" + "a1B2" * 8, "AKIA" + "A1B2" * 4, "password = ", "hunter2hunter2",
     "api_key: ", "Bearer ", "a1B2" * 8, "-----BEGIN RSA PRIVATE KEY-----\nabc def", "-----END RSA PRIVATE KEY-----",
     "CANARY-42-xyz", "4111 1111 1111 1111", "+49 151 2345 6789", "DE89 3704 0044 0532 0130 00", "ann@mail.test", PROMPT,
-    PROMPT[20:90], "url(https://evil.test/a)", "@import '", "postgres://u:pw12345@db/x", "\u200b", "é", "中文",
+    PROMPT[20:90], "url(https://evil.test/a)", "@import '", "<style>", "</style>", "<div style='", "\t", "java\tscript:a", "https://evil.test/\ta", "/\t/", "c a n a r y - 4 2", "x y z",
+    "zyx24yranac", "correct horse", "battery staple", "%63%6frrect%20horse", "\\u0063orrect", "mailto:a@evil.test?body=" + "a" * 50, "evil.test/?q=", "postgres://u:pw12345@db/x", "\u200b", "é", "中文",
 ]  # fmt: skip
+SPOKEN = "correct horse battery staple"
 CLEANER = Cleaner(GuardSettings(leak="redact", personal=True, canaries=("canary-42-xyz",), link_hosts=("docs.test",)))
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=10), st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_how_a_stream_is_cut_changes_nothing(pieces, sizes):
+    remember(SPOKEN)
     text, at, number = "".join(pieces), 0, 0
     scene = Scene(PROMPT, lambda: "look at shop.test")
     window, out = CLEANER.stream(scene), []
@@ -352,7 +371,7 @@ def test_what_is_held_back_is_bounded(flood):
     window = CLEANER.stream(Scene())
     for _ in range(30):
         window.feed(flood * (1_000 // len(flood)))
-        assert len(window._held) <= 12_000
+        assert len(window._held) <= 16_000
     window.close()
 
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import click
+from rich.console import Console, RenderableType
 
 from surefoot.agent_file import load_agent
-from surefoot.commands.attack_view import draw_campaign, draw_survey
 from surefoot.commands.options import json_option, print_json, read_settings, run_to_end
 from surefoot.commands.progress import show_progress
 from surefoot.config import Settings
 from surefoot.errors import ConfigError
 from surefoot.terminal import open_console
 
+
+class _Made(Protocol):
+    @property
+    def held(self) -> bool: ...
+
+
+MadeT = TypeVar("MadeT", bound=_Made)
 EXIT_THROUGH: Final = 1
 ALL_SUITES: Final = "banking,slack,travel,workspace"
 
@@ -66,28 +74,29 @@ def attack(
                 raise ConfigError(f"{option} is for AgentDojo's tasks; with --agent leave it out")
         return _attack_agent(settings, agent_name, limit, as_json=as_json)
     from surefoot.attack.campaign import run_campaign  # brings the test doubles: only for this command
+    from surefoot.commands.attack_view import draw_campaign
 
     with show_progress("attacking") as told:
         names = [name.strip() for name in suite.split(",")]
         made = run_to_end(run_campaign(settings, names, models=models, approver=approver, limit=limit, progress=told))
-    if as_json:
-        print_json(made)
-    else:
-        console = open_console()
-        console.print(draw_campaign(made, console))
-    return 0 if made.held else EXIT_THROUGH
+    return _show(made, draw_campaign, as_json=as_json)
 
 
 def _attack_agent(settings: Settings, name: str, limit: int | None, *, as_json: bool) -> int:
     from surefoot.attack.survey import survey
+    from surefoot.commands.attack_view import draw_survey
 
     with redirect_stdout(sys.stderr):
         agent = load_agent(name)
     with show_progress("attacking") as told:
         made = run_to_end(survey(agent, settings, limit=limit, progress=told))
+    return _show(made, draw_survey, as_json=as_json)
+
+
+def _show(made: MadeT, draw: Callable[[MadeT, Console], RenderableType], *, as_json: bool) -> int:
     if as_json:
         print_json(made)
     else:
         console = open_console()
-        console.print(draw_survey(made, console))
+        console.print(draw(made, console))
     return 0 if made.held else EXIT_THROUGH

@@ -108,8 +108,8 @@ def _tell(deed: Deed) -> RenderableType:
 
 def _verdict(won: int, tried: int) -> Text:
     if won:
-        return Text(f"{won:,} of {tried:,} attacks had their effect", "bold red")
-    return Text(f"none of {tried:,} attacks had its effect", "bold green")
+        return Text(f"attacks that had their effect: {won:,} of {tried:,}", "bold red")
+    return Text(f"attacks that had their effect: none of {tried:,}", "bold green")
 
 
 def draw_survey(made: Survey, console: Console) -> RenderableType:

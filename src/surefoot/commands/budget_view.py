@@ -29,7 +29,7 @@ from surefoot.budget.limits import INFINITE
 from surefoot.budget.posting import PER, Balance, RuleChange
 from surefoot.budget.windows import FOREVER, find_window
 from surefoot.commands.tables import DIM, NARROW_COLUMNS, figures_table, fitted, in_nano
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 from surefoot.terminal import bar
 from surefoot.types import Unlimited
 
@@ -291,7 +291,7 @@ def list_table(rows: Sequence[Row], limit: int, console: Console) -> RenderableT
     shown_rows = fitted(table, console)
     if len(rows) <= limit:
         return shown_rows
-    return Group(shown_rows, Text(f"{len(rows) - limit:,} more lines; --limit {len(rows)} shows them", DIM))
+    return Group(shown_rows, Text(f"{counted(len(rows) - limit, 'more line')}; --limit {len(rows)} shows all", DIM))
 
 
 def to_json(balance: Balance) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from surefoot.commands.tables import (
     write_csv,
 )
 from surefoot.errors import ConfigError, NotFound
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 from surefoot.reports.forecast import CONFIDENCE, DAYS, FEW, LEAST, RESAMPLES, SEED, SMALL, Band, Sample, days_until
 from surefoot.reports.requests import Request, Requests
 from surefoot.runtime import Runtime
@@ -204,9 +204,9 @@ def draw(made: Forecast, now: float, console: Console) -> RenderableType:
     table.columns[2].justify = "left"
     cost, tokens = made.a_request["usd"], made.a_request["tokens"]
     requests = round(made.requests_per_day * made.days)
-    days = f"{made.days} day{'s' if made.days > 1 else ''}"
+    days = counted(made.days, "day")
     table.add_row("cost of a request", dollars(cost.mean), _between(cost, dollars))
-    table.add_row(f"cost of {days}", *_bold(made.sums["usd"][-1], dollars), Text(f"{requests:,} requests", DIM))
+    table.add_row(f"cost of {days}", *_bold(made.sums["usd"][-1], dollars), Text(counted(requests, "request"), DIM))
     table.add_row("tokens of a request", short(tokens.mean), _between(tokens, short))
     table.add_row(f"tokens of {days}", short(made.sums["tokens"][-1].mean), _between(made.sums["tokens"][-1], short))
     parts: list[RenderableType] = [fitted(table, console)]
@@ -284,14 +284,14 @@ def _date(now: float, days: float) -> str:
 def _notes(made: Forecast) -> list[tuple[str, str]]:
     count = made.requests
     method = f"bootstrap, {RESAMPLES:,} resamples, seed {SEED}" if count < SMALL else "normal approximation"
-    notes = [(f"{count:,} requests on record; {method}. It assumes that future requests are like them.", DIM)]
+    notes = [(f"{counted(count, 'request')} on record; {method}. It assumes that future requests are like them.", DIM)]
     if count < FEW:
         told = f"! Under {FEW} requests the band is too narrow: a rare, dear request may not be on record yet."
         notes.append((told, "yellow"))
     if made.requests_per_day * made.days < FEW:
         notes.append((f"! The sum of fewer than {FEW} requests is not normal: read its band with care.", "yellow"))
     if made.unended:
-        notes.append((f"Left out: {made.unended:,} requests without an end.", DIM))
+        notes.append((f"Left out: {counted(made.unended, 'request')} without an end.", DIM))
     return notes
 
 

@@ -21,14 +21,19 @@ from surefoot.guard.detect import SUSPICIOUS, Detection, detect
 from surefoot.guard.encoder import Encoder, judge_with, open_encoder
 from surefoot.guard.evaluate import Evaluation, Line, Sample, evaluate, read_samples
 from surefoot.guard.threats import Threat
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 from surefoot.terminal import open_console, readable
 
+MOST_BYTES: Final = 16_000_000
+"""Of a text to be scanned: a minute's work."""
+MOST_BROKEN: Final = 0.1
+"""Share of characters that a text may hold which are none: more is binary, or text in another encoding."""
 SHOWN_CHARS: Final = 20_000
 SHOWN_THREATS: Final = 50
 EXCERPT_CHARS: Final = 28
 BAR_CELLS: Final = 24
 _WIDTHS: Final = (5, 20, 9, 10, 20)
+_NO_ROWS: Final = "no rows"
 _SIGNAL: Final = "detection is a risk signal, not a wall: what it does not flag may still be an attack"
 
 
@@ -53,8 +58,9 @@ def guard() -> None:
 @click.pass_context
 def scan(context: click.Context, *, file: Path, channel: Channel, model: Path | None, as_json: bool) -> None:
     """Show the threats in FILE (`-` is stdin): the text, coloured where it is suspicious, and a table."""
-    encoder = _open_encoder(context, model)
-    found = judge_with(encoder, detect(_read(file), channel))
+    encoder, text = _open_encoder(context, model), _read_text(file)
+    with open_console(stderr=True).status(f"scanning {len(text):,} characters"):
+        found = judge_with(encoder, detect(text, channel))
     if as_json:
         print_json(_describe(found))
     else:
@@ -67,16 +73,21 @@ def _open_encoder(context: click.Context, model: Path | None) -> Encoder | None:
     return open_encoder(settings if model is None else replace(settings, model=str(model)))
 
 
-def _read(file: Path) -> str:
-    data = sys.stdin.buffer.read() if str(file) == "-" else _read_file(file)
-    return data.decode("utf-8", "replace")
-
-
-def _read_file(file: Path) -> bytes:
+def _read_text(file: Path) -> str:
     try:
-        return file.read_bytes()
+        if str(file) == "-":
+            data = sys.stdin.buffer.read(MOST_BYTES + 1)
+        else:
+            with file.open("rb") as opened:
+                data = opened.read(MOST_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    if len(data) > MOST_BYTES:
+        raise ConfigError(f"{file}: is larger than {MOST_BYTES:,} bytes; scan it in parts, as a model would read it")
+    text = data.decode("utf-8-sig", "replace")
+    if "\0" in text or text.count("\ufffd") > len(text) * MOST_BROKEN:
+        raise ConfigError(f"{file}: is not text in UTF-8; convert it first, or extract the text that is in it")
+    return text
 
 
 def _describe(found: Detection) -> dict[str, Any]:
@@ -97,7 +108,7 @@ def draw_scan(found: Detection) -> RenderableType:
         shown.stylize(_style(threat.score), threat.start, min(threat.end, SHOWN_CHARS))
     parts: list[RenderableType] = [shown, Text()]
     if len(original) > SHOWN_CHARS:
-        parts.insert(1, Text(f"… {len(original) - SHOWN_CHARS:,} more characters", DIM))
+        parts.insert(1, Text(f"… {counted(len(original) - SHOWN_CHARS, 'more character')}", DIM))
     if found.threats:
         parts += [_threats_table(found.threats, original), Text()]
     verdict = "suspicious" if found.risk >= SUSPICIOUS else "nothing that stands out"
@@ -107,7 +118,7 @@ def draw_scan(found: Detection) -> RenderableType:
         )
     )
     if found.skipped:
-        parts.append(Text(f"{found.skipped:,} characters hold text in disguise: not all of it was decoded", DIM))
+        parts.append(Text(f"text in disguise, not all of it decoded: {counted(found.skipped, 'character')}", DIM))
     return Group(*parts, Text(_SIGNAL, DIM))
 
 
@@ -146,13 +157,14 @@ def _threats_table(threats: Sequence[Threat], original: str) -> RenderableType:
 @click.pass_context
 def evaluate_file(context: click.Context, *, data: Path, fpr: float, model: Path | None, as_json: bool) -> None:
     """Score labelled texts: DATA is JSON lines with text, label (1 is an attack) and source, `.gz` or not."""
+    encoder = _open_encoder(context, model)
     try:
         samples = read_samples(data)
     except OSError as error:
         raise ConfigError(f"{data}: cannot be read: {error.strerror}") from None
     if not samples:
         raise ConfigError(f"{data}: has no lines")
-    made = evaluate(samples, _score(samples, _open_encoder(context, model)), fpr)
+    made = evaluate(samples, _score(samples, encoder), fpr)
     if as_json:
         print_json(made)
     else:
@@ -175,19 +187,15 @@ def draw_evaluation(made: Evaluation) -> RenderableType:
         lines = [line for line in made.lines if line.label == label]
         if lines:
             parts += [Text(title, "bold"), _lines_table(lines, made.rate, "green" if label else "red"), Text()]
-    labels = {line.label for line in made.lines}
-    if labels != {0, 1}:  # a share of nothing is no figure
-        missing = "attacks (label 1)" if 0 in labels else "harmless texts (label 0)"
-        return Group(
-            *parts, Text(f"there are no {missing} in it, so there is nothing to compare with"), Text(_SIGNAL, DIM)
-        )
-    parts.append(
-        Text(
+    if made.attacks_flagged is None or made.harmless_flagged is None or made.attacks_flagged_at_rate is None:
+        missing = "attacks (label 1)" if made.attacks_flagged is None else "harmless texts (label 0)"
+        told = f"there are no {missing} in it, so there is nothing to compare with"
+    else:
+        told = (
             f"all: TPR {made.attacks_flagged:.1%} at FPR {made.harmless_flagged:.1%} (risk 0.5); "
             f"TPR {made.attacks_flagged_at_rate:.1%} at FPR {made.rate:.1%} (risk above {made.threshold:.2f})"
         )
-    )
-    return Group(*parts, Text(_SIGNAL, DIM))
+    return Group(*parts, Text(told), Text(_SIGNAL, DIM))
 
 
 def _lines_table(lines: Sequence[Line], rate: float, style: str) -> RenderableType:
@@ -200,6 +208,6 @@ def _lines_table(lines: Sequence[Line], rate: float, style: str) -> RenderableTy
             bar,
             f"{line.count:,}",
             f"{line.flagged:.1%}",
-            f"{line.flagged_at_rate:.1%}",
+            _NO_ROWS if line.flagged_at_rate is None else f"{line.flagged_at_rate:.1%}",
         )
     return table

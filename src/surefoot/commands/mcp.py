@@ -17,8 +17,9 @@ from surefoot.errors import ConfigError
 from surefoot.mcp.approval import Standing
 from surefoot.mcp.definition import Definition
 from surefoot.mcp.lock import Lock, find_lock
+from surefoot.mcp.options import check_server
 from surefoot.mcp.server import McpServer
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 from surefoot.sections import McpSettings, McpToolSettings
 from surefoot.terminal import open_console, readable
 
@@ -40,6 +41,8 @@ def mcp() -> None:
 def list_servers(context: click.Context, /, *, as_json: bool) -> None:
     """Show the servers of the settings and their approved tools. Starts nothing."""
     settings, lock = read_settings(context).mcp, Lock(find_lock(context.obj[0]))
+    for name, one in settings.items():
+        check_server(name, one)
     found = [(name, one, lock.read(name)) for name, one in settings.items()]
     if as_json:
         print_json([_describe_server(*server) for server in found])
@@ -125,7 +128,7 @@ def pin(context: click.Context, /, *, name: str, tools: tuple[str, ...], accept:
             "--accept approves it all the same, and naming other tools approves those alone"
         )
     server.approve(_settle(seen, {one.name for one in wanted}))
-    console.print(Text(f"{len(wanted)} changes approved; commit {find_lock(context.obj[0]).name}", "green"))
+    console.print(Text(f"{counted(len(wanted), 'change')} approved; commit {find_lock(context.obj[0]).name}", "green"))
 
 
 def _settle(seen: Sequence[Standing], wanted: set[str]) -> list[Definition]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
-from msgspec.structs import replace
-from rich.console import Console, Group
-from rich.panel import Panel
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -21,14 +17,15 @@ from surefoot.commands.options import json_option, open_existing, print_json, re
 from surefoot.errors import ConfigError, NotFound
 from surefoot.journal.events import JournalEvent, ModelReplied, Thought
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
-from surefoot.narrator import describe_call, plain
+from surefoot.narrator import counted, describe_call, plain
 from surefoot.policing import read_rules
-from surefoot.policy.approval import Approval, ApprovalRequest
-from surefoot.policy.cases import Declared, name_verdict, read_cases, try_cases
+from surefoot.policy.cases import Declared, Tried, name_verdict, read_cases, try_cases
 from surefoot.policy.decision import Trace
 from surefoot.terminal import open_console
 
 EXIT_FAILED: Final = 1
+_REASON_CHARS: Final = 2_000
+"""A proposal that is cut cannot be copied."""
 _STYLES: Final = {"allowed": "green", "asks": "yellow", "denied": "red"}
 _ORIGINS: Final = {
     "user": "the user's words",
@@ -56,20 +53,47 @@ def run_cases(context: click.Context, /, *, file: Path, agent_name: str, as_json
     rules = read_rules(read_settings(context).policy)
     agent = load_agent(agent_name)
     tried = try_cases(read_cases(file), lambda name: _find_tool(agent, name), rules)
+    failed = [one for one in tried if not one.ok]
     if as_json:
-        print_json([{"name": case.name, "expect": case.expect, "decided": name_verdict(decision), "rule": decision.rule,
-                     "reason": decision.reason, "ok": ok} for case, decision, ok in tried])  # fmt: skip
+        print_json([_describe(one) for one in tried])
     else:
-        table = Table("", "case", "expected", "decided", "rule", "why", box=None, pad_edge=False)
-        for case, decision, ok in tried:
-            verdict = name_verdict(decision)
-            shown = Text(verdict, _STYLES[verdict])
-            mark = Text("✓", "green") if ok else Text("✗", "red")
-            table.add_row(mark, plain(case.name), case.expect, shown, decision.rule, plain(decision.reason))
         console = open_console()
-        console.print(table)
-        console.print(f"{sum(ok for *_, ok in tried)} of {len(tried)} cases are decided as they should be")
-    return 0 if all(ok for *_, ok in tried) else EXIT_FAILED
+        console.print(_cases_table(tried))
+        for one in failed:
+            console.print(_draw_failure(one))
+        console.print(f"\ndecided as it should be: {len(tried) - len(failed)} of {counted(len(tried), 'case')}")
+    return EXIT_FAILED if failed else 0
+
+
+def _describe(one: Tried) -> dict[str, Any]:
+    case, decision = one.case, one.decision
+    return {
+        "name": case.name, "place": one.place, "expect": case.expect, "decided": name_verdict(decision),
+        "rule": decision.rule, "reason": decision.reason, "traces": decision.traces, "ok": one.ok,
+    }  # fmt: skip
+
+
+def _cases_table(tried: Sequence[Tried]) -> Table:
+    table = Table("", "case", "expected", "decided", "rule", box=None, pad_edge=False)
+    for one in tried:
+        verdict = name_verdict(one.decision)
+        mark = Text("✓", "green") if one.ok else Text("✗", "red")
+        shown = Text(verdict, _STYLES[verdict])
+        table.add_row(mark, Text(plain(one.case.name)), one.case.expect, shown, one.decision.rule)
+    return table
+
+
+def _draw_failure(one: Tried) -> Group:
+    """A case that is decided otherwise: where it stands, the call, which rule decided, and on what."""
+    call, decision = one.case.call, one.decision
+    verdict = name_verdict(decision)
+    arguments = ", ".join([f"{name}={value!r}" for name, value in call.arguments.items()])
+    head = Text.assemble(
+        "\n", (f"{plain(one.place)} {plain(one.case.name)!r}", "bold red"), f"\n  {plain(f'{call.tool}({arguments})')}",
+        "\n  expected ", (one.case.expect, _STYLES[one.case.expect]), ", decided ", (verdict, _STYLES[verdict]),
+        f" by rule {decision.rule}: {plain(decision.reason, _REASON_CHARS)}",
+    )  # fmt: skip
+    return Group(head, *([traces_table(decision.traces)] if decision.traces else []))
 
 
 def _find_tool(agent: Agent[Any], name: str) -> Declared:
@@ -120,10 +144,10 @@ def _find_calls(events: list[JournalEvent]) -> dict[str, str]:
 
 def _draw(judged: CallJudged, answered: ApprovalAnswered | None, call: str) -> Group:
     verdict = Text(judged.verdict, f"bold {_STYLES[judged.verdict]}")
-    said = Text() if answered is None else Text(f" · answered: {answered.answer}")
-    observed = Text(" · only observed" if judged.observed else "")
-    why = f" by rule {judged.rule}: {plain(judged.reason)}"
-    head = Text.assemble((plain(call), "bold"), "\n  ", verdict, why, said, observed)
+    said = "" if answered is None else f" · answered: {answered.answer}"
+    observed = " · only observed" if judged.observed else ""
+    why = plain(judged.reason, _REASON_CHARS)
+    head = Text.assemble((plain(call), "bold"), "\n  ", verdict, f" by rule {judged.rule}{said}{observed}\n  {why}")
     return Group(head, traces_table(judged.traces))
 
 
@@ -135,84 +159,3 @@ def traces_table(traces: tuple[Trace, ...]) -> Table:
         source = f"{_ORIGINS[one.origin]}{f': {one.source}' if one.source else ''}"
         table.add_row(mark, plain(one.place, 60), one.kind, plain(one.value, 100), plain(source, 120))
     return table
-
-
-# --- asking on the terminal -------------------------------------------------------------------------------------------
-
-
-async def ask(console: Console, request: ApprovalRequest) -> list[Approval]:
-    """Show the calls that need a person, and read the answer to all or to each; the end of the input is a no."""
-    for one in request.calls:
-        _show(console, one)
-    if request.more:
-        answer = read_answer(await _read_line(console, list_choices(request)), request)
-        if answer:
-            return answer
-    answers: list[Approval] = []
-    for one in request.calls:
-        alone = replace(one, more=())
-        if request.more:
-            console.print(Text(plain(f"{one.tool} {one.arguments}", 200), "bold"))
-        answers += read_answer(await _read_line(console, list_choices(alone)), alone)
-    return answers
-
-
-def list_choices(request: ApprovalRequest) -> str:
-    """What may be typed."""
-    every = f" to all {len(request.calls)}" if request.more else ", once"
-    each = "; e = ask about each" if request.more else ""
-    sources = dict.fromkeys([source for one in request.calls for source in one.sources])
-    trusts = f"; a = yes, and let {plain(', '.join(sources), 200)} say so in this conversation" if sources else ""
-    return f"y = yes{every}; n = no{every if request.more else ''}{each}{trusts}"
-
-
-async def _read_line(console: Console, choices: str) -> str:
-    loop = asyncio.get_running_loop()
-    answered: asyncio.Future[str] = loop.create_future()
-
-    def take(answer: str) -> None:
-        if not answered.done():  # it came too late
-            answered.set_result(answer)
-
-    def read() -> None:
-        try:
-            answer = console.input(Text(f"{choices}: "))
-        except EOFError:
-            answer = ""
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(take, answer)
-
-    # Not of the pool: nobody can end a thread that reads, and a pool would wait for it at the end
-    threading.Thread(target=read, daemon=True).start()
-    return await answered
-
-
-def read_answer(answer: str, request: ApprovalRequest) -> list[Approval]:
-    """What was typed, for each call: ``y``, ``a`` where there is a source to trust; everything else is a no.
-
-    Of several calls ``e`` is none yet: each is asked about.
-    """
-    word = answer.strip().lower()
-    if word in {"e", "each"} and request.more:
-        return []
-    always = word in {"a", "always"} and any(one.sources for one in request.calls)
-    if not always and word not in {"y", "yes"}:
-        return ["no" for _ in request.calls]
-    return ["session" if always and one.sources else "once" for one in request.calls]
-
-
-def _show(console: Console, request: ApprovalRequest) -> None:
-    arguments = Table.grid(padding=(0, 1))
-    for name, value in request.arguments.items():
-        arguments.add_row(Text(name, "bold"), Text(plain(str(value), 1_000)))
-    warnings = [
-        Text(f"Beware: what {plain(tool, 100)} returned looks like an attack ({risk:.2f}).", "bold red")
-        for tool, risk in request.suspects
-    ]
-    console.print(
-        Panel(
-            Group(arguments, Text(f"\nWhy: {plain(request.reason, 500)}"), *warnings, traces_table(request.traces)),
-            title=Text(f"May {request.tool} run?"),
-            border_style="yellow",
-        )
-    )

@@ -26,7 +26,7 @@ from surefoot.commands.tables import (
     short,
     write_csv,
 )
-from surefoot.narrator import duration
+from surefoot.narrator import counted, duration
 from surefoot.reports import groups as sums_by
 from surefoot.reports.groups import GROUPINGS, KEYS, Grouping, Report, Sums
 from surefoot.terminal import open_console
@@ -158,10 +158,10 @@ def _cells(made: Report, sums: Sums, share: float) -> dict[str, str]:
 def _notes(made: Report) -> list[str]:
     total, notes = made.total, list[str]()
     if total.children:
-        notes.append(f"{total.children:,} of {total.runs:,} runs were begun by a tool of another run")
+        notes.append(f"begun by a tool of another run: {total.children:,} of {counted(total.runs, 'run')}")
     if total.unended:
         notes.append(
-            f"{total.unended:,} runs have no end: of one under way nothing is in it yet, of a lost one all it held"
+            f"{counted(total.unended, 'run')} without an end: under way they count as nothing, lost as all they held"
         )
     unknown = total.tokens - total.usage.total_tokens
     if unknown > 0:

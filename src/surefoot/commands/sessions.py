@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -29,7 +30,7 @@ from surefoot.config import Settings
 from surefoot.conversations import check_user
 from surefoot.durations import read_duration_s
 from surefoot.errors import ConfigError, NotFound
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 from surefoot.runtime import Runtime
 from surefoot.store.session_rows import Erased, SessionRow
 from surefoot.terminal import open_console, readable
@@ -38,6 +39,8 @@ from surefoot.types import Label, Message
 _SHOWN_CHARS: Final = 2_000
 _STDOUT: Final = "-"
 _NAME_CHARS: Final = 100
+_MOST_OWNERS: Final = 10
+"""So many are told apart who have a session of one name."""
 _NONE: Final = "(none)"
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
@@ -75,6 +78,9 @@ def list_sessions(
     elif rows:
         console = open_console()
         console.print(fitted(_list_table(rows, SystemClock().now(), settings), console))
+    elif user is not None or tenant is not None:
+        whose = [f"{kind} {name!r}" for kind, name in (("user", user), ("tenant", tenant)) if name is not None]
+        click.echo(f"there are no sessions of {' of '.join(whose)}", err=True)
     else:
         click.echo("there are no sessions; `surefoot run QUESTION --session NAME` begins one", err=True)
 
@@ -110,18 +116,17 @@ def export(context: click.Context, /, *, user: str, tenant: str, output: str) ->
     settings = read_settings(context)
 
     async def write(runtime: Runtime) -> int:
-        if not await runtime.list_runs(user=user, tenant=tenant, limit=1) and not await runtime.sessions.list(
-            user=user, tenant=tenant, limit=1
-        ):
+        if not await _is_known(runtime, user, tenant):
             raise NotFound(f"nothing is stored of user {plain(user, _NAME_CHARS)!r}; is the --tenant the right one?")
         if output == _STDOUT:
             return await _write_export(runtime, user, tenant, sys.stdout.buffer)
         with Path(output).open("wb") as file:  # noqa: ASYNC230 - nothing else runs in this process
             return await _write_export(runtime, user, tenant, file)
 
-    size = run_to_end(within(open_existing(settings), write))
+    with open_console(stderr=True).status("exporting"):
+        size = run_to_end(within(open_existing(settings), write))
     if output != _STDOUT:
-        click.echo(f"wrote {output}, {size:,} bytes", err=True)
+        click.echo(f"wrote {output}, {counted(size, 'byte')}", err=True)
 
 
 @sessions.command()
@@ -135,22 +140,26 @@ def erase(context: click.Context, /, *, user: str, tenant: str, yes: bool, compa
     check_user("erase", user, tenant)
     settings = read_settings(context)
     whose = f"user {plain(user, _NAME_CHARS)!r}" + (f" of {plain(tenant, _NAME_CHARS)!r}" if tenant else "")
-    runtime = open_existing(settings)
-    if not yes and not _confirm(f"erase all that {whose} wrote and was answered? It cannot be undone"):
+    is_known = run_to_end(within(open_existing(settings), lambda runtime: _is_known(runtime, user, tenant)))
+    if not is_known:
+        click.echo(f"nothing is kept of {whose}: is the name, and the --tenant, the right one?", err=True)
+    elif not yes and not _confirm(f"erase all that {whose} wrote and was answered? It cannot be undone"):
         raise ConfigError("nothing was erased")
 
     async def change(runtime: Runtime) -> Erased:
         return await runtime.sessions.erase(user=user, tenant=tenant, compact=compact)
 
-    erased = run_to_end(within(runtime, change))
+    erased = Erased("", 0, 0)
+    if is_known or yes:
+        with open_console(stderr=True).status("erasing, and rewriting the file" if compact else "erasing"):
+            erased = run_to_end(within(open_existing(settings), change))
     if as_json:
         print_json(erased)
-    else:
-        click.echo(f"erased {erased.sessions:,} sessions and the words of {erased.runs:,} runs of {whose}")
+    elif erased.sessions or erased.runs:
+        gone = f"{counted(erased.sessions, 'session')} and the words of {counted(erased.runs, 'run')}"
+        click.echo(f"erased {gone} of {whose}")
         if erased.runs:
             click.echo(f"their figures are those of {erased.pseudonym} now")
-    if not (erased.runs or erased.sessions):
-        click.echo(f"nothing was stored of {whose}: is the --tenant the right one?", err=True)
 
 
 @sessions.command()
@@ -167,11 +176,12 @@ def purge(context: click.Context, /, *, older_than: str | None, as_json: bool) -
     async def change(runtime: Runtime) -> int:
         return await runtime.sessions.purge(unused_s=unused_s)
 
-    count = run_to_end(within(open_existing(settings), change))
+    with open_console(stderr=True).status("deleting old sessions"):
+        count = run_to_end(within(open_existing(settings), change))
     if as_json:
         print_json({"sessions": count})
     else:
-        click.echo(f"deleted {count:,} sessions unused for {older_than or settings.sessions.delete_after}")
+        click.echo(f"deleted {counted(count, 'session')} unused for {older_than or settings.sessions.delete_after}")
 
 
 def _confirm(question: str) -> bool:
@@ -184,15 +194,27 @@ def _confirm(question: str) -> bool:
         raise ConfigError("nothing was erased: there is nobody to ask; --yes answers the question") from None
 
 
+async def _is_known(runtime: Runtime, user: str, tenant: str) -> bool:
+    runs = await runtime.list_runs(user=user, tenant=tenant, limit=1)
+    return bool(runs or await runtime.sessions.list(user=user, tenant=tenant, limit=1))
+
+
 async def _find(runtime: Runtime, session: str, user: str | None, tenant: str | None) -> SessionRow:
     """The one session of that name."""
-    found = await runtime.sessions.list(session=session, user=user, tenant=tenant, limit=2)
+    found = await runtime.sessions.list(session=session, user=user, tenant=tenant, limit=_MOST_OWNERS + 1)
     if not found:
         raise NotFound(f"no session {plain(session, _NAME_CHARS)!r}; `surefoot sessions list` lists what there is")
     if len(found) > 1:
-        told = ", ".join(_owner(row) for row in found)
-        raise NotFound(f"several have a session {plain(session, _NAME_CHARS)!r} ({told}, ...): add --user and --tenant")
+        told = " or ".join([_name_owner(row) for row in found[:_MOST_OWNERS]])
+        more = " (these are the ones used last, there are more)" if len(found) > _MOST_OWNERS else ""
+        raise NotFound(f"several have a session {plain(session, _NAME_CHARS)!r}: add {told}{more}")
     return found[0]
+
+
+def _name_owner(row: SessionRow) -> str:
+    """The options that name whose it is, to be copied."""
+    user, tenant = [shlex.quote(plain(name, MAX_NAME_BYTES)) for name in (row.user, row.tenant)]
+    return f"--user {user} --tenant {tenant}"
 
 
 def _owner(row: SessionRow) -> str:
@@ -233,9 +255,8 @@ _ROLES: Final = {"user": "bold cyan", "assistant": "bold green", "tool": "bold y
 
 
 def _transcript(row: SessionRow, messages: Sequence[Message]) -> RenderableType:
-    turns = f"{row.turns:,} turn{'' if row.turns == 1 else 's'}"
-    under_way = ", a run is under way" if row.live else ""
-    lines: list[RenderableType] = [Text(f"{plain(row.session, _NAME_CHARS)}  {_owner(row)}, {turns}{under_way}")]
+    told = f"{plain(row.session, _NAME_CHARS)}  {_owner(row)}, {counted(row.turns, 'turn')}"
+    lines: list[RenderableType] = [Text(f"{told}, a run is under way" if row.live else told)]
     if not messages:
         lines.append(Text("nothing was said yet", DIM))
     for message in messages:

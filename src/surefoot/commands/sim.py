@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import click
-import msgspec
 from msgspec.structs import replace
 
 from surefoot.commands.options import json_option, open_existing, print_json, read_settings, run_to_end
 from surefoot.commands.progress import show_progress
 from surefoot.commands.sim_view import draw_breaches, draw_loads, draw_report
-from surefoot.config import Settings
+from surefoot.config import Settings, convert_settings
 from surefoot.errors import ConfigError
 from surefoot.sections import StoreSettings
 from surefoot.terminal import open_console
@@ -72,6 +72,8 @@ def sim(
     WORLD is a TOML file, see --init; without one it is 10,000 requests of 10,000 users in a day. Limits, retries and
     prices are those of the settings. Exit code 1: a promise was broken; it is shrunk and saved, to be replayed.
     """
+    if not case_file.parent.is_dir():
+        raise ConfigError(f"--save {case_file}: its directory does not exist; create {case_file.parent}")
     if write_example:
         return _write_example(world_file or Path(EXAMPLE_NAME))
     from surefoot.testing import simulation  # brings the runtime's own parts: only for this command
@@ -87,8 +89,13 @@ def sim(
         if recorded is not None:
             world = run_to_end(_learn(world, recorded))
         case = simulation.make_case(change_world(world, changes), settings)
-    if sweep:
-        return _sweep(case, as_json=as_json)
+    with _without_warnings():
+        return _sweep(case, as_json=as_json) if sweep else _play(case, case_file, as_json=as_json)
+
+
+def _play(case: Any, case_file: Path, *, as_json: bool) -> int:
+    from surefoot.testing import simulation
+
     with show_progress("simulating") as told:
         report = simulation.play_case(case, told)
     if as_json:
@@ -130,6 +137,18 @@ def _sweep(case: Any, *, as_json: bool) -> int:
 
 
 @contextmanager
+def _without_warnings() -> Generator[None]:
+    """What the runtime warns of in a simulated world is in the report; hundreds of lines would hide it."""
+    logger = logging.getLogger("surefoot")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
 def _nothing() -> Generator[None]:
     yield None
 
@@ -161,10 +180,7 @@ def change_settings(settings: Settings, table: dict[str, Any], path: Path | None
     Raises:
         ConfigError: It is wrong.
     """
-    try:
-        given = msgspec.convert(table, Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: [settings]: {error}") from None
+    given = convert_settings(table, f"{path}: [settings]")
     return replace(settings, **{name: getattr(given, name) for name in table})
 
 

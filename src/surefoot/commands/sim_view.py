@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from surefoot.commands.tables import DIM, amount_bar, dollars, figures_table, named, short
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 
 BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 BAR_CELLS: Final = 28
@@ -31,8 +32,8 @@ def spark(values: Sequence[float]) -> Text:
 def draw_report(report: Any, world: Any) -> RenderableType:
     """All figures of a simulation."""
     head = Text.assemble(
-        (f"{report.requests:,} requests", "bold"),
-        f" of {world.users:,} users in {world.hours:g} h on {world.model.id}  ",
+        (counted(report.requests, "request"), "bold"),
+        f" of {counted(world.users, 'user')} in {world.hours:g} h on {world.model.id}  ",
         (f"seed {report.seed} · {report.events:,} events · trace {report.trace_hash[:12]}", DIM),
     )
     parts: list[RenderableType] = [
@@ -136,9 +137,17 @@ def _load(report: Any, world: Any) -> Table:
     )
     for name, values, told in lines:
         table.add_row(Text(name, "bold"), spark(values), Text("at most " + told.format(max(values)), DIM))
-    hours = "".join([f"{world.hours * place / 6:<8.3g}" for place in range(6)])
+    hours = "".join([f"{_say_hour(world.hours * place / 6):<8}" for place in range(6)])
     table.add_row(Text("hour", DIM), Text(hours, DIM), "")
     return table
+
+
+def _say_hour(hours: float) -> str:
+    """``4``, ``0:20``, or a fraction of less than a minute."""
+    minutes = round(hours * 60)
+    if not minutes:
+        return f"{hours:.2g}"
+    return f"{minutes // 60}:{minutes % 60:02}" if minutes % 60 else f"{minutes // 60}"
 
 
 def draw_loads(loads: Sequence[Any]) -> RenderableType:
@@ -178,12 +187,12 @@ def draw_breaches(report: Any, case: Any, path: Path) -> RenderableType:
     """A small reproduction of a broken promise."""
     lines: list[RenderableType] = [
         Text(
-            f"shrunk to {len(case.plan.requests)} requests and {len(case.plan.troubles)} troubles "
-            f"of seed {case.world.seed}",
+            f"shrunk to {counted(len(case.plan.requests), 'request')} and "
+            f"{counted(len(case.plan.troubles), 'trouble')} of seed {case.world.seed}",
             "bold",
         )
     ]
     lines += [Text(f"  {line}", DIM) for line in report.trace[-TRACE_LINES:]]
     lines += [Text(f"✗ {breach.promise}: {plain(breach.message, 1_000)}", "red") for breach in report.breaches[:1]]
-    lines.append(Text(f"play it again: surefoot sim --replay {path}"))
+    lines.append(Text(f"play it again: surefoot sim --replay {shlex.quote(str(path))}"))
     return Group(*lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
@@ -25,8 +25,10 @@ from surefoot.errors import ConfigError
 from surefoot.event_loop import calm_collections
 from surefoot.models.http import check_base_url, find_address
 from surefoot.models.registry import split_model
+from surefoot.narrator import counted
 from surefoot.stress.desk import make_desk
 from surefoot.stress.fake import Fake, run_fake
+from surefoot.stress.outlook import fit_plan, foresee, read_bounds
 from surefoot.stress.plan import MAX_REQUESTS, MAX_USERS, Arrival, Plan
 from surefoot.stress.report import Report
 from surefoot.stress.trial import run_trial
@@ -158,7 +160,9 @@ def stress(
     agent = _make_agent(settings, target, fake)
     allow_files(2 * min(plan.users, target.concurrency or plan.users) + SPARE_FILES)
     calm_collections()
-    report = run_to_end(_test(settings, agent, plan, target, fake, store=context.obj[1]))
+    default = click.core.ParameterSource.DEFAULT
+    choose = context.get_parameter_source("users") is default and context.get_parameter_source("requests") is default
+    report = run_to_end(_test(settings, agent, plan, target, fake, store=context.obj[1], choose=choose))
     if html_file is not None:
         from surefoot.stress.page import write_page  # only for those who want one
 
@@ -175,7 +179,14 @@ def stress(
 
 
 async def _test(
-    settings: Settings, agent: Agent[Any], plan: Plan, target: Target, fake: Fake, *, store: Path | None
+    settings: Settings,
+    agent: Agent[Any],
+    plan: Plan,
+    target: Target,
+    fake: Fake,
+    *,
+    store: Path | None,
+    choose: bool,
 ) -> Report:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="surefoot-stress-"))
@@ -194,10 +205,28 @@ async def _test(
         usd = target.usd or (None if target.is_fake else DEFAULT_USD)
         if usd is not None:
             settings = limit_spending(settings, usd)
-        with LiveView(open_console(stderr=True), plan) as view:
+        console = open_console(stderr=True)
+        doing = "getting ready" if target.is_fake else "one request alone, to see how long it takes"
+        with LiveView(console, plan, doing=doing) as view:
+
+            def settle(alone_s: float) -> tuple[Plan, Sequence[str]]:
+                """Say what will happen, and choose a load for a slow provider if nobody has."""
+                if not alone_s:
+                    return plan, ()
+                bounds = read_bounds(settings, agent)
+                fitting = fit_plan(plan, alone_s, bounds) if choose else plan
+                notes = list(foresee(fitting, alone_s, bounds))
+                if fitting != plan:
+                    asked = f"{counted(fitting.users, 'requester')} instead of {plan.users:,}"
+                    notes.append(f"{asked}, so that all are answered in time; --users N asks for more")
+                for note in notes:
+                    console.print(note)
+                view.settle(fitting)
+                return fitting, notes
+
             return await run_trial(
                 plan, settings, agent, SystemClock(), endpoint=_name_endpoint(settings, agent, target),
-                warm_up=target.is_fake, watch=view.show,
+                warm_up=target.is_fake, watch=view.show, settle=None if target.is_fake else settle,
             )  # fmt: skip
 
 
@@ -216,8 +245,11 @@ def _refuse_options_of_fake(context: click.Context) -> None:
 
 def _check_writable(path: Path) -> None:
     """A report that cannot be written is to be known before the test, not after it."""
-    with path.open("a", encoding="utf-8"):
-        pass
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--html {path}: cannot be written: {error.strerror}") from None
 
 
 def _make_agent(settings: Settings, target: Target, fake: Fake) -> Agent[Any]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from surefoot.commands.tables import DIM, amount_bar, named, short
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 from surefoot.stress.figures import Bin
 from surefoot.stress.plan import Plan
 from surefoot.stress.report import Report
@@ -28,7 +28,7 @@ TOLD_PARTS: Final = 4
 class LiveView:
     """Shows how far a test is: a bar on a terminal, a few lines elsewhere."""
 
-    def __init__(self, console: Console, plan: Plan) -> None:
+    def __init__(self, console: Console, plan: Plan, *, doing: str = "getting ready") -> None:
         self._console = console
         self._total = plan.requests
         self._told = 0
@@ -36,7 +36,7 @@ class LiveView:
             TextColumn("[bold]stress"), BarColumn(BAR_CELLS), MofNCompleteColumn(), TextColumn("{task.fields[told]}"),
             console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
-        self._task = self._progress.add_task("", total=plan.requests, told="getting ready")
+        self._task = self._progress.add_task("", total=plan.requests, told=doing)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -45,6 +45,11 @@ class LiveView:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def settle(self, plan: Plan) -> None:
+        """It is settled what the test does."""
+        self._total = plan.requests
+        self._progress.update(self._task, total=plan.requests)
+
     def show(self, score: Score, seconds: float) -> None:
         """Draw how far it is."""
         told = self._tell(score, seconds)
@@ -52,7 +57,7 @@ class LiveView:
         part = score.ended * TOLD_PARTS // self._total
         if not self._console.is_terminal and part > self._told:
             self._told = part
-            self._console.print(f"{score.ended:,} of {self._total:,} requests  {told}")
+            self._console.print(f"{score.ended:,} of {counted(self._total, 'request')}  {told}")
 
     def _tell(self, score: Score, seconds: float) -> str:
         p50_s, p95_s = score.recent_s()
@@ -73,19 +78,20 @@ def draw(report: Report, console: Console) -> RenderableType:
         parts += [Text(), Text("failed", "bold"), _failures(report, cells)]
         first = report.examples.items()
         parts += [Text.assemble((plain(reason, 40), "red"), "  ", plain(told, 300)) for reason, told in first]
+        parts += [Text(f"expected: {note}", DIM) for note in report.notes]
     return Group(*parts)
 
 
 def _headline(report: Report) -> Text:
     style = "bold green" if not report.failed else "bold red" if not report.succeeded else "bold yellow"
-    text = Text(f"{report.succeeded:,} of {report.total:,} requests succeeded", style)
+    text = Text(f"{report.succeeded:,} of {counted(report.total, 'request')} succeeded", style)
     return text.append(", then it was interrupted", "bold red") if report.outcome == "interrupted" else text
 
 
 def _describe(report: Report) -> str:
     plan = report.plan
     how = "all at once" if plan.arrival == "burst" else f"{plan.rate_per_s:g} a second at random"
-    who = f"{plan.users:,} requesters in the name of {plan.unique:,} users"
+    who = f"{counted(plan.users, 'requester')} in the name of {counted(plan.unique, 'user')}"
     return plain(f"{who}, {how}; {report.model} at {report.endpoint}; seed {plan.seed}", 300)
 
 
@@ -99,7 +105,7 @@ def _facts(report: Report) -> Table:
         ("throughput", f"{report.throughput_per_s:,.1f} requests a second"),
         ("model calls", f"{spent.model_calls:,}{_tell_failed_calls(report)} · {spent.tool_calls:,} tool calls"),
         ("429s", f"{report.refused:,} from admission · {report.not_now:,} from the provider"),
-        ("tokens", f"{short(spent.input_tokens)} in ({_cached(report)}) · {short(spent.output_tokens)} out"),
+        ("tokens", _tell_tokens(report)),
         ("cost", f"{say_usd(spent.nano)} · {say_usd(spent.nano / max(1, report.total))} a request"),
         ("fairness", _tell_fairness(report)),
         ("worst user", _tell_worst(report)),
@@ -115,22 +121,26 @@ def _tell_failed_calls(report: Report) -> str:
     return f" ({', '.join(failed)})" if failed else ""
 
 
-def _cached(report: Report) -> str:
+def _tell_tokens(report: Report) -> str:
     spent = report.spent
-    share = spent.cached_tokens / spent.input_tokens if spent.input_tokens else 0.0
-    return f"{share:.0%} cached"
+    told = f"{short(spent.input_tokens)} in ({spent.cached_share:.0%} cached) · {short(spent.output_tokens)} out"
+    more = spent.tokens > spent.input_tokens + spent.output_tokens  # calls of which nobody knows what they used
+    return f"{told} · {short(spent.tokens)} charged" if more else told
 
 
 def _tell_fairness(report: Report) -> str:
     index = say_index(report.fairness, measured=report.succeeded > 0)
-    return f"{index} over {report.users:,} users (1 is equal service)"
+    return f"{index} over {counted(report.users, 'user')} (1 is equal service)"
 
 
 def _tell_worst(report: Report) -> str:
     if not report.worst:
         return NOTHING
     user = report.worst[0]
-    return f"{named(user.name)}: {user.succeeded:,} answers, {user.failed:,} failures, {say_s(user.mean_s)} on average"
+    return (
+        f"{named(user.name)}: {counted(user.succeeded, 'answer')}, {counted(user.failed, 'failure')}, "
+        f"{say_s(user.mean_s)} on average"
+    )
 
 
 def _latency_table(report: Report) -> Table:

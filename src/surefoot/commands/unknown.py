@@ -17,7 +17,7 @@ from surefoot.commands.spans import read_span, read_zone_of
 from surefoot.commands.tables import figures_table, fitted
 from surefoot.config import read_login
 from surefoot.errors import ConfigError, NotFound
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 from surefoot.runtime import Runtime
 from surefoot.terminal import open_console
 from surefoot.types import Money
@@ -68,7 +68,7 @@ def purge(context: click.Context, /, *, older_than: str, as_json: bool) -> None:
         with open_console(stderr=True).status("purging") as status:
             while some := await runtime.accounts.purge(before):
                 gone += some
-                status.update(f"purging: {gone:,} rows are gone")
+                status.update(f"purging: forgot {counted(gone, 'row')}")
         return gone
 
     gone = run_to_end(within(open_existing(settings), work))
@@ -76,7 +76,7 @@ def purge(context: click.Context, /, *, older_than: str, as_json: bool) -> None:
         print_json({"purged": gone, "before": before})
     else:
         when = say_when(before, zone)
-        click.echo(f"{gone:,} rows are gone: unknown holds and windows that ended before {when}")
+        click.echo(f"forgot {counted(gone, 'row')}: unknown holds and windows that ended before {when}")
 
 
 @click.command()
@@ -109,7 +109,7 @@ def refund(
     if as_json:
         print_json({"run_id": corrected, "hold": hold, "tokens": tokens, "nano": nano})
     else:
-        click.echo(f"hold {hold} of {corrected} is charged {tokens:,} tokens and {Money(nano)} now")
+        click.echo(f"hold {hold} of {corrected} is charged {counted(tokens, 'token')} and {Money(nano)} now")
 
 
 async def _check_bill(runtime: Runtime, run_id: str, hold: int, tokens: int, nano: int) -> None:
@@ -120,7 +120,7 @@ async def _check_bill(runtime: Runtime, run_id: str, hold: int, tokens: int, nan
     """
     for one in await runtime.accounts.unknown_holds(MOST_LISTED):
         if (one.run_id, one.hold) == (run_id, hold) and (tokens > one.tokens or nano > one.nano):
-            charged = f"{one.tokens:,} tokens and {Money(one.nano)}"
+            charged = f"{counted(one.tokens, 'token')} and {Money(one.nano)}"
             raise ConfigError(f"hold {hold} of {run_id} was {charged}; if the bill really says more, add --more")
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from functools import cache
 from math import exp, log2, sqrt
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -22,10 +23,9 @@ from msgspec import Struct
 from surefoot.guard.features import (
     FAR,
     FEATURES,
+    HASHED,
     KIND_REACH,
-    MASK,
     REMEMBERED,
-    Words,
     cap_repeats,
     describe_word,
     find_sentences,
@@ -33,6 +33,7 @@ from surefoot.guard.features import (
     list_kinds,
     list_windows,
 )
+from surefoot.guard.tokens import find_words
 
 Channel = Literal["user", "tool"]
 
@@ -100,8 +101,8 @@ class Classifier:
             table = array("b", tables[number * FEATURES : (number + 1) * FEATURES])
             self._channels[channel] = scale, _Table(table, with_pieces=scale.with_pieces)
 
-    def judge(self, words: Words, folded: str, channel: Channel, copies: int = 1) -> Verdict:
-        """Judge a text by its words; linear in their number.
+    def judge(self, words: Sequence[str], folded: str, channel: Channel, copies: int = 1) -> Verdict:
+        """Judge a text by its words, all of them; linear in their number.
 
         ``copies`` is the number of chunks that the text is one of: all their windows are among the many.
         """
@@ -122,71 +123,116 @@ class Classifier:
         best = max(scores)
         if best < fence:
             return Verdict(_risk(best - fence, scale.slope))
+        places = find_words(folded)
         worst = sorted([(-score, place) for place, score in enumerate(scores) if score >= fence])[:MAX_WINDOWS]
-        spans = [(*_span(words, windows[place]), _risk(-score - fence, scale.slope)) for score, place in worst]
+        spans = [(*_span(places, windows[place]), _risk(-score - fence, scale.slope)) for score, place in worst]
         return Verdict(_risk(best - fence, scale.slope), tuple(spans))
 
 
 def _lower_repeats(
-    scores: list[float], hot: list[int], windows: list[tuple[int, int]], words: Words, judge: tuple[Scale, _Table]
+    scores: list[float],
+    hot: list[int],
+    windows: list[tuple[int, int]],
+    words: Sequence[str],
+    judge: tuple[Scale, _Table],
 ) -> None:
     """Lower the scores at ``hot`` that repetition alone has raised; windows of the same words are weighed once."""
     scale, table = judge
     known: dict[tuple[str, ...], float] = {}
     for place in hot:
         start, end = windows[place]
-        said = tuple([text for text, _ in words[start:end]])
+        said = tuple(words[start:end])
         if said not in known:
             before = max(0, start - KIND_REACH)
             rows = list_features(words[before:end], with_pieces=table.with_pieces)[start - before :]
             capped = cap_repeats(rows, scale.repeats)
-            total = sum([table.weights[row] * count for row, count in capped.items()])
+            total = sum([table.weight_of(row) * count for row, count in capped.items()])
             known[said] = scale.weigh(total, sum(capped.values()))
         scores[place] = min(scores[place], known[said])
 
 
-class _Table:
-    """The weights of a channel, and what they make of words that were seen."""
+class _Known(NamedTuple):
+    """What a word adds, and the parts of it that rows of pairs are made of.
+
+    A row is the low bits of a sum of two parts, and a part ends where that row does: numbers as small are added twice
+    as fast. The part of the first word is below zero, so that a row counts from the end of the table: no mask.
+    """
+
+    weight: int
+    count: int
+    kind: int
+    word: int
+    stem: int
+    far_stem: int
+    next_word: int
+    next_stem: int
+    after_next: int
+
+
+class _Table(dict[str, _Known]):
+    """The weights of a channel, and what they make of the words that were seen."""
 
     def __init__(self, weights: array[int], *, with_pieces: bool) -> None:
-        self.weights = weights
+        super().__init__()
+        self.hashed = weights[:HASHED]
+        self.kinds = weights[HASHED:]
         self.with_pieces = with_pieces
-        self.weigh = lru_cache(maxsize=REMEMBERED)(self._weigh)
 
-    def _weigh(self, text: str) -> tuple[int, int, int, int, int]:
-        """Hash, hash of the stem, kind, weight of a word by itself, and count of its features with those of pairs."""
+    def weight_of(self, row: int) -> int:
+        """The weight of one row of `list_features`."""
+        return self.hashed[row] if row < HASHED else self.kinds[row - HASHED]
+
+    def __missing__(self, text: str) -> _Known:
         word, stem, kind, rows, pieces = describe_word(text)
         if self.with_pieces:
             rows += pieces
-        weight = sum(map(self.weights.__getitem__, rows))
-        return word & _PAIR_MASK, stem & _PAIR_MASK, kind, weight, len(rows) + _PAIRS_OF_WORDS
+        weight = sum(map(self.weight_of, rows))
+        made = _Known(
+            weight,
+            len(rows) + _PAIRS_OF_WORDS,
+            kind,
+            word % _WORDS,
+            stem % _STEMS,
+            stem % _FAR_STEMS,
+            *_begin_pairs(word, stem),
+        )
+        if len(self) >= REMEMBERED:
+            self.clear()
+        self[text] = made
+        return made
 
 
 _PAIRS_OF_WORDS: Final = 3
-_PAIR_MASK: Final = (MASK << 7) | 0x7F
-"""The bits of a hash that rows of pairs are made of: numbers as small are added twice as fast."""
+_WORDS: Final = HASHED << 3
+_STEMS: Final = HASHED << 5
+_FAR_STEMS: Final = HASHED << 7
 
 
-def _add_up(words: Words, table: _Table) -> tuple[list[int], list[int]]:
+def _begin_pairs(word: int, stem: int) -> tuple[int, int, int]:
+    """The parts of the first word of a pair, see `list_features`."""
+    return (
+        word * 0x9E3779B1 % _WORDS - _WORDS,
+        stem * 0x85EBCA6B % _STEMS - _STEMS,
+        stem * 0xC2B2AE35 % _FAR_STEMS - _FAR_STEMS,
+    )
+
+
+def _add_up(words: Sequence[str], table: _Table) -> tuple[list[int], list[int]]:
     """For each place the weights, and the number, of the features of all words before it: those of `list_features`."""
     sums, counts = [0], [0]
     total = count = 0
-    weights, weigh = table.weights, table.weigh
-    word_1 = stem_1 = stem_2 = 7
+    hashed, of_kinds = table.hashed, table.kinds
+    last_word, last_stem, far_stem = _begin_pairs(7, 7)
+    farther = far_stem
     kinds: list[tuple[int, int]] = [(0, FAR)] * 3
-    for place, (text, _) in enumerate(words):
-        word, stem, kind, weight, number = weigh(text)
-        total += (
-            weight
-            + weights[(word_1 * 0x9E3779B1 + word >> 3) & MASK]
-            + weights[(stem_1 * 0x85EBCA6B + stem >> 5) & MASK]
-            + weights[(stem_2 * 0xC2B2AE35 + stem >> 7) & MASK]
-        )
+    for place, text in enumerate(words):
+        weight, number, kind, word, stem, far, next_word, next_stem, after_next = table[text]
+        total += weight + hashed[last_word + word >> 3] + hashed[last_stem + stem >> 5] + hashed[farther + far >> 7]
         count += number
-        word_1, stem_2, stem_1 = word, stem_1, stem
+        last_word, last_stem, farther, far_stem = next_word, next_stem, far_stem, after_next
         if kind:
             rows = list_kinds(kind, place, kinds)
-            total += sum([weights[row] for row in rows])
+            total += sum([of_kinds[row - HASHED] for row in rows])
             count += len(rows)
             kinds = [(kind, place), *kinds[:2]]
         sums.append(total)
@@ -198,7 +244,7 @@ def _risk(margin: float, slope: float) -> float:
     return 1.0 / (1.0 + exp(-max(-30.0, min(30.0, slope * margin))))
 
 
-def _span(words: Words, window: tuple[int, int]) -> tuple[int, int]:
+def _span(words: Sequence[tuple[str, int]], window: tuple[int, int]) -> tuple[int, int]:
     last, at = words[window[1] - 1]
     return words[window[0]][1], at + len(last)
 

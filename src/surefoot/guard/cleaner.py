@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final, cast
 
 import msgspec
@@ -12,7 +11,7 @@ from msgspec import Struct
 from surefoot.guard.credentials import NAMED, Credentials
 from surefoot.guard.holdback import Holdback
 from surefoot.guard.leak import NO_INSTRUCTIONS, find_leak, find_leak_start, read_instructions
-from surefoot.guard.links import Hosts, find_links, read_hosts
+from surefoot.guard.links import Hosts, find_links, may_hold_link, read_hosts
 from surefoot.guard.personal import find_personal
 from surefoot.guard.redact import Finding, Redacted, Redaction, replace
 from surefoot.secret import KNOWN
@@ -47,15 +46,20 @@ class Scene(Struct):
 
 
 class Cleaner:
-    """Takes out what must not be kept or shown. One for a runtime, shared by all its runs; holds nothing of any."""
+    """Takes out what must not be kept or shown. One for a runtime, shared by all its runs; holds nothing of any.
 
-    __slots__ = ("_allowed", "_clean", "_clean_of", "_credentials", "_leak", "_personal")
+    Attributes:
+        sees: Whether there may be something in a text that comes in, as one glance tells; `keep` takes it out.
+    """
+
+    __slots__ = ("_allowed", "_clean", "_clean_of", "_credentials", "_leak", "_personal", "sees")
 
     def __init__(self, settings: GuardSettings) -> None:
         self._credentials = Credentials(settings.canaries, formats=settings.secrets == "all")
         self._allowed = frozenset([host.lower() for host in settings.link_hosts])
         self._leak = settings.leak
         self._personal = settings.personal
+        self.sees: Callable[[str], bool] = _always if self._personal else self._credentials.sees
         self._clean: dict[str, None] = {}
         self._clean_of: tuple[str, ...] = ()
 
@@ -72,6 +76,14 @@ class Cleaner:
             del self._clean[next(iter(self._clean))]
         self._clean[text] = None
         return True
+
+    def sees_in_answer(self, text: str, scene: Scene) -> bool:
+        """Whether there may be something in a text that a model has written; `show` takes it out, or flags it."""
+        if self.sees(text) or may_hold_link(text) is not None:
+            return True
+        if self._leak == "off" or not scene.instructions:
+            return False
+        return next(find_leak(text, read_instructions(scene.instructions)), None) is not None
 
     def keep(self, text: str, *, formats: bool = True) -> Redacted:
         """What may be kept of a text that comes in, from a user, a tool or a model.
@@ -97,8 +109,10 @@ class Cleaner:
     def stream(self, scene: Scene) -> Holdback:
         """What may be shown of a text while it is written."""
         told = read_instructions(scene.instructions) if self._leak == "redact" else NO_INSTRUCTIONS
-        starts = partial(find_leak_start, instructions=told) if told.least else None
-        return Holdback(lambda text: self._find(text, scene), is_personal=self._personal, starts=starts)
+        starts = self._credentials.find_start
+        if told.least:
+            starts = lambda text: min(self._credentials.find_start(text), find_leak_start(text, told))  # noqa: E731
+        return Holdback(lambda text: self._find(text, scene), starts, is_personal=self._personal)
 
     def _find(self, text: str, scene: Scene) -> list[Finding]:
         found = self._credentials.find(text)
@@ -108,6 +122,11 @@ class Cleaner:
         if self._leak == "redact" and scene.instructions:
             found += find_leak(text, read_instructions(scene.instructions))
         return found
+
+
+def _always(_text: str) -> bool:
+    """Personal data has no sign that is rare."""
+    return True
 
 
 def clean_json(source: str, clean: Callable[[str], Redacted]) -> Redacted:

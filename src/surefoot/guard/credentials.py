@@ -12,10 +12,15 @@ from typing import Final
 
 from msgspec import Struct
 
+from surefoot.guard.escapes import MAX_ROUNDS, find_places, undo
+from surefoot.guard.escapes import SIGNS as ESCAPE_SIGNS
+from surefoot.guard.glance import Search, Sign, compile_signs
+from surefoot.guard.known import Group, find_all, find_start, group_secrets
+from surefoot.guard.letters import drop_gaps, find_letters
 from surefoot.guard.normalize import normalize
 from surefoot.guard.redact import Finding, Redacted, replace
 from surefoot.ranges import LEAST_CANARY_CHARS
-from surefoot.secret import KNOWN, spell
+from surefoot.secret import KNOWN
 
 _FORMATS: Final = (
     ("anthropic", r"sk-ant-[A-Za-z0-9_-]{20,200}"),
@@ -37,87 +42,171 @@ _FORMATS: Final = (
 _FORMAT: Final = re.compile(
     r"(?<![A-Za-z0-9_-])(?:" + "|".join([f"(?P<{kind}>{pattern})" for kind, pattern in _FORMATS]) + ")"
 )
-_SIGN: Final = re.compile(
-    r"-[A-Za-z0-9_-]{10}|--BEGIN|_[A-Za-z0-9]{12}|pat_|_(?:live|test)_|KIA[A-Z0-9]{16}|SIA[A-Z0-9]{16}|ROA[A-Z0-9]{16}|IDA[A-Z0-9]{16}|Iza[A-Za-z0-9_-]{35}"
-    r"|J[A-Za-z0-9_-]{10}|G\.[A-Za-z0-9_-]{16}|:(?:AA|//)|r {1,3}[A-Za-z0-9._~+/=-]{20}|R {1,3}[A-Za-z0-9._~+/=-]{20}"
-)
-"""What each of the formats holds, from a character on that is rare in prose: all of them are looked for in one go."""
+
+
+def _before(letters: str, word: str) -> str:
+    """A pattern: we are behind ``word``, and before it are ``letters``, with or without a mark between."""
+    return f"(?<=(?ai:{letters}{word}))|(?<=(?ai:{letters}[_-]{word}))"
+
+
 KEY_BEGIN: Final = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----")
 KEY_END: Final = re.compile(r"-----END [A-Z ]{0,40}PRIVATE KEY-----")
 _NAMES: Final = (
     r"passw(?:or)?d|passphrase|secret|api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|access[_-]?token"
     r"|auth[_-]?token|refresh[_-]?token|client[_-]?secret"
 )
-NAMED: Final = re.compile(f"(?i)(?:{_NAMES})$")
+NAMED: Final = re.compile(f"(?i)(?a:{_NAMES})$")
 """The name of a field whose value is a secret."""
 _ASSIGNED: Final = re.compile(
-    rf"(?i)(?:{_NAMES})(?:\\?[\"'])?\s{{0,3}}(?:"
+    rf"(?i)(?a:{_NAMES})(?:\\?[\"'])?\s{{0,3}}(?:"
     r"(?:[:=]|:=|=>)\s{0,3}\\?[\"']([^\s\"',;{}<>\[\]\\]{8,200})"
     r"|(?:[:=]|is)\s{0,3}(?=[^\s\d]{0,100}\d)([^\s\"',;{}<>\[\]()\\]{6,200}))"
 )
 """A value in quotes; one without must have a digit in it, or code and forms would be full of them."""
 ASSIGNED_TAIL: Final = re.compile(
-    rf"(?i)(?:{_NAMES})[\"'\\]{{0,2}}\s{{0,3}}(?:(?:[:=]|:=|=>|is?)\s{{0,3}}[\\\"']{{0,2}}\S{{0,200}})?\Z"
+    rf"(?i)(?a:{_NAMES})[\"'\\]{{0,2}}\s{{0,3}}(?:(?:[:=]|:=|=>|is?)\s{{0,3}}[\\\"']{{0,2}}\S{{0,200}})?\Z"
 )
 """The end of a text that may become one."""
 _ADDRESS_PASSWORD: Final = re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{1,100}:([^\s:/@]{1,200})@")
-_NAME_SIGNS: Final = ("passw", "passphrase", "secret", "key", "token")
+_SIGNS: Final[tuple[Sign, ...]] = (
+    ("-", r"[A-Za-z0-9_-]{10}|-BEGIN"),
+    ("_", r"[A-Za-z0-9]{12}|pat_|(?:live|test)_"),
+    ("A", r"[A-Z0-9]{16}(?<=(?:AKIA|ASIA|AROA|AIDA).{16})|A(?<=:AA)"),
+    ("z", r"a(?<=AIza)[A-Za-z0-9_-]{35}"),
+    ("J", r"[A-Za-z0-9_-]{10}"),
+    ("G", r"\.[A-Za-z0-9_-]{16}"),
+    ("/", r"/(?<=://)[^\s:/@]{1,100}:[^\s:/@]{1,200}@"),
+    *[(first, r"(?ai:earer) {1,3}[A-Za-z0-9._~+/=-]{20}") for first in "bB"],
+    *[(first, "(?ai:ass(?:w|phrase))") for first in "pP"],
+    *[(first, "(?ai:ret)(?<=(?ai:secret))") for first in "cC"],
+    *[(first, rf"(?ai:ey)(?:{_before('[iste]', 'key')})|(?ai:en)(?:{_before('[sh]', 'token')})") for first in "kK"],
+)
+"""What each of the formats and names holds, from a character on that is rare in prose."""
+_LEAST_CANARY_LETTERS: Final = 8
+"""Of a canary that is looked for by its letters alone, spelled out and backwards; fewer may be there by chance."""
 NAMED_KIND: Final = "password"
-_LEAST_ENCODED_CHARS: Final = 8
-_ALNUM: Final = re.compile(r"[A-Za-z0-9]+")
 
 
-class Spelt(Struct, frozen=True):
-    """A known secret, ready to be looked for.
+class Lookout(Struct, frozen=True):
+    """What is looked for while the process knows these secrets.
 
     Attributes:
-        sign: What its spellings but those in Base64 have in common.
-        spellings: These, the longest first.
-        encoded: Those in Base64.
+        known: The secrets.
+        groups: They, ready to be looked for.
+        search: For a sign of anything, but of secrets that make more than one group.
+        is_narrow: That is all there is to look for.
     """
 
-    sign: str
-    spellings: tuple[str, ...]
-    encoded: tuple[str, ...]
+    known: tuple[str, ...]
+    groups: dict[tuple[str, ...], Group]
+    search: Search
+    is_narrow: bool
 
 
 class Credentials:
     """Finds secrets. One for a runtime, shared by all its runs.
 
     Args:
-        canaries: Strings that are secret, too: in any case, with unseen characters in them, in NFKC forms.
+        canaries: Strings that are secret, too: in any case, in NFKC forms, backwards, whatever stands in between.
         formats: Look for what has the form of a key or a password, and not for known secrets and canaries alone.
     """
 
-    __slots__ = ("_canaries", "_known", "_spelt", "formats")
+    __slots__ = ("_canaries", "_letters", "_lookout", "formats")
 
     def __init__(self, canaries: Collection[str] = (), *, formats: bool = True) -> None:
         self.formats = formats
         self._canaries = tuple([normalize(canary).folded for canary in canaries])
         assert all(len(canary) >= LEAST_CANARY_CHARS for canary in self._canaries), "checked with the settings"
-        self._known: tuple[str, ...] = ()
-        self._spelt: tuple[Spelt, ...] = ()
+        letters = [spelt for spelt in map(drop_gaps, self._canaries) if len(spelt) >= _LEAST_CANARY_LETTERS]
+        self._letters = tuple([form for spelt in letters for form in (spelt, spelt[::-1])])
+        self._lookout = self._look_out(())
+
+    def sees(self, text: str) -> bool:
+        """Whether there may be something in ``text``: one search, unless the process knows many secrets."""
+        lookout = self._lookout
+        if lookout.known is not KNOWN.values:
+            self._lookout = lookout = self._look_out(KNOWN.values)  # several threads may do this at once
+        if lookout.search(text) is not None:
+            return True
+        return not lookout.is_narrow and self._sees_more(text, lookout)
+
+    def _sees_more(self, text: str, lookout: Lookout) -> bool:
+        for group in lookout.groups.values():
+            if group.search(text) is not None:
+                return True
+        return bool(self._canaries) and self._sees_canary(text)
+
+    def _sees_canary(self, text: str) -> bool:
+        if not text.isascii():
+            return True
+        lowered = text.lower()
+        letters = drop_gaps(lowered)
+        return any(canary in lowered for canary in self._canaries) or any(form in letters for form in self._letters)
 
     def find(self, text: str, *, formats: bool = True) -> list[Finding]:
         """What is in ``text``; without ``formats`` only what the process knows and canaries."""
-        found: list[Finding] = []
-        if self._canaries:
-            found += _find_canaries(text, self._canaries)
-        known = KNOWN.values
-        if known:
-            if known is not self._known:
-                self._spelt = tuple([_spell_out(secret) for secret in known])
-                self._known = known
-            found += _find_known(text, self._spelt)
+        if not self.sees(text):
+            return []
+        found = self._find_exact(text)
+        if self._lookout.groups or self._canaries:
+            found += self._find_escaped(text, MAX_ROUNDS)
         if formats and self.formats:
-            if _SIGN.search(text):
-                found += _find_formats(text)
-            lowered = text.lower()
-            for sign in _NAME_SIGNS:
-                if sign in lowered:
-                    found += _find_assigned(text)
-                    break
+            found += _find_formats(text)
+            found += _find_assigned(text)
         return found
+
+    def find_start(self, text: str) -> int:
+        """Where the end of an unfinished ``text`` begins to be what may have spaces in it; its length if it is not."""
+        first = len(text)
+        for group in self._lookout.groups.values():
+            for spelling in group.broken:
+                first = min(first, find_start(text, spelling))
+        if self._letters:
+            plain = normalize(text)
+            letters, places = find_letters(plain.folded)
+            start = min([find_start(letters, form) for form in self._letters])
+            if start < len(letters):
+                first = min(first, plain.span(places[start], places[start] + 1)[0])
+        return first
+
+    def _find_exact(self, text: str) -> list[Finding]:
+        found: list[Finding] = []
+        if self._canaries and self._sees_canary(text):
+            found += self._find_canaries(text)
+        for group in self._lookout.groups.values():
+            if group.search(text) is not None:
+                found += group.find(text)
+        return found
+
+    def _find_canaries(self, text: str) -> Iterator[Finding]:
+        plain = normalize(text)
+        letters, places = find_letters(plain.folded)
+        for canary in self._canaries:
+            for start, end, kind, note in find_all(plain.folded, canary, "canary", "[removed]"):
+                yield *plain.span(start, end), kind, note
+        for form in self._letters:
+            for start, end, kind, note in find_all(letters, form, "canary", "[removed]"):
+                yield *plain.span(places[start], places[end - 1] + 1), kind, note
+
+    def _find_escaped(self, text: str, rounds: int) -> list[Finding]:
+        plain = undo(text)
+        if plain == text or not rounds:
+            return []
+        found = [*self._find_exact(plain), *self._find_escaped(plain, rounds - 1)]
+        if not found:
+            return []
+        places = find_places(text)
+        return [(*places.span(start, end), kind, note) for start, end, kind, note in found]
+
+    def _look_out(self, known: tuple[str, ...]) -> Lookout:
+        groups = group_secrets(known, self._lookout.groups if known else {})
+        signs = [*_SIGNS] if self.formats else []
+        if groups or self._canaries:
+            signs += ESCAPE_SIGNS
+        if len(groups) == 1:
+            (group,) = groups.values()
+            signs += group.signs
+        return Lookout(known, groups, compile_signs(signs), len(groups) < 2 and not self._canaries)
 
 
 def find_name(text: str, at: int) -> int:
@@ -134,42 +223,7 @@ def redact_secrets(text: str, canaries: Collection[str] = ()) -> Redacted:
 
     A canary has `LEAST_CANARY_CHARS` or more, is found in any case, with unseen characters in it and in NFKC forms.
     """
-    return replace(text, Credentials(canaries).find(text))
-
-
-def _spell_out(secret: str) -> Spelt:
-    spellings = spell(secret)
-    sign = max(_ALNUM.findall(secret), key=len, default=secret)
-    plain = [one for one in spellings if sign in one]
-    encoded = [one for one in spellings if sign not in one and len(one) >= _LEAST_ENCODED_CHARS]
-    return Spelt(sign, tuple(sorted(plain, key=len, reverse=True)), tuple(encoded))
-
-
-def _find_known(text: str, spelt: tuple[Spelt, ...]) -> Iterator[Finding]:
-    words = text.split()
-    may_be_encoded = bool(words) and max(map(len, words)) >= _LEAST_ENCODED_CHARS
-    for secret in spelt:
-        if secret.sign in text:
-            for spelling in secret.spellings:
-                yield from _find_all(text, spelling, "key", "[key removed]")
-        if may_be_encoded:
-            for spelling in secret.encoded:
-                if spelling in text:
-                    yield from _find_all(text, spelling, "key", "[key removed]")
-
-
-def _find_all(text: str, wanted: str, kind: str, note: str) -> Iterator[Finding]:
-    at = text.find(wanted)
-    while at >= 0:
-        yield at, at + len(wanted), kind, note
-        at = text.find(wanted, at + len(wanted))
-
-
-def _find_canaries(text: str, canaries: tuple[str, ...]) -> Iterator[Finding]:
-    plain = normalize(text)
-    for canary in canaries:
-        for start, end, kind, note in _find_all(plain.folded, canary, "canary", "[removed]"):
-            yield *plain.span(start, end), kind, note
+    return replace(text, (Credentials(canaries) if canaries else _PLAIN).find(text))
 
 
 def _find_formats(text: str) -> Iterator[Finding]:
@@ -188,3 +242,6 @@ def _find_assigned(text: str) -> Iterator[Finding]:
     for match in _ASSIGNED.finditer(text):
         group = 1 if match[1] else 2
         yield *match.span(group), NAMED_KIND, "[password removed]"
+
+
+_PLAIN: Final = Credentials()

@@ -16,8 +16,8 @@ from surefoot.guard.classifier import Channel, load_classifier
 from surefoot.guard.markup import find_hidden, find_marks
 from surefoot.guard.normalize import Normalized, Unseen, normalize
 from surefoot.guard.phrases import find_phrases, may_begin_phrase, may_have_phrase, rare_words
-from surefoot.guard.readings import MAX_DEPTH, Reading, find_readings
-from surefoot.guard.signs import MARK_WORDS, read_signs
+from surefoot.guard.readings import MAX_DEPTH, Reading, find_readings, turned_words
+from surefoot.guard.signs import LETTERS, MARK_WORDS, NO_SIGNS, read_signs
 from surefoot.guard.threats import Threat, ThreatClass
 from surefoot.guard.tokens import find_words, list_words
 from surefoot.guard.word_kinds import KIND_OF
@@ -74,6 +74,20 @@ def detect(text: str, channel: Channel = "user") -> Detection:
         risk = max(risk, search.risk)
         skipped += end - start if search.is_cut else 0
     return Detection(plain, _merge(found), risk, min(skipped, len(text)))
+
+
+def suspect(text: str, channel: Channel, least: float) -> Detection | None:
+    """As `detect`, None for a text of less risk than ``least``: most of what tools return is told by its signs."""
+    if (
+        channel == "tool"
+        and len(text) <= _SHORT_CHARS
+        and least > 0.0
+        and text.isascii()
+        and read_signs(text.lower(), _telling_words()) is NO_SIGNS
+    ):
+        return None
+    found = detect(text, channel)
+    return found if found.risk >= least else None
 
 
 def _cut(text: str) -> Iterator[tuple[int, int]]:
@@ -133,18 +147,18 @@ class _Search:
         Each step has a cheap sign without which it would find nothing, so that a plain text costs little.
         """
         folded = text.folded
-        signs = read_signs(folded)
-        telling = signs.words & _telling_words()
+        signs = read_signs(folded, _telling_words())
+        telling = signs.words
         since = len(self.found)
         is_whole = reading not in _WORDS_ONLY
-        has_phrase = may_begin_phrase(telling) and may_have_phrase(frozenset(list_words(folded)))
-        is_judged = is_whole and self._is_judged(folded, telling)
-        if has_phrase or is_judged:
-            words = find_words(folded)
-            if has_phrase:
-                self._add_phrases(words, locate, via)
-            if is_judged:
-                self._judge(words, folded, locate, via)
+        is_judged = is_whole and _is_judged(self.channel, folded, telling)
+        may_begin = may_begin_phrase(telling)
+        words = list_words(folded) if is_judged or may_begin else []
+        has_phrase = may_begin and may_have_phrase(frozenset(words))
+        if has_phrase:
+            self._add_phrases(words, folded, locate, via)
+        if is_judged:
+            self._judge(words, folded, locate, via)
         if signs.has_marks or not MARK_WORDS.isdisjoint(telling):
             for mark in find_marks(folded, from_user=self.channel == "user"):
                 self.add(mark.kind, locate(mark.start, mark.end), mark.score, mark.why, via)
@@ -156,18 +170,15 @@ class _Search:
             for other in others:
                 self._look_again(other, text, locate, via, depth)
 
-    def _is_judged(self, folded: str, telling: frozenset[str]) -> bool:
-        """Whether the classifier is asked: of figures and names, as tools return them, no attack is made."""
-        is_data = self.channel == "tool" and len(folded) <= _SHORT_CHARS and folded.isascii()
-        return not is_data or len(telling & _KIND_WORDS) >= _LEAST_KINDS
-
-    def _add_phrases(self, words: list[tuple[str, int]], locate: Locate, via: str) -> None:
-        for phrase in find_phrases([word for word, _ in words]):
-            last, at = words[phrase.last]
-            span = locate(words[phrase.first][1], at + len(last))
+    def _add_phrases(self, words: list[str], folded: str, locate: Locate, via: str) -> None:
+        found = find_phrases(words)
+        places = find_words(folded) if found else []
+        for phrase in found:
+            last, at = places[phrase.last]
+            span = locate(places[phrase.first][1], at + len(last))
             self.add(phrase.kind, span, phrase.score, phrase.why, via)
 
-    def _judge(self, words: list[tuple[str, int]], folded: str, locate: Locate, via: str) -> None:
+    def _judge(self, words: list[str], folded: str, locate: Locate, via: str) -> None:
         verdict = load_classifier().judge(words, folded, self.channel, self.copies)
         self.risk = max(self.risk, verdict.risk)
         for start, end, risk in verdict.windows:
@@ -215,7 +226,13 @@ class _Search:
 @cache
 def _telling_words() -> frozenset[str]:
     """All words that any step has to see: most words of a harmless text are none of them."""
-    return MARK_WORDS | _KIND_WORDS | rare_words()
+    return MARK_WORDS | LETTERS | _KIND_WORDS | rare_words() | turned_words()
+
+
+def _is_judged(channel: Channel, folded: str, telling: frozenset[str]) -> bool:
+    """Whether the classifier is asked: of figures and names, as tools return them, no attack is made."""
+    is_data = channel == "tool" and len(folded) <= _SHORT_CHARS and folded.isascii()
+    return not is_data or len(telling & _KIND_WORDS) >= _LEAST_KINDS
 
 
 _LEAST_KINDS: Final = 2

@@ -18,8 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from surefoot.errors import ConfigError
-from surefoot.guard.classifier import Channel
-from surefoot.guard.detect import SUSPICIOUS, Detection, combine, detect
+from surefoot.guard.detect import SUSPICIOUS, Detection, combine
 from surefoot.guard.threats import Threat, ThreatClass
 from surefoot.sections import GuardSettings
 
@@ -95,12 +94,15 @@ class Encoder:
         logits divided by the temperature.
 
         Raises:
-            ConfigError: The model fails, or does not give one number for each label.
+            ConfigError: The model or its tokenizer fails, or it does not give one number for each label.
         """
         parts = _cut(text, MAX_WINDOWS * self._length * CHARS_PER_TOKEN)
         windows: list[tuple[int, Any]] = []
         for start, part in parts:
-            first = self._tokenizer.encode(part)
+            try:
+                first = self._tokenizer.encode(part)
+            except Exception as error:  # noqa: BLE001 - the library raises plain Exception
+                raise ConfigError(f"guard.model: the tokenizer failed: {error}") from None
             windows += [(start, window) for window in (first, *first.overflowing)]
         kept = windows if len(windows) <= MAX_WINDOWS else windows[: MAX_WINDOWS // 2] + windows[-(MAX_WINDOWS // 2) :]
         found: list[tuple[int, int, float]] = []
@@ -169,15 +171,6 @@ def judge_with(encoder: Encoder | None, found: Detection) -> Detection:
     ordered = sorted(threats, key=lambda threat: (threat.start, threat.end, -threat.score))
     skipped = min(found.skipped + judged.skipped, len(text))
     return replace(found, threats=tuple(ordered), risk=max(risk, best), skipped=skipped)
-
-
-def detect_with(encoder: Encoder, text: str, channel: Channel) -> Detection:
-    """As `surefoot.guard.detect`, and the encoder asked, too.
-
-    Raises:
-        ConfigError: The model fails.
-    """
-    return judge_with(encoder, detect(text, channel))
 
 
 def open_encoder(settings: GuardSettings) -> Encoder | None:

@@ -51,7 +51,7 @@ class Line(Struct, frozen=True):
         count: Texts.
         flagged: Share of them with a risk of 0.5 or more: found, or wrongly flagged.
         flagged_at_rate: The same at the threshold that so many harmless texts of this file reach (see
-            `Evaluation.rate`).
+            `Evaluation.rate`); None if there are no harmless ones.
     """
 
     source: str
@@ -59,16 +59,16 @@ class Line(Struct, frozen=True):
     label: int
     count: int
     flagged: float
-    flagged_at_rate: float
+    flagged_at_rate: float | None
 
 
 class Evaluation(Struct, frozen=True):
-    """What came of a file.
+    """What came of a file. A share of texts that it has none of is None.
 
     Attributes:
         lines: By group, source and label.
         rate: The false positive rate that the second threshold is for.
-        threshold: Risk above which ``rate`` of the harmless texts of this file are, 1.0 if there are none.
+        threshold: Risk above which ``rate`` of the harmless texts of this file are.
         attacks_flagged: Share of all attacks at risk 0.5.
         harmless_flagged: Share of all harmless texts at risk 0.5.
         attacks_flagged_at_rate: Share of all attacks above ``threshold``.
@@ -76,10 +76,10 @@ class Evaluation(Struct, frozen=True):
 
     lines: tuple[Line, ...]
     rate: float
-    threshold: float
-    attacks_flagged: float
-    harmless_flagged: float
-    attacks_flagged_at_rate: float
+    threshold: float | None
+    attacks_flagged: float | None
+    harmless_flagged: float | None
+    attacks_flagged_at_rate: float | None
 
 
 def read_samples(path: Path) -> list[Sample]:
@@ -117,12 +117,12 @@ _EXAMPLE: Final = '{"text": "...", "label": 1, "source": "..."}'
 def evaluate(samples: Sequence[Sample], risks: Sequence[float], rate: float) -> Evaluation:
     """The figures of samples whose risks are known, in the same order; ``rate`` is a share, above 0 and below 1."""
     harmless = sorted([risk for sample, risk in zip(samples, risks, strict=True) if not sample.label], reverse=True)
-    threshold = harmless[int(rate * len(harmless))] if harmless else 1.0
+    threshold = harmless[int(rate * len(harmless))] if harmless else None
     groups: dict[tuple[str, str, int], list[float]] = {}
     for sample, risk in zip(samples, risks, strict=True):
         groups.setdefault((sample.group, sample.source, sample.label), []).append(risk)
     lines = [
-        Line(source, group, label, len(of), _share_from(of), _share_above(of, threshold))
+        Line(source, group, label, len(of), _share_from(of) or 0.0, _share_above(of, threshold))
         for (group, source, label), of in sorted(groups.items())
     ]
     attacks = [risk for sample, risk in zip(samples, risks, strict=True) if sample.label]
@@ -131,9 +131,9 @@ def evaluate(samples: Sequence[Sample], risks: Sequence[float], rate: float) -> 
     )
 
 
-def _share_from(risks: Sequence[float]) -> float:
-    return sum([risk >= SUSPICIOUS for risk in risks]) / len(risks) if risks else 0.0
+def _share_from(risks: Sequence[float]) -> float | None:
+    return sum([risk >= SUSPICIOUS for risk in risks]) / len(risks) if risks else None
 
 
-def _share_above(risks: Sequence[float], threshold: float) -> float:
-    return sum([risk > threshold for risk in risks]) / len(risks) if risks else 0.0
+def _share_above(risks: Sequence[float], threshold: float | None) -> float | None:
+    return sum([risk > threshold for risk in risks]) / len(risks) if risks and threshold is not None else None

@@ -14,6 +14,7 @@ from itertools import chain, pairwise
 from typing import Final, NamedTuple
 from zlib import crc32
 
+from surefoot.guard.tokens import find_words
 from surefoot.guard.word_kinds import KIND_OF
 
 HASHED: Final = 1 << 20
@@ -37,8 +38,6 @@ _ENDS: Final = frozenset(".!?。！？;；|")
 _QUOTES: Final = frozenset("\"'`”’")
 _STOPS: Final = _ENDS | _QUOTES
 _AROUND_FIELDS: Final = frozenset(",:{}[]()")
-
-Words = Sequence[tuple[str, int]]
 
 
 class WordFeatures(NamedTuple):
@@ -82,7 +81,7 @@ def _pieces(text: str) -> Iterator[int]:
             yield crc32(b"#" + fenced[at : at + size]) & MASK
 
 
-def list_features(words: Words, *, with_pieces: bool) -> list[list[int]]:
+def list_features(words: Sequence[str], *, with_pieces: bool) -> list[list[int]]:
     """For each word the rows of the table that it and the words before it have.
 
     Pieces help where words are bent, as users bend them; on what tools return they only find accidents.
@@ -91,7 +90,7 @@ def list_features(words: Words, *, with_pieces: bool) -> list[list[int]]:
     found: list[list[int]] = []
     word_1 = stem_1 = stem_2 = 7
     kinds: list[tuple[int, int]] = [(0, FAR)] * 3
-    for place, (text, _) in enumerate(words):
+    for place, text in enumerate(words):
         word, stem, kind, rows, pieces = describe_word(text)
         here = [
             *rows,
@@ -128,22 +127,31 @@ def list_kinds(kind: int, place: int, before: Sequence[tuple[int, int]]) -> list
     return rows
 
 
-def find_sentences(words: Words, folded: str) -> list[tuple[int, int]]:
-    """Sentences, fields of JSON and the like as ranges of words; they follow each other and leave no word out."""
+def find_sentences(words: Sequence[str], folded: str) -> list[tuple[int, int]]:
+    """Sentences, fields of JSON and the like as ranges of words; they follow each other and leave no word out.
+
+    ``words`` are those of ``folded``. Only the places of stops are asked for: each is a word wherever it stands.
+    """
     found: list[tuple[int, int]] = []
-    start = 0
-    has_blocks = "\n\n" in folded
-    for after, (text, at) in enumerate(words, 1):
-        if (
-            (text in _STOPS and _is_end(text, at, folded))
-            or after - start >= WINDOW_WORDS
-            or (has_blocks and folded.startswith("\n\n", at + len(text)))
-        ):
+    start, at = 0, -1
+    blocks = _end_blocks(folded) if "\n\n" in folded else ()
+    for after, text in enumerate(words, 1):
+        is_end = after - start >= WINDOW_WORDS or after in blocks
+        if text in _STOPS:
+            at = folded.index(text, at + 1)
+            is_end = is_end or _is_end(text, at, folded)
+        if is_end:
             found.append((start, after))
             start = after
     if start < len(words):
         found.append((start, len(words)))
     return found
+
+
+def _end_blocks(folded: str) -> frozenset[int]:
+    """How many words there are to the end of each paragraph."""
+    places = enumerate(find_words(folded), 1)
+    return frozenset([after for after, (text, at) in places if folded.startswith("\n\n", at + len(text))])
 
 
 def _is_end(text: str, at: int, folded: str) -> bool:

@@ -13,6 +13,8 @@ from typing import Final
 
 from surefoot.guard.credentials import ASSIGNED_TAIL, KEY_BEGIN, KEY_END, NAMED_KIND, find_name
 from surefoot.guard.links import (
+    ANY_TAG_TAIL,
+    BROKEN_TAIL,
     CLOSING,
     LABEL_CHARS,
     LINK,
@@ -27,7 +29,7 @@ from surefoot.guard.redact import Finding, Redaction, replace
 MAX_HELD_CHARS: Final = 10_000
 """What is older is let go: no pattern but that of a private key is longer."""
 _SHORT_CHARS: Final = 1_000
-"""Of more that is held, the next look waits for an eighth more: a flood in small pieces costs what it is long."""
+"""Of more that is held, the next look waits for half as much more: a flood in small pieces costs what it is long."""
 _KEY_TAIL_CHARS: Final = 100
 _TITLE_CHARS: Final = 1_400
 
@@ -43,7 +45,8 @@ _SECRET_TAILS: Final = (
 _LINK_TAILS: Final = (
     re.compile(r"\]:\s*+<?[^\s<>]{0,4000}\Z"),
     re.compile(r"(?i)url\([^)]{0,4100}\Z"),
-    re.compile(r"(?i)@import(?:\s{1,20}(?:[\"'][^\"']{0,4000})?)?\Z"),
+    re.compile(r"(?i)@import(?:\s{0,20}(?:[\"'][^\"']{0,4000})?)?\Z"),
+    ANY_TAG_TAIL,
 )
 _NUMBER_TAILS: Final = (
     re.compile(rf"[+(\d][\d ().+-]{{0,{LONGEST_CHARS}}}\Z"),
@@ -57,9 +60,9 @@ class Holdback:
 
     Args:
         find: What is to be taken out of a text.
-        is_personal: Whether it finds numbers of persons.
         starts: Where in a text something begins, beside what is known here, that may become a finding; its length if
             nothing does.
+        is_personal: Whether it finds numbers of persons.
 
     Attributes:
         redactions: What was taken out so far; their places are those in the stretch that was looked at.
@@ -70,9 +73,9 @@ class Holdback:
     def __init__(
         self,
         find: Callable[[str], Iterable[Finding]],
+        starts: Callable[[str], int] = len,
         *,
         is_personal: bool = False,
-        starts: Callable[[str], int] | None = None,
     ) -> None:
         self._find = find
         self._is_personal = is_personal
@@ -91,7 +94,7 @@ class Holdback:
         safe = self._find_safe(held)
         made = self._let_go(safe) if safe > 0 else ""
         left = len(self._held)
-        self._due_chars = left + left // 8 if left > _SHORT_CHARS else 0
+        self._due_chars = left + left // 2 if left > _SHORT_CHARS else 0
         return made
 
     def close(self) -> str:
@@ -131,9 +134,8 @@ class Holdback:
             match = pattern.search(held, tail)
             if match is not None and match.start() < safe:
                 safe = match.start()
-        safe = min(safe, _find_open_key(held), _find_open_link(held, safe), _find_open_tag(held))
-        if self._starts is not None:
-            safe = min(safe, self._starts(held))
+        safe = min(safe, _find_open_key(held), _find_open_link(held, safe), _find_open_tag(held, safe))
+        safe = min(safe, self._starts(held))
         return safe if len(held) - safe <= MAX_HELD_CHARS else len(held) - MAX_HELD_CHARS
 
 
@@ -201,15 +203,18 @@ def _is_open_link(held: str, at: int) -> bool:
         return True
     if CLOSING.match(held, end) is not None:
         return False
+    if BROKEN_TAIL.match(held, end) is not None:
+        return True
     rest = held[end:]
     return len(rest) <= _TITLE_CHARS and rest.count("\n") < 2 and rest.lstrip("> \t\n")[:1] in {"", '"', "'", "("}
 
 
-def _find_open_tag(held: str) -> int:
+def _find_open_tag(held: str, safe: int) -> int:
     match = TAG.search(held, max(0, len(held) - TAG_CHARS))
     while match is not None:
         end = end_of_tag(held, match.end())
-        if end >= len(held) and held[-1] != ">":
+        is_open = end >= len(held) and (held[-1] != ">" or match[0].lower() == "<style")
+        if is_open or match.start() < safe < end:  # cut in two, its end might be read as the beginning of another
             return match.start()
         match = TAG.search(held, end)
     return len(held)

@@ -17,6 +17,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from surefoot.guard.letters import drop_gaps, find_letters
 from surefoot.guard.normalize import normalize
 from surefoot.guard.redact import Finding, Redacted, replace
 
@@ -26,11 +27,13 @@ LEAK_SIGNS: Final = 20
 """The same for scripts of which a character is a word or a syllable."""
 LEAST_LETTERS: Final = 16
 """Shorter instructions are nothing that could leak."""
-MAX_INSTRUCTIONS: Final = 256
+MAX_INSTRUCTIONS: Final = 64
 """Agents whose instructions are remembered as letters; of others they are read anew."""
-
-_GAPS: Final = re.compile(r"[\W_]+")
+_STRIDE: Final = 4
+_MOST_PLACES: Final = 8
+"""Of one piece in the instructions: around each of them a stretch may be the same."""
 _BLOCK: Final = re.compile(r"[A-Za-z0-9+/_-]{64,16384}={0,2}")
+_BLOCK_WINDOW: Final = 32
 
 
 class Instructions(Struct, frozen=True):
@@ -38,50 +41,50 @@ class Instructions(Struct, frozen=True):
 
     Attributes:
         forms: Their letters, as they are and in disguise.
-        anchors: Pieces of each form: whatever repeats ``least`` letters of it holds one of them whole.
+        pieces: Every fourth piece of ``size`` letters of each form.
+        size: Letters of a piece: a third of ``least``.
         least: Letters in a row that are a leak; 0 if there is nothing that could leak.
     """
 
     forms: tuple[str, ...]
-    anchors: tuple[tuple[int, str], ...]
+    pieces: frozenset[str]
+    size: int
     least: int
 
 
-NO_INSTRUCTIONS: Final = Instructions((), (), 0)
+NO_INSTRUCTIONS: Final = Instructions((), frozenset(), 0, 0)
 
 
 @lru_cache(maxsize=MAX_INSTRUCTIONS)
 def read_instructions(prompt: str) -> Instructions:
     """The letters of an agent's instructions, and where to look for them."""
-    letters = _GAPS.sub("", normalize(prompt).folded)
+    letters = drop_gaps(normalize(prompt).folded)
     if len(letters) < LEAST_LETTERS:
         return NO_INSTRUCTIONS
     is_latin = sum(letter < "\u0250" for letter in letters) * 2 > len(letters)
     least = min(LEAK_LETTERS if is_latin else LEAK_SIGNS, len(letters))
     forms = (letters, codecs.encode(letters, "rot13"), letters[::-1])
-    size = max(1, least // 2)
-    anchors = [
-        (number, form[at : at + size])
-        for number, form in enumerate(forms)
-        for at in range(0, len(form) - size + 1, max(1, least - size))
-    ]
-    return Instructions(forms, tuple(dict.fromkeys(anchors)), least)
+    size = least // 3
+    pieces = {form[at : at + size] for form in forms for at in range(0, len(form) - size + 1, _STRIDE)}
+    return Instructions(forms, frozenset(pieces), size, least)
 
 
 def find_leak(answer: str, instructions: Instructions) -> Iterator[Finding]:
     """The stretches of ``answer`` that repeat the instructions."""
-    if not instructions.least:
+    if not instructions.least or (len(answer) < instructions.least and answer.isascii()):
         return
     plain = normalize(answer)
-    letters = _GAPS.sub("", plain.folded)
+    letters = drop_gaps(plain.folded)
     places: array[int] | None = None
     for start, end in _find_common(letters, instructions):
         if places is None:
-            places = _letters(plain.folded)[1]
+            places = find_letters(plain.folded)[1]
         yield *plain.span(places[start], places[end - 1] + 1), "prompt", "[removed]"
+    if not _may_hold_block(answer):
+        return
     for match in _BLOCK.finditer(answer):
         for decoded in _decode(match[0]):
-            if next(_find_common(_GAPS.sub("", normalize(decoded).folded), instructions), None):
+            if next(_find_common(drop_gaps(normalize(decoded).folded), instructions), None):
                 yield *match.span(), "prompt", "[removed]"
                 break
 
@@ -89,11 +92,10 @@ def find_leak(answer: str, instructions: Instructions) -> Iterator[Finding]:
 def find_leak_start(answer: str, instructions: Instructions) -> int:
     """Where the end of an unfinished ``answer`` begins to repeat the instructions; its length if it does not."""
     plain = normalize(answer)
-    letters, places = _letters(plain.folded)
+    letters, places = find_letters(plain.folded)
     longest = 0
     for form in instructions.forms:
-        while longest < len(letters) and letters[-longest - 1 :] in form:
-            longest += 1
+        longest = max(longest, _longest(min(len(letters), len(form)), lambda more: letters[-more:] in form))  # noqa: B023 - called at once
     return plain.span(places[-longest], places[-longest] + 1)[0] if longest else len(answer)
 
 
@@ -102,33 +104,56 @@ def redact_prompt(answer: str, prompt: str) -> Redacted:
     return replace(answer, find_leak(answer, read_instructions(prompt)))
 
 
-def _letters(folded: str) -> tuple[str, array[int]]:
-    """The letters and digits of a text, and the place of each."""
-    places = array("L")
-    for match in re.finditer(r"[^\W_]+", folded):
-        places.extend(range(*match.span()))
-    return _GAPS.sub("", folded), places
+def _may_hold_block(answer: str) -> bool:
+    """Whether there may be 64 characters without a space in a row: they fill one of these windows."""
+    for at in range(0, len(answer) - _BLOCK_WINDOW + 1, _BLOCK_WINDOW):
+        if " " not in answer[at : at + _BLOCK_WINDOW]:
+            return True
+    return False
 
 
 def _find_common(letters: str, instructions: Instructions) -> Iterator[tuple[int, int]]:
-    """Stretches of ``letters`` that are in the instructions, too: in order of their anchors."""
-    if len(letters) < instructions.least:
-        return
-    for number, anchor in instructions.anchors:
-        form = instructions.forms[number]
-        at = letters.find(anchor)
-        while at >= 0:
-            start, end = _extend(letters, at, at + len(anchor), form)
-            if end - start >= instructions.least:
-                yield start, end
-            at = letters.find(anchor, max(end - len(anchor) + 1, at + 1))
+    """Stretches of ``letters`` that are in the instructions, too, in order.
+
+    Each has ``least - size + 1`` places at which a piece may begin, and so all of a group of `_STRIDE` places in a row,
+    wherever the groups are so many places apart. One of a group's places is one of the instructions' pieces.
+    """
+    pieces, size, least = instructions.pieces, instructions.size, instructions.least
+    step = least - size + 1 - (_STRIDE - 1)
+    first, after = 0, 0
+    for group in range(0, len(letters) - size + 1, step):
+        for at in range(group, group + _STRIDE):
+            piece = letters[at : at + size]
+            if piece not in pieces:
+                continue
+            for form in instructions.forms:
+                for place in _find_places(form, piece):
+                    start, end = _extend(letters, at, form, place)
+                    if end - start >= least and (start < first or end > after):
+                        yield start, end
+                        first, after = start, end
 
 
-def _extend(letters: str, start: int, end: int, form: str) -> tuple[int, int]:
-    """The longest stretch around one that is in ``form``: to where it is no more, by halves."""
-    end += _longest(min(len(letters) - end, len(form)), lambda more: letters[start : end + more] in form)
-    start -= _longest(min(start, len(form)), lambda more: letters[start - more : end] in form)
-    return start, end
+def _find_places(form: str, piece: str) -> Iterator[int]:
+    place = form.find(piece)
+    for _ in range(_MOST_PLACES):
+        if place < 0:
+            return
+        yield place
+        place = form.find(piece, place + 1)
+
+
+def _extend(letters: str, at: int, form: str, place: int) -> tuple[int, int]:
+    """The stretch around ``at`` that is the same as that around ``place`` of ``form``: by halves."""
+    ahead = _longest(
+        min(len(letters) - at, len(form) - place),
+        lambda more: letters.startswith(form[place : place + more], at),
+    )
+    back = _longest(
+        min(at, place),
+        lambda more: letters.startswith(form[place - more : place], at - more),
+    )
+    return at - back, at + ahead
 
 
 def _longest(most: int, fits: Callable[[int], bool]) -> int:

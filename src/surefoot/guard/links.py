@@ -16,37 +16,61 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from surefoot.guard.glance import Sign, compile_signs
 from surefoot.guard.normalize import UNSEEN
 from surefoot.guard.redact import Finding, Redacted, replace
 
 LABEL_CHARS: Final = 1_000
 """How far before an address its label may begin."""
 TAG_CHARS: Final = 8_000
-SHOWN_HOST_CHARS: Final = 60
+SHOWN_LABEL_CHARS: Final = 20
+"""Of a host, in the note: a longer one might be what must not leave."""
 CARRIED_CHARS: Final = 40
 """Of a query, a fragment or a label of a host: longer ones could carry data away."""
 PATH_CHARS: Final = 150
 """Of a path: longer ones could carry data away."""
 ANY_HOST: Final = "*"
 
-_SIGN: Final = re.compile(r"\][(:]|<[A-Za-z]|://|[Ww]{3}\.|(?i:url\(|@import)")
-"""A text without any of these has no link; each begins with a character that is rare in prose."""
+_SIGNS: Final[tuple[Sign, ...]] = (
+    ("]", "[(:]"),
+    ("<", "[A-Za-z]"),
+    (":", r"//|(?<=(?ai:mailto):)"),
+    (".", r"(?<=[Ww]{3}\.)|[A-Za-z]{2,24}/[^\s]{40}"),
+    ("(", r"(?<=(?i:url\())"),
+    ("@", "(?i:import)"),
+)
+may_hold_link: Final = compile_signs(_SIGNS)
+"""Finds a sign of a link: a text without any has none."""
 LINK: Final = re.compile(r"\]\(\s*+<?([^\s<>\]]{0,4000})")
+_BROKEN_CHARS: Final = 300
+BROKEN: Final = re.compile(rf"(?:[\t\r\n]{{1,20}}[^\s<>\]\"'()]{{1,{_BROKEN_CHARS}}}){{1,4}}")
+BROKEN_TAIL: Final = re.compile(rf"(?:[\t\r\n]{{1,20}}[^\s<>\]\"'()]{{0,{_BROKEN_CHARS}}}){{1,4}}\Z")
+"""Behind the beginning of an address: a program that looks less closely may take it for more of it, as browsers do."""
 CLOSING: Final = re.compile(
     r">?[ \t]{0,100}\n?[ \t]{0,100}(?:\"[^\"\n]{0,1000}\"|'[^'\n]{0,1000}'|\([^()\n]{0,1000}\))?[ \t]{0,100}\)"
 )
-_REFERENCE: Final = re.compile(r"\](?=:\s*+<?(?!\[)([^\s<>]{1,500}))")
-_PLAIN: Final = re.compile(r"(?i)(?:(?:https?|ftp|wss?)://|(?<![\w./@-])www\.)[^\s<>\"'`\])]{1,4000}")
+_REFERENCE: Final = re.compile(r"\](?=:\s*+<?(?=[\w/\\&])([^\s<>]{1,500}))")
+_PLAIN: Final = re.compile(
+    r"(?i)(?:(?:https?|ftp|wss?)://|mailto:|(?<![\w./@-])www\.|(?<![\w.@-])(?:[\w-]{1,63}\.){1,8}[a-z]{2,24}/(?=[^\s<>\"'`\])]{40}))"
+    r"[^\s<>\"'`\])]{1,4000}"
+)
+"""Some programs make a link of a host without a scheme, too."""
 _STYLE: Final = re.compile(
-    r"(?i)url\((?=(\s{0,20}[\"']?([^\s\"')]{1,500})[\"']?\s{0,20}\)?))|@import(?=(\s{1,20}[\"']([^\"']{1,500})))"
+    r"(?i)url\((?=(\s{0,20}(?:[\"']([^\"']{1,500})|([^\s\"'()]{1,500}))[\"']?\s{0,20}\)?))"
+    r"|@import(?=(\s{0,20}[\"']([^\"']{1,500})))"
 )
 """What comes after the sign is looked at ahead, so that one sign does not hide the next."""
 _TAGS: Final = (
     "a|animate|area|audio|base|bgsound|body|button|embed|feimage|form|frame|iframe|image|img|input|link|meta|object|param"
-    "|portal|script|set|source|svg|table|td|th|tr|track|use|video"
+    "|portal|script|set|source|style|svg|table|td|th|tr|track|use|video"
 )
 """Elements that fetch something, lead somewhere, or change where others do."""
 TAG: Final = re.compile(rf"(?i)<(?:{_TAGS})(?=[\s/>])")
+_ANY_TAG_CHARS: Final = 600
+_ANY_TAG: Final = re.compile(rf"(?i)<(?!(?:{_TAGS})[\s/>])[a-z][a-z0-9-]{{0,40}}(?=[\s/])[^<>]{{0,{_ANY_TAG_CHARS}}}>")
+ANY_TAG_TAIL: Final = re.compile(rf"(?i)<[a-z][a-z0-9-]{{0,40}}(?:[\s/][^<>]{{0,{_ANY_TAG_CHARS}}})?\Z")
+"""Any other, complete: its style may fetch something, and its events may lead somewhere."""
+_STYLE_END: Final = re.compile(r"(?i)</style")
 _TAG_PART: Final = re.compile(r"[^\"'>]*+(>|\"[^\"]*+\"?|'[^']*+'?)?")
 _NAMESPACE: Final = re.compile(r"(?i)xmlns(?::\w{1,20})?\s{0,5}=\s{0,5}[\"']http://www\.w3\.org/[\w/.-]{1,60}[\"']")
 _ABSOLUTE: Final = re.compile(
@@ -55,6 +79,7 @@ _ABSOLUTE: Final = re.compile(
 _IGNORED: Final = re.compile(r"[\x00-\x20]+")
 _ESCAPED: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
 _SLASHES: Final = re.compile(r"(?i)^([a-z][a-z0-9+.-]{0,30}:)?[/\\]{2,}")
+_SCHEME: Final = re.compile(r"(?i)[a-z]{2,6}://|mailto:")
 _SCHEMES: Final = frozenset({"http", "https"})
 _HOST: Final = re.compile(r"(?<![\w@.-])(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
 
@@ -86,46 +111,62 @@ def neutralise_links(text: str, allowed_hosts: Collection[str] = ()) -> Redacted
     return replace(text, find_links(text, Hosts(frozenset([host.lower() for host in allowed_hosts]))))
 
 
-def find_links(text: str, hosts: Hosts, begin: int = 0) -> Iterator[Finding]:
-    """What is to be taken out of ``text``, from the character ``begin`` on."""
-    if _SIGN.search(text, begin) is None:
+def find_links(text: str, hosts: Hosts) -> Iterator[Finding]:
+    """What is to be taken out of ``text``."""
+    if may_hold_link(text) is None:
         return
-    for match in LINK.finditer(text, begin):
+    for match in LINK.finditer(text):
         address = balance(match[1])
         is_image = _is_image(text, match.start())
-        if not _may_go(address, hosts, is_image=is_image):
-            end = match.start(1) + len(address)
+        end = match.start(1) + len(address)
+        broken = BROKEN.match(text, end)
+        is_bad = not _may_go(address, hosts, is_image=is_image)
+        if broken is not None and not _may_go(address + broken[0], hosts, is_image=is_image):
+            address, end, is_bad = address + broken[0], broken.end(), True
+        if is_bad:
             closing = CLOSING.match(text, end)
             yield match.start() + 1, closing.end() if closing else end, *_note(address, is_image=is_image)
-    for match in _REFERENCE.finditer(text, begin):
+    for match in _REFERENCE.finditer(text):
         if _ABSOLUTE.match(_read_entities(match[1])) and not _may_go(match[1], hosts, is_image=True):
             yield match.start() + 1, match.end(1), *_note(match[1], is_image=False)
-    for match in _STYLE.finditer(text, begin):
-        found = _ABSOLUTE.search(_read_entities(match[2] or match[4] or ""))
+    for match in _STYLE.finditer(text):
+        found = _ABSOLUTE.search(_read_entities(match[2] or match[3] or match[5] or ""))
         if found and not _may_go(found[0], hosts, is_image=True):
-            yield match.start(), max(match.end(1), match.end(3)), *_note(found[0], is_image=True)
-    yield from _find_tags(text, hosts, begin)
-    for match in _PLAIN.finditer(text, begin):
+            yield match.start(), max(match.end(1), match.end(4)), *_note(found[0], is_image=True)
+    yield from _find_tags(text, hosts)
+    for match in _PLAIN.finditer(text):
         if _carries(match[0]) and not _may_go(_with_scheme(match[0]), hosts, is_image=False):
             yield *match.span(), *_note(_with_scheme(match[0]), is_image=False)
 
 
-def _find_tags(text: str, hosts: Hosts, begin: int) -> Iterator[Finding]:
-    at = begin
+def _find_tags(text: str, hosts: Hosts) -> Iterator[Finding]:
+    for whole in _ANY_TAG.finditer(text):
+        yield from _find_in_tag(text, *whole.span(), hosts, is_image=True)
+    at = 0
     while match := TAG.search(text, at):
         at = end_of_tag(text, match.end())
         is_image = match[0][1:].lower() not in {"a", "area", "form"}
-        inner = _IGNORED.sub(" ", _read_entities(_NAMESPACE.sub("", text[match.start() : at])))
-        joined = _IGNORED.sub("", inner)
-        for found in (*_ABSOLUTE.finditer(inner), *_ABSOLUTE.finditer(joined)):
-            if not _may_go(found[0], hosts, is_image=is_image):
-                yield match.start(), at, *_note(found[0], is_image=is_image)
-                break
+        yield from _find_in_tag(text, match.start(), at, hosts, is_image=is_image)
+
+
+def _find_in_tag(text: str, start: int, end: int, hosts: Hosts, *, is_image: bool) -> Iterator[Finding]:
+    inner = _IGNORED.sub(" ", _read_entities(_NAMESPACE.sub("", text[start:end])))
+    joined = _IGNORED.sub("", inner)
+    for found in (*_ABSOLUTE.finditer(inner), *_ABSOLUTE.finditer(joined)):
+        if not _may_go(found[0], hosts, is_image=is_image):
+            yield start, end, *_note(found[0], is_image=is_image)
+            return
 
 
 def end_of_tag(text: str, at: int) -> int:
-    """Where a tag ends whose name ends at ``at``; quotes may hold a ``>``. The end of the text if it has none."""
+    """Where a tag ends whose name ends at ``at``; quotes may hold a ``>``. The end of the text if it has none.
+
+    A style sheet is looked at as one tag, up to its end.
+    """
     most = min(len(text), at + TAG_CHARS)
+    if text[at - 6 : at].lower() == "<style":
+        end = _STYLE_END.search(text, at, most)
+        return end.end() if end is not None else most
     while at < most:
         part = _TAG_PART.match(text, at, most)
         assert part is not None, "it matches anything"
@@ -164,8 +205,8 @@ def _note(address: str, *, is_image: bool) -> tuple[str, str]:
     kind = "image" if is_image else "link"
     host = _read_host(_undo(address)[0])
     labels = [label for label in host.split(".") if label]
-    if len(host) > SHOWN_HOST_CHARS or len(labels) > 4 or any(len(label) > 20 for label in labels[:-2]):
-        host = "…." + ".".join(labels[-2:])[-SHOWN_HOST_CHARS:]
+    if len(labels) > 4 or any(len(label) > SHOWN_LABEL_CHARS for label in labels):
+        host = ".".join(["…", *[label if len(label) <= SHOWN_LABEL_CHARS else "…" for label in labels[-2:]]])
     shown = "".join([letter for letter in host if letter.isalnum() or letter in ".-:…"])
     return kind, f" [{kind} removed: {shown}]" if shown else f" [{kind} removed]"
 
@@ -217,7 +258,7 @@ def _read_host(address: str) -> str:
 
 
 def _with_scheme(address: str) -> str:
-    return f"https://{address}" if address[:4].lower() == "www." else address
+    return address if _SCHEME.match(address) else f"https://{address}"
 
 
 def _carries(address: str) -> bool:
@@ -228,4 +269,5 @@ def _carries(address: str) -> bool:
         return True
     if len(parts.query) + len(parts.fragment) > CARRIED_CHARS or len(parts.path) > PATH_CHARS or "@" in parts.netloc:
         return True
-    return any(len(label) > CARRIED_CHARS for label in parts.netloc.split("."))
+    labels = parts.netloc.split(".")
+    return sum(map(len, labels[:-2])) > CARRIED_CHARS or any(len(label) > CARRIED_CHARS for label in labels)

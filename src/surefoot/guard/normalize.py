@@ -27,6 +27,8 @@ _UNSEEN: Final = (
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, bidi, annotation
     "\ufe00-\ufe0f\U000e0100-\U000e01ef\U000e0000-\U000e007f\U0001d173-\U0001d17a"  # variation, tags, musical
 )
+_SEEN: Final = bytes([*b"\t\n\r", *range(32, 127)])
+"""Of ASCII: a table is quicker than a pattern."""
 UNSEEN: Final = re.compile(f"[{_UNSEEN}]+")
 """Runs of characters that nobody sees."""
 _TAGS: Final = range(0xE0020, 0xE007F)
@@ -113,7 +115,7 @@ MAX_UNSEEN: Final = 1_000
 
 def normalize(text: str) -> Normalized:
     """Make ``text`` plain; never raises, whatever the string holds, also lone surrogates."""
-    if text.isascii() and (text.isprintable() or UNSEEN.search(text) is None):
+    if text.isascii() and (text.isprintable() or not text.encode().translate(None, _SEEN)):
         return Normalized(text, text, text.lower())
     unseen: list[Unseen] = []
     seen, kept_places = _strip(text, unseen)

@@ -16,6 +16,8 @@ _PHONE: Final = re.compile(
 )
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d\d[.-]\d\d[.-]\d{4}|\d{1,3}(?:\.\d{1,3}){3}$")
 _IBAN: Final = re.compile(r"(?<!\w)(?=([A-Z]{2}\d\d(?: ?[A-Z0-9]){11,30})(?!\w))")
+LEAST_IBAN_CHARS: Final = 15
+"""Without spaces: Norway's."""
 _IDENTITY: Final = re.compile(
     r"(?<![\w-])(?:(?P<ssn>(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4})"
     r"|(?P<nino>[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D])"
@@ -60,18 +62,24 @@ def is_luhn(digits: list[int]) -> bool:
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
-def is_iban(compact: str) -> bool:
-    """Whether the remainder by 97 is right (ISO 13616): the first four to the end, letters as 10 to 35."""
-    return int("".join([str(int(letter, 36)) for letter in compact[4:] + compact[:4]])) % 97 == 1
-
-
 def _iban_length(found: str) -> int:
-    """Characters of the longest beginning that is an IBAN; the words after it may look like more of it. 0: none."""
-    for end in range(len(found), 14, -1):
-        compact = found[:end].replace(" ", "")
-        if found[end - 1] != " " and len(compact) >= 15 and is_iban(compact):
-            return end
-    return 0
+    """Characters of the longest beginning that is an IBAN; the words after it may look like more of it. 0: none.
+
+    The remainder by 97 is 1 (ISO 13616): the first four at the end, letters as 10 to 35. That of a longer one is
+    that of the shorter, times 10 or 100 for a digit or a letter, plus its value.
+    """
+    first = "".join([str(int(letter, 36)) for letter in found[:4]])
+    scale, front = 10 ** len(first), int(first)
+    rest, count, longest = 0, 4, 0
+    for at in range(4, len(found)):
+        letter = found[at]
+        if letter == " ":
+            continue
+        rest = (rest * (10 if letter.isdecimal() else 100) + int(letter, 36)) % 97
+        count += 1
+        if count >= LEAST_IBAN_CHARS and (rest * scale + front) % 97 == 1:
+            longest = at + 1
+    return longest
 
 
 def _is_dni(number: str) -> bool:

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from surefoot.guard.normalize import Normalized, Places, normalize
 from surefoot.guard.phrases import first_words, known_words
-from surefoot.guard.signs import Signs
+from surefoot.guard.signs import LEAST_LETTERS, Signs
 
 MAX_READINGS: Final = 48
 MAX_DECODED_CHARS: Final = 65_536
@@ -195,8 +195,6 @@ _GLUE: Final = re.compile(
 _GLUE_SIGNS: Final = ("+", "=", "&", '".', "'.", "`.", '" .', "' .", "` .")
 _VALUE: Final = re.compile(r"""(?<=[:,\[{]\s|.[:,\[{])"([^"\n]{1,4000})"(?!\s{0,4}:)""")
 _MAX_KNOWN: Final = 16
-_LEAST_LETTERS: Final = 4
-"""Different ones, in a row of letters that may be words."""
 
 
 def _regrouped(text: Normalized, signs: Signs, *, has_phrase: bool) -> Iterator[Reading]:
@@ -240,7 +238,7 @@ def _is_worded(spaced: str) -> bool:
     """Whether letters apart may be words: a row of figures, or of one letter, is none."""
     letters = [letter for letter in spaced if letter.isalpha()]
     figures = sum([letter.isdecimal() for letter in spaced])
-    return figures < len(letters) and len(set(letters)) >= _LEAST_LETTERS
+    return figures < len(letters) and len(set(letters)) >= LEAST_LETTERS
 
 
 def _join_letters(match: re.Match[str]) -> Reading:
@@ -288,9 +286,9 @@ def _respelt(text: Normalized, signs: Signs) -> Iterator[Reading]:
     if signs.is_leet and _LEET_MARKS.search(folded) is not None and find_leet(folded):
         for table in (_LEET_I, _LEET_L):
             yield _same_length(_LEET_WORD.sub(partial(_unleet, table), folded), "leet")
-    if not signs.words.isdisjoint(_turned_words("rot13")):
+    if not signs.words.isdisjoint(_encoded_words()):
         yield _same_length(codecs.encode(folded, "rot13"), "rot13")
-    if not signs.words.isdisjoint(_turned_words("backwards")):
+    if not signs.words.isdisjoint(_reversed_words()):
         yield Reading(normalize(folded[::-1]), "backwards", block=(0, len(folded)))
 
 
@@ -322,8 +320,21 @@ def _same_length(folded: str, via: str) -> Reading:
     return Reading(normalize(folded), via, places)
 
 
+def turned_words() -> frozenset[str]:
+    """The words that a text in ROT13, or written backwards, is known by."""
+    return _encoded_words() | _reversed_words()
+
+
 @cache
-def _turned_words(how: str) -> frozenset[str]:
-    """Words that begin phrases, as they look encoded."""
-    long = [word for word in first_words() if len(word) >= _LONG_WORD and word.isascii()]
-    return frozenset([codecs.encode(word, "rot13") if how == "rot13" else word[::-1] for word in long])
+def _encoded_words() -> frozenset[str]:
+    return frozenset([codecs.encode(word, "rot13") for word in _long_words()])
+
+
+@cache
+def _reversed_words() -> frozenset[str]:
+    return frozenset([word[::-1] for word in _long_words()])
+
+
+def _long_words() -> list[str]:
+    """Words that phrases begin with."""
+    return [word for word in first_words() if len(word) >= _LONG_WORD and word.isascii()]

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from surefoot.guard.tokens import MAX_WORD_CHARS, list_words
+from surefoot.guard.word_kinds import KIND_OF
 
 _LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz"
 _DIGITS: Final = b"0123456789"
-_SPACES: Final = b" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
 
 
-def _classes(*classes: tuple[bytes, bytes]) -> bytes:
-    """A table for `bytes.translate`: each byte as the sign of the first class that has it, others as a control."""
-    table = bytearray(b"\x01" * 256)
+def _classes(*classes: tuple[bytes, bytes], other: bytes = b"\x01") -> bytes:
+    """A table for `bytes.translate`: each byte as the sign of the first class that has it."""
+    table = bytearray(other * 256)
     for members, sign in reversed(classes):
         for member in members:
             table[member] = sign[0]
@@ -25,14 +25,22 @@ def _classes(*classes: tuple[bytes, bytes]) -> bytes:
 
 _TO_WORDS: Final = bytes([code if code in _LETTERS else 32 for code in range(256)])
 _TO_BLOCKS: Final = _classes((_LETTERS + _DIGITS + b"+/_-", b"a"))
-_TO_HEX: Final = _classes((b"abcdef" + _DIGITS, b"a"))
+_TO_HEX: Final = _classes((b"abcdef" + _DIGITS, b"a"), (b" ", b" "))
 _TO_SPACED: Final = _classes((_LETTERS + _DIGITS + b"@$!", b"a"), (b" ._*|/\\\n-", b" "))
 _TO_SPLIT: Final = _classes((_LETTERS, b"a"), (b"-._*~^|/\\+", b"-"))
-_TO_LEET: Final = _classes((_LETTERS, b"a"), (b"013457@$!|", b"0"))
-_TO_GLUE: Final = _classes((b"\"'`", b"q"), (b".", b"."))
-_PLAIN: Final = _LETTERS + _DIGITS + b" \t\n\r.,:;!?'\"()[]{}-_/*@^|>"
-"""What neither a mark nor an escape can be told by, beside those of two characters that are looked for."""
-_BLOCK_CHARS: Final = 16
+_TO_SHAPE: Final = _classes(
+    (_LETTERS, b"a"),
+    (b"013457@!", b"0"),
+    (b" \t\n\r", b" "),
+    (b"-._*^", b"-"),
+    (b"\"'", b"q"),
+    (b"{](", b"b"),
+    (b"=", b"="),
+    (b"2689,:;?)[}>", b"."),
+    other=b"r",
+)
+"""What a text is told by that has no sign at all; ``r`` are the characters that few such texts have."""
+_BLOCK: Final = "a" * 16
 MARK_WORDS: Final = frozenset(
     [
         "system",
@@ -48,20 +56,24 @@ MARK_WORDS: Final = frozenset(
         "action",
         "observation",
         "final",
+        "onerror",
+        "onload",
+        "onclick",
+        "onmouseover",
     ]
 )
-"""Words that turns of other speakers, and of a ReAct run, begin with."""
+"""Words that turns of other speakers, and of a ReAct run, begin with, and those that have a page run a script."""
 
 
 class Signs(NamedTuple):
     """What a text may have.
 
     Attributes:
-        words: Its words of letters, all of them; of other texts than ASCII all words (`list_words`).
+        words: Those of the words in question that it has.
         has_marks: Marks (`surefoot.guard.markup`), beside those that begin with one of `MARK_WORDS`.
         has_blocks: A block of base64 or hex.
         has_escapes: An escape.
-        is_spaced: A row of letters apart.
+        is_spaced: A row of letters apart that may be words.
         is_split: A word in pieces.
         is_glued: Strings that are put together.
         is_leet: A digit for a letter.
@@ -77,27 +89,80 @@ class Signs(NamedTuple):
     is_leet: bool = True
 
 
-def read_signs(folded: str) -> Signs:
-    """The signs of a folded text."""
+_NONE: Final = frozenset[str]()
+_NOTHING: Final = (False,) * 7
+NO_SIGNS: Final = Signs(_NONE, *_NOTHING)
+LETTERS: Final = frozenset(_LETTERS.decode())
+_ALONE: Final = LETTERS - KIND_OF.keys()
+LEAST_LETTERS: Final = 4
+"""Different ones, in a row of letters that may be words."""
+
+
+def read_signs(folded: str, wanted: frozenset[str]) -> Signs:
+    """The signs of a folded text, `NO_SIGNS` itself for most without; ``wanted`` are words, and `LETTERS` for rows."""
     if not folded.isascii():
-        return Signs(frozenset(list_words(folded)))
+        return Signs(wanted.intersection(list_words(folded)))
     data = folded.encode()
-    has_long = b"a" * _BLOCK_CHARS in data.translate(_TO_BLOCKS)
+    shape = data.translate(_TO_SHAPE).decode()
+    has_long = has_blocks = False
+    if len(shape) >= len(_BLOCK):
+        has_long = _BLOCK in data.translate(_TO_BLOCKS).decode()
+        has_blocks = has_long or (" " in shape and _has_hex(data.translate(_TO_HEX).decode()))
     words = list_words(folded) if has_long else data.translate(_TO_WORDS).decode().split()
-    is_special = bool(data.translate(None, _PLAIN))
-    spaced = data.translate(_TO_SPACED)
-    split = data.translate(_TO_SPLIT)
-    glue = data.translate(_TO_GLUE, _SPACES)
+    found, is_spaced = _NONE, False
+    if not wanted.isdisjoint(words):
+        found = wanted.intersection(words)
+        is_spaced = len(found & LETTERS) >= LEAST_LETTERS and _has_row(data.translate(_TO_SPACED).decode())
+        found -= _ALONE
+    if (
+        "r" in shape
+        or "0a" in shape
+        or "-a" in shape
+        or "bb" in shape
+        or ("q" in shape and ("=" in shape or "q-" in shape or "q -" in shape))
+        or "u00" in folded
+        or "javascript:" in folded
+        or is_spaced
+        or has_blocks
+    ):
+        return _read_closely(folded, shape, Signs(found, has_blocks=has_blocks, is_spaced=is_spaced))
+    return Signs(found, *_NOTHING) if found else NO_SIGNS
+
+
+def _read_closely(folded: str, shape: str, so_far: Signs) -> Signs:
+    """The same of a text that has a sign of something else than words."""
+    is_rare = "r" in shape
+    split = folded.encode().translate(_TO_SPLIT).decode() if is_rare else shape
     return Signs(
-        frozenset(words),
-        is_special or "{{" in folded or "](" in folded or "[/" in folded or "javascript:" in folded,
-        has_long or b"a" * _BLOCK_CHARS in data.translate(_TO_HEX, b" "),
-        is_special or "u00" in folded,
-        b" a a " in spaced or b" a  a " in spaced or b" a   a " in spaced,
-        b"a-a" in split or b"a--a" in split,
-        is_special or b"q.q" in glue or b"q..q" in glue,
-        b"0a" in data.translate(_TO_LEET),
+        so_far.words,
+        _has_any(folded, _MARKS) if is_rare or "bb" in shape else "javascript:" in folded,
+        so_far.has_blocks,
+        "u00" in folded or (is_rare and ("%" in folded or "&" in folded or "\\" in folded)),
+        so_far.is_spaced,
+        "a-a" in split or "a--a" in split,
+        ("q" in shape and ("=" in shape or "q-" in shape or "q -" in shape))
+        or (is_rare and _has_any(folded, ("+", "=", "&", "`.", "` ."))),
+        "0a" in shape or (is_rare and ("|" in folded or "$" in folded)),
     )
 
 
-assert _BLOCK_CHARS <= MAX_WORD_CHARS, "a word that is cut in pieces has to be taken for a block"
+_MARKS: Final = ("<", "`", "#", "~~~", "{{", "{%", "${", "](", "[/", "javascript:")
+
+
+def _has_any(folded: str, signs: tuple[str, ...]) -> bool:
+    for sign in signs:  # noqa: SIM110 - any() over a generator takes three times the instructions
+        if sign in folded:
+            return True
+    return False
+
+
+def _has_hex(shape: str) -> bool:
+    """Where no block stands without a gap, there is one between two bytes."""
+    return "aa aa" in shape and _BLOCK in shape.replace(" ", "")
+
+
+def _has_row(shape: str) -> bool:
+    return " a a " in shape or " a  a " in shape or " a   a " in shape
+
+
+assert len(_BLOCK) <= MAX_WORD_CHARS, "a word that is cut in pieces has to be taken for a block"

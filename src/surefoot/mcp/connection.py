@@ -8,7 +8,7 @@ a task of its own, and those who wait for one are told, never cancelled.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar, cast
 
@@ -23,12 +23,15 @@ from mcp_types import (
     PaginatedRequestParams,
     ToolListChangedNotification,
 )
+from mcp_types import Tool as McpTool
 
 from surefoot import __version__
 from surefoot.mcp.content import show_result
-from surefoot.mcp.definition import MAX_TOOLS, read_definition
+from surefoot.mcp.definition import MAX_NAME_CHARS, MAX_TOOLS, read_definition
+from surefoot.mcp.gate import watch
 from surefoot.mcp.http import FORGOTTEN
-from surefoot.mcp.limits import MAX_PAGES
+from surefoot.mcp.leash import LEASH, Leash, keep_quiet
+from surefoot.mcp.limits import MAX_PAGES, Pace
 from surefoot.mcp.outcome import Listing, Lost, Shown
 from surefoot.mcp.validation import check_schema
 
@@ -36,10 +39,13 @@ R = TypeVar("R")
 
 CLOSE_S: Final = 10.0
 """Longest wait for a server's end; the transports take less by themselves."""
+MOST_UNANSWERED: Final = 5
+"""Calls one after the other that were given up: the server may hang for ever, and another process of it need not."""
+_SHOWN_NAME_CHARS: Final = MAX_NAME_CHARS  # a longer one is unusable, so that none of the same name is used
 _US: Final = Implementation(name="surefoot", version=__version__)
 
-OpenStreams = Callable[[Callable[[str], None]], AbstractAsyncContextManager[Any]]
-"""Streams to and from the server, given whom to tell that it is lost, and why."""
+OpenStreams = Callable[[Callable[[str], None], Pace], AbstractAsyncContextManager[Any]]
+"""Streams to and from the server, given whom to tell that it is lost, and why; and how fast it may be read."""
 
 
 class Connection:
@@ -49,6 +55,7 @@ class Connection:
         why_lost: Why it has ended, "" while it lives.
         is_stale: The server says that its tools have changed.
         listing: What it offers, once it was asked.
+        is_worn: It answers nothing any more: new calls need another one, and it ends with the last call under way.
     """
 
     def __init__(self, open_streams: OpenStreams, unsent: str) -> None:
@@ -67,6 +74,8 @@ class Connection:
         self._end = asyncio.Event()
         self._requests: set[asyncio.Task[Any]] = set()
         self._keeper: asyncio.Task[None] | None = None
+        self._pace: Pace | None = None
+        self._unanswered = 0
 
     async def open(self, timeout_s: float) -> str:
         """Connect, and shake hands; why it did not work, "" if it did."""
@@ -87,6 +96,11 @@ class Connection:
             self._keeper.cancel()
 
     @property
+    def is_worn(self) -> bool:
+        """See `Connection`."""
+        return self._unanswered >= MOST_UNANSWERED
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing of it is left, no process either."""
         return self._keeper is None or self._keeper.done()
@@ -102,7 +116,10 @@ class Connection:
 
     async def _keep(self, ready: asyncio.Future[None]) -> None:
         try:
-            streams = self._open_streams(self.lose)
+            LEASH.set(Leash())
+            keep_quiet()
+            self._pace = Pace()
+            streams: Any = watch(self._open_streams(self.lose, self._pace), self.lose)
             async with Client(streams, mode="auto", cache=None, client_info=_US, message_handler=self._hear) as client:
                 self._client = client
                 ready.set_result(None)
@@ -124,7 +141,7 @@ class Connection:
         """All tools, page by page."""
         self.is_stale = False
         found = Listing({}, {})
-        cursor: str | None = None
+        cursor, count = None, 0
         for _ in range(MAX_PAGES):
             client = self._client
             if client is None:
@@ -134,23 +151,15 @@ class Connection:
                 return page
             if isinstance(page, str):
                 return Lost(f"it cannot list its tools: {page}", sent=True)
-            for tool in page.tools:
-                read = read_definition(tool.name, tool.description or "", tool.input_schema)
-                problem = read if isinstance(read, str) else check_schema(read.schema)
-                if tool.name in found.tools or tool.name in found.unusable:
-                    problem = "the server has two tools of that name"
-                if problem or isinstance(read, str):
-                    found.tools.pop(tool.name, None)
-                    found.unusable[tool.name[:80]] = problem
-                else:
-                    found.tools[tool.name] = read
+            count += len(page.tools)
+            if count > MAX_TOOLS:
+                return Lost(f"it has more than {MAX_TOOLS} tools", sent=True)
+            await asyncio.to_thread(_read_page, page.tools, found)
             cursor = page.next_cursor
-            if not cursor or len(found.tools) + len(found.unusable) > MAX_TOOLS:
-                break
-        if cursor or len(found.tools) + len(found.unusable) > MAX_TOOLS:
-            return Lost(f"it has more than {MAX_TOOLS} tools, or more than {MAX_PAGES} pages of them", sent=True)
-        self.listing = found
-        return found
+            if not cursor:
+                self.listing = found
+                return found
+        return Lost(f"it has more than {MAX_PAGES} pages of tools", sent=True)
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Shown | Lost:
         """Call a tool and wait for its result."""
@@ -168,13 +177,22 @@ class Connection:
 
         The caller does not wait for the end of a cancelled request: a server that reads nothing could hold it up.
         """
-        task = asyncio.create_task(request)
+        leash = Leash()
+        assert self._pace is not None, "it was opened"
+        self._pace.grant()
+        unanswered = self._unanswered
+        task = asyncio.create_task(_send(request, leash))
         self._requests.add(task)
         task.add_done_callback(self._forget)
         try:
             await asyncio.wait({task})
+            self._unanswered = 0
         finally:
-            task.cancel()
+            if not task.done():
+                if self._unanswered == unanswered:  # of those that were given up together one counts
+                    self._unanswered += 1
+                task.cancel()
+            leash.let_go()
         try:
             return task.result()
         except MCPError as error:
@@ -193,6 +211,27 @@ class Connection:
         self._requests.discard(task)
         if not task.cancelled():
             task.exception()  # that of a request nobody waits for any more is nobody's
+        if self.is_worn and not self._requests:
+            self.lose(f"it left {MOST_UNANSWERED} calls in a row unanswered")
+
+
+async def _send(request: Coroutine[Any, Any, R], leash: Leash) -> R:
+    LEASH.set(leash)
+    return await request
+
+
+def _read_page(tools: Iterable[McpTool], found: Listing) -> None:
+    """In a thread: the schema of a stranger takes a tenth of a second."""
+    for tool in tools:
+        read = read_definition(tool.name, tool.description or "", tool.input_schema)
+        problem = read if isinstance(read, str) else check_schema(read.schema)
+        if tool.name in found.tools or tool.name in found.unusable:
+            problem = "the server has two tools of that name"
+        if problem or isinstance(read, str):
+            found.tools.pop(tool.name, None)
+            found.unusable[tool.name[:_SHOWN_NAME_CHARS]] = problem
+        else:
+            found.tools[tool.name] = read
 
 
 def _describe(error: BaseException) -> str:

@@ -14,11 +14,17 @@ from surefoot.types import JsonSchema
 
 MAX_DEFINITION_BYTES: Final = 32 << 10
 """Name, description and schema of one tool as JSON: all of it is in every prompt."""
+MAX_NAME_CHARS: Final = 128
+"""As the specification of 2025-11-25 has it."""
 MAX_TOOLS: Final = 256
 """Of one server."""
 _MAX_DEPTH: Final = 32
 _REFERENCE: Final = "#/$defs/"
 _OLD_REFERENCE: Final = "#/definitions/"
+_ESCAPED: Final = frozenset("/%~")
+"""In a reference these mean something else than in a name."""
+_PLACES: Final = ("$id", "$schema")
+"""Would give the references inside another meaning."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -54,17 +60,29 @@ def read_definition(name: str, description: str, schema: Any) -> Definition | st
         description: As the server gives it.
         schema: As the server gives it: any JSON.
     """
+    if len(name) > MAX_NAME_CHARS or not name.isprintable() or not name.strip():
+        return f"its name is empty, has more than {MAX_NAME_CHARS} characters, or one that cannot be seen"
     if not isinstance(schema, dict):
         return "its schema is no object"
     members = cast("JsonSchema", schema)
     if _depth_exceeds(members, _MAX_DEPTH):
         return f"its schema is nested more than {_MAX_DEPTH} deep"
-    size = len(_encode([name, description, members]))
+    try:
+        size = len(_encode([name, description, members]))
+    except (OverflowError, UnicodeEncodeError) as error:  # of 10**400, or half a surrogate pair
+        return f"its definition cannot be written as JSON: {error}"
     if size > MAX_DEFINITION_BYTES:
         return f"its definition has {size:,} bytes, more than {MAX_DEFINITION_BYTES:,}"
-    plain = {key: _tidy(value) for key, value in members.items() if key not in {"$schema", "$id", "definitions"}}
-    if "definitions" in members:  # the word for $defs until 2019
-        plain["$defs"] = {**_tidy(members["definitions"]), **plain.get("$defs", {})}
+    return _read_members(name, description, msgspec.json.decode(_encode(members)))  # what is no number becomes null
+
+
+def _read_members(name: str, description: str, members: JsonSchema) -> Definition | str:
+    plain = cast("JsonSchema", _tidy({key: value for key, value in members.items() if key != "definitions"}))
+    old = members.get("definitions", {})  # the word for $defs until 2019
+    if not isinstance(old, dict) or not isinstance(plain.get("$defs", {}), dict):
+        return "its schema is wrong: `$defs` is no object"
+    if old:
+        plain["$defs"] = {**_tidy(old), **plain.get("$defs", {})}
     if plain.setdefault("type", "object") != "object" or not isinstance(plain.setdefault("properties", {}), dict):
         return "its arguments are no object"
     if not isinstance(plain.setdefault("required", []), list):
@@ -72,16 +90,20 @@ def read_definition(name: str, description: str, schema: Any) -> Definition | st
     defined = plain.get("$defs", {})
     for reference in _references(plain):
         target = reference.removeprefix(_REFERENCE) if isinstance(reference, str) else None
-        if target is None or target not in defined:
+        if target is None or target not in defined or not _ESCAPED.isdisjoint(target):
             return f"its schema refers to {str(reference)[:80]!r}, which is not one of its own $defs"
     return Definition(name, description, plain)
 
 
 def _tidy(part: Any) -> Any:
-    """References as `read_definition` leaves them."""
+    """References as `read_definition` leaves them, and nothing that moves them elsewhere."""
     if isinstance(part, dict):
         members = cast("JsonSchema", part)
-        return {key: _point(value) if key == "$ref" else _tidy(value) for key, value in members.items()}
+        return {
+            key: _point(value) if key == "$ref" else _tidy(value)
+            for key, value in members.items()
+            if key not in _PLACES or not isinstance(value, str)  # else it is a parameter of that name
+        }
     return [_tidy(item) for _, item in _children(part)] if isinstance(part, list) else part
 
 

@@ -1,4 +1,4 @@
-"""The connection to one server in one event loop: made when it is needed, made anew when it is lost."""
+"""The connection to one server in one event loop: made when it is needed, made anew when it is lost or worn."""
 
 from __future__ import annotations
 
@@ -40,35 +40,43 @@ class Live:
         self._make = make
         self._start_timeout_s = start_timeout_s
         self._clock = clock
-        self._turn = asyncio.Lock()
+        self._making: asyncio.Task[Connection | Lost] | None = None
         self._connection: Connection | None = None
         self._old: set[Connection] = set()
         self._rest_until = 0.0
         self._why = ""
 
     async def reach(self) -> Connection | Lost:
-        """A connection that is alive and whose tools are known, or why there is none."""
+        """A connection that is alive and whose tools are known, or why there is none.
+
+        It is made for all who wait, and goes on being made if one of them has gone: a server that starts more slowly
+        than a call may take would never be there.
+        """
         if self._connection is not None and _is_good(self._connection):
             return self._connection
-        async with self._turn:
-            if self._connection is not None and _is_good(self._connection):
-                return self._connection  # somebody else has made it
-            left_s = self._rest_until - self._clock.monotonic()
-            if left_s > 0:
-                return Lost(f"{self._why}; the next try is in {left_s:.0f} s at the earliest", sent=False)
-            for attempt in range(1, ATTEMPTS + 1):
-                if attempt > 1:
-                    await asyncio.sleep(draw_backoff_s(attempt - 1, BASE_S, MAX_S, self._clock))
-                found = await self._try_once()
-                if not isinstance(found, Lost):
-                    return found
-                self._why = found.why
-            self._rest_until = self._clock.monotonic() + REST_S * (1 + self._clock.random()) / 2
-            return Lost(self._why, sent=False)
+        if self._making is None or self._making.done():
+            self._making = asyncio.create_task(self._connect())
+        making = self._making
+        await asyncio.wait({making})
+        return Lost("it was closed", sent=False) if making.cancelled() else making.result()
+
+    async def _connect(self) -> Connection | Lost:
+        left_s = self._rest_until - self._clock.monotonic()
+        if left_s > 0:
+            return Lost(f"{self._why}; the next try is in {left_s:.0f} s at the earliest", sent=False)
+        for attempt in range(1, ATTEMPTS + 1):
+            if attempt > 1:
+                await asyncio.sleep(draw_backoff_s(attempt - 1, BASE_S, MAX_S, self._clock))
+            found = await self._try_once()
+            if not isinstance(found, Lost):
+                return found
+            self._why = found.why
+        self._rest_until = self._clock.monotonic() + REST_S * (1 + self._clock.random()) / 2
+        return Lost(self._why, sent=False)
 
     async def _try_once(self) -> Connection | Lost:
         connection = self._connection
-        if connection is None or connection.why_lost:
+        if connection is None or connection.why_lost or connection.is_worn:
             self._retire()
             connection = await self._make()
             self._connection = connection
@@ -93,10 +101,16 @@ class Live:
 
     async def close(self) -> None:
         """End the server, and wait until nothing of it is left."""
+        if self._making is not None:
+            self._making.cancel()
+            await asyncio.wait({self._making})
+            if not self._making.cancelled():
+                self._making.exception()  # that of one that nobody has waited for
         self._retire()
         await asyncio.gather(*[connection.close() for connection in self._old])
         self._old.clear()
 
 
 def _is_good(connection: Connection) -> bool:
-    return not connection.why_lost and not connection.is_stale and connection.listing is not None
+    usable = not connection.why_lost and not connection.is_worn
+    return usable and not connection.is_stale and connection.listing is not None

@@ -22,6 +22,10 @@ from surefoot.mcp.definition import Definition
 from surefoot.types import JsonSchema
 
 LOCK_NAME: Final = "surefoot.mcp.lock"
+_ADVICE: Final = (
+    "Take it from version control again, or move it away and approve the tools of each server anew: "
+    "surefoot mcp pin NAME"
+)
 
 
 class _Pin(Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +65,8 @@ class Lock:
             if definition.sha256 != pins[name].sha256:
                 raise ConfigError(
                     f"{self.path}: tool {name!r} of {server!r} is not what its sha256 says: the file was edited by "
-                    f"hand or badly merged; `surefoot mcp pin {server}` writes it anew"
+                    f"hand or badly merged. Take it from version control again, or delete {server!r} in it and approve "
+                    f"its tools anew: surefoot mcp pin {server}"
                 )
         return found
 
@@ -93,9 +98,9 @@ class Lock:
         except FileNotFoundError:
             return _File()
         except OSError as error:
-            raise ConfigError(f"{self.path}: cannot be read: {error.strerror}") from None
-        except msgspec.DecodeError as error:
-            raise ConfigError(f"{self.path}: is no lock file: {error}") from None
+            raise ConfigError(f"{self.path}: cannot be read: {error.strerror}. {_ADVICE}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{self.path}: is no lock file: {error}. {_ADVICE}") from None
 
     def _save(self, server: str, approved: Mapping[str, Definition]) -> None:
         held = self._load()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypedDict
+from urllib.parse import urlsplit
 
 import msgspec
 
 from surefoot.config import environment
 from surefoot.errors import ConfigError
+from surefoot.guard.credentials import redact_secrets
+from surefoot.mcp.given import GIVEN_TO_ALL
 from surefoot.observation import LEAST_OUTPUT_BYTES
-from surefoot.secret import looks_random, remember
 from surefoot.sections import McpSettings
 
-GIVEN_TO_ALL: Final = ("PATH", "HOME", "LANG", "TMPDIR")
-"""Variables that a child process gets without being named: without them hardly a program starts."""
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
+"""RFC 9110, section 5.6.2."""
 _LEAST_SECRET: Final = 6
 """A shorter value of a variable is not looked for in messages: it would be found in ordinary words."""
 
@@ -44,12 +47,6 @@ class McpOptions(TypedDict, total=False):
 _MAX_SECONDS: Final = 86_400.0
 
 
-def given_to_all() -> dict[str, str]:
-    """Those of our variables."""
-    ours = environment()
-    return {name: ours[name] for name in GIVEN_TO_ALL if name in ours}
-
-
 def read_variables(server: str, names: Mapping[str, str]) -> dict[str, str]:
     """Values of variables by what they are for.
 
@@ -60,9 +57,6 @@ def read_variables(server: str, names: Mapping[str, str]) -> dict[str, str]:
     missing = [name for name in names.values() if not ours.get(name)]
     if missing:
         raise ConfigError(f"mcp.{server}: the environment variable {missing[0]} is not set")
-    for piece in [piece for name in names.values() for piece in ours[name].split()]:
-        if looks_random(piece):  # not the "verbose" of a log level: it would be taken out of ordinary words
-            remember(piece)
     return {purpose: ours[name] for purpose, name in names.items()}
 
 
@@ -87,9 +81,13 @@ def check_server(name: str, settings: McpSettings) -> None:
     if not name or not name.replace("-", "a").replace("_", "a").isalnum() or not name.isascii():
         raise ConfigError(f"mcp server name {name!r}: must be letters, digits, - and _")
     if bool(settings.command) == bool(settings.url):
-        raise ConfigError(f"mcp.{name}: give either the command of a server, or its url")
-    if settings.url and not settings.url.startswith(("http://", "https://")):
-        raise ConfigError(f"mcp.{name}: url must begin with http:// or https://")
+        has = "both command and url" if settings.url else "neither command nor url"
+        raise ConfigError(
+            f"mcp.{name} has {has}: give it one: command (and args) of a server that is started here, or the url of "
+            "one behind HTTP"
+        )
+    if settings.url and not _is_address(settings.url):
+        raise ConfigError(f"mcp.{name}: url must be an address that begins with http:// or https://")
     if settings.max_output_bytes < LEAST_OUTPUT_BYTES:
         raise ConfigError(f"mcp.{name}: max_output_bytes must be {LEAST_OUTPUT_BYTES} or more")
     times = {"timeout_s": settings.timeout_s, "start_timeout_s": settings.start_timeout_s}
@@ -99,10 +97,34 @@ def check_server(name: str, settings: McpSettings) -> None:
             raise ConfigError(f"mcp.{name}: {field} = {value}: must be a positive number, at most {_MAX_SECONDS:,.0f}")
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is none, or half an IPv6 address
+        return False
+
+
+def read_headers(name: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers as they can be sent: a token that was read from a file often ends with a line break.
+
+    Raises:
+        ConfigError: One cannot be sent. Its value is not said.
+    """
+    plain = {header: value.strip() for header, value in headers.items()}
+    for header, value in plain.items():
+        if not _HEADER_NAME.fullmatch(header):
+            raise ConfigError(f"mcp.{name}: {header[:80]!r} is no name of a header")
+        if not (value.isascii() and value.isprintable()):
+            raise ConfigError(f"mcp.{name}: the value of header {header!r} must be printable ASCII, in one line")
+    return plain
+
+
 def mask_secrets(text: str, values: Mapping[str, str]) -> str:
-    """A text without the secrets that a server was given: its last words go to the model and the journal."""
-    for name, value in values.items():
-        for secret in (value, value.rpartition(" ")[2]):  # of "Bearer ...", too
-            if name not in GIVEN_TO_ALL and len(secret) >= _LEAST_SECRET:
-                text = text.replace(secret, "***")
-    return text
+    """A text without what a server was given and without secrets of the process: its last words go to people, too."""
+    given = [value for name, value in values.items() if name not in GIVEN_TO_ALL]
+    given += [value.rpartition(" ")[2] for value in given]  # of "Bearer ...", too
+    for secret in sorted(given, key=len, reverse=True):  # one may be the beginning of another
+        if len(secret) >= _LEAST_SECRET:
+            text = text.replace(secret, "***")
+    return redact_secrets(text).text

@@ -15,9 +15,10 @@ from surefoot.config import load_settings
 from surefoot.errors import ConfigError, ToolError
 from surefoot.mcp.approval import Standing, compare
 from surefoot.mcp.definition import Definition
+from surefoot.mcp.given import given_to_all, remember_given
 from surefoot.mcp.live import ATTEMPTS, BASE_S, MAX_S, Live
 from surefoot.mcp.lock import Lock, find_lock
-from surefoot.mcp.options import McpOptions, check_server, given_to_all, mask_secrets, read_options, read_variables
+from surefoot.mcp.options import McpOptions, check_server, mask_secrets, read_headers, read_options, read_variables
 from surefoot.mcp.outcome import Lost
 from surefoot.mcp.tools import make_tools
 from surefoot.sections import GuardSettings, McpSettings
@@ -54,10 +55,11 @@ class McpServer:
             ConfigError: A setting is wrong.
         """
         check_server(name, settings)
+        remember_given(settings.url, variables, headers)
         self.name: Final = name
         self._settings = settings
         self._variables = dict(variables)
-        self._headers = dict(headers)
+        self._headers = read_headers(name, headers)
         self._lock = Lock(find_lock() if lock is None else Path(lock))
         self._risk = risk
         self._clock = clock or SystemClock()
@@ -208,7 +210,8 @@ class McpServer:
         if isinstance(reached, Lost):
             raise ConfigError(f"mcp.{self.name}: the server cannot be used: {self._mask(reached.why)}")
         assert reached.listing is not None, "it was reached"
-        return compare(self._lock.read(self.name) or {}, reached.listing)
+        approved = self._lock.read(self.name) or {}
+        return await asyncio.to_thread(compare, approved, reached.listing)  # the detector reads all their words
 
     def is_suspicious(self, standing: Standing) -> bool:
         """Whether what the server says of a tool looks like an attack: ``guard.detect_risk`` says from when on."""
@@ -280,7 +283,7 @@ class McpServer:
 
     def _prepare(self) -> Connection:
         from surefoot.mcp.connection import Connection, OpenStreams
-        from surefoot.mcp.http import Site, open_http
+        from surefoot.mcp.http import Site, make_tls, open_http
         from surefoot.mcp.stdio import Command, open_stdio
 
         settings, unsent = self._settings, self._clock.token("unsent")
@@ -289,7 +292,8 @@ class McpServer:
             command = Command((settings.command, *settings.args), self._variables, settings.cwd)
             streams = partial[AbstractAsyncContextManager[Any]](open_stdio, command)
         else:
-            streams = partial[AbstractAsyncContextManager[Any]](open_http, Site(settings.url, self._headers, unsent))
+            site = Site(settings.url, self._headers, unsent, make_tls())
+            streams = partial[AbstractAsyncContextManager[Any]](open_http, site)
         return Connection(streams, unsent)
 
     def _mask(self, text: str) -> str:

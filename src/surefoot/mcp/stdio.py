@@ -21,7 +21,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 from msgspec import Struct
 
-from surefoot.mcp.limits import MAX_MESSAGE_BYTES
+from surefoot.mcp.limits import LINE_BYTES, MAX_MESSAGE_BYTES, MAX_VALUES, MESSAGE_BYTES, Pace, is_too_much
 
 Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 
@@ -30,6 +30,7 @@ GRACE_S: Final = 2.0
 SAID_BYTES: Final = 2_000
 _POLL_S: Final = 0.01
 _CHUNK_BYTES: Final = 4_096
+_LOG_CHEAPER: Final = 20
 
 
 class Command(Struct, frozen=True):
@@ -47,12 +48,13 @@ class Command(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_stdio(command: Command, lose: Callable[[str], None]) -> AsyncGenerator[Streams, None]:
+async def open_stdio(command: Command, lose: Callable[[str], None], pace: Pace) -> AsyncGenerator[Streams, None]:
     """Start the server; when the block is left, it is dead.
 
     Args:
         command: What to start.
         lose: Told why, if the server ends by itself or says what nobody can read.
+        pace: How fast its output is read.
 
     Raises:
         OSError: It cannot be started.
@@ -90,11 +92,19 @@ async def open_stdio(command: Command, lose: Callable[[str], None]) -> AsyncGene
         how = "closed its output" if process.returncode is None else f"ended with code {process.returncode}"
         return f"it {how}" + (f" and wrote: {words}" if words else "")
 
-    listening = asyncio.create_task(_listen(process, to_us, explain, keep, lose))
+    is_over = False
+
+    def tell(why: str) -> None:
+        """Not of an end that is ours: it would hide why we want it."""
+        if not is_over:
+            lose(why)
+
+    listening = asyncio.create_task(_listen(process, to_us, explain, keep, tell, pace=pace))
     tasks = (listening, gathering, asyncio.create_task(_speak(process, from_us)))
     try:
         yield from_server, to_server
     finally:
+        is_over = True
         for stream in (from_server, to_server):
             stream.close()
         try:
@@ -115,17 +125,24 @@ async def _listen(
     explain: Callable[[], Awaitable[str]],
     keep: Callable[[bytes], None],
     lose: Callable[[str], None],
+    *,
+    pace: Pace,
 ) -> None:
     """Messages of the server until it ends; then the rest of its output is thrown away, so that it can end."""
     assert process.stdout is not None, "a pipe was asked for"
     why = ""
     try:
         while line := await process.stdout.readline():
-            if line.startswith(b"{"):
+            is_message = line.startswith(b"{")
+            await pace.spend(len(line) + (MESSAGE_BYTES if is_message else LINE_BYTES))
+            if is_message and is_too_much(line):
+                why = f"it wrote a message of more than {MAX_VALUES:,} values"
+                break
+            if is_message:
                 await to_us.send(SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)))
             else:
                 keep(line)  # many servers greet or log on the wrong stream
-        why = await explain()
+        why = why or await explain()
     except (anyio.BrokenResourceError, anyio.ClosedResourceError):
         why = "it was closed"
     except ValueError as error:  # pydantic's: it is no message; asyncio's: the line is too long
@@ -134,8 +151,8 @@ async def _listen(
             why = "it wrote something on its standard output that is no MCP message"
     lose(why)
     to_us.close()
-    while await process.stdout.read(_CHUNK_BYTES):
-        continue
+    while chunk := await process.stdout.read(_CHUNK_BYTES):
+        await pace.spend(len(chunk))
 
 
 async def _speak(process: asyncio.subprocess.Process, from_us: MemoryObjectReceiveStream[SessionMessage]) -> None:
@@ -150,10 +167,12 @@ async def _speak(process: asyncio.subprocess.Process, from_us: MemoryObjectRecei
 
 
 async def _gather(process: asyncio.subprocess.Process, keep: Callable[[bytes], None]) -> None:
-    """What the server writes on its standard error."""
+    """What the server writes on its standard error; it costs less than messages, and so may be more."""
     assert process.stderr is not None, "a pipe was asked for"
+    pace = Pace()
     while chunk := await process.stderr.read(_CHUNK_BYTES):
         keep(chunk)
+        await pace.spend(len(chunk) // _LOG_CHEAPER)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -22,6 +22,8 @@ from surefoot.tools import Tool
 from surefoot.types import Label, Source, ToolSpec
 
 _NAME_CHARS: Final = 64
+_OURS: Final = "read_more"
+"""A tool that Surefoot adds: one of that name would take its place."""
 _FORBIDDEN: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 Call = Callable[[Definition, bool, dict[str, Any]], Awaitable[str]]
@@ -104,5 +106,9 @@ def _name(server: str, settings: McpSettings, tool: str, declared: McpToolSettin
         raise ConfigError(
             f"mcp.{server}: tool name {name!r} must be 1 to {_NAME_CHARS} of a-z, A-Z, 0-9, _ and -: "
             f"give it one in [mcp.{server}.tools.{tool!r}], or a shorter prefix"
+        )
+    if name == _OURS:
+        raise ConfigError(
+            f"mcp.{server}: {name!r} is a tool of Surefoot: give it a name in [mcp.{server}.tools.{tool}]"
         )
     return name

@@ -8,6 +8,7 @@ from the lines behind, so that small calls cannot overtake a large one for ever.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, Protocol, TypeVar
@@ -23,6 +24,12 @@ MIN_NAP_S: Final = 0.001
 """Shortest timer: the sums of a bucket are floats."""
 SMOOTHING: Final = 0.1
 """Weight of the newest interval between two calls let in."""
+REVIEW_EVERY_S: Final = 1.0
+"""Those who wait are looked through at most so often."""
+REVIEW_MOST: Final = 200
+"""As many of them are refused at once; the others when the next call is let in."""
+MEMORY_S: Final = 60.0
+"""How many calls a line let in counts half after this time."""
 
 PermitT = TypeVar("PermitT")
 
@@ -34,15 +41,17 @@ class Waiter(Generic[PermitT]):
         who: Whose it is: calls of one take turns with those of others.
         tokens: What it may use at most.
         avoid: The route that its last attempt failed on, None if there is none.
+        deadline: Until when it waits, monotonic seconds.
         future: Its permit, or the error that it gets instead.
     """
 
-    __slots__ = ("avoid", "future", "tokens", "who")
+    __slots__ = ("avoid", "deadline", "future", "tokens", "who")
 
     def __init__(self, who: Hashable, tokens: int, avoid: object) -> None:
         self.who = who
         self.tokens = tokens
         self.avoid = avoid
+        self.deadline = FOREVER
         self.future: asyncio.Future[PermitT] = asyncio.get_running_loop().create_future()
 
 
@@ -62,15 +71,57 @@ class Line(Protocol[PermitT]):
         """Seconds until so many tokens have room if nobody else waited; 0 also where only a slot is missing."""
         ...
 
+    def leeway(self, now: float) -> float:
+        """Calls that may go at this moment beyond all pace, if those under way end; `FOREVER` where no pace tells."""
+        ...
+
 
 class _Queue(Generic[PermitT]):
-    """One line: who is next, and those behind."""
+    """One line: who is next, and those behind; and how fast it has moved since it stands."""
 
-    __slots__ = ("behind", "first")
+    __slots__ = ("_let_in", "_let_in_at", "_since", "behind", "first")
 
     def __init__(self) -> None:
         self.behind: FairQueue[Waiter[PermitT]] = FairQueue()
         self.first: Waiter[PermitT] | None = None
+        self.measure_anew()
+
+    def measure_anew(self) -> None:
+        """What was before says nothing of the pace."""
+        self._since = self._let_in_at = FOREVER  # until one goes
+        self._let_in = 0.0
+
+    def let_in(self, now: float) -> None:
+        """The first one has gone."""
+        self.first = None
+        if now > self._since + MEMORY_S:
+            self._let_in /= 2
+            self._since = (self._since + now) / 2
+        if self._since < FOREVER:
+            self._let_in += 1
+        else:
+            self._since = now
+        self._let_in_at = now
+
+    def find_late(self, leeway: float, now: float) -> list[tuple[Waiter[PermitT], float]]:
+        """Who will not have its turn before its deadline, and how long its wait would be, at least.
+
+        By the pace so far, had it let in two standard deviations of a Poisson count more, and all that is under way.
+        """
+        late: list[tuple[Waiter[PermitT], float]] = []
+        place = 1
+        if not self._let_in:
+            return late
+        least_s = (self._let_in_at - self._since) / (self._let_in + 2 * math.sqrt(self._let_in) + leeway + 1)
+        for waiter in self.behind:
+            wait_s = place * least_s
+            if now + wait_s > waiter.deadline:
+                late.append((waiter, wait_s))
+            else:
+                place += 1
+            if len(late) >= REVIEW_MOST:
+                break
+        return late
 
     def find_first(self) -> Waiter[PermitT] | None:
         if self.first is None and len(self.behind):
@@ -93,7 +144,8 @@ class Gate(Generic[PermitT]):
     """
 
     __slots__ = (
-        "_admitted_at", "_interval_s", "_max_waiting", "_provider", "_queues", "_timer", "_undo", "now", "waiting",
+        "_admitted_at", "_interval_s", "_max_waiting", "_provider", "_queues", "_review_at", "_timer", "_undo", "now",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, provider: str, max_waiting: int, clock: Clock, undo: Callable[[PermitT], object]) -> None:
@@ -114,6 +166,7 @@ class Gate(Generic[PermitT]):
         self._timer: asyncio.TimerHandle | None = None
         self._interval_s = 0.0
         self._admitted_at: float | None = None
+        self._review_at = -FOREVER
 
     async def wait(self, line: Line[PermitT], waiter: Waiter[PermitT], deadline: float) -> PermitT:
         """The permit, as soon as it is the waiter's turn.
@@ -126,6 +179,7 @@ class Gate(Generic[PermitT]):
         queue = self._queues.get(line)
         if queue is None:
             queue = self._queues[line] = _Queue()
+        waiter.deadline = deadline
         queue.behind.push(waiter.who, waiter)
         self.waiting += 1
         self.dispatch()
@@ -168,20 +222,38 @@ class Gate(Generic[PermitT]):
             wait_s = 0.0 if gone else line.admit(waiter, now, reserved)
             if wait_s > 0:
                 wake_s = min(wake_s, wait_s)
+                if line.leeway(now) == FOREVER:
+                    queue.measure_anew()
                 continue
-            queue.first = None
             self.waiting -= 1
             if gone:
+                queue.first = None
                 turns.appendleft((line, queue))
                 continue
+            queue.let_in(now)
             left -= 1
             self._note(now)
             self._queues.move_to_end(line)
             turns.append((line, queue))
+        if left < MAX_AT_ONCE and now >= self._review_at:
+            self._review(now)
         if not left:
             wake_s = 0.0
         if wake_s < FOREVER:
             self._timer = asyncio.get_running_loop().call_later(max(wake_s, MIN_NAP_S), self.dispatch)
+
+    def _review(self, now: float) -> None:
+        """Refuse those who wait in vain, by the pace that nobody knew when they came."""
+        self._review_at = now + REVIEW_EVERY_S
+        for line, queue in self._queues.items():
+            late = queue.find_late(line.leeway(now), now)
+            if len(late) >= REVIEW_MOST:
+                self._review_at = now
+            for waiter, wait_s in late:
+                queue.behind.remove(waiter.who, waiter)
+                self.waiting -= 1
+                if not waiter.future.done():
+                    waiter.future.set_exception(self._refuse(line, wait_s, waiter.deadline - now))
 
     def close(self) -> None:
         """Look after nobody any more."""
@@ -205,11 +277,14 @@ class Gate(Generic[PermitT]):
                 retry_after_s=max(wait_s, MIN_NAP_S),
             )
         if now + wait_s >= deadline:
-            raise ModelOverloaded(
-                f"{line.name}: the limits of provider {self._provider!r} leave room in {wait_s:.1f} s, "
-                f"and the run has {max(0.0, deadline - now):.1f} s left",
-                retry_after_s=max(wait_s, MIN_NAP_S),
-            )
+            raise self._refuse(line, wait_s, deadline - now)
+
+    def _refuse(self, line: Line[PermitT], wait_s: float, left_s: float) -> ModelOverloaded:
+        return ModelOverloaded(
+            f"{line.name}: the limits of provider {self._provider!r} leave room in {wait_s:.1f} s, "
+            f"and the run has {max(0.0, left_s):.1f} s left",
+            retry_after_s=max(wait_s, MIN_NAP_S),
+        )
 
     def _note(self, now: float) -> None:
         """How fast the line moves; what was before it stood still says nothing."""

@@ -142,6 +142,13 @@ class Routes:
             waits.append(max(route.pace.wait_s(tokens, now), shared_s if shared_s < FOREVER else 0.0))
         return min(waits)
 
+    def leeway(self, now: float) -> float:
+        """See `surefoot.models.gate.Line`. While a provider gets over something its pace says nothing."""
+        for route in self.routes:
+            if route.pace.key.is_strained or route.pace.resume_at > now or route.breaker.is_troubled:
+                return FOREVER
+        return float(sum([key.in_flight for key in {route.pace.key for route in self.routes}]))
+
     def _find_ways(self, now: float) -> list[Route]:
         ways = [route for route in self.routes if route.breaker.lets_through(now)]
         if ways:

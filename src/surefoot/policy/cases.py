@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Struct
 
 from surefoot.errors import ConfigError
+from surefoot.faults import name_fault
 from surefoot.policy.decide import Rules, decide
 from surefoot.policy.decision import Allowed, Decision, Denied, Proposed
 from surefoot.policy.declared import ToolPolicy
@@ -18,6 +20,9 @@ from surefoot.policy.origin import Origins
 from surefoot.types import JsonSchema, Label, Message
 
 Verdict = Literal["allowed", "asks", "denied"]
+VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
+_BEGIN: Final = re.compile(r"\s*\[\[\s*case\s*\]\]")
+_NUMBER: Final = re.compile(r"case\[(\d+)\]\.?")
 
 
 class Declared(Struct, frozen=True):
@@ -63,22 +68,65 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     read: list[ReadResult] = []
 
 
+class Tried(Struct, frozen=True):
+    """What came of a case.
+
+    Attributes:
+        place: Where it is: ``cases.toml:12, case 2``; without the line if that cannot be told.
+        case: The case.
+        decision: What is decided.
+    """
+
+    place: str
+    case: Case
+    decision: Decision
+
+    @property
+    def ok(self) -> bool:
+        """Whether that is what should be."""
+        return name_verdict(self.decision) == self.case.expect
+
+
 class _Cases(Struct, frozen=True, forbid_unknown_fields=True):
     case: list[Case]
 
 
-def read_cases(path: Path) -> list[Case]:
-    """The cases of a TOML file: ``[[case]]`` tables.
+def read_cases(path: Path) -> dict[str, Case]:
+    """The cases of a TOML file, ``[[case]]`` tables, by their places.
 
     Raises:
-        ConfigError: It cannot be read; says where and why.
+        ConfigError: It cannot be read, or has none; says where and why.
     """
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Cases).case
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    if not table.get("case"):
+        raise ConfigError(f"{path}: has no cases; each begins with [[case]], see docs/policy.md")
+    places = _name_places(path, text, table["case"])
+    try:
+        return dict(zip(places, msgspec.convert(table, _Cases).case, strict=True))
+    except msgspec.ValidationError as error:
+        fault = name_fault(table, _Cases, error)
+        if (number := _NUMBER.search(fault)) is None:
+            raise ConfigError(f"{path}: {fault}") from None
+        told = (fault[: number.start()] + fault[number.end() :]).removeprefix(": ")
+        told = told.replace("enum value", "word").replace("no setting", "no key")
+        words = f"; it must be {', '.join(VERDICTS[:-1])} or {VERDICTS[-1]}" if told.startswith("expect:") else ""
+        raise ConfigError(f"{places[int(number[1])]}: {told}{words}") from None
+
+
+def _name_places(path: Path, text: str, cases: Any) -> list[str]:
+    """Where each case begins. A line may look so that is inside of a text: then no line is told."""
+    count = len(cases) if isinstance(cases, list) else 1
+    lines = [f":{number}" for number, line in enumerate(text.splitlines(), 1) if _BEGIN.match(line)]
+    lines = lines if len(lines) == count else [""] * count
+    return [f"{path}{line}, case {number}" for number, line in enumerate(lines, 1)]
 
 
 def name_verdict(decision: Decision) -> Verdict:
@@ -109,15 +157,21 @@ def try_case(case: Case, find: Callable[[str], Declared], rules: Rules) -> Decis
     unknown = case.call.arguments.keys() - known.keys()
     if unknown and not called.parameters.get("additionalProperties", False):
         raise ConfigError(
-            f"case {case.name!r}: {case.call.tool} has no parameter {min(unknown)!r}; "
-            f"there are: {', '.join(known) or 'none'}"
+            f"{case.call.tool} has no parameter {min(unknown)!r}; there are: {', '.join(known) or 'none'}"
         )
     return decide(Proposed(called.policy, case.call.arguments), origins.evidence(), rules)
 
 
-def try_cases(
-    cases: Sequence[Case], find: Callable[[str], Declared], rules: Rules
-) -> list[tuple[Case, Decision, bool]]:
-    """Each case, what is decided, and whether that is what should be."""
-    tried = [(case, try_case(case, find, rules)) for case in cases]
-    return [(case, decision, name_verdict(decision) == case.expect) for case, decision in tried]
+def try_cases(cases: Mapping[str, Case], find: Callable[[str], Declared], rules: Rules) -> list[Tried]:
+    """Each case, by its place, and what is decided.
+
+    Raises:
+        ConfigError: As `try_case` does; says in which.
+    """
+    tried: list[Tried] = []
+    for place, case in cases.items():
+        try:
+            tried.append(Tried(place, case, try_case(case, find, rules)))
+        except ConfigError as error:
+            raise ConfigError(f"{place} {case.name!r}: {error}") from None
+    return tried

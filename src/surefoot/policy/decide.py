@@ -15,12 +15,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from surefoot.policy.allow_list import is_listed, is_plain
+from surefoot.policy.carried import find_carried, is_secret
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Origin, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.intent import delegates, find_intent
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
-from surefoot.policy.matching import find_carried, is_secret, names, normalise, normalise_value, split_moment
+from surefoot.policy.matching import names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
+from surefoot.policy.roles import suggest_sinks
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked, is_settled
 from surefoot.policy.speech import says
 from surefoot.policy.sums import is_worked_out
@@ -28,6 +30,8 @@ from surefoot.policy.sums import is_worked_out
 MOST_LEAVES: Final = 1_000
 """Values in one call; a call with more is denied."""
 MOST_SHOWN: Final = 200
+FAILED: Final = "failed"
+"""Name of the rule that denies a call because a rule of the application's own is broken."""
 LEAST_WORDS: Final = 4
 """Words that a text of the user's must have to be one that he means to be sent."""
 _INDEX: Final = re.compile(r"\[\d+\]")
@@ -77,7 +81,9 @@ def decide(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision
         return Denied("size", f"it has more than {MOST_LEAVES} values", traces[:MOST_LEAVES])
     doubtful = next((one for one in traces if not one.proven), None)
     if doubtful is not None:
-        return NeedsApproval("content" if doubtful.kind == "content" else "origin", _explain(tool, doubtful), traces)
+        return NeedsApproval(
+            "content" if doubtful.kind == "content" else "origin", _explain(tool, doubtful, traces), traces
+        )
     if tool.writes and not any(one.kind != "content" for one in traces) and not _is_anchored(call, known, rules):
         return NeedsApproval("anchor", f"nothing in it is what the user has named for {tool.name}", traces)
     if tool.writes and not find_intent(tool, known.said) and not _is_delegated(traces, known):
@@ -114,7 +120,7 @@ def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision 
     if word == "deny":
         return Denied("settings", f"the settings deny {name}")
     for function in rules.functions:
-        decision = function(call, known)
+        decision = _ask_rule(function, call, known)
         if decision is not None:
             return decision
     if word == "ask":
@@ -124,21 +130,37 @@ def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision 
     return Allowed("settings", f"the settings allow {name}") if word == "allow" else None
 
 
-def _suggest(tool: ToolPolicy, doubt: Trace) -> str:
+def _ask_rule(function: Rule, call: Proposed, known: Evidence) -> Decision | None:
+    """What a rule of the application's own says; one that fails, or gives anything else, lets nothing pass."""
+    name = getattr(function, "__name__", type(function).__name__)
+    try:
+        decision: Any = function(call, known)
+    except Exception as error:  # noqa: BLE001 - whatever it raises, it has not said yes
+        return Denied(FAILED, f"the rule {name} failed: {type(error).__name__}: {error}"[:MOST_SHOWN])
+    if decision is None or isinstance(decision, (Allowed, NeedsApproval, Denied)):
+        return decision
+    kind = type(decision).__name__
+    if kind == "coroutine":
+        decision.close()  # nobody will await it
+    return Denied(FAILED, f"the rule {name} gave neither a decision nor None but a {kind}")
+
+
+def _suggest(tool: ToolPolicy, traces: Sequence[Trace]) -> str:
     """What the author of the tool has not declared, so that the worst was assumed; "" if nothing is missing."""
-    parameter = re.split(r"[\[. ]", doubt.place)[0]
-    if parameter in tool.sinks:
+    parameters = [re.split(r"[\[. ]", one.place)[0] for one in traces]
+    missing = suggest_sinks([name for name in parameters if name not in tool.sinks])
+    if not missing:
         return ""
-    return f' ({tool.name} does not declare what `{parameter}` decides: Sink("content") if that is nothing)'
+    return f" ({tool.name} does not say what its parameters decide; if it is this, declare sinks={missing})"
 
 
-def _explain(tool: ToolPolicy, doubt: Trace) -> str:
+def _explain(tool: ToolPolicy, doubt: Trace, traces: Sequence[Trace]) -> str:
     value = f"{doubt.place}={doubt.value!r}"
     if doubt.kind == "content":
         return f"{doubt.place} carries {doubt.value!r}, which {_tell_origin(doubt)}"
     if doubt.origin == "record" and (tool.destructive or doubt.kind == "credential"):
         return f"{value} must be named by the user, for {tool.name} cannot be undone or gives access"
-    return f"{value} {_tell_origin(doubt)}{_suggest(tool, doubt)}"
+    return f"{value} {_tell_origin(doubt)}{_suggest(tool, traces)}"
 
 
 def _tell_origin(doubt: Trace) -> str:
@@ -163,7 +185,8 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
         if name in tool.defaults and value == tool.defaults[name] and type(value) is type(tool.defaults[name]):
             continue
         declared = tool.sinks.get(name)
-        for place, leaf in _leaves(name, value, tool.fields):
+        decides = declared != "content" and (declared is not None or tool.destructive)
+        for place, leaf in _leaves(name, value, tool.fields, empty=decides):
             if declared is None and (isinstance(leaf, bool) or leaf is None):
                 continue  # an option that the author did not say decides anything
             kind = declared or "what"
@@ -174,11 +197,14 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
     return _settle_picks(found, known, call)
 
 
-def _leaves(place: str, value: Any, fields: frozenset[str]) -> Iterator[tuple[str, Any]]:
+def _leaves(place: str, value: Any, fields: frozenset[str], *, empty: bool = False) -> Iterator[tuple[str, Any]]:
+    """The values in an argument with their places, names of fields left out; what is empty only where it may decide."""
     todo: list[tuple[str, Any]] = [(place, value)]
     while todo:
         here, item = todo.pop()
-        if isinstance(item, dict):
+        if empty and item in ("", [], {}):  # "delete what begins with nothing" is all
+            yield here, item
+        elif isinstance(item, dict):
             table = cast("dict[str, Any]", item)
             todo += [(f"{here}.{key}", inner) for key, inner in table.items()]
             todo += [(f"{here} (a key)", key) for key in table if key not in fields]
@@ -198,6 +224,8 @@ def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evide
     if kind == "address" and not is_plain(str(value)):
         return Trace(place, shown, kind, *_find_others(normal, known))
     origin, source = _find_warrant(normal, kind, call.tool.name, known, rules)
+    if origin == "user" and kind == "address" and not known.user_spelled(str(value)):
+        origin = ""  # short links differ in nothing but capitals
     if origin:
         return Trace(place, shown, kind, origin, source, proven=True)
     found = _find_records(normal, place, known)

@@ -13,7 +13,16 @@ from typing import Final
 from msgspec import Struct
 
 from surefoot.policy.lookup import Index, Lookup, read_result
-from surefoot.policy.matching import join_account, list_forms, names, normalise, pieces, split_moment, split_words
+from surefoot.policy.matching import (
+    has_words,
+    join_account,
+    list_forms,
+    names,
+    normalise,
+    pieces,
+    split_moment,
+    split_words,
+)
 from surefoot.policy.source import Text, Vouches, name_source
 from surefoot.types import Label, Message
 
@@ -97,7 +106,13 @@ class Evidence(Struct, frozen=True):
 
     def user_wrote(self, value: str) -> bool:
         """Whether the user wrote a value letter by letter, as a word or words of its own."""
-        return any(value in split_words(text) or (" " in value and value in text) for text in self.written)
+        return any(value in split_words(text) or (" " in value and has_words(text, value)) for text in self.written)
+
+    def user_spelled(self, address: str) -> bool:
+        """Whether the user wrote the path of an address, if it has one, in the same capitals."""
+        path = address.partition("://")[2] or address
+        path = path.partition("/")[2].rstrip("/.,:;!#@…")
+        return not path or any(path in text for text in self.written)
 
     def others_name(self, value: str) -> bool:
         """Whether text by others may name a value: all the pieces of a form of it are among theirs."""

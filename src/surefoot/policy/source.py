@@ -53,7 +53,7 @@ def name_source(tool: str, arguments: str) -> str:
     """
     if len(arguments) <= MOST_SHOWN_CHARS:
         return f"{tool}({arguments})"
-    digest = hashlib.sha256(arguments.encode("utf-8", "replace")).hexdigest()[:16]
+    digest = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"{tool}({arguments[: MOST_SHOWN_CHARS - 60]}…{arguments[-60:]}#{digest})"
 
 

@@ -80,7 +80,7 @@ class Load:
             result = await self._runtime.run(self._agent, plan.write_question(number), user=user, session=session)
             reason = "" if result.stop_reason == "final" else result.stop_reason
             if result.limit:
-                reason = f"budget: {result.limit}"
+                reason, told = f"budget: {result.limit}", result.limit_message
         except (ConfigError, NotFound):
             raise
         except SurefootError as error:

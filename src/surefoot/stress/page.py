@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from surefoot.narrator import plain
+from surefoot.narrator import counted, plain
 from surefoot.stress.charts import Axes, Mark, Series, draw_bars, draw_lines, thin
 from surefoot.stress.figures import Bin, Spread
 from surefoot.stress.report import Report
@@ -21,7 +21,7 @@ MOST_USER_BARS: Final = 60
 
 def write_page(report: Report) -> str:
     """The whole page."""
-    verdict = f"{report.succeeded:,} of {report.total:,} requests succeeded"
+    verdict = f"{report.succeeded:,} of {counted(report.total, 'request')} succeeded"
     tone = "good" if not report.failed else "bad" if not report.succeeded else "mixed"
     if report.outcome == "interrupted":
         verdict, tone = f"{verdict}, then the test was interrupted", "mixed"
@@ -45,7 +45,7 @@ def write_page(report: Report) -> str:
 def _describe(report: Report) -> str:
     plan = report.plan
     how = "all at once" if plan.arrival == "burst" else f"{plan.rate_per_s:g} a second at random"
-    who = f"{plan.users:,} requesters in the name of {plan.unique:,} users, {how}"
+    who = f"{counted(plan.users, 'requester')} in the name of {counted(plan.unique, 'user')}, {how}"
     return plain(f"{who}. {report.model} at {report.endpoint}. Seed {plan.seed}.", 400)
 
 
@@ -58,9 +58,9 @@ def _tiles(report: Report) -> Iterable[str]:
         ("Latency p99", p99, f"most {most}"),
         ("Failed", f"{report.failed:,}", f"{report.failed_share:.1%} of {report.total:,}"),
         ("429s", f"{report.refused + report.not_now:,}", f"{report.refused:,} ours, {report.not_now:,} upstream"),
-        ("Tokens", say_count(report.spent.tokens), f"{say_count(report.spent.output_tokens)} generated"),
+        ("Tokens charged", say_count(report.spent.tokens), f"{say_count(report.spent.output_tokens)} generated"),
         ("Cost", say_usd(report.spent.nano), f"{say_usd(report.spent.nano / max(1, report.total))} a request"),
-        ("Fairness", say_index(report.fairness, measured=answered), f"over {report.users:,} users"),
+        ("Fairness", say_index(report.fairness, measured=answered), f"over {counted(report.users, 'user')}"),
         ("Event loop late", say_s(late.p99), f"at p99; p50 {say_s(late.p50)}"),
         ("Memory", f"{report.peak_mb:,.0f} MB", f"{report.begin_mb:,.0f} MB before"),
     ):
@@ -152,9 +152,11 @@ def _tables(report: Report) -> Iterable[str]:
         )
     if report.examples:
         yield _list("The first of them said", report.examples)
+    if report.failures and report.notes:
+        yield _list("Was to be expected", {str(number): note for number, note in enumerate(report.notes, 1)})
     calls = [("model calls", f"{spent.model_calls:,}"), ("tool calls", f"{spent.tool_calls:,}")]
     calls += [(f"failed: {plain(code, 40)}", f"{count:,}") for code, count in spent.failed_calls.items()]
-    calls += [("tokens in", f"{spent.input_tokens:,}"), ("of them cached", f"{spent.cached_tokens:,}")]
+    calls += [("tokens in", f"{spent.input_tokens:,}"), ("of them cached", f"{spent.cached_share:.0%}")]
     calls += [("tokens out", f"{spent.output_tokens:,}"), ("tokens charged", f"{spent.tokens:,}")]
     calls += [("cost", say_usd(spent.nano)), ("CPU of the process", f"{report.cpu_s:,.2f} s")]
     yield _table("What it used", ("", ""), calls)

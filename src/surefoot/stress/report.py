@@ -55,6 +55,11 @@ class Spent(Struct):
     tokens: int = 0
     nano: int = 0
 
+    @property
+    def cached_share(self) -> float:
+        """Share of the prompts' tokens that the provider had cached, 0 to 1."""
+        return self.cached_tokens / self.input_tokens if self.input_tokens else 0.0
+
     def add(self, row: RunRow) -> int:
         """Count a run; how many of its attempts failed."""
         self.runs += 1
@@ -121,6 +126,7 @@ class Report(Struct, frozen=True, kw_only=True):
         cpu_s: CPU time of this process, seconds.
         moments: The test in slices of time.
         samples: Requests under way and memory, sampled.
+        notes: What was to be expected, in sentences.
     """
 
     plan: Plan
@@ -150,6 +156,7 @@ class Report(Struct, frozen=True, kw_only=True):
     cpu_s: float
     moments: Sequence[Moment]
     samples: Sequence[Sample]
+    notes: Sequence[str] = ()
 
     @property
     def failed_share(self) -> float:
@@ -167,6 +174,7 @@ def make_report(
     endpoint: str,
     began_at: float,
     interrupted: bool,
+    notes: Sequence[str] = (),
 ) -> Report:
     """The report of a test that is over."""
     answered = score.answered_s()
@@ -200,4 +208,5 @@ def make_report(
         cpu_s=gauges.used_cpu_s,
         moments=slice_time(score, seconds, SLICES),
         samples=gauges.samples,
+        notes=notes,
     )

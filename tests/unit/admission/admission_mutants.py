@@ -14,9 +14,11 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from tests.unit.mutants import Mutant, try_all
 
-TESTS = [f"tests/unit/admission/test_{name}.py" for name in ("arrivals", "machine", "runs", "fairness")]
+TESTS = [f"tests/unit/admission/test_{name}.py" for name in ("arrivals", "machine", "review", "runs", "fairness")]
 
-ADMISSION, TURNS, RIGHTS, OVERLOAD = "admission.py", "turns.py", "entitlements.py", "overload.py"
+ADMISSION, TURNS, RIGHTS, OVERLOAD, OUTLOOK = (
+    f"{name}.py" for name in ("admission", "turns", "entitlements", "overload", "outlook")
+)
 
 MUTANTS = [
     Mutant(
@@ -40,7 +42,7 @@ MUTANTS = [
     Mutant(
         "a slot that is given back wakes nobody",
         ADMISSION,
-        "            if self._turns.queued:\n                self._dispatch(now)\n",
+        "                self._dispatch(now)\n",
         "",
     ),
     Mutant(
@@ -145,6 +147,60 @@ MUTANTS = [
         ADMISSION,
         "elif now >= ticket.expires:",
         "elif now > ticket.expires + 1e9:",
+    ),
+    Mutant(
+        "who waits in vain is not told before its time is over",
+        ADMISSION,
+        "                if now >= self._review_at:\n                    self._review(now)\n",
+        "",
+    ),
+    Mutant(
+        "those who wait are looked through at each end of a run",
+        ADMISSION,
+        "now if len(late) >= REVIEW_MOST else now + REVIEW_EVERY_S",
+        "now",
+    ),
+    Mutant(
+        "who waits is refused on the word of one run",
+        "run_times.py",
+        "        if runs.count < 2:\n            return 0.0\n",
+        "        if runs.count < 2:\n            return runs.value\n",
+    ),
+    Mutant(
+        "who waits is refused on a mean that is not sure",
+        "run_times.py",
+        "max(0.0, runs.value - _SURE * math.sqrt(runs.variance / (runs.count - 1)))",
+        "runs.value",
+    ),
+    Mutant(
+        "the slots that are taken now count as if they came free last",
+        OUTLOOK,
+        "rounds = place / level.runs - 1",
+        "rounds = place / level.runs",
+    ),
+    Mutant(
+        "who waits in vain is before others all the same",
+        OUTLOOK,
+        "                places[level] -= 1\n",
+        "                pass\n",
+    ),
+    Mutant(
+        "only the slots of all are looked at",
+        OUTLOOK,
+        "[level for level in user.levels if level.waiting > level.runs]",
+        "[level for level in user.levels[2:] if level.waiting > level.runs]",
+    ),
+    Mutant(
+        "users are looked through one after the other",
+        OUTLOOK,
+        "islice(items, int(number * weight) - int((number - 1) * weight))",
+        "items",
+    ),
+    Mutant(
+        "weights count for nothing when it is looked who waits in vain",
+        OUTLOOK,
+        "(user, user.tenant.weight, iter(user.items)",
+        "(user, 1.0, iter(user.items)",
     ),
     Mutant(
         "a deadline is not looked at on arrival",

@@ -132,6 +132,23 @@ class AdmissionMachine(RuleBasedStateMachine):
                 value += (run_s - value) / count
         return value
 
+    def least_s(self):
+        """Two standard errors below the mean of all runs, the weights of which are written out."""
+        runs, weights = [run_s for _, run_s in self.times.get("all", [])], []
+        for number in range(1, len(runs) + 1):
+            share = 1 / min(20, number)
+            weights = [weight * (1 - share) for weight in weights] + [share]
+        if len(runs) < 2:
+            return 0.0
+        mean = sum(weight * run_s for weight, run_s in zip(weights, runs, strict=True))
+        variance = sum(weight * (run_s - mean) ** 2 for weight, run_s in zip(weights, runs, strict=True))
+        return mean - 2 * math.sqrt(variance / (min(20, len(runs)) - 1))
+
+    def may_be_hopeless(self, request):
+        """Whether even the last place that waits now might be too late for it."""
+        rounds = max(waiting / runs - 1 for runs, _, _, waiting in self.levels(request.caller))
+        return rounds * self.least_s() > self.expiry(request) - self.loop.now - 1e-6
+
     def expect(self, caller, kind, seconds):
         """The reason for which it is refused, "" if it is not, and the seconds to wait for a rate."""
         now = self.loop.now
@@ -288,13 +305,19 @@ class AdmissionMachine(RuleBasedStateMachine):
         """Take in who was let in meanwhile; check whose turn it was."""
         self.drive(asyncio.sleep(0))
         self.drive(asyncio.sleep(0))
-        for request in self.inside("queued"):
-            if self.expiry(request) <= self.loop.now and request is not cancelled:
-                refusal = request.task.exception()
-                assert isinstance(refusal, TooManyRequests)
-                assert (refusal.reason, request.ticket.stage) == ("deadline", "gone")
-                request.stage = "gone"
-                self.refused["deadline"] += 1
+        told = [r for r in self.inside("queued") if r is not cancelled and r.task.done() and r.ticket.stage == "gone"]
+        in_vain = [r for r in told if self.expiry(r) > self.loop.now]
+        assert all(self.may_be_hopeless(request) for request in in_vain)
+        assert [
+            r for r in self.inside("queued") if self.expiry(r) <= self.loop.now and r not in (*told, cancelled)
+        ] == []
+        for request in told:
+            refusal = request.task.exception()
+            assert isinstance(refusal, TooManyRequests)
+            assert refusal.reason == "deadline"
+            assert ("as has turned out meanwhile" in str(refusal)) == (request in in_vain)
+            request.stage = "gone"
+            self.refused["deadline"] += 1
         served = [r for r in self.inside("queued") if r.ticket.stage in ("granted", "running")]
         for request in served:
             earlier = [r for r in self.inside("queued", caller=request.caller) if r.queued_at < request.queued_at]
@@ -372,6 +395,8 @@ class AdmissionMachine(RuleBasedStateMachine):
     def end(self):
         """Everybody leaves, and nothing is left."""
         while left := [r for r in self.requests if r.stage != "gone"]:
+            if left[0].stage == "running":
+                self.times.setdefault("all", []).append((left[0].kind, self.loop.now - left[0].began))
             left[0].stage = "gone"
             if left[0].task is not None and not left[0].task.done():
                 left[0].task.cancel()

@@ -33,7 +33,7 @@ def test_an_agent_of_ones_own(folder, surefoot, name, more, code):
 def test_agentdojo(folder, surefoot):
     code, out, _ = surefoot("attack", "--suite", "banking", "--limit", "10")
     assert code == 0
-    assert "none of 10 attacks had its effect" in out
+    assert "attacks that had their effect: none of 10" in out
     assert "100.0%" in out
     (folder / "off.toml").write_text('[policy]\nmode = "off"\n')
     code, out, _ = surefoot(

@@ -204,7 +204,7 @@ def test_what_is_old_is_purged(surefoot, record):
     code, _, told = surefoot("budget", "purge", "--older-than", "a while")
     assert (code, "--older-than" in told) == (2, True)
     code, out, _ = surefoot("budget", "purge", "--older-than", "400d")
-    assert (code, out.startswith("0 rows are gone")) == (0, True)
+    assert (code, out.startswith("forgot 0 rows: ")) == (0, True)
     assert json.loads(surefoot("budget", "purge", "--older-than", "60w", "--json")[1])["purged"] == 0
 
 

@@ -119,7 +119,7 @@ def test_a_list_has_rules_first_then_the_fullest(width):
     assert ("resets" in lines[0]) is (width == 120)
     assert all(len(line) <= width for line in lines)
     short = drawn(lambda console: list_table(rows, 2, console), width)
-    assert short[-1] == "7 more lines; --limit 9 shows them"
+    assert short[-1] == "7 more lines; --limit 9 shows all"
 
 
 @pytest.mark.parametrize("width", [30, 40, 60])

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from tests.unit.guard.encoders import write_encoder
 
-from surefoot.commands.guard import SHOWN_CHARS, SHOWN_THREATS, draw_evaluation, draw_scan
+from surefoot.commands.guard import MOST_BYTES, SHOWN_CHARS, SHOWN_THREATS, draw_evaluation, draw_scan
 from surefoot.errors import ConfigError
 from surefoot.guard.detect import detect
 from surefoot.guard.evaluate import Sample, evaluate, read_samples
@@ -55,6 +55,26 @@ def test_scan_of_a_file_that_is_not_there(folder, surefoot):
     assert err == "surefoot: nowhere.txt: cannot be read: No such file or directory\n"
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04\x00\x00", "is not text in UTF-8; convert it first"),
+        (bytes(range(1, 256)) * 40, "is not text in UTF-8; convert it first"),
+        ("Xin chào, đơn hàng".encode("utf-16"), "is not text in UTF-8; convert it first"),
+        (b"a" * (MOST_BYTES + 1), f"is larger than {MOST_BYTES:,} bytes; scan it in parts"),
+    ],
+)
+def test_scan_of_what_is_no_text_or_too_much_of_it(folder, fails, monkeypatch, content, said):
+    (folder / "x[y]").write_bytes(content)
+    assert fails("guard", "scan", "x[y]").startswith(f"x[y]: {said}")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert fails("guard", "scan", "-").startswith(f"-: {said}")
+
+
+def test_scan_of_a_folder(fails):
+    assert fails("guard", "scan", ".") == ".: cannot be read: Is a directory"
+
+
 def drawn(part, terminal=False):
     console = Console(
         file=io.StringIO(), width=120, force_terminal=terminal, color_system="standard" if terminal else None
@@ -77,7 +97,7 @@ def test_a_long_text_is_cut_and_many_threats_are_counted():
 
 def test_what_was_not_decoded_is_said():
     decoys = [base64.b64encode(f"the weather of day {number} was calm and fine".encode()) for number in range(99)]
-    assert "not all of it was decoded" in drawn(draw_scan(detect(b" ".join(decoys).decode())))
+    assert "not all of it decoded: " in drawn(draw_scan(detect(b" ".join(decoys).decode())))
 
 
 ROWS = [
@@ -145,8 +165,23 @@ def test_the_threshold_is_the_risk_that_the_rate_of_harmless_texts_reaches():
     assert made.attacks_flagged_at_rate == 0.5
     assert [(line.label, line.flagged_at_rate) for line in made.lines] == [(1, 0.5), (0, 0.1)]
     alone = evaluate(samples[10:], [0.9] * 4, 0.01)
-    assert (alone.threshold, alone.harmless_flagged) == (1.0, 0.0)
+    assert (alone.threshold, alone.harmless_flagged, alone.attacks_flagged_at_rate) == (None, None, None)
+    assert [line.flagged_at_rate for line in alone.lines] == [None]
     assert "harmless texts flagged" not in drawn(draw_evaluation(alone))
+    assert " no rows\n" in drawn(draw_evaluation(alone))
+    assert evaluate(samples[:10], [0.9] * 10, 0.1).attacks_flagged is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "nothing"),
+    [([1], {"threshold", "harmless_flagged", "attacks_flagged_at_rate"}),
+     ([0], {"attacks_flagged", "attacks_flagged_at_rate"})],
+)  # fmt: skip
+def test_eval_as_json_has_no_figure_for_what_it_has_no_rows_of(folder, surefoot, labels, nothing):
+    rows = [json.dumps({"text": "Hello", "label": label, "source": "a"}) for label in labels * 2]
+    (folder / "data").write_text("\n".join(rows))
+    told = json.loads(surefoot("guard", "eval", "data", "--json")[1])
+    assert {name for name, value in told.items() if value is None} == nothing
 
 
 @pytest.mark.parametrize(("label", "missing"), [(1, "harmless texts (label 0)"), (0, "attacks (label 1)")])

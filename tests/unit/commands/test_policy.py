@@ -1,17 +1,11 @@
-"""``surefoot policy``: cases as data, explanations from the journal, questions on a terminal."""
+"""``surefoot policy``: cases as data, explanations from the journal."""
 
-import asyncio
-import io
 import json
 
 import pytest
-from msgspec.structs import replace
-from rich.console import Console
 
 from surefoot.cli import main
-from surefoot.commands.policy import ask, list_choices, read_answer
-from surefoot.policy.approval import ApprovalRequest, digest_call
-from surefoot.policy.decision import Trace
+from surefoot.policy.approval import digest_call
 
 AGENT = '''
 from typing import Annotated
@@ -65,7 +59,7 @@ def run(capsys, *arguments):
 def test_cases(folder, capsys):
     code, out, _ = run(capsys, "policy", "test", "cases.toml", "--agent", "mail_agent:agent")
     assert code == 0
-    assert "2 of 2 cases are decided as they should be" in out
+    assert "decided as it should be: 2 of 2 cases" in out
     (folder / "surefoot.toml").write_text('[policy.tools]\nsend_email = "deny"\n')
     code, out, _ = run(capsys, "policy", "test", "cases.toml", "--agent", "mail_agent:agent", "--json")
     assert code == 1
@@ -77,15 +71,27 @@ def test_cases(folder, capsys):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[[case]]\n", "cases.toml: "),
-        ("x", "cases.toml: "),
+        ("[[case]]\n", "cases.toml:1, case 1: name is missing"),
+        ("x", "cases.toml: is not valid TOML: "),
+        ("", "cases.toml: has no cases; each begins with [[case]]"),
+        ("case = []", "cases.toml: has no cases"),
+        ("case = 3", "cases.toml: case: Expected `array`, got `int`"),
+        ("case = [3]", "cases.toml, case 1: Expected `table`, got `int`"),
+        (b"\xff", "cases.toml: is not UTF-8 text"),
+        (
+            CASES.replace('"allowed"', '"[maybe]"'),
+            "cases.toml:9, case 2: expect: Invalid word '[maybe]'; it must be allowed, asks or denied",
+        ),
+        (CASES.replace("value =", "vale ="), "cases.toml:9, case 2: there is no key read[0].vale"),
+        (CASES.replace('said = ["Mail it."]', "said = 5"), "cases.toml:2, case 1: said: Expected `array`, got `int`"),
+        (f"x = '''\n[[case]]\n'''\n{CASES}", "cases.toml: there is no setting x"),
         (
             CASES.replace('"send_email", arguments', '"unheard", arguments'),
-            "has no tool 'unheard'; its tools are: read_inbox",
+            "cases.toml:2, case 1 'no': agent 'agent' has no tool 'unheard'; its tools are: read_inbox",
         ),
         (
             CASES.replace('{ to = "bob"', '{ too = "bob"'),
-            "case 'yes': send_email has no parameter 'too'; there are: to",
+            "cases.toml:9, case 2 'yes': send_email has no parameter 'too'; there are: to",
         ),
         (None, "cases.toml: cannot be read"),
     ],
@@ -93,11 +99,37 @@ def test_cases(folder, capsys):
 def test_cases_that_cannot_be_tried(folder, capsys, text, problem):
     (folder / "cases.toml").unlink()
     if text is not None:
-        (folder / "cases.toml").write_text(text)
+        (folder / "cases.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
     code, _, err = run(capsys, "policy", "test", "cases.toml", "--agent", "mail_agent:agent")
     assert code == 2
     assert problem in err
     assert "Traceback" not in err
+
+
+def test_a_case_that_is_decided_otherwise_says_where_it_is_and_why(folder, capsys):
+    (folder / "cases.toml").write_text(CASES.replace('"asks"', '"allowed"').replace('"no"', '"[no]"'))
+    code, out, _ = run(capsys, "policy", "test", "cases.toml", "--agent", "mail_agent:agent")
+    assert code == 1
+    assert "cases.toml:2, case 1 '[no]'\n  send_email(to='eve@evil.org')\n" in out
+    assert "expected allowed, decided asks by rule origin: to='eve@evil.org' comes from text by others" in out
+    assert "✗  to        who      eve@evil.org  text by others: read_inbox" in out
+    assert "case 2" not in out
+    assert "decided as it should be: 1 of 2 cases" in out
+    code, out, _ = run(capsys, "policy", "test", "cases.toml", "--agent", "mail_agent:agent", "--json")
+    assert code == 1
+    told = json.loads(out)[0]
+    assert (told["place"], told["expect"], told["decided"], told["rule"], told["ok"]) == (
+        "cases.toml:2, case 1", "allowed", "asks", "origin", False,
+    )  # fmt: skip
+    assert told["traces"][0]["place"] == "to"
+
+
+def test_a_line_that_only_looks_like_a_case_hides_the_lines(folder, capsys):
+    text = CASES.replace('said = ["Mail it."]', "said = ['''\n[[case]]\n''']").replace('"asks"', '"denied"')
+    (folder / "cases.toml").write_text(text)
+    code, out, _ = run(capsys, "policy", "test", "cases.toml", "--agent", "mail_agent:agent")
+    assert code == 1
+    assert "\ncases.toml, case 1 'no'\n" in out
 
 
 def test_a_call_is_explained(folder, capsys):
@@ -115,69 +147,6 @@ def test_a_call_is_explained(folder, capsys):
     code, _, err = run(capsys, "policy", "explain", "last", "read_inbox")
     assert code == 2
     assert "the policy had nothing to decide on 'read_inbox'" in err
-
-
-def request(sources=("read_inbox({})",)):
-    return ApprovalRequest(
-        tool="send_email", arguments={"to": "eve@evil.org"}, reason="it comes from others", rule="origin",
-        traces=(Trace("to", "eve@evil.org", "who", "others", "read_inbox({})"),), sources=sources, user="u", tenant="",
-        session="", run_id="r", call_id="c", digest="d",
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("typed", "answer"), [("y", "once"), (" YES ", "once"), ("a", "session"), ("n", "no"), ("", "no"), ("yo", "no")]
-)
-def test_what_is_typed(typed, answer):
-    assert read_answer(typed, request()) == [answer]
-
-
-def test_without_a_source_there_is_nothing_to_trust():
-    assert read_answer("a", request(())) == ["no"]
-
-
-def several():
-    return replace(request(), more=(request(()), request(("a({})",))))
-
-
-@pytest.mark.parametrize(
-    ("typed", "answers"),
-    [
-        ("y", ["once"] * 3),
-        ("a", ["session", "once", "session"]),
-        ("n", ["no"] * 3),
-        ("", ["no"] * 3),
-        ("e", []),
-    ],
-)
-def test_what_is_typed_of_several_calls(typed, answers):
-    assert read_answer(typed, several()) == answers
-    assert list_choices(several()) == (
-        "y = yes to all 3; n = no to all 3; e = ask about each; "
-        "a = yes, and let read_inbox({}), a({}) say so in this conversation"
-    )
-    assert list_choices(request(())) == "y = yes, once; n = no"
-
-
-@pytest.mark.parametrize(
-    ("typed", "answers"), [("y\n", ["once"] * 3), ("e\ny\nn\na\n", ["once", "no", "session"]), ("e\n", ["no"] * 3)]
-)
-async def test_a_person_is_asked_about_several_calls_at_once_or_about_each(monkeypatch, typed, answers):
-    shown = io.StringIO()
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    async with asyncio.timeout(10):
-        assert await ask(Console(file=shown, width=120), several()) == answers
-    assert shown.getvalue().count("May send_email run?") == 3
-
-
-@pytest.mark.parametrize(("typed", "answer"), [("y\n", "once"), ("", "no")])
-async def test_a_person_is_asked_on_the_terminal(monkeypatch, typed, answer):
-    shown = io.StringIO()
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    async with asyncio.timeout(10):
-        assert await ask(Console(file=shown, width=120), request()) == [answer]
-    assert "May send_email run?" in shown.getvalue()
-    assert "Why: it comes from others" in shown.getvalue()
 
 
 def test_a_digest_holds_for_who_and_what():

@@ -118,8 +118,8 @@ def test_narrow_terminals_go_without_the_least_wanted(recorded, surefoot, monkey
         assert "…" not in lines[0]
         assert ("cached" in lines[0]) is (width == 120)
         told = " ".join(line.strip() for line in lines[-4:])
-        assert "2 of 3 runs were begun by a tool of another run" in told
-        assert "3 runs have no end:" in told
+        assert "begun by a tool of another run: 2 of 3 runs" in told
+        assert "3 runs without an end:" in told
 
 
 def test_the_days_before_shorten_no_bar():

@@ -61,6 +61,12 @@ def test_an_empty_database_says_how_to_begin(surefoot, record):
     assert "begins one" in err
 
 
+def test_a_list_of_nothing_says_whose_it_is(surefoot, talks):
+    code, out, err = surefoot("sessions", "list", "--user", "u9", "--tenant", "acme")
+    assert (code, out, err) == (0, "", "there are no sessions of user 'u9' of tenant 'acme'\n")
+    assert surefoot("sessions", "list", "--tenant", "none")[2] == "there are no sessions of tenant 'none'\n"
+
+
 def test_a_conversation_shows_who_wrote_what(surefoot, talks):
     code, out, err = surefoot("sessions", "show", "s1", "--user", "u1")
     assert (code, err) == (0, "")
@@ -89,7 +95,8 @@ def test_a_session_without_a_run_is_empty(surefoot, folder, record):
 
 def test_what_cannot_be_shown(fails, talks):
     assert fails("sessions", "show", "nope") == "no session 'nope'; `surefoot sessions list` lists what there is"
-    assert "several have a session 's1' (user 'u2', user 'u1', ...): add --user" in fails("sessions", "show", "s1")
+    told = "several have a session 's1': add --user u2 --tenant '' or --user u1 --tenant ''"
+    assert fails("sessions", "show", "s1") == told
     assert "session 'old' has expired" in fails("sessions", "show", "old")
     assert "nothing is stored of user 'u9'" in fails("sessions", "export", "--user", "u9")
     assert "--older-than = 'soon'" in fails("sessions", "purge", "--older-than", "soon")
@@ -143,8 +150,18 @@ def test_a_user_is_erased_after_a_question(surefoot, fails, talks, folder, monke
     assert (shown["sessions"], shown["runs"]) == (1, 1)
     assert b"4711?" not in (folder / "surefoot.db").read_bytes()
     code, out, err = surefoot("sessions", "erase", "--user", "nobody", "--yes")
-    assert (code, out) == (0, "erased 0 sessions and the words of 0 runs of user 'nobody'\n")
-    assert err == "nothing was stored of user 'nobody': is the --tenant the right one?\n"
+    told = "nothing is kept of user 'nobody': is the name, and the --tenant, the right one?\n"
+    assert (code, out, err) == (0, "", told)
+    code, out, err = surefoot("sessions", "erase", "--user", "nobody", "--json")  # asks nothing
+    assert (code, json.loads(out), err) == (0, {"pseudonym": "", "sessions": 0, "runs": 0}, told)
+
+
+def test_more_owners_than_can_be_told(fails, record):
+    for number in range(12):
+        record("hello", user=f"[u{number}]", session="s")
+    line = fails("sessions", "show", "s")
+    assert line.startswith("several have a session 's': add --user '[u11]' --tenant '' or --user '[u10]'")
+    assert line.endswith("--user '[u2]' --tenant '' (these are the ones used last, there are more)")
 
 
 def test_with_nobody_to_ask_nothing_is_erased(surefoot, talks, monkeypatch):
@@ -181,7 +198,7 @@ def test_nobody_is_no_user(fails, talks):
 
 def test_what_is_old_is_deleted(surefoot, talks):
     assert surefoot("sessions", "purge")[1] == "deleted 0 sessions unused for 90d\n"
-    assert surefoot("sessions", "purge", "--older-than", "30d")[1] == "deleted 1 sessions unused for 30d\n"
+    assert surefoot("sessions", "purge", "--older-than", "30d")[1] == "deleted 1 session unused for 30d\n"
     assert ("", "u1", "old") not in listed(surefoot)
     runs = json.loads(surefoot("runs", "--session", "old", "--json")[1])
     assert [(run["question"], run["output"], run["tokens"] > 0) for run in runs] == [("", "", True)]

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from surefoot.testing import simulate
+from surefoot.testing.simulation import read_world
+
 SMALL = ("--requests", "60", "--users", "20", "--hours", "0.5")
 HOSTILE = """
 users = 10
@@ -17,6 +20,15 @@ storms = 1
 crashes = 2
 [settings.limits]
 steps = 3
+"""
+STALLED = """
+users = 40
+requests = 40
+hours = 0.02
+arrivals = { pattern = "burst", burst_s = 1.0 }
+clients = { cancel = 0.9 }
+model = { latency_s = 20.0 }
+faults = { stalls = 9, length_s = 60.0 }
 """
 
 
@@ -48,6 +60,18 @@ def test_a_world_of_a_file(surefoot, tmp_path):
     assert "steps" in report["stopped"]
     code, out, _ = surefoot("sim", str(tmp_path / "hostile.toml"))
     assert "crashes" in out
+
+
+def test_what_the_simulated_runtime_warns_of_does_not_hide_the_report(surefoot, tmp_path, caplog):
+    (tmp_path / "hostile.toml").write_text(STALLED)
+    world, _ = read_world(tmp_path / "hostile.toml")
+    simulate(world)
+    assert [record for record in caplog.records if record.name.startswith("surefoot")] != []
+    caplog.clear()
+    assert surefoot("sim", str(tmp_path / "hostile.toml"))[0] == 0
+    assert [record for record in caplog.records if record.name.startswith("surefoot")] == []
+    simulate(world)
+    assert caplog.records != [], "others hear of it as before"
 
 
 def test_the_example_is_the_defaults(surefoot, tmp_path):
@@ -105,7 +129,7 @@ def test_a_broken_promise_is_shrunk_saved_and_played_again(surefoot, tmp_path):
     code, out, err = surefoot("sim", str(path), "--save", str(case))
     assert code == 1
     assert "✗ B2 broken at" in out
-    assert "shrunk to 1 requests and 0 troubles" in err
+    assert "shrunk to 1 request and 0 troubles" in err
     assert f"surefoot sim --replay {case}" in err
     code, out, _ = surefoot("sim", "--replay", str(case), "--save", str(case), "--json")
     assert code == 1
@@ -141,4 +165,10 @@ def test_wrong_settings_of_a_world(surefoot, tmp_path):
     (tmp_path / "world.toml").write_text("[settings]\nno_such = 1\n")
     code, _, err = surefoot("sim", str(tmp_path / "world.toml"))
     assert code == 2
-    assert "[settings]: Object contains unknown field `no_such`" in err
+    assert "[settings]: there is no setting no_such" in err
+
+
+def test_where_a_case_cannot_be_saved_is_known_before_the_simulation(surefoot):
+    code, out, err = surefoot("sim", "--save", "/nowhere/case.json")
+    assert (code, out) == (2, "")
+    assert err == "surefoot: --save /nowhere/case.json: its directory does not exist; create /nowhere\n"

@@ -151,7 +151,10 @@ def test_your_own_agent_and_a_wire_that_is_not_openai(stress, folder):
         (["--users", "5", "--unique", "9"], "--unique 9"),
         (["--arrival", "poisson"], "needs --rate"),
         (["--usd", "much"], "--usd"),
-        (["--html", "/nowhere/report.html"], "/nowhere/report.html"),
+        (
+            ["--html", "/nowhere/report.html"],
+            "--html /nowhere/report.html: cannot be written: No such file or directory",
+        ),
         (["--real", "--base-url", "http://127.0.0.1:1"], "--real"),
         (["--base-url", "nowhere", "--model", "openai:gpt-4.1"], "nowhere"),
         (["--real", "--model", "nobody:x"], "nobody"),
@@ -160,7 +163,7 @@ def test_your_own_agent_and_a_wire_that_is_not_openai(stress, folder):
 )
 def test_a_mistake_is_one_line(stress, arguments, told):
     code, out, err = stress(*arguments)
-    assert code in {1, 2}
+    assert code == 2
     assert (out, err.count("\n")) == ("", 1)
     assert told in err
 
@@ -263,3 +266,39 @@ def test_an_option_of_the_fake_provider_is_refused_with_an_endpoint(stress):
     code, out, err = stress("--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--fault-rate", "0.5")
     assert (code, out) == (2, "")
     assert err.startswith("surefoot: --fault-rate is for the built-in fake provider")
+
+
+@pytest.fixture
+def slow(folder):
+    """A provider that answers one call after the other, for runs that have no time for many."""
+    with FakeProvider.start_in_thread(Brain(calls=1), api_key="", latency_s=0.1) as provider:
+        (folder / "surefoot.toml").write_text(
+            f"[limits]\nseconds = 3\n[providers.slow]\nbase_url = '{provider.base_url}'\nneeds_key = false\n"
+            "free = true\nconcurrency = 1\n"
+        )
+        yield provider
+
+
+def test_a_slow_provider_gets_a_load_that_it_can_answer_and_the_user_is_told(stress, slow):
+    code, out, err = stress("--real", "--model", "slow:m", "--max-failures", "100", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert report["plan"]["users"] == report["plan"]["requests"] == report["total"] < 100
+    assert err.startswith("one request alone took ")
+    assert f"{report['total']} requester" in err
+    assert "instead of 100, so that all are answered in time; --users N asks for more" in err
+
+
+def test_who_asks_for_more_is_told_before_and_the_report_says_why(stress, slow):
+    code, out, err = stress("--real", "--model", "slow:m", "--users", "60", "--unique", "60", "--html", "page.html")
+    assert code == 1
+    assert "60 runs at once share 1 call at once, so that each takes about " in err.partition(" requests ")[0]
+    assert "budget: seconds  the 3 s are over" in out
+    assert "expected: 60 runs at once share 1 call at once" in out
+    assert "Was to be expected" in Path("page.html").read_text()
+
+
+def test_a_request_alone_that_fails_is_left_to_the_test(stress):
+    code, out, err = stress("--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--users", "2", "--usd", "1")
+    assert code in {1, 2}
+    assert "one request alone" not in out + err

@@ -4,10 +4,12 @@ import base64
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from surefoot.guard import credentials
 from surefoot.guard.credentials import Credentials, redact_secrets
-from surefoot.secret import KNOWN, MAX_KNOWN, Secret, looks_random, remember
+from surefoot.secret import FORGOTTEN_AT_ONCE, KNOWN, MAX_KNOWN, Secret, looks_random, remember
 
 SECRETS = {
     "anthropic": "sk-ant-api03-" + "a1B2" * 8,
@@ -114,10 +116,25 @@ def test_short_values_are_no_secrets_and_the_memory_is_bounded(known):
     assert "none" not in KNOWN.values
     for number in range(MAX_KNOWN + 5):
         known(f"secret-{number}")
-    known("secret-1004")
-    assert len(KNOWN.values) == MAX_KNOWN
-    assert KNOWN.values[-1] == "secret-1004"
+        assert len(KNOWN.values) <= MAX_KNOWN
+    known("secret-1024")
+    assert len(KNOWN.values) == MAX_KNOWN + 5 - FORGOTTEN_AT_ONCE
+    assert KNOWN.values[-1] == "secret-1028"
     assert "secret-4" not in KNOWN.values
+
+
+def test_each_of_many_secrets_is_found_and_their_patterns_are_used_again(known):
+    finder = Credentials(formats=False)
+    for number in range(3 * FORGOTTEN_AT_ONCE + 1):
+        known(f"{number}-Zq9/Xk+7vT3m-{number}")
+        assert finder.sees(f"it is {KNOWN.values[-1]}.")
+    before = finder._lookout.groups
+    known("marmalade-77-kiel")
+    for value in KNOWN.values:
+        assert [finding[2] for finding in finder.find(f"it is {value}.")][:1] == ["key"], value
+    again = [group for part, group in finder._lookout.groups.items() if before.get(part) is group]
+    assert len(again) == 3
+    assert finder.find("it is nothing of that kind") == []
 
 
 @pytest.mark.parametrize(
@@ -159,10 +176,108 @@ def test_what_is_named_like_a_secret_and_is_none_stays(text):
     assert redact_secrets(text).redactions == ()
 
 
-def test_every_format_has_a_sign():
-    """The quick look before the patterns lets none of them by."""
-    for kind, secret in SECRETS.items():
-        if kind != "password":
-            assert credentials._SIGN.search(secret), kind
-    assert credentials._SIGN.search("-----BEGIN EC PRIVATE KEY-----")
-    assert credentials._SIGN.search("postgres://u:pw@db")
+@pytest.mark.parametrize("text", [*SECRETS.values(), "-----BEGIN EC PRIVATE KEY-----", "postgres://u:pw@db"])
+def test_every_format_has_a_sign(text):
+    """The glance before the patterns lets none of them by."""
+    assert Credentials().sees(text)
+
+
+@pytest.mark.parametrize("name", ["passwd", "PASSWORD", "passPhrase", "secret", "clientSecret", "api_key", "APIKEY", "access-key", "secretKey",
+    "private_key", "accessToken", "auth_token", "Refresh-Token"])  # fmt: skip
+def test_every_name_has_a_sign(name):
+    text = f"{name}='hunter2hunter2'"
+    assert credentials._ASSIGNED.search(text)
+    assert Credentials().sees(text)
+
+
+@given(st.text(max_size=200))
+def test_a_glance_misses_nothing(text):
+    finder = Credentials()
+    assert finder.sees(text) or not [*credentials._find_formats(text), *credentials._find_assigned(text)]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "sk-",
+                "a1B2",
+                "AKIA",
+                "AIza",
+                "eyJ",
+                ".",
+                "SG.",
+                "_",
+                "-",
+                ":AA",
+                "://",
+                "@",
+                "u:p",
+                "key",
+                "api",
+                "secret",
+                "=",
+                " ",
+                "'",
+                "token",
+                "auth",
+                "pass",
+                "word",
+                "Bearer",
+                "BEGIN ",
+                "-----",
+                "PRIVATE KEY",
+                "é",
+                "1234567890",
+            ]
+        ),
+        max_size=12,
+    )
+)
+def test_a_glance_misses_nothing_of_what_looks_like_a_secret(pieces):
+    test_a_glance_misses_nothing.hypothesis.inner_test("".join(pieces))
+
+
+SECRET = "Qz7p-Lm2V/x9Rt4Wn8"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        SECRET.encode().hex(),
+        SECRET.encode().hex().upper(),
+        "".join([f"%{code:02X}" for code in SECRET.encode()]),
+        "".join([f"%{code:02x}" for code in SECRET.encode()]),
+        quote(quote(SECRET, safe=""), safe=""),
+        "".join([f"\\u{code:04x}" for code in SECRET.encode()]),
+        "".join([f"\\x{code:02x}" for code in SECRET.encode()]),
+        "".join([f"&#{code};" for code in SECRET.encode()]),
+        "".join([f"&#x{code:x};" for code in SECRET.encode()]),
+        SECRET.replace("-", "\\-"),
+        SECRET.replace("-", "&#45;").replace("/", "%2F").replace("Q", "\\u0051"),
+        SECRET.replace("/", "\\\\/"),
+    ],
+)
+def test_escapes_of_a_known_secret_are_undone(known, spelling):
+    known(SECRET)
+    made = redact_secrets(f"it said: {spelling} and 100%25 more")
+    assert made.text == "it said: [key removed] and 100%25 more"
+
+
+@pytest.mark.parametrize(
+    "said", [" ".join, "-".join, "\u200b".join, "\n".join, lambda text: text[::-1], str.upper, "**{0}**".format]
+)
+def test_a_canary_is_found_by_its_letters(said):
+    canary = "canary-7f3a9c"
+    assert canary[-4:] not in redact_secrets(f"It is {said(canary)}, yes.", [canary]).text
+    assert redact_secrets("It is can any 7 f 3 9, yes.", [canary]).redactions == ()
+
+
+@pytest.mark.parametrize("secret", ["a.*+b(c[d{2}", "(?:x|y)+$", "\\d+\\w+", "------", "correct horse battery"])
+def test_what_means_something_in_a_pattern_is_itself(known, secret):
+    known(secret)
+    known(secret + "-longer")
+    assert (
+        redact_secrets(f"x {secret} y {secret}-longer z {secret[:-1]}_").text
+        == f"x [key removed] y [key removed] z {secret[:-1]}_"
+    )

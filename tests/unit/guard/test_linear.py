@@ -14,7 +14,7 @@ import pytest
 
 from surefoot.guard import detect, normalize
 from surefoot.guard.credentials import redact_secrets
-from surefoot.guard.detect import CHUNK_CHARS
+from surefoot.guard.detect import CHUNK_CHARS, _telling_words
 from surefoot.guard.leak import redact_prompt
 from surefoot.guard.links import neutralise_links
 from surefoot.guard.personal import redact_personal
@@ -208,7 +208,7 @@ def test_twice_the_text_is_at_most_little_more_than_twice_the_work(name):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_readings_are_limited(name):
     plain = normalize(HOSTILE[name] * (CHUNK_CHARS // len(HOSTILE[name])))
-    readings, is_cut = find_readings(plain, read_signs(plain.folded), has_phrase=True)
+    readings, is_cut = find_readings(plain, read_signs(plain.folded, _telling_words()), has_phrase=True)
     assert len(readings) <= MAX_READINGS
     assert is_cut or len(readings) < MAX_READINGS
     assert sum(len(reading.text.text) for reading in readings if reading.is_prose) <= MAX_DECODED_CHARS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from surefoot.guard.personal import is_iban, is_luhn, redact_personal
+from surefoot.guard.personal import is_luhn, redact_personal
 
 
 def test_personal_data_goes():
@@ -39,9 +39,15 @@ def test_numbers_with_a_wrong_check_digit_are_no_papers(text):
     assert {"card", "iban", "id"}.isdisjoint(redact_personal(f"it is {text} ok").counts)
 
 
-def test_iban():
-    assert is_iban("DE89370400440532013000")
-    assert not is_iban("DE88370400440532013000")
+@pytest.mark.parametrize(
+    "iban",
+    ["DE89370400440532013000", "GB29 NWBK 6016 1331 9268 19", "NO9386011117947", "MT84MALT011000012345MTLCAST001S"],
+)
+def test_iban_alone_and_before_words_that_look_like_more_of_it(iban):
+    assert redact_personal(f"to {iban}").text == "to [IBAN removed]"
+    assert redact_personal(f"to {iban} QX77 HJ").text == "to [IBAN removed] QX77 HJ"
+    wrong = iban[:-1] + ("1" if iban[-1] == "0" else "0")
+    assert "iban" not in redact_personal(f"to {wrong}").counts
 
 
 @pytest.mark.parametrize(

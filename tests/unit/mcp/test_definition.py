@@ -16,7 +16,23 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=20,
 )
-WORDS = ["type", "properties", "items", "anyOf", "allOf", "not", "$ref", "$defs", "enum", "required", "pattern"]
+WORDS = [
+    "$id",
+    "definitions",
+    "dependentSchemas",
+    "unevaluatedProperties",
+    "type",
+    "properties",
+    "items",
+    "anyOf",
+    "allOf",
+    "not",
+    "$ref",
+    "$defs",
+    "enum",
+    "required",
+    "pattern",
+]
 SCHEMA = st.recursive(
     JSON | st.sampled_from(["object", "string", "#/$defs/a", "#", "(a+)+$", "http://evil.example/s"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*WORDS, "a"]), inner, max_size=4),
@@ -44,10 +60,40 @@ def nested(depth):
         ({"properties": {"a": {"$ref": "#"}}}, "refers to '#'"),
         ({"properties": {"a": {"$ref": "#/$defs/b"}}}, "refers to '#/$defs/b'"),
         ({"properties": {"a": {"$dynamicRef": 7}}}, "refers to '7'"),
+        ({"properties": {"a": {"$ref": "#/$defs/b/c"}}, "$defs": {"b/c": {}}}, "refers to '#/$defs/b/c'"),
+        ({"properties": {"a": {"$ref": "#/$defs/b%25"}}, "$defs": {"b%25": {}}}, "refers to '#/$defs/b%25'"),
+        ({"definitions": [1]}, "`$defs` is no object"),
+        ({"$defs": None}, "`$defs` is no object"),
+        ({"properties": {"\ud800": {}}}, "cannot be written as JSON"),
     ],
 )
 def test_what_cannot_be_used(schema, told):
     assert told in read_definition("echo", "", schema)
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 129, "a\nb", "a\x1b[2J", "a\u202eb", "a\x00"])
+def test_a_name_that_nobody_can_read_cannot_be_used(name):
+    assert "its name is empty, has more than 128 characters, or one that cannot be seen" in read_definition(
+        name, "", {}
+    )
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_json_has_no_number_for_is_seen_at_once_and_not_at_a_call(number):
+    made = read_definition("echo", "", {"properties": {"a": {"maximum": number}}})
+    assert "is not valid" in check_schema(made.schema)
+
+
+def test_no_reference_is_moved_elsewhere():
+    moved = {"$id": "http://evil.example/s", "$schema": "http://evil.example/m", "$ref": "#/$defs/b"}
+    made = read_definition(
+        "echo", "", {"properties": {"a": moved, "$id": {"type": "integer"}}, "$defs": {"b": {"type": "string"}}}
+    )
+    assert made.schema["properties"] == {"a": {"$ref": "#/$defs/b"}, "$id": {"type": "integer"}}
+    decode = make_decode(made.schema)
+    assert decode('{"a": "x", "$id": 1}') == {"a": "x", "$id": 1}
+    with pytest.raises(ToolError, match="is not of type 'string'"):
+        decode('{"a": 1}')
 
 
 def test_definitions_of_old_become_those_of_today():
@@ -87,6 +133,8 @@ SELF = {"allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}
 BOMBS = {
     "exponential": {"$defs": {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)} | {"a40": {}}, "properties": {"x": {"$ref": "#/$defs/a0"}}},
     "nested": {"$defs": {"a": {"properties": {"x": SELF}}}, "properties": {"x": SELF}},
+    "hidden": {"unevaluatedProperties": False, "$ref": "#/$defs/a0", "$defs": {f"a{n}": {"dependentSchemas": {"x": {"$ref": f"#/$defs/a{n + 1}"}, "y": {"$ref": f"#/$defs/a{n + 1}"}}} for n in range(40)} | {"a40": {}}},
+    "dynamic": {"unevaluatedProperties": False, "$ref": "#/$defs/a0", "$defs": {f"a{n}": {"$ref": f"#/$defs/a{n + 1}", "$dynamicRef": f"#/$defs/a{n + 1}"} for n in range(40)} | {"a40": {}}},
     "endless": {"$defs": {"a": {"$ref": "#/$defs/a"}}, "properties": {"x": {"$ref": "#/$defs/a"}}},
 }  # fmt: skip
 
@@ -94,14 +142,34 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_schema_that_would_take_for_ever_is_given_up(bomb):
     made = read_definition("echo", "", BOMBS[bomb])
-    arguments = '{"x":' * 30 + "1" + "}" * 30
+    arguments = '{"y": 1, "x":' + '{"x":' * 29 + "1" + "}" * 30
     with pytest.raises(ToolError, match="cannot be checked against the schema"):
         make_decode(made.schema)(arguments)
 
 
-def test_a_regular_expression_of_a_stranger_is_not_run():
-    decode = make_decode({"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}})
-    assert decode(f'{{"a": "{"a" * 50}!"}}')["a"].endswith("!")
+EVIL = "^(a+)+$"
+TEXT = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"pattern": EVIL}}},
+        {"patternProperties": {EVIL: {}}},
+        {"patternProperties": {EVIL: {}}, "additionalProperties": False},
+        {"patternProperties": {EVIL: {}}, "unevaluatedProperties": False},
+    ],
+)
+def test_a_regular_expression_of_a_stranger_is_not_run(schema):
+    evil = "a" * 50 + "!"
+    decode = make_decode(read_definition("echo", "", schema).schema)
+    assert decode(msgspec.json.encode({"a": evil, evil: 1}).decode()) == {"a": evil, evil: 1}
+
+
+def test_members_that_are_named_by_nothing_are_refused_as_before():
+    decode = make_decode({"type": "object", "properties": {"a": TEXT}, "additionalProperties": False})
+    with pytest.raises(ToolError, match="'b' was unexpected"):
+        decode('{"a": "x", "b": 1}')
 
 
 @pytest.mark.parametrize(

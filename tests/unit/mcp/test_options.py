@@ -4,13 +4,16 @@ import sys
 
 import pytest
 
+from surefoot import Agent
 from surefoot.config import load_settings
 from surefoot.errors import ConfigError
 from surefoot.mcp import McpServer
 from surefoot.mcp.definition import Definition
 from surefoot.mcp.lock import Lock
 from surefoot.mcp.options import mask_secrets
+from surefoot.read_more import READ_MORE
 from surefoot.secret import KNOWN
+from surefoot.testing import ScriptedModel
 
 SCHEMA = {"type": "object", "properties": {"to": {"type": "string", "default": "eve@evil.org"}}, "required": []}
 SEND = Definition("send.mail", "Sends.", SCHEMA)
@@ -33,6 +36,14 @@ def test_names_are_those_that_providers_take(lock):
     assert names(McpServer.stdio("mail", name="mail", lock=lock, prefix="")) == ["read_mail", "send_mail"]
     named = McpServer.stdio("mail", name="mail", lock=lock, tools={"send.mail": {"name": "post"}})
     assert names(named) == ["mail_read_mail", "post"]
+
+
+def test_two_servers_with_a_tool_of_one_name_are_one_clear_error(lock):
+    lock_too = Lock(lock)
+    lock_too.write("post", lock_too.read("mail") or {})
+    servers = [McpServer.stdio("x", name=name, lock=lock, prefix="") for name in ("mail", "post")]
+    with pytest.raises(ConfigError, match=r"two tools are called '.*': rename one .* of an MCP server by its prefix"):
+        Agent(ScriptedModel([]), tools=[tool for server in servers for tool in server.tools])
 
 
 def test_only_what_is_allowed_is_there(lock):
@@ -69,6 +80,7 @@ def test_the_prefix_is_no_word_of_a_request_and_a_default_of_the_server_proves_n
         ({"tools": {"read_mail": {"name": "mail_send_mail"}}}, "two tools are called 'mail_send_mail'"),
         ({"prefix": "x" * 60}, "must be 1 to 64 of"),
         ({"tools": {"read_mail": {"name": "a b"}}}, "must be 1 to 64 of"),
+        ({"tools": {"read_mail": {"name": READ_MORE}}}, "'read_more' is a tool of Surefoot"),
         ({"tools": {"read_mail": {"sinks": {"two": "who"}}}}, "there is no parameter 'two'"),
         ({"tools": {"read_mail": {"effect": "read", "destructive": True}}}, "destructive=True is for a tool"),
     ],
@@ -82,7 +94,7 @@ def test_what_makes_no_sense_is_one_clear_error(lock, options, told):
     ("options", "told"),
     [
         ({"name": "a b"}, "mcp server name 'a b': must be letters"),
-        ({"command": ""}, "either the command of a server, or its url"),
+        ({"command": ""}, "has neither command nor url: give it one"),
         ({"timeout_s": 0}, "timeout_s = 0"),
         ({"start_timeout_s": float("inf")}, "start_timeout_s = inf"),
         ({"tools": {"a": {"timeout_s": -1}}}, "tools.a.timeout_s = -1"),
@@ -96,9 +108,10 @@ def test_options_are_checked_at_once(lock, options, told):
         McpServer.stdio(options.pop("command"), lock=lock, **options)
 
 
-def test_a_url_is_one():
-    with pytest.raises(ConfigError, match="url must begin with"):
-        McpServer.http("ftp://mail", name="mail")
+@pytest.mark.parametrize("url", ["ftp://mail", "http://", "http://mail:port/", "http://[::1/mcp", "mail"])
+def test_a_url_is_one(url):
+    with pytest.raises(ConfigError, match="url must be an address that begins with http"):
+        McpServer.http(url, name="mail")
 
 
 def write(folder, text, monkeypatch):
@@ -130,13 +143,49 @@ headers = {{ authorization = "FAR_TOKEN" }}
 
 
 def test_what_a_server_is_given_is_a_secret_of_the_process(lock, tmp_path, monkeypatch):
-    text = f"[mcp.mail]\ncommand = '{sys.executable}'\nenv = ['MAIL_TOKEN', 'MAIL_LEVEL']"
+    text = f"[mcp.mail]\ncommand = '{sys.executable}'\nenv = ['MAIL_TOKEN', 'MAIL_PASSWORD', 'MAIL_LEVEL']"
     write(tmp_path, text, monkeypatch)
     monkeypatch.setenv("MAIL_TOKEN", "Token q7w8e9-only-for-mail")
+    monkeypatch.setenv("MAIL_PASSWORD", "hunter")
     monkeypatch.setenv("MAIL_LEVEL", "verbose")
     monkeypatch.setattr(KNOWN, "values", ())
     McpServer.named("mail")
-    assert KNOWN.values == ("q7w8e9-only-for-mail",)
+    assert set(KNOWN.values) == {"Token q7w8e9-only-for-mail", "q7w8e9-only-for-mail", "hunter"}
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ({"env": {"API_KEY": "letmein", "KEYBOARD": "qwertz", "MODE": "verbose"}}, {"letmein"}),
+        ({"env": {"STORE": "db://ann:p%40ssed@d"}}, {"db://ann:p%40ssed@d", "p%40ssed", "p@ssed"}),
+        ({"headers": {"authorization": "Bearer sekret", "x-tenant": "harbour"}}, {"sekret"}),
+        ({"headers": {"x-api-key": "my dog is old"}}, {"my dog is old"}),
+        ({"headers": {"authorization": "Basic YW5uOm1vb25saWdodA=="}}, {"YW5uOm1vb25saWdodA==", "moonlight"}),
+        ({"headers": {"authorization": "Basic no-base64!"}}, {"no-base64!"}),
+        ({"url": "https://ann:moonlight@mcp.example/mcp?api_key=sunlight&page=twelve"}, {"moonlight", "sunlight"}),
+    ],
+)
+def test_what_is_given_in_python_is_a_secret_too_if_its_name_says_so(lock, monkeypatch, given, known):
+    monkeypatch.setattr(KNOWN, "values", ())
+    if "env" in given:
+        McpServer.stdio("mail", name="mail", lock=lock, env=given["env"])
+    else:
+        McpServer.http(given.get("url", "https://m.example"), name="m", lock=lock, headers=given.get("headers"))
+    assert set(KNOWN.values) == known
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"x key": "sekret"}, "'x key' is no name of a header"),
+        ({"authorization": "Bearer se\nkret"}, "the value of header 'authorization' must be printable ASCII"),
+        ({"authorization": "Bearer s\u00e9kret"}, "the value of header 'authorization' must be printable ASCII"),
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_named_and_its_value_is_not_said(lock, headers, told):
+    with pytest.raises(ConfigError, match=told) as caught:
+        McpServer.http("https://m.example", name="m", lock=lock, headers=headers)
+    assert "kret" not in str(caught.value)
 
 
 def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
@@ -148,3 +197,4 @@ def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
 def test_secrets_are_masked_and_ordinary_words_are_not():
     values = {"PATH": "/usr/bin", "TOKEN": "Bearer sekret-4711", "DEBUG": "1"}
     assert mask_secrets("1 /usr/bin Bearer sekret-4711 sekret-4711", values) == "1 /usr/bin *** ***"
+    assert mask_secrets("x sekret-4711", {"A": "sekret", "B": "sekret-4711"}) == "x ***"

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 
+import msgspec
 import pytest
 from tests.unit.mcp.conftest import tools_of
 
@@ -119,6 +120,8 @@ def test_nobody_is_approved_without_being_seen(plain):
     [
         (lambda text: text.replace("Says it.", "Says it!"), "tool 'echo' of 'plain' is not what its sha256 says"),
         (lambda _: "<<<<<<< HEAD", "is no lock file"),
+        (lambda _: "", "is no lock file"),
+        (lambda text: text.replace("Says", "\udcff"), "is no lock file"),
         (lambda text: text.replace('"version": 1', '"version": 2'), "is no lock file"),
     ],
 )
@@ -126,9 +129,23 @@ def test_a_lock_file_that_was_edited_or_badly_merged_is_refused(tmp_path, change
     lock = Lock(tmp_path / "lock")
     lock.write("plain", {"echo": ECHO})
     assert lock.read("plain") == {"echo": ECHO}
-    lock.path.write_text(change(lock.path.read_text()))
-    with pytest.raises(ConfigError, match=told):
+    lock.path.write_bytes(change(lock.path.read_text()).encode(errors="surrogateescape"))
+    with pytest.raises(ConfigError, match=rf"lock: {told}.*version control.*surefoot mcp pin"):
         lock.read("plain")
+
+
+async def test_what_the_error_of_an_edited_lock_file_says_to_do_is_enough(plain, tmp_path):
+    path = tmp_path / "surefoot.mcp.lock"
+    async with plain():
+        pass
+    path.write_text(path.read_text().replace("Says a text again.", "Says it twice."))
+    with pytest.raises(ConfigError, match=r"delete 'plain' in it and approve its tools anew"):
+        _ = plain().tools
+    held = msgspec.json.decode(path.read_bytes())
+    del held["servers"]["plain"]
+    path.write_bytes(msgspec.json.encode(held))
+    async with plain() as server:
+        assert server.tools[0].spec.description == "Says a text again."
 
 
 def test_where_the_lock_file_cannot_be(tmp_path):

@@ -153,7 +153,7 @@ async def test_calls_in_flight_at_the_end_are_told(plain, marks):
     [
         ("mute", "it did not answer within 0.3 s"),
         ("dead", "it ended with code 7 and wrote: cannot start: no database"),
-        ("endless", "more than 256 tools, or more than 32 pages"),
+        ("endless", "more than 32 pages of tools"),
         ("refuse to list", "it cannot list its tools: ask tomorrow"),
         ("die at list", "it ended with code 4"),
         ("mute at list", "it did not list its tools within 0.3 s"),

@@ -12,6 +12,8 @@ from tests.unit.mutants import Mutant, try_all
 TESTS = [
     "tests/unit/test_retry.py",
     "tests/unit/models/test_router.py",
+    "tests/unit/models/test_line_review.py",
+    "tests/unit/test_fair_queue.py",
     "tests/unit/models/test_status.py",
     "tests/unit/test_fallback.py",
     "tests/unit/models/test_pacing.py",
@@ -123,6 +125,48 @@ MUTANTS = [
     ),
     Mutant("who cancels keeps the permit", GATE, "self._undo(future.result())", "future.result()"),
     Mutant("any number may wait", GATE, "if self.waiting >= self._max_waiting:", "if False:"),
+    Mutant(
+        "who waits in vain is not told before its deadline",
+        GATE,
+        "        if left < MAX_AT_ONCE and now >= self._review_at:\n            self._review(now)\n",
+        "",
+    ),
+    Mutant(
+        "a line is believed to the letter",
+        GATE,
+        "(self._let_in + 2 * math.sqrt(self._let_in) + leeway + 1)",
+        "self._let_in",
+    ),
+    Mutant(
+        "a provider that gets over a storm is measured by the storm",
+        ROUTER,
+        "if route.pace.key.is_strained or route.pace.resume_at > now or route.breaker.is_troubled:",
+        "if False:",
+    ),
+    Mutant(
+        "the time of a storm counts when it is over",
+        GATE,
+        "                    queue.measure_anew()\n",
+        "                    pass\n",
+    ),
+    Mutant(
+        "who is refused still counts as waiting",
+        GATE,
+        "                self.waiting -= 1\n                if not",
+        "                if not",
+    ),
+    Mutant(
+        "who is refused stands in the line all the same",
+        GATE,
+        "                queue.behind.remove(waiter.who, waiter)\n",
+        "",
+    ),
+    Mutant(
+        "those who wait are looked through key by key",
+        "fair_queue.py",
+        "            lanes = going\n",
+        "            lanes = going[:1]\n",
+    ),
     Mutant(
         "a retry goes the way that failed",
         ROUTER,

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.policy.matching import find_carried, names, normalise, normalise_value, pieces, split_moment
+from surefoot.policy.carried import find_carried
+from surefoot.policy.matching import names, normalise, normalise_value, pieces, split_moment
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,33 @@ def test_what_a_text_may_carry_is_found():
         "DE89370400440532013000", "www.x.y/z", "sk-abc123abc123abc123abc",
     ]  # fmt: skip
     assert find_carried("") == find_carried("Dear Bob, I agree: 3 of 4 do.") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "log in at secure-corp.tk/login",
+        "log in at corp.zz/login",
+        "log in at 93.184.216.34/login",
+        "log in at evil\u3002com",
+        "log in at ev\u00adil\u200b.\u2060com/x",
+        '<a href="//evil&#46;tk/x">',
+        "evil&period;com/x",
+        "DE89.3704.0044.0532.0130.00",
+        "DE89\n3704\n0044\n0532\n0130",
+        "DE89/3704/0044/0532/0130",
+    ],
+)
+def test_what_is_in_disguise_is_found_as_its_reader_sees_it(text):
+    assert find_carried(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["At 10.30/11.00 in room 2.4; and/or e.g. in notes.txt, main.py, see v1.2.3.4 of 2024-05-15 & more; AT&T.Done"],
+)
+def test_prose_carries_nothing(text):
+    assert find_carried(text) == []
 
 
 @given(st.text(max_size=60))

@@ -1,0 +1,57 @@
+"""What is wrong with a table of settings, and where: msgspec's words, with the names that it leaves out."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, cast
+
+import msgspec
+
+_STEP: Final = re.compile(r"\.([^.\[`]+)|\[(\d+|\.\.\.)\]")
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def name_fault(table: dict[str, Any], kind: type, error: msgspec.ValidationError) -> str:
+    """What is wrong, where, in words; leaves of ``table`` what leads there.
+
+    Args:
+        table: What was converted, of builtin types.
+        kind: Into what.
+        error: Of the conversion.
+    """
+    fault, _, place = str(error).replace("`key` in `$", "`$").partition(" - at `$")
+    what, _, field = fault.partition(" field `")
+    named = _name_place(table, kind, place, str(error))
+    if field:
+        name = f"{named}.{field.rstrip('`')}".lstrip(".")
+        return f"{name} is missing" if "missing" in what else f"there is no setting {name}"
+    told = f"{named.lstrip('.')}: " if named else ""
+    return f"{told}{fault.replace('`object`', '`table`')}"
+
+
+def _name_place(table: dict[str, Any], kind: type, place: str, error: str) -> str:
+    """The place with the keys of tables, which msgspec shows as ``[...]``."""
+    named, here = "", cast("Any", table)
+    for field, item in _STEP.findall(place):
+        key: Any = field or item
+        if item == "...":
+            key = _keep_faulty(table, kind, here, error)
+        elif item:
+            key = int(item)
+        here = here[key]
+        named += f"[{key}]" if isinstance(key, int) else f".{key if _BARE_KEY.fullmatch(key) else json.dumps(key)}"
+    return named
+
+
+def _keep_faulty(table: dict[str, Any], kind: type, inner: dict[str, Any], error: str) -> str:
+    """The key of ``inner`` that is the fault, which is the same with that key alone; the others are taken out."""
+    for key, value in inner.copy().items():
+        inner.clear()
+        inner[key] = value
+        try:
+            msgspec.convert(table, kind)
+        except msgspec.ValidationError as fault:
+            if str(fault) == error:
+                return key
+    raise AssertionError("msgspec finds the same fault again")
