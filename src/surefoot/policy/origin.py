@@ -123,7 +123,7 @@ class Evidence(Struct, frozen=True):
     def _is_marked(self, form: str) -> bool:
         found = pieces(form)
         if not found:  # signs alone leave no mark: whoever wrote anything may have written them
-            return bool(form.strip() and self.exposed)
+            return bool(form.strip())
         return all(mark(piece) in self.marks for piece in found) or self._is_grouped(join_account(form))
 
     def _is_grouped(self, joined: str) -> bool:
