@@ -19,7 +19,7 @@ from rich.table import Table
 from run import OURS, Bench, Contestant, console, show, upstream
 
 RATIO_BAR, LAG_BAR_MS = 1.5, 50.0
-CALM = {"surefoot-durable": "surefoot-durable, calm gc"}
+CALM = {name: f"{name}, calm gc" for name in ("surefoot-durable", "surefoot-durable unguarded")}
 COLUMNS = ("ok", "wall_s", "lag_p50_ms", "lag_p99_ms", "lag_most_ms", "cpu_ms_per_step", "rss_kb_per_session")
 
 
@@ -83,6 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5_000)
     parser.add_argument("--loops", default="uvloop")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--unguarded", action="store_true", help="Surefoot without detection and redaction")
     parser.add_argument("--json", type=Path, help="write every measurement to this file")
     options = parser.parse_args()
     options.loops = options.loops.split(",")
@@ -91,7 +92,9 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    contestants: list[Contestant] = [one for one in OURS if one.label in {"limit", "surefoot", "surefoot-durable"}]
+    guard = " unguarded" * options.unguarded
+    labels = {"limit", f"surefoot{guard}", f"surefoot-durable{guard}"}
+    contestants: list[Contestant] = [one for one in OURS if one.label in labels]
     with upstream() as url:
         bench = Bench(url, options, contestants)
         seen = measure(bench, options.runs, options.rounds)

@@ -64,6 +64,14 @@ class Compiler:
         self._local_lock = asyncio.Lock()
         self._server: Any = None
 
+    def recall(self, agent: Agent[Any]) -> Compiled | None:
+        """What `compile` would give for an agent of one model that is as it was; None for any other."""
+        compiled = self._compiled.get(agent)
+        if compiled is None or len(agent.models) > 1:
+            return None
+        profile = compiled.model.profile  # prices change with the date
+        return compiled if self._prices.resolve(profile.provider, profile.name) is compiled.rates else None
+
     async def compile(self, agent: Agent[Any]) -> Compiled:
         """The agent, ready to run on each of its models.
 

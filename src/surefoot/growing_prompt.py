@@ -22,7 +22,10 @@ class GrowingPrompt:
         crammed: Size of the prompt that is sent although its bound is above the window: nothing more can be left out.
     """
 
-    __slots__ = ("_exact", "_measured", "_reported", "_run", "_sent_size", "_shown", "crammed", "schema", "wire")
+    __slots__ = (
+        "_exact", "_measured", "_render", "_reported", "_run", "_sent_size", "_shown", "_trusts_usage", "crammed",
+        "schema", "wire",
+    )  # fmt: skip
 
     wire: Prompt
 
@@ -39,19 +42,19 @@ class GrowingPrompt:
     def open(self) -> None:
         """Begin, or begin anew: what is shown of the conversation, or the model, has changed."""
         compiled = self._run.compiled
-        self.wire = compiled.model.open(compiled.native_specs, compiled.temperature)
+        model = compiled.model
+        self.wire = model.open(compiled.native_specs, compiled.temperature)
+        self._render, self._trusts_usage = compiled.protocol.render, model.profile.trusts_usage
         self._shown, self._exact, self.crammed = 0, [], -1
         self._measured = self._reported = 0, 0
         self.schema = None
 
     def show(self) -> None:
         """Write what has joined the conversation."""
-        messages, shown = self._run.state.messages, self._shown
-        if shown < len(messages):
-            render, append = self._run.compiled.protocol.render, self.wire.append
-            for message in messages[shown:]:
-                append(render(tell(self._run, message)))
-            self._shown = len(messages)
+        new = self._run.state.messages[self._shown :]
+        for message in new:
+            self.wire.append(self._render(message if message.role != "system" else tell(self._run, message)))
+        self._shown += len(new)
 
     def grow(self) -> int:
         """`show`, and choose the form of the reply; the `bound` of the next request with both."""
@@ -62,7 +65,7 @@ class GrowingPrompt:
             return self.bound()
         # a summary is plain text, whatever the protocol
         self.schema = schema = None if run.sums_up else compiled.protocol.response_schema(run.stage)
-        if schema is None or compiled.model.profile.trusts_usage:
+        if schema is None or self._trusts_usage:
             return self.bound()
         return self.bound() + len(encode_json(schema))  # some providers show the model the schema, and bill it
 
@@ -72,9 +75,8 @@ class GrowingPrompt:
         What was measured once (by an exact tokenizer, or by a provider that is trusted to count) stays measured: only
         what has joined since is bounded by its bytes.
         """
-        size = self.wire.size
         tokens, measured_size = self._measured
-        return tokens + size - measured_size if tokens else size
+        return tokens + self.wire.size - measured_size if tokens else self.wire.size
 
     def mark_sent(self) -> None:
         """It goes to the provider as it is now."""
@@ -83,7 +85,7 @@ class GrowingPrompt:
     def measure(self, tokens: int) -> None:
         """The provider has counted what was sent last."""
         self._reported = tokens, self._sent_size
-        if self._run.compiled.model.profile.trusts_usage:
+        if self._trusts_usage:
             self._measured = tokens, self._sent_size
 
     def bound_in_window(self, bound: int) -> int:

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, Final
 
-from surefoot.budget.holds import Charge, Fit, Hold, Shortage, is_plausible
-from surefoot.budget.ledger import MIN_FINAL_TOKENS, MIN_STEP_TOKENS
+from surefoot.budget.holds import MIN_FINAL_TOKENS, MIN_STEP_TOKENS, Charge, Fit, Hold, Shortage, is_plausible
 from surefoot.budget.posting import Refusal
 from surefoot.budget.room import wait_for_room
 from surefoot.errors import ModelBroken, ModelError, ModelUnreachable
@@ -62,14 +61,15 @@ class ModelCall:
 
     def hold_at_once(self, now: float, *, final: bool) -> bool:
         """Reserve the worst case of the next attempt, if nothing limits it; else False, and `hold` looks closer."""
-        compiled, bound = self._run.compiled, self.prompt.grow()
-        want = compiled.max_tokens
-        if compiled.window - bound < want:
+        compiled, account, bound = self._run.compiled, self._run.account, self.prompt.grow()
+        if compiled.window - bound < (want := compiled.max_tokens):
             return False
-        fit = self._run.account.fit(bound, want, final=final, now=now, begins_step=self._attempt == 0)
-        if fit.limit:  # of a shortage, too
+        if not account.fits_easily(bound, want, now) and (
+            account.last_step(now) is not None
+            or account.fit(bound, want, final=final, now=now, begins_step=self._attempt == 0).limit
+        ):
             return False
-        self.fit = fit  # type: ignore[assignment]  # a shortage names its limit
+        self.fit = Fit(want)
         self._reserve(bound, want)
         return True
 

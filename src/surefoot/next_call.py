@@ -36,7 +36,7 @@ def hold_at_once(run: Run, call: ModelCall) -> Purpose | None:
     """`hold_budget` of a call that nothing stands in the way of; None, and nothing is reserved, for any other."""
     account = run.account
     limits, now = account.limits, run.desk.clock.monotonic()
-    if run.cancelled or run.sums_up or run.refusal is not None or limits.ladder or account.last_step(now) is not None:
+    if run.cancelled or run.sums_up or run.refusal is not None or limits.ladder:
         return None
     if not call.hold_at_once(now, final=limits.on_limit == "raise"):
         return None

@@ -27,7 +27,7 @@ from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome, Store
 from surefoot.store.session_rows import Moved, SessionClaim
 
-_NO_RUNGS: Final[Mapping[str, Compiled]] = MappingProxyType({})
+NO_RUNGS: Final[Mapping[str, Compiled]] = MappingProxyType({})
 
 
 class Run:
@@ -71,11 +71,11 @@ class Run:
     """
 
     __slots__ = (
-        "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled", "compiled",
-        "context", "desk", "failures", "final_only", "interrupted", "is_moved", "live", "loop", "models", "news",
-        "over", "parent", "payers", "read_through_children", "redactor", "refusal", "repairs_left", "run_id", "rungs",
-        "settlement", "started", "state", "summary_failed", "summed_up_for", "sums_up", "task", "tool_calls_untold",
-        "turn", "value",
+        "_accounts", "_behind", "_claimed", "_recorder", "_store", "abandon", "account", "caller", "cancelled",
+        "compiled", "context", "desk", "failures", "final_only", "interrupted", "is_moved", "live", "loop", "models",
+        "news", "over", "parent", "payers", "read_through_children", "redactor", "refusal", "repairs_left", "run_id",
+        "rungs", "settlement", "started", "state", "summary_failed", "summed_up_for", "sums_up", "task",
+        "tool_calls_untold", "turn", "value",
     )  # fmt: skip
 
     abandon: Callable[[str, str], None]
@@ -93,7 +93,7 @@ class Run:
         caller: Caller,
         live: bool,
         parent: Run | None = None,
-        rungs: Mapping[str, Compiled] = _NO_RUNGS,
+        rungs: Mapping[str, Compiled] = NO_RUNGS,
         arrived: float | None = None,
         turn: SessionClaim | None = None,
     ) -> None:
@@ -138,7 +138,7 @@ class Run:
         self.over: asyncio.Future[None] | None = None
         self._behind: asyncio.Future[Outcome] | None = None
         self._claimed = False  # the accounts above know of the last hold
-        self._store = store
+        self._store, self._accounts = store, store.accounts
         self._recorder = Recorder()
 
     def emit(self, event: JournalEvent) -> None:
@@ -203,7 +203,7 @@ class Run:
         recorder = self._recorder
         if self.redactor is not None:
             events = [self.redactor.clean(event) for event in events]
-        if claim is None and not self._takes_turn:
+        if claim is None and (self.turn is None or recorder.taken):
             self._apply(events)
             recorder.pending += events
             self._behind = self._append()
@@ -232,7 +232,7 @@ class Run:
 
     def asks(self) -> bool:
         """Whether accounts above the run are asked: else nobody waits for the disk, nor is there a limit."""
-        return self.desk.durable or self._store.accounts.book.limits_anything
+        return self.desk.durable or self._accounts.book.limits_anything
 
     def claim_for(self, hold: Hold, prices: str, *, begins_step: bool) -> Claim | None:
         """What a hold claims of the accounts above, None where nobody is asked."""
@@ -250,12 +250,12 @@ class Run:
         """
         if known and not self._claimed:
             return
-        limited = known or self._store.accounts.book.limits_any(self.payers)
+        limited = known or self._accounts.book.limits_any(self.payers)
         self.settlement = Settlement(hold.number, charge.tokens, charge.nano, known, limited)
 
     def limits_tool_calls(self) -> bool:
         """Whether an account above some run limits tool calls: then they are claimed before they are made."""
-        return self._store.accounts.book.limits_tool_calls
+        return self._accounts.book.limits_tool_calls
 
     def _apply(self, events: Sequence[JournalEvent]) -> None:
         for event in events:
@@ -265,7 +265,7 @@ class Run:
 
     def _append(self, claim: Claim | None = None) -> asyncio.Future[Outcome]:
         first, record = self._recorder.take()
-        posting = self._take_posting(claim)
+        posting = None if claim is None and self.settlement is None else self._take_posting(claim)
         if first:
             return self._store.append(self.run_id, first, record, posting)
         return self._store.create(make_row(self.state), record, posting, self.turn)

@@ -26,7 +26,7 @@ from surefoot.loop import drive
 from surefoot.policy.origin import Carried
 from surefoot.read_more import is_of_run
 from surefoot.result import RunResult, make_result
-from surefoot.run import Run
+from surefoot.run import NO_RUNGS, Run
 from surefoot.run_arguments import check_run
 from surefoot.run_row import make_lost_row
 from surefoot.sections import OnBusy
@@ -168,7 +168,7 @@ class Starter:
         self, agent: Agent[Any], desk: Desk, limits: Limits | None, *, parent: Run | None = None, **rest: Any
     ) -> tuple[Run, RunStarted]:
         """Compile and check; then the run and its first event. What is left is passed on to `begin_run`."""
-        compiled = await self._compiler.compile(agent)
+        compiled = self._compiler.recall(agent) or await self._compiler.compile(agent)
         caller: Caller = rest["caller"]
         payers = make_payers(caller.tenant, caller.user, caller.session) if parent is None else parent.payers
         given = limits or agent.limits or self._limits
@@ -177,7 +177,8 @@ class Starter:
                 check_price(one, above.account.limits)
             limits = self._check_limits(one, given, payers)
         assert limits is not None, "an agent has a model"
-        rungs = await self._compile_rungs(agent, limits, payers)
+        more = limits.ladder or self._compiler.summariser
+        rungs = await self._compile_rungs(agent, limits, payers) if more else NO_RUNGS
         self._check_open(desk)
         if parent is not None and parent.run_id not in self.live:  # nobody would end what it begins now
             raise ConfigError(_HAS_ENDED)

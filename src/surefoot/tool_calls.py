@@ -92,13 +92,14 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
     asking = clear(run, ready)
     if asking is not None:
         await asking
-    writes = False
+    writes = begins_runs = False
     now = run.desk.clock.now()
     intended: list[ToolIntended] = []
     for call, prepared in zip(calls, ready, strict=True):
         if isinstance(prepared, Prepared):
             effect = prepared.tool.effect
             writes = writes or effect == "write"
+            begins_runs = begins_runs or prepared.tool.takes_context
             intended.append(ToolIntended(at=now, call=call, effect=effect, idempotency_key=_key(run, call)))
     if intended and run.limits_tool_calls():
         claiming = run.claim(intended, Claim(run.payers, 0, tool_calls=len(intended)))
@@ -107,6 +108,7 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             run.refusal = refusal
             refused = ToolResult(f"Not run: {refusal.notice}.", SYSTEM_LABEL, is_error=True)
             ready = [refused if isinstance(one, Prepared) else one for one in ready]
+            begins_runs = False
     else:
         run.tool_calls_untold += len(intended)
         for event in intended:
@@ -116,7 +118,7 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
             if written is not None:
                 await written
     share = room_bytes // len(calls) - _count_framing(run)
-    kept = _keep_results(run, calls, share, ready)
+    kept = _keep_results(run, calls, share) if begins_runs else None
     if len(calls) == 1:
         await _run_one(run, calls[0], ready[0], share, kept)
         return
@@ -148,13 +150,8 @@ def _key(run: Run, call: ToolCall) -> str:
     return f"{run.run_id}:{run.state.steps}:{call.id}"
 
 
-def _keep_results(run: Run, calls: tuple[ToolCall, ...], share: int, ready: list[Prepared | ToolResult]) -> int | None:
-    """Bytes of each result for which runs that these tools begin must leave room; None if they can begin none."""
-    for one in ready:
-        if isinstance(one, Prepared) and one.tool.takes_context:
-            break
-    else:
-        return None
+def _keep_results(run: Run, calls: tuple[ToolCall, ...], share: int) -> int:
+    """Bytes of each result for which runs that these tools begin must leave room."""
     kept = max(LEAST_RESULT_BYTES, min(share // 2, KEPT_RESULT_BYTES))  # the other half is for the runs
     run.account.keep_text(sum([kept + _count_framing(run) + len(call.id) for call in calls]))
     return kept

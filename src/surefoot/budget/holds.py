@@ -10,6 +10,10 @@ from surefoot.types import Usage
 
 MAX_CALL_TOKENS: Final = 1 << 32
 """A power of two far above what any call can use: sums of what is below fit the 64 bits of a database column."""
+MIN_STEP_TOKENS: Final = 64
+"""Fewest output tokens worth an ordinary step: about one tool call."""
+MIN_FINAL_TOKENS: Final = 16
+"""Fewest output tokens worth a last answer."""
 
 
 class Hold(Struct, frozen=True, gc=False):

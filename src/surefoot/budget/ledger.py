@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from surefoot.budget.holds import Charge, Fit, Hold, Shortage
+from surefoot.budget.holds import MIN_FINAL_TOKENS, MIN_STEP_TOKENS, Charge, Fit, Hold, Shortage
 from surefoot.budget.limits import INFINITE, Limits
 from surefoot.budget.meter import Meter
 from surefoot.budget.rates import Rates, cost, cost_as_served, dearest_rates, price_bound
@@ -21,10 +21,6 @@ from surefoot.budget.shortages import lack_above, lack_calls, lack_money, lack_s
 from surefoot.errors import BudgetExceeded
 from surefoot.types import Money, Usage
 
-MIN_STEP_TOKENS: Final = 64
-"""Fewest output tokens worth an ordinary step: about one tool call."""
-MIN_FINAL_TOKENS: Final = 16
-"""Fewest output tokens worth a last answer."""
 FINAL_TOKENS: Final = 256
 """Output tokens kept for the last answer."""
 NUDGE_TOKENS: Final = 320
@@ -44,9 +40,7 @@ class Account(Meter):
     """
 
     __slots__ = (
-        "_holds", "_kept", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano",
-        "_reserved_tokens", "_soft_deadline", "deadline", "input_rate", "max_tool_calls", "output_rate", "parent",
-        "rates", "waiting",
+        "_holds", "_kept", "_soft_deadline", "deadline", "input_rate", "output_rate", "parent", "rates", "waiting",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, rates: Rates | None, started: float, parent: Account | None = None) -> None:
@@ -62,8 +56,6 @@ class Account(Meter):
         self.parent = parent
         # What runs below leave alone for the last answer: its prompt (None for nothing), more text, the text's price
         self._kept: tuple[int | None, int, int] = None, 0, 0
-        most = limits.ceilings()
-        self._max_tokens, self._max_nano, self._max_steps, self._max_calls, self.max_tool_calls = most
         self.set_rates(rates)
         seconds = self._amounts.get("seconds", INFINITE)
         self.deadline = started + seconds
@@ -71,7 +63,6 @@ class Account(Meter):
         if parent is not None and parent.soft_deadline < self.deadline:
             self.deadline = parent.soft_deadline
             self._soft_deadline = min(self._soft_deadline, parent.soft_deadline)
-        self._reserved_tokens = self._reserved_nano = 0
         self._holds = 0  # of this run alone, and never one twice
         self.waiting: list[asyncio.Future[None]] = []
 
@@ -98,6 +89,19 @@ class Account(Meter):
         if self.model_calls >= self._max_calls - kept or now >= (self._soft_deadline if kept else self.deadline):
             return self._call_shortage(now, kept=kept)
         return None
+
+    def fits_easily(self, input_bound: int, want: int, now: float) -> bool:
+        """Whether a step of a run of its own is so far from each limit that `last_step` and `fit` need not be asked.
+
+        As `fit` it leaves room for a last answer, all of it at the dearer rate: what is sure is sure, all else unknown.
+        """
+        if self.parent is not None or now >= self._soft_deadline:
+            return False
+        tokens = input_bound + want + input_bound + NUDGE_TOKENS + FINAL_TOKENS
+        dear = self.output_rate
+        if self.input_rate > dear:  # noqa: PLR1730 - max() takes 800 instructions
+            dear = self.input_rate
+        return self.has_plenty(tokens, tokens * dear // _MILLION + 2)  # each of the two holds rounds up by itself
 
     def begin_step(self) -> None:
         """Count a step, here and in all accounts above."""
@@ -299,11 +303,6 @@ class Account(Meter):
     def soft_deadline(self) -> float:
         """Monotonic seconds from which on only a last answer may begin."""
         return self._soft_deadline if self.limits.on_limit == "finish" else self.deadline
-
-    @property
-    def reserved(self) -> tuple[int, int]:
-        """Tokens and nano-dollars held for calls in flight."""
-        return self._reserved_tokens, self._reserved_nano
 
     def call_shortage(self, now: float, *, begins_step: bool) -> Shortage | None:
         """What keeps the runs below from another model call, here or above; None if nothing does."""

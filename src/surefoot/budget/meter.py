@@ -20,11 +20,13 @@ class Meter:
         steps: Steps begun.
         model_calls: Wire attempts made.
         tool_calls: Tool calls made.
+        max_tool_calls: Tool calls that may be made.
     """
 
     __slots__ = (
-        "_amounts", "_marks", "_started", "limits", "model_calls", "overrun_nano", "overrun_tokens", "spent_nano",
-        "spent_tokens", "steps", "tool_calls",
+        "_amounts", "_marks", "_max_calls", "_max_nano", "_max_steps", "_max_tokens", "_reserved_nano",
+        "_reserved_tokens", "_started", "limits", "max_tool_calls", "model_calls", "overrun_nano", "overrun_tokens",
+        "spent_nano", "spent_tokens", "steps", "tool_calls",
     )  # fmt: skip
 
     spent_tokens: int
@@ -43,6 +45,19 @@ class Meter:
         self._marks = limits.marks()
         self.spent_tokens = self.spent_nano = self.overrun_tokens = self.overrun_nano = 0
         self.steps = self.model_calls = self.tool_calls = 0
+        self._reserved_tokens = self._reserved_nano = 0  # held for calls in flight
+        most = limits.ceilings()
+        self._max_tokens, self._max_nano, self._max_steps, self._max_calls, self.max_tool_calls = most
+
+    def has_plenty(self, tokens: int, nano: int) -> bool:
+        """Whether a step of so many tokens and nano-dollars leaves more than one further step, call and tool call."""
+        return (
+            self.steps + 1 < self._max_steps
+            and self.model_calls + 1 < self._max_calls
+            and self.tool_calls < self.max_tool_calls
+            and self.spent_tokens + self._reserved_tokens + tokens <= self._max_tokens
+            and self.spent_nano + self._reserved_nano + nano <= self._max_nano
+        )
 
     def warnings(self, now: float) -> list[Warned]:
         """The limits that passed ``warn_at`` since the last call; each is told once."""
@@ -62,10 +77,17 @@ class Meter:
         self._marks = tuple([math.inf if name in crossed else mark for name, mark in marks])
         return [Warned(name, used[name], self._amounts[name]) for name in crossed]
 
+    @property
+    def reserved(self) -> tuple[int, int]:
+        """Tokens and nano-dollars held for calls in flight."""
+        return self._reserved_tokens, self._reserved_nano
+
     def shares_used(self, now: float) -> dict[str, float]:
         """Used share (0 to 1, more after an overrun) of each limit that is not `UNLIMITED`."""
-        used = self._used(now)
-        return {name: used[name] / of for name, of in self._amounts.items()}
+        shares = self._used(now)
+        for name, of in self._amounts.items():
+            shares[name] /= of
+        return shares if len(shares) == len(self._amounts) else {name: shares[name] for name in self._amounts}
 
     def _used(self, now: float) -> dict[str, float]:
         return {

@@ -26,7 +26,7 @@ from surefoot.journal.events import (
     ToolIntended,
 )
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
-from surefoot.journal.tally import Charged, ModelTally, ToolTally, sum_usage, tally_models, tally_tools
+from surefoot.journal.tally import Called, Charged, ModelTally, ToolTally, sum_usage, tally_models, tally_tools
 from surefoot.journal.threat_events import ThreatsFound
 from surefoot.policy.origin import Origins
 from surefoot.types import SYSTEM_LABEL, Label, Message, Part, ToolCall, Usage
@@ -78,7 +78,7 @@ class RunState:
         self.messages: list[Message] = []
         self._charges: list[Charged] = []
         self._tallied: tuple[int, dict[str, ModelTally]] = 0, {}  # of the first so many charges
-        self._called: list[tuple[str, bool, float]] = []
+        self._called: list[Called] = []
         self.tokens = self.nano = 0
         self.holds: dict[int, ModelRequested] = {}
         self.steps = self.model_calls = self.tool_calls = self.results = 0

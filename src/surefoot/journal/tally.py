@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -62,6 +62,9 @@ class Tally(Struct, frozen=True, omit_defaults=True):
 
 Charged = tuple[str, bool, int, int, float, "Usage | None"]
 """One settled attempt: model string, whether it failed, tokens, nano-dollars, milliseconds, usage if known."""
+Called = tuple[str, bool, float]
+"""One tool call: name of the tool, whether it failed, milliseconds."""
+RowT = TypeVar("RowT", Charged, Called)
 
 
 def sum_usage(usages: Sequence[Usage]) -> Usage:
@@ -83,35 +86,34 @@ def sum_usage(usages: Sequence[Usage]) -> Usage:
 
 def tally_models(charges: Iterable[Charged]) -> dict[str, ModelTally]:
     """What was used of each model."""
-    by_model: dict[str, list[Charged]] = {}
-    for charged in charges:
-        by_model.setdefault(charged[0], []).append(charged)
-    return {model: _tally_model(rows) for model, rows in by_model.items()}
+    return {model: _tally_model(rows) for model, rows in _group(list(charges)).items()}
 
 
 def _tally_model(rows: list[Charged]) -> ModelTally:
-    failures, tokens, nano, latency_ms = 0, 0, 0, 0.0  # sums in variables: a field of a struct is dear to set
-    usages: list[Usage] = []
-    for _, failed, its_tokens, its_nano, its_latency_ms, usage in rows:
-        failures += failed
-        tokens += its_tokens
-        nano += its_nano
-        latency_ms += its_latency_ms
-        if usage is not None:
-            usages.append(usage)
-    return ModelTally(len(rows), failures, tokens, nano, latency_ms, sum_usage(usages))
+    _, failures, tokens, nano, latencies_ms, usages = zip(
+        *rows, strict=True
+    )  # sums of columns, for a loop over rows is dear
+    known = [usage for usage in usages if usage is not None]
+    return ModelTally(len(rows), sum(failures), sum(tokens), sum(nano), sum(latencies_ms), sum_usage(known))
 
 
-def tally_tools(called: Iterable[tuple[str, bool, float]]) -> dict[str, ToolTally]:
-    """What was used of each tool: its name with each call, whether it failed, and its milliseconds."""
-    sums: dict[str, tuple[int, int, float]] = {}
-    for name, is_error, latency_ms in called:
-        calls, errors, total_ms = sums.get(name, _NONE)
-        sums[name] = calls + 1, errors + is_error, total_ms + latency_ms
-    return {name: ToolTally(*amounts) for name, amounts in sums.items()}
+def tally_tools(called: Iterable[Called]) -> dict[str, ToolTally]:
+    """What was used of each tool."""
+    sums: dict[str, ToolTally] = {}
+    for name, rows in _group(list(called)).items():
+        _, failures, latencies_ms = zip(*rows, strict=True)
+        sums[name] = ToolTally(len(rows), sum(failures), sum(latencies_ms))
+    return sums
 
 
-_NONE: Final = 0, 0, 0.0
+def _group(rows: list[RowT]) -> dict[str, list[RowT]]:
+    """The rows by the name that each begins with."""
+    if len(names := {row[0] for row in rows}) == 1:  # nearly always
+        return {names.pop(): rows}
+    groups: dict[str, list[RowT]] = {}
+    for row in rows:
+        groups.setdefault(row[0], []).append(row)
+    return groups
 
 
 _encoder: Final = msgspec.json.Encoder()

@@ -110,14 +110,15 @@ class _Head:
 
 
 class _ChatPrompt:
-    """See `surefoot.models.base.Prompt`."""
+    """See `surefoot.models.base.Prompt`; ``size`` grows with it."""
 
-    __slots__ = ("_body", "_growth", "_head", "_is_empty", "_schema", "_schema_field", "_tail")
+    __slots__ = ("_body", "_head", "_is_empty", "_schema", "_schema_field", "_tail", "size")
 
     def __init__(self, head: _Head, tail: bytes) -> None:
         self._head = head
         self._body = bytearray(head.text)
-        self._growth = head.growth + FRAMING_TOKENS
+        # A byte of the request is at most a token, and its JSON covers the template's framing.
+        self.size = len(head.text) + head.growth + FRAMING_TOKENS
         self._tail = tail
         self._is_empty = True
         self._schema: JsonSchema | None = None
@@ -133,8 +134,7 @@ class _ChatPrompt:
             piece = _write_message(message)
         except UnicodeEncodeError:
             piece = _write_message(mend_message(message))
-        if not piece.isascii():
-            self._growth += count_growth(piece.decode())
+        self.size += len(piece) if piece.isascii() else len(piece) + count_growth(piece.decode())
         self._body += piece
 
     def _begin(self, message: Message) -> None:
@@ -144,7 +144,7 @@ class _ChatPrompt:
             growth = 0 if piece.isascii() else count_growth(piece.decode())
             head.system, head.system_piece, head.system_growth = message, piece[1:], growth
         self._body += head.system_piece
-        self._growth += head.system_growth
+        self.size += len(head.system_piece) + head.system_growth
 
     def body(self, max_tokens: int, options: Options, *, stream: bool) -> bytes:
         """See `Prompt.body`."""
@@ -161,11 +161,6 @@ class _ChatPrompt:
             fields.append(self._write_schema(schema))
         fields.append(b"}")
         return b"".join(fields)
-
-    @property
-    def size(self) -> int:
-        """See `Prompt.size`: a byte of the request is at most a token, and its JSON covers the template's framing."""
-        return len(self._body) + self._growth
 
     def _write_schema(self, schema: JsonSchema) -> bytes:
         if schema is not self._schema:

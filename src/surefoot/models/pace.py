@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Struct
+
 from surefoot.models.rate_hint import Said
 from surefoot.models.status import read_duration_s
 
@@ -58,6 +60,16 @@ class Bucket:
         self._at = self._cut_at = now
         self._share = 1.0  # of what flows in, the part that is not taken by others
         self._per_s = limit / MINUTE_S
+
+    def has(self, amount: float, now: float) -> bool:
+        """Whether ``amount`` is there now; False means that `wait_s` is to be asked."""
+        if now > self._at:
+            if self._share < 1:
+                return False
+            level, capacity = self.level + (now - self._at) * self._per_s, self.capacity
+            self._at = now
+            self.level = level if level < capacity else capacity  # noqa: FURB136 - min() is slow
+        return self.level >= amount
 
     def wait_s(self, amount: float, now: float) -> float:
         """Seconds until ``amount`` is there, 0 for now. What it never holds waits until it is full."""
@@ -197,6 +209,16 @@ class Flow:
         wait_s = 0.0 if bucket is None else bucket.wait_s(amount, now)
         return 0.0 if wait_s <= 0 else min(wait_s, max(0.0, self.sent_at + MAX_PAUSE_S - now))
 
+    def take(self, amount: int, now: float) -> Taken:
+        """A call takes so much."""
+        self.sent_at = now
+        self.sent = sent = self.sent + amount
+        bucket = self.bucket
+        if bucket is None:
+            return Taken(amount, None, FOREVER, sent)
+        bucket.level = level = bucket.level - amount
+        return Taken(amount, bucket, level + bucket.moved, sent)
+
     def learn(self, said: Said, taken: Taken, now: float, *, refused: bool) -> None:
         """Heed what came with the answer to the call that took ``taken``.
 
@@ -222,7 +244,7 @@ class Flow:
             bucket.cut(said.left, now)
 
 
-class Taken:
+class Taken(Struct, frozen=True, gc=False):
     """What one call has taken of a `Flow`.
 
     Attributes:
@@ -232,18 +254,10 @@ class Taken:
         sent: All that had been taken of the flow by then.
     """
 
-    __slots__ = ("amount", "bucket", "level", "sent")
-
-    def __init__(self, flow: Flow, amount: int, now: float) -> None:
-        self.amount = amount
-        flow.sent_at = now
-        flow.sent = self.sent = flow.sent + amount
-        self.bucket = bucket = flow.bucket
-        if bucket is not None:
-            bucket.level -= amount
-            self.level = bucket.level + bucket.moved
-        else:
-            self.level = FOREVER
+    amount: int
+    bucket: Bucket | None
+    level: float
+    sent: float
 
     def give_back(self, amount: int) -> None:
         """To the bucket that it came from; a newer one never lacked it."""
@@ -279,10 +293,10 @@ class Pace:
             return False
         if (key.requests is not None or key.tokens is not None) and key.wait_s(tokens, now) > 0:
             return False
-        of_tokens, of_requests = self.tokens, self.requests
-        if of_tokens.bucket is not None and of_tokens.wait_s(tokens, now) > 0:
+        tokens_left, requests_left = self.tokens.bucket, self.requests.bucket
+        if tokens_left is not None and not tokens_left.has(tokens, now) and self.tokens.wait_s(tokens, now) > 0:
             return False
-        return of_requests.bucket is None or of_requests.wait_s(1, now) <= 0
+        return requests_left is None or requests_left.has(1, now) or self.requests.wait_s(1, now) <= 0
 
     def overload(self, begun_at: float, retry_after_s: float | None, now: float, *, explained: bool) -> None:
         """The provider has turned a call away; ``explained``: its own figures say why, and how long to wait."""

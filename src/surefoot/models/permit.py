@@ -12,7 +12,7 @@ from surefoot.errors import ModelError, ModelOverloaded, ModelRefused, ModelUnre
 from surefoot.models.base import Model
 from surefoot.models.breaker import Breaker
 from surefoot.models.gate import Gate
-from surefoot.models.pace import Pace, Taken
+from surefoot.models.pace import Pace
 from surefoot.models.rate_hint import RateHint
 from surefoot.models.status import OF_THE_KEY
 
@@ -60,23 +60,23 @@ class Permit:
         self._probe = probe
         self._is_over = False
         pace.key.take(tokens)
-        self._requests = Taken(pace.requests, 1, now)
-        self._tokens = Taken(pace.tokens, tokens, now)
+        self._requests = pace.requests.take(1, now)
+        self._tokens = pace.tokens.take(tokens, now)
 
     def succeed(self, tokens: int | None, rate: RateHint | None) -> None:
         """A reply came, of so many tokens; None if the provider did not say."""
         self._end()
-        pace, breaker = self.route.pace, self.route.breaker
+        route, gate = self.route, self._gate
         if tokens is not None:
             self._correct(tokens)
-        if pace.key.is_strained:
-            pace.key.recover()
+        if route.pace.key.is_strained:
+            route.pace.key.recover()
         if rate is not None:
-            self._learn(rate, self._gate.now(), refused=False)
-        if breaker.is_troubled:
-            breaker.succeed(self._begun_at, probe=self._probe)
-        if self._gate.waiting:
-            self._gate.dispatch()
+            self._learn(rate, gate.now(), refused=False)
+        if route.breaker.is_troubled:
+            route.breaker.succeed(self._begun_at, probe=self._probe)
+        if gate.waiting:
+            gate.dispatch()
 
     def fail(self, error: ModelError, culprit: Hashable, *, hurried: bool = False, elsewhere: bool = False) -> None:
         """No reply came.

@@ -215,7 +215,7 @@ class SqliteStore:
     def _add(self, run: int, seq: int, record: bytes | bytearray, posting: Posting | None) -> asyncio.Future[Outcome]:
         group = self._group
         if (posting is None or posting.claim is None) and len(group.futures) not in group.turns:
-            future: asyncio.Future[Outcome] = self._loop.create_future()
+            future: asyncio.Future[Outcome] = asyncio.Future(loop=self._loop)  # create_future() is a call more
         else:
             future = _Decision(loop=self._loop)
         if posting is not None:

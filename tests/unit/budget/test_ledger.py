@@ -166,6 +166,45 @@ def test_an_explicit_zero_is_free_and_a_missing_usage_is_not():
     assert book.settle(book.reserve(100, 50), None).tokens == 150
 
 
+@given(
+    limits=st.builds(
+        dict,
+        tokens=st.integers(600, 3_000) | st.just(UNLIMITED),
+        usd=st.integers(2_000, 30_000).map(lambda micro: f"{micro / 1e6:.6f}") | st.just(UNLIMITED),
+        steps=st.integers(1, 4),
+        model_calls=st.integers(1, 4),
+        tool_calls=st.integers(1, 3),
+        seconds=st.integers(5, 20),
+        on_limit=st.sampled_from(["finish", "raise"]),
+    ),
+    calls=st.lists(st.tuples(st.integers(1, 200), st.integers(1, 200), st.integers(0, 7)), max_size=4),
+    now=st.floats(0, 20),
+    asked=st.tuples(st.integers(1, 500), st.integers(1, 500)),
+)
+@settings(max_examples=500)
+def test_what_fits_easily_fits_and_is_not_the_last_step(limits, calls, now, asked):
+    book, final = account(**limits), limits["on_limit"] == "raise"
+    for bound, want, what in calls:
+        if what & 1 and isinstance(fit := book.fit(bound, want, final=True, now=0.0), Fit):
+            hold = book.reserve(bound, fit.max_tokens)
+            if bound % 2:
+                book.settle(hold, Usage(bound // 2, fit.max_tokens // 2))
+        if what & 2:
+            book.begin_step()
+        if what & 4:
+            book.begin_tool_call()
+    bound, want = asked
+    if book.fits_easily(bound, want, now):
+        assert book.last_step(now) is None
+        assert book.fit(bound, want, final=final, now=now, begins_step=True) == Fit(want)
+        assert not Account(Limits(**limits), RATES, 0.0, book).fits_easily(1, 1, now)  # whose run has one above
+
+
+def test_a_step_far_from_every_limit_fits_easily():
+    assert account().fits_easily(2_000, 4_096, 0.0)
+    assert not account(tokens=8_000).fits_easily(2_000, 4_096, 0.0)
+
+
 def test_the_last_step_call_and_second_are_kept_for_the_answer():
     book = account(steps=3, model_calls=10, tool_calls=2, seconds=100)
     book.steps = 1

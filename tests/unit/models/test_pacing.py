@@ -4,10 +4,13 @@ import asyncio
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.models.test_router import FAR, build
 from tests.unit.models.ticking import run_virtually
 
 from surefoot.errors import ModelOverloaded
+from surefoot.models.pace import Bucket
 from surefoot.models.rate_hint import RateHint, Said
 from surefoot.testing.pace import Pace
 from surefoot.types import UNLIMITED
@@ -228,3 +231,27 @@ def test_a_storm_is_over_in_a_second_and_soon_forgotten(bearable):
     assert turned_away < 0.15
     assert used > 0.8
     assert sum(answers[45:]) >= 0.95 * 15 * 180
+
+
+@given(
+    asks=st.lists(
+        st.tuples(st.floats(0, 40), st.floats(0.1, 30), st.sampled_from(["take", "cut", "give back"])), max_size=12
+    )
+)
+def test_a_bucket_that_has_room_never_asks_to_wait(asks):
+    """Asked in whatever way, it knows the same: two buckets, of which one is only ever asked for seconds."""
+    quick, slow, now = Bucket(60, 20, 0.0), Bucket(60, 20, 0.0), 0.0
+    for elapsed_s, amount, then in asks:
+        now += elapsed_s
+        has, wait_s = quick.has(amount, now), slow.wait_s(amount, now)
+        assert not has or wait_s == 0
+        assert quick.wait_s(amount, now) == wait_s
+        assert quick.level == slow.level
+        for bucket in (quick, slow):
+            if then == "cut":
+                bucket.cut(bucket.level / 2, now)
+            else:
+                bucket.level -= amount
+                if then == "give back":
+                    bucket.give_back(amount)
+    assert Bucket(60, 20, 0.0).has(20, 0.0)
