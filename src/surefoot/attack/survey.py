@@ -18,6 +18,7 @@ from surefoot.attack.moves import MARK, Attack, Move, Puppet, make_all
 from surefoot.attack.synthesis import ATTACKER, USER, Maker, Voice
 from surefoot.attack.trial import NO_LIMITS, Deed, read_deeds
 from surefoot.config import Settings
+from surefoot.journal.policy_events import CallJudged
 from surefoot.policy.decide import Rule
 from surefoot.policy.declared import read_return
 from surefoot.policy.intent import list_intents
@@ -173,7 +174,9 @@ async def _try(runtime: Runtime, agent: Agent[Any], plot: _Plot) -> Attempt:
     result = await runtime.run(double, _ask(plot))
     _, events = await runtime.read_run(result.run_id)
     deeds = read_deeds(events)
-    assert deeds, "the double of the source gave the model the order"
+    if not deeds:  # what is settled keeps the model from reading the order
+        one = next(event for event in events if isinstance(event, CallJudged))
+        deeds = (Deed(one.name, ran=False, verdict=one.verdict, rule=one.rule, reason=one.reason),)
     return Attempt(source=plot.source.spec.name, tool=name, how=plot.how, fate=_judge(deeds[0]), deed=deeds[0])
 
 

@@ -205,29 +205,39 @@ def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evide
         origin = ""  # short links differ in nothing but capitals
     if origin:
         return Trace(place, shown, kind, origin, source, proven=True)
-    found = _find_records(normal, place, known)
-    content = kind == "content"
-    private = content and is_secret(normal)
-    picked = [
-        one
-        for one in found
-        if (is_picked(one, call.tool, kind, place, known) and not (private and one[0].arguments in NO_ARGUMENTS))
-        or (content and not call.tool.destructive and _may_be_told(one, normal, known))
-    ]
-    if found:
-        lookup, _, leaf = (picked or found)[0]
-        source = f"{lookup.tool}{leaf.path and ' '}{leaf.path}"
-        return Trace(place, shown, kind, "record", source, bool(picked))
+    where = _INDEX.sub("", place)
+    key = ("record", normal, kind, where, call.tool.name)
+    source, proven = known.once(key, lambda: _search_records(normal, where, kind, call.tool, known))
+    if source:
+        return Trace(place, shown, kind, "record", source, proven)
     if is_worked_out(normal, kind, known):
         return Trace(place, shown, kind, "worked out")
     return Trace(place, shown, kind, *_find_others(normal, known))
+
+
+def _search_records(value: str, place: str, kind: str, tool: ToolPolicy, known: Evidence) -> tuple[str, bool]:
+    """In which record a value stands, one that the user's words lead to if there is one; "" if in none."""
+    found = _find_records(value, place, known)
+    content = kind == "content"
+    private = content and is_secret(value)
+    picks = (
+        one
+        for one in found
+        if (is_picked(one, tool, kind, place, known) and not (private and one[0].arguments in NO_ARGUMENTS))
+        or (content and not tool.destructive and _may_be_told(one, value, known))
+    )
+    picked = next(picks, None)
+    if not found:
+        return "", False
+    lookup, _, leaf = picked or found[0]
+    return f"{lookup.tool}{leaf.path and ' '}{leaf.path}", picked is not None
 
 
 def _find_records(value: str, place: str, known: Evidence) -> list[tuple[Lookup, Row, Leaf]]:
     """Where a value stands in systems of record; a number that is an id only where it is one, and no other there."""
     found = known.index.find(value) if value else []
     if is_number(value):
-        named = is_id(_INDEX.sub("", place))
+        named = is_id(place)
         found = [one for one in found if is_id(one[2].path) == named]
     return found
 

@@ -14,7 +14,7 @@ from surefoot.types import Label
 
 MOST_VALUE_CHARS: Final = 100
 """A field that holds more is a text and no value: others may have written it, whatever is declared."""
-MOST_SCANNED: Final = 2_000
+MOST_SCANNED: Final = 500
 """Places that one word may stand at to be looked through; a value all of whose words stand at more is unknown."""
 _GAP: Final = "\0"
 

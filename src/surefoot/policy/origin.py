@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import re
 import struct
-import zlib
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
 from surefoot.policy.lookup import Index, Lookup, read_result
+from surefoot.policy.marks import is_marked, mark
 from surefoot.policy.matching import (
     has_words,
-    join_account,
     list_forms,
     names,
     normalise,
@@ -25,6 +24,8 @@ from surefoot.policy.matching import (
 )
 from surefoot.policy.source import Text, Vouches, name_source
 from surefoot.types import Label, Message
+
+FoundT = TypeVar("FoundT")
 
 MOST_RECORDS: Final = 4_000
 MOST_RECORD_CHARS: Final = 400_000
@@ -39,9 +40,6 @@ MOST_TEXT_CHARS: Final = 1_000_000
 MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
-MOST_ACCOUNT_CHARS: Final = 64
-LEAST_GROUP: Final = 3
-MOST_GROUP: Final = 16
 _JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
 """The end of a sentence after which the user left out the space."""
 _NUMBERS: Final = frozenset("0123456789.+-eE")
@@ -82,6 +80,7 @@ class Evidence(Struct, frozen=True):
         vouches: What a person vouches for.
         texts: Texts by others that are at hand.
         named: What is known of which values the user has named: `user_names` looks once for each.
+        found: What was found out about look-ups: `once` looks once for each.
     """
 
     exposed: bool = False
@@ -93,6 +92,14 @@ class Evidence(Struct, frozen=True):
     vouches: Vouches = Vouches()
     texts: Sequence[Text] = ()
     named: dict[str, bool] = {}
+    found: dict[tuple[Any, ...], Any] = {}
+
+    def once(self, about: tuple[Any, ...], look: Callable[[], FoundT]) -> FoundT:
+        """What ``look`` finds out ``about`` something; it looks once, however many values of a call ask."""
+        if about not in self.found:
+            self.found[about] = look()
+        known: FoundT = self.found[about]
+        return known
 
     def user_names(self, value: str) -> bool:
         """Whether the user has named a normal value; of a date with a time, both."""
@@ -118,31 +125,14 @@ class Evidence(Struct, frozen=True):
         """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
         if self.full:
             return True
-        return all(any(self._is_marked(form) for form in list_forms(part)) for part in split_moment(normalise(value)))
-
-    def _is_marked(self, form: str) -> bool:
-        found = pieces(form)
-        if not found:  # signs alone leave no mark: whoever wrote anything may have written them
-            return bool(form.strip())
-        return all(mark(piece) in self.marks for piece in found) or self._is_grouped(join_account(form))
-
-    def _is_grouped(self, joined: str) -> bool:
-        """Whether an account number may stand in groups in their text, of three characters or more but for the last."""
-        ends = {0} if 0 < len(joined) <= MOST_ACCOUNT_CHARS else set[int]()
-        for start in range(len(joined)):
-            if start in ends:
-                for end in range(start + LEAST_GROUP, min(start + MOST_GROUP, len(joined)) + 1):
-                    if pieces(joined[start:end]) and all(mark(one) in self.marks for one in pieces(joined[start:end])):
-                        ends.add(end)
-                rest = joined[start:]
-                if len(rest) < LEAST_GROUP and mark(rest) in self.marks:
-                    return True
-        return bool(ends) and len(joined) in ends
-
-
-def mark(piece: str) -> int:
-    """What is remembered of a piece: two that share a mark make the answer no laxer."""
-    return zlib.crc32(piece.encode("utf-8", "replace"))
+        return all(
+            any(
+                # signs alone leave no mark: whoever wrote anything may have written them
+                (is_marked(form, self.marks) if pieces(form) else bool(form.strip()))
+                for form in list_forms(part)
+            )
+            for part in split_moment(normalise(value))
+        )
 
 
 class Origins:

@@ -74,11 +74,15 @@ def _is_led_to(found: tuple[Lookup, Row, Leaf], known: Evidence, steps: int) -> 
         return alone or _is_extreme(lookup, row, known)
     if not is_settled(lookup, known, steps):
         return False
-    return len(lookup.rows) == 1 or _is_only_titled(lookup, row) or _is_extreme(lookup, row, known)
+    return len(lookup.rows) == 1 or _is_only_titled(lookup, row, known) or _is_extreme(lookup, row, known)
 
 
 def is_settled(lookup: Lookup, known: Evidence, steps: int = MOST_STEPS) -> bool:
     """Whether nothing in how it was looked up was the model's choice: each argument is the user's, or led to by him."""
+    return known.once(("settled", id(lookup), steps), lambda: _settle(lookup, known, steps))
+
+
+def _settle(lookup: Lookup, known: Evidence, steps: int) -> bool:
     if lookup.arguments in NO_ARGUMENTS:
         return True
     given = lookup.list_arguments()
@@ -96,18 +100,22 @@ def _is_given(value: str, known: Evidence, steps: int) -> bool:
     )
 
 
-def _is_only_titled(lookup: Lookup, row: Row) -> bool:
-    return row.titled and sum([one.titled for one in lookup.rows]) == 1
+def _is_only_titled(lookup: Lookup, row: Row, known: Evidence) -> bool:
+    return row.titled and known.once(("titled", id(lookup)), lambda: sum([one.titled for one in lookup.rows])) == 1
 
 
 # --- the only row that holds what the user has named ------------------------------------------------------------------
 
 
 def _is_described(lookup: Lookup, row: Row, known: Evidence) -> bool:
+    return row is known.once(("described", id(lookup)), lambda: _find_described(lookup, known))
+
+
+def _find_described(lookup: Lookup, known: Evidence) -> Row | None:
     scores = [_count_named(one, lookup, known) for one in lookup.rows]
     best = max(scores, default=0)
     rows = [one for one, score in zip(lookup.rows, scores, strict=True) if score == best]
-    return best > 0 and len(rows) == 1 and rows[0] is row
+    return rows[0] if best > 0 and len(rows) == 1 else None
 
 
 def _count_named(row: Row, lookup: Lookup, known: Evidence) -> int:
@@ -133,27 +141,35 @@ def _is_sole(value: str, lookup: Lookup) -> bool:
 
 
 def _is_extreme(lookup: Lookup, row: Row, known: Evidence) -> bool:
+    return id(row) in known.once(("extreme", id(lookup)), lambda: _list_extremes(lookup, known))
+
+
+def _list_extremes(lookup: Lookup, known: Evidence) -> set[int]:
     words = {word for text in list_request(known.said) for word in text.split()}
     if words & _SAVE or len(lookup.rows) < 2:
-        return False
+        return set()
     wanted = {_EXTREMES[word] for word in words if word in _EXTREMES}
     if "recent" in words:
         wanted.discard((True, False))
-    return any(_is_end(lookup, row, greatest, dated) for greatest, dated in wanted)
+    return {id(row) for greatest, dated in wanted for row in _list_ends(lookup, greatest, dated)}
 
 
-def _is_end(lookup: Lookup, row: Row, greatest: bool, dated: bool) -> bool:  # noqa: FBT001 - as a superlative has them
-    for leaf in row.leaves:
-        if leaf.many or is_id(leaf.path):
-            continue
-        column = [other.value for one in lookup.rows for other in one.leaves if other.path == leaf.path]
-        fits = _DATED.fullmatch if dated else is_number
-        if len(column) != len(lookup.rows) or not all(fits(value) for value in column) or column.count(leaf.value) > 1:
-            continue
-        end = max if greatest else min
-        if leaf.value == (end(column) if dated else end(column, key=lambda value: Decimal(value.strip()))):
-            return True
-    return False
+def _list_ends(lookup: Lookup, greatest: bool, dated: bool) -> list[Row]:  # noqa: FBT001 - as a superlative has them
+    """The rows at that end, by each field that every row has once."""
+    columns: dict[str, list[tuple[str, Row]]] = {}
+    for row in lookup.rows:
+        for leaf in row.leaves:
+            if not leaf.many and not is_id(leaf.path):
+                columns.setdefault(leaf.path, []).append((leaf.value, row))
+    fits, end = _DATED.fullmatch if dated else is_number, max if greatest else min
+    found: list[Row] = []
+    for column in columns.values():
+        values = [value for value, _ in column]
+        if len(values) == len(lookup.rows) and all(fits(value) for value in values):
+            last = end(values) if dated else end(values, key=lambda value: Decimal(value.strip()))
+            ends = [row for value, row in column if value == last]
+            found += ends if len(ends) == 1 else ()
+    return found
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
@@ -162,6 +178,11 @@ def _is_end(lookup: Lookup, row: Row, greatest: bool, dated: bool) -> bool:  # n
 def _asks_for_all(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, place: str, known: Evidence) -> bool:
     """Whether the user wants the tool called for each thing of this kind: ``mail every member of the team``."""
     lookup, _, leaf = found
+    key = ("all", id(lookup), leaf.path, tool.name, tuple(_nouns(place)))
+    return known.once(key, lambda: _wants_all(lookup, leaf, tool, place, known))
+
+
+def _wants_all(lookup: Lookup, leaf: Leaf, tool: ToolPolicy, place: str, known: Evidence) -> bool:
     kinds = {*_nouns(place), *_nouns(leaf.path), *_nouns(lookup.tool)[1:]}
     kinds |= _PEOPLE if kinds & _PEOPLE else frozenset()
     verbs = {word for intent in list_intents(tool) for word in list_stems(intent)}

@@ -424,3 +424,19 @@ def test_a_pattern_is_a_glob(value, pattern):
 
 def test_a_long_value_is_looked_up_in_linear_time():
     assert not is_listed(f" {'a-' * 200_000} ", ("*-*-*-*@corp.org",))
+
+
+def test_what_is_known_of_a_look_up_is_found_out_once_for_all_values_of_a_call():
+    """A value that stands in each of hundreds of rows took a second, and a call may have a thousand of them."""
+    looks = []
+
+    class Counting(dict):
+        def __setitem__(self, key, value):
+            looks.append(key)
+            super().__setitem__(key, value)
+
+    rows = msgspec.json.encode([{"name": f"shop {number}", "size": number} for number in range(450)]).decode()
+    evidence = msgspec.structs.replace(known("Mail the order.", EVIL, [rows]), found=Counting())
+    decision = decide(Proposed(SEND, {"to": ["shop"] * 900}), evidence)
+    assert isinstance(decision, NeedsApproval)
+    assert len(looks) == len(set(looks)) < 20

@@ -1,0 +1,37 @@
+"""Marks of the pieces of text by others: little is remembered of each, and nothing that it names is overlooked."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection
+from typing import Final
+
+from surefoot.policy.matching import join_account, pieces
+
+MOST_ACCOUNT_CHARS: Final = 64
+LEAST_GROUP: Final = 3
+MOST_GROUP: Final = 16
+
+
+def mark(piece: str) -> int:
+    """What is remembered of a piece: two that share a mark make the answer no laxer."""
+    return zlib.crc32(piece.encode("utf-8", "replace"))
+
+
+def is_marked(form: str, marks: Collection[int]) -> bool:
+    """Whether all pieces of a form of a value have marks, or those of an account number in groups."""
+    return all(mark(piece) in marks for piece in pieces(form)) or _is_grouped(join_account(form), marks)
+
+
+def _is_grouped(joined: str, marks: Collection[int]) -> bool:
+    """Whether an account number may stand in groups in their text, of three characters or more but for the last."""
+    ends = {0} if 0 < len(joined) <= MOST_ACCOUNT_CHARS else set[int]()
+    for start in range(len(joined)):
+        if start in ends:
+            for end in range(start + LEAST_GROUP, min(start + MOST_GROUP, len(joined)) + 1):
+                if pieces(joined[start:end]) and all(mark(one) in marks for one in pieces(joined[start:end])):
+                    ends.add(end)
+            rest = joined[start:]
+            if len(rest) < LEAST_GROUP and mark(rest) in marks:
+                return True
+    return bool(ends) and len(joined) in ends
