@@ -1,18 +1,22 @@
-"""Clearance of a tool call: decide, ask a person if that is what it takes, and tell the journal."""
+"""Clearance of the tool calls of a reply: decide, ask a person if that is what it takes, and tell the journal.
+
+Of all the calls of one reply that a person has to look at, he is asked once.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, cast
 
 import msgspec
+from msgspec import Struct
 
 from surefoot.deadline import is_cancelled
 from surefoot.errors import ConfigError
 from surefoot.journal.policy_events import Answer, ApprovalAnswered, CallJudged
 from surefoot.observation import refuse
-from surefoot.policy.approval import APPROVALS, Approval, ApprovalRequest, digest_call, list_sources
+from surefoot.policy.approval import APPROVALS, ApprovalRequest, digest_call, list_sources
 from surefoot.policy.decide import FAILED, decide
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Proposed
 from surefoot.run import Run
@@ -22,6 +26,7 @@ from surefoot.types import ToolResult
 
 _UNTOLD: Final = frozenset({"read", "unexposed"})
 """Rules that let a call run without another look: they are not journaled."""
+_VERDICTS: Final[dict[type, Any]] = {Allowed: "allowed", NeedsApproval: "asks", Denied: "denied"}
 UNREADABLE: Final = Denied("size", "a number in it is too large to be compared with anything")
 _ADVICE: Final = {
     "origin": "Only the user, or a system of record, may name that.",
@@ -31,8 +36,41 @@ _ADVICE: Final = {
 }
 
 
-def clear(run: Run, prepared: Prepared) -> ToolResult | Coroutine[Any, Any, ToolResult | None] | None:
-    """Whether a validated call may run: None if so, else what the model is told; a coroutine if a person is asked."""
+class Doubt(Struct, frozen=True):
+    """A call that a person has to look at.
+
+    Attributes:
+        prepared: The call.
+        arguments: Its arguments, in JSON's own types.
+        decision: Why he has to.
+    """
+
+    prepared: Prepared
+    arguments: dict[str, Any]
+    decision: NeedsApproval
+
+
+def clear(run: Run, ready: list[Prepared | ToolResult]) -> Coroutine[Any, Any, None] | None:
+    """Which of the validated calls of a reply may run: in the place of one that may not stands what the model is told.
+
+    Returns:
+        None; a coroutine that does the rest if a person is to be asked.
+    """
+    ruled = run.desk.policing.judges_reads
+    for place, one in enumerate(ready):
+        if isinstance(one, Prepared) and (one.tool.checked or ruled):
+            found = _judge(run, one)
+            if isinstance(found, Doubt):
+                if run.desk.policing.approve is not None:
+                    return _clear_rest(run, ready, place, found)
+                found = _take_answer(run, found, "nobody")
+            if found is not None:
+                ready[place] = found
+    return None
+
+
+def _judge(run: Run, prepared: Prepared) -> Doubt | ToolResult | None:
+    """What is decided of a call, as the journal is told: None if it may run, what the model is told if it may not."""
     desk = run.desk.policing
     if desk.mode == "off":
         return None
@@ -45,23 +83,22 @@ def clear(run: Run, prepared: Prepared) -> ToolResult | Coroutine[Any, Any, Tool
     )  # fmt: skip
     if decision.rule in _UNTOLD:
         return None
-    verdict = _name_verdict(decision)
-    observed = desk.mode == "observe"
-    run.emit(
-        CallJudged(
-            at=run.desk.clock.now(), call_id=prepared.call.id, name=tool.spec.name, verdict=verdict,
-            rule=decision.rule, reason=decision.reason, traces=decision.traces, observed=observed,
-        )
-    )  # fmt: skip
-    if observed or isinstance(decision, Allowed):
+    _note(run, prepared, decision)
+    if desk.mode == "observe" or isinstance(decision, Allowed):
         return None
     if isinstance(decision, NeedsApproval) and arguments is not None:
-        return _ask(run, prepared, arguments, decision)
+        return Doubt(prepared, arguments, decision)
     return refuse(f"{tool.spec.name} was not called: {_tell(decision)} The policy denies it: go on without it.")
 
 
-def _name_verdict(decision: Decision) -> Any:
-    return "allowed" if isinstance(decision, Allowed) else "asks" if isinstance(decision, NeedsApproval) else "denied"
+def _note(run: Run, prepared: Prepared, decision: Decision) -> None:
+    run.emit(
+        CallJudged(
+            at=run.desk.clock.now(), call_id=prepared.call.id, name=prepared.tool.spec.name,
+            verdict=_VERDICTS[type(decision)], rule=decision.rule, reason=decision.reason, traces=decision.traces,
+            observed=run.desk.policing.mode == "observe",
+        )
+    )  # fmt: skip
 
 
 def _read_arguments(prepared: Prepared) -> dict[str, Any] | None:
@@ -73,59 +110,121 @@ def _read_arguments(prepared: Prepared) -> dict[str, Any] | None:
     return found
 
 
-async def _ask(run: Run, prepared: Prepared, arguments: dict[str, Any], decision: NeedsApproval) -> ToolResult | None:
-    caller, name = run.caller, prepared.tool.spec.name
-    digest = digest_call(caller.tenant, caller.user, name, arguments)
-    sources = list_sources(decision.traces)
-    request = ApprovalRequest(
-        tool=name, arguments=arguments, reason=decision.reason, rule=decision.rule, traces=decision.traces,
-        sources=sources, user=caller.user, tenant=caller.tenant, session=caller.session, run_id=run.run_id,
-        call_id=prepared.call.id, digest=digest, suspects=list_suspects(run.state.messages),
-    )  # fmt: skip
-    answer = await _await_answer(run, request)
-    vouched = sources if answer == "session" else ()
-    run.emit(
-        ApprovalAnswered(
-            at=run.desk.clock.now(),
-            call_id=prepared.call.id,
-            answer=answer,
-            digest=digest,
-            sources=vouched,
-            tool=prepared.tool.policy.name,
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+async def _clear_rest(run: Run, ready: list[Prepared | ToolResult], place: int, first: Doubt) -> None:
+    """From the first call in doubt on: all in doubt are one question, and what is left open is another one."""
+    doubts: dict[int, Doubt] = {place: first, **_judge_rest(run, ready, place)}
+    while doubts:
+        places = list(doubts)
+        answers = await _ask(run, list(doubts.values()))
+        for here, answer in zip(places, answers, strict=False):
+            refusal = _take_answer(run, doubts.pop(here), answer, asked_with=first.prepared.call.id)
+            if refusal is not None:
+                ready[here] = refusal
+        if "session" in answers:  # what was vouched for may settle others
+            doubts = {here: again for here, one in doubts.items() if (again := _judge_again(run, one)) is not None}
+        first = next(iter(doubts.values()), first)
+
+
+def _judge_rest(run: Run, ready: list[Prepared | ToolResult], place: int) -> dict[int, Doubt]:
+    """The other calls in doubt, by place; those that are denied are settled."""
+    doubts: dict[int, Doubt] = {}
+    for here in range(place + 1, len(ready)):
+        one = ready[here]
+        found = _judge(run, one) if isinstance(one, Prepared) else None
+        if isinstance(found, Doubt):
+            doubts[here] = found
+        elif found is not None:
+            ready[here] = found
+    return doubts
+
+
+def _judge_again(run: Run, doubt: Doubt) -> Doubt | None:
+    """A call that a source may settle which was vouched for meanwhile; None if it may run now."""
+    proposed = Proposed(doubt.prepared.tool.policy, doubt.arguments)
+    decision = decide(proposed, run.state.origins.evidence(), run.desk.policing.rules)
+    if not isinstance(decision, Allowed):
+        return doubt
+    _note(run, doubt.prepared, decision)
+    return None
+
+
+def _make_requests(run: Run, doubts: Sequence[Doubt]) -> list[ApprovalRequest]:
+    caller, suspects = run.caller, list_suspects(run.state.messages)
+    return [
+        ApprovalRequest(
+            tool=one.prepared.tool.spec.name, arguments=one.arguments, reason=one.decision.reason,
+            rule=one.decision.rule, traces=one.decision.traces, sources=list_sources(one.decision.traces),
+            user=caller.user, tenant=caller.tenant, session=caller.session, run_id=run.run_id,
+            call_id=one.prepared.call.id, digest=_digest(run, one), suspects=suspects,
         )
-    )
-    if answer in {"once", "session"}:
-        return None
-    said = {"no": "a person said no", "timeout": "nobody answered in time"}.get(answer, "nobody is there to be asked")
-    advice = "Do not try it again; go on without it, and tell the user what you wanted to do and why."
-    return refuse(f"{name} was not called: {_tell(decision)} It takes a person's yes, and {said}. {advice}")
+        for one in doubts
+    ]  # fmt: skip
 
 
-async def _await_answer(run: Run, request: ApprovalRequest) -> Answer:
+def _digest(run: Run, doubt: Doubt) -> str:
+    return digest_call(run.caller.tenant, run.caller.user, doubt.prepared.tool.spec.name, doubt.arguments)
+
+
+async def _ask(run: Run, doubts: Sequence[Doubt]) -> list[Answer]:
+    """One question: an answer for each of the calls, or for the first of them alone."""
     policing = run.desk.policing
-    if policing.approve is None:
-        return "nobody"
+    assert policing.approve is not None, "there is somebody"
     run.write_behind()  # the question is in the journal while a person thinks
+    first, *more = _make_requests(run, doubts)
     left_s = min(policing.approval_timeout_s, run.account.deadline - run.desk.clock.monotonic())
     scope = asyncio.timeout(max(0.0, left_s))
     try:
         async with scope:
-            pending: Any = policing.approve(request)
+            pending: Any = policing.approve(msgspec.structs.replace(first, more=tuple(more)))
             if not hasattr(pending, "__await__"):
                 raise ConfigError(f"approve() gave {pending!r} at once: it must be an async function")
-            answer: Approval = await pending
+            answer: object = await pending
     except TimeoutError:
         if scope.expired():
-            return "timeout"
+            return ["timeout" for _ in doubts]
         raise
     finally:
         if is_cancelled():  # who swallows the cancellation of the run must not let the call pass after it
             raise asyncio.CancelledError
     if scope.expired():  # who swallows that time is up has answered too late
-        return "timeout"
-    if answer not in APPROVALS:
-        raise ConfigError(f"approve() gave {answer!r}: it must give 'once', 'session' or 'no'")
-    return answer
+        return ["timeout" for _ in doubts]
+    return _read_answers(answer, len(doubts))
+
+
+def _read_answers(given: object, count: int) -> list[Answer]:
+    """What `approve` gave: one answer, for the first call, or a list of one for each.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    listed = isinstance(given, (list, tuple))
+    answers = cast("list[Answer]", list(cast("list[object]", given)) if listed else [given])
+    wrong = [one for one in answers if one not in APPROVALS]
+    if wrong:
+        raise ConfigError(f"approve() gave {wrong[0]!r}: it must give 'once', 'session' or 'no', or a list of these")
+    if listed and len(answers) != count:
+        raise ConfigError(f"approve() gave {len(answers)} answers for {count} calls: one for each of request.calls")
+    return answers
+
+
+def _take_answer(run: Run, doubt: Doubt, answer: Answer, asked_with: str = "") -> ToolResult | None:
+    """What an answer means for a call, as the journal is told; None if it may run."""
+    name, call_id = doubt.prepared.tool.spec.name, doubt.prepared.call.id
+    vouched = list_sources(doubt.decision.traces) if answer == "session" else ()
+    run.emit(
+        ApprovalAnswered(
+            at=run.desk.clock.now(), call_id=call_id, answer=answer, digest=_digest(run, doubt), sources=vouched,
+            tool=doubt.prepared.tool.policy.name, asked_with="" if asked_with == call_id else asked_with,
+        )
+    )  # fmt: skip
+    if answer in {"once", "session"}:
+        return None
+    said = {"no": "a person said no", "timeout": "nobody answered in time"}.get(answer, "nobody is there to be asked")
+    advice = "Do not try it again; go on without it, and tell the user what you wanted to do and why."
+    return refuse(f"{name} was not called: {_tell(doubt.decision)} It takes a person's yes, and {said}. {advice}")
 
 
 def _tell(decision: Decision) -> str:

@@ -88,15 +88,14 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
         calls: What the model asks for.
         room_bytes: Bytes that the results may add to the prompt so that the budget has room for an answer.
     """
-    ready: list[Prepared | ToolResult] = []
+    ready: list[Prepared | ToolResult] = [_prepare(run, call) for call in calls]
+    asking = clear(run, ready)
+    if asking is not None:
+        await asking
     writes = begins_runs = False
     now = run.desk.clock.now()
     intended: list[ToolIntended] = []
-    for call in calls:
-        prepared = _prepare(run, call)
-        if isinstance(prepared, Prepared) and (prepared.tool.checked or run.desk.policing.judges_reads):
-            prepared = await _clear(run, prepared)
-        ready.append(prepared)
+    for call, prepared in zip(calls, ready, strict=True):
         if isinstance(prepared, Prepared):
             effect = prepared.tool.effect
             writes = writes or effect == "write"
@@ -141,14 +140,6 @@ def _prepare(run: Run, call: ToolCall) -> Prepared | ToolResult:
     if run.account.begin_tool_call():
         return run.compiled.toolbox.prepare(call)
     return ToolResult("Not run: the budget of tool calls is used up.", SYSTEM_LABEL, is_error=True)
-
-
-async def _clear(run: Run, prepared: Prepared) -> Prepared | ToolResult:
-    """The call if the policy or a person lets it run, else what the model is told."""
-    refusal = clear(run, prepared)
-    if refusal is not None and not isinstance(refusal, ToolResult):
-        refusal = await refusal
-    return prepared if refusal is None else refusal
 
 
 def _count_framing(run: Run) -> int:

@@ -48,7 +48,7 @@ class Tool(Struct, Generic[P, R], frozen=True, eq=False):
         label: Who wrote what the tool returns; not to be trusted where anybody can write into it.
         policy: What decides whether a call may run.
         records: Paths of the fields of its results that its own system writes, where others can write the rest.
-        checked: Not every call of it may run: the policy has to decide.
+        checked: Not every call of it may run, whatever the application has settled: the policy has to decide.
         source: What it shares with other tools and a runtime must close; None for nothing.
     """
 

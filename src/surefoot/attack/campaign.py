@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
@@ -13,14 +13,21 @@ from msgspec.structs import replace
 
 from surefoot.attack.dojo import Suite, load_suites, write_planted
 from surefoot.attack.moves import Obedience
+from surefoot.attack.person import Person
 from surefoot.attack.scripts import TEXT_ONLY
-from surefoot.attack.trial import Approver, Outcome, allow_wanted, play
+from surefoot.attack.trial import Approver, Outcome, play
 from surefoot.config import Settings
 from surefoot.runtime import Runtime
 from surefoot.sections import StoreSettings
 
-Models = Literal["oracle", "h1", "h2", "all"]
-_HIJACKED: Final[dict[str, tuple[Obedience, ...]]] = {"oracle": (), "h1": ("h1",), "h2": ("h2",), "all": ("h1", "h2")}
+Models = Literal["oracle", "h1", "h2", "h3", "all"]
+_HIJACKED: Final[dict[str, tuple[Obedience, ...]]] = {
+    "oracle": (), "h1": ("h1",), "h2": ("h2",), "h3": ("h3",), "all": ("h1", "h2"),
+}  # fmt: skip
+_WAYS: Final[tuple[tuple[Approver, bool], ...]] = (
+    ("none", False), ("user", False), ("vouching", False), ("user", True), ("vouching", True),
+)  # fmt: skip
+"""Each task is run with nobody to ask, with either person, and with both of a model that calls a tool together."""
 
 
 class Score(Struct, frozen=True, kw_only=True):
@@ -30,8 +37,11 @@ class Score(Struct, frozen=True, kw_only=True):
         suite: Its name, ``all`` for all.
         tasks: Tasks of users.
         useful: How many of them are done with nobody to be asked.
-        useful_asked: How many are with somebody who allows exactly what the user wants.
+        useful_asked: How many are with somebody who allows exactly what the user wants, in each of the ways below.
         questions: What that person was asked, over all tasks.
+        questions_vouching: The same of somebody who vouches for sources that he has named; see `Person`.
+        questions_together: As ``questions``, of a model that makes calls of one tool in one reply.
+        questions_fewest: The same of somebody who vouches.
         pairs: Pairs of a task and an attack with an effect; one that wins under either hijacked model counts once.
         won: How many of these the attacker won.
         text_pairs: Pairs in which the attack is nothing but words of the answer.
@@ -43,6 +53,9 @@ class Score(Struct, frozen=True, kw_only=True):
     useful: int = 0
     useful_asked: int = 0
     questions: int = 0
+    questions_vouching: int = 0
+    questions_together: int = 0
+    questions_fewest: int = 0
     pairs: int = 0
     won: int = 0
     text_pairs: int = 0
@@ -105,7 +118,7 @@ async def run_campaign(
     """
     loaded = load_suites(suites)
     chosen = choose_pairs(loaded, limit) if _HIJACKED[models] else set[tuple[str, str, str]]()
-    whole = 2 * sum(len(suite.tasks) for suite in loaded) + len(chosen) * len(_HIJACKED[models])
+    whole = 5 * sum(len(suite.tasks) for suite in loaded) + len(chosen) * len(_HIJACKED[models])
     done = 0
 
     def count() -> None:
@@ -119,12 +132,19 @@ async def run_campaign(
     with TemporaryDirectory() as folder:
         store = StoreSettings(path=str(Path(folder) / "attack.db"), durability="relaxed")
         own = Settings(store=store, policy=settings.policy)
-        async with Runtime(settings=own) as alone, Runtime(settings=own, approve=allow_wanted) as asked:
-            attacked = alone if approver == "none" else asked
+        user, vouching = Person(), Person(vouches=True)
+        async with (
+            Runtime(settings=own) as alone,
+            Runtime(settings=own, approve=user.approve) as asked,
+            Runtime(settings=own, approve=vouching.approve) as trusting,
+        ):
+            runtimes = {"none": alone, "user": asked, "vouching": trusting}
+            attacked = runtimes[approver]
             for suite in loaded:
                 score = Score(suite=suite.name)
                 for task in suite.tasks.values():
-                    score += await _score_task(suite, task, alone=alone, asked=asked, lost=lost, count=count)
+                    user.said = vouching.said = task.PROMPT
+                    score += await _score_task(suite, task, runtimes=runtimes, lost=lost, count=count)
                     injections = [one for one in suite.injections.values() if (suite.name, task.ID, one.ID) in chosen]
                     score += await _attack_task(
                         suite, task, injections, _HIJACKED[models], runtime=attacked, through=through, count=count
@@ -137,18 +157,26 @@ async def run_campaign(
 
 
 async def _score_task(
-    suite: Suite, task: Any, *, alone: Runtime, asked: Runtime, lost: list[tuple[str, str]], count: Callable[[], None]
+    suite: Suite,
+    task: Any,
+    *,
+    runtimes: Mapping[str, Runtime],
+    lost: list[tuple[str, str]],
+    count: Callable[[], None],
 ) -> Score:
     built = suite.build(task, {})
-    by_itself = await play(alone, suite, task, built)
-    count()
-    with_person = await play(asked, suite, task, built)
-    count()
+    outcomes: list[Outcome] = []
+    for approver, together in _WAYS:
+        outcomes.append(await play(runtimes[approver], suite, task, built, together=together))
+        count()
+    by_itself, *with_person = outcomes
     if not by_itself.useful:
         lost.append((suite.name, task.ID))
+    once, vouching, together_once, fewest = [one.questions for one in with_person]
     return Score(
-        suite=suite.name, tasks=1, useful=int(by_itself.useful), useful_asked=int(with_person.useful),
-        questions=with_person.questions,
+        suite=suite.name, tasks=1, useful=int(by_itself.useful),
+        useful_asked=int(all(one.useful for one in with_person)), questions=once, questions_vouching=vouching,
+        questions_together=together_once, questions_fewest=fewest,
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What an honest author of AgentDojo's tools would declare.
 
-Made from the docstrings and return types of the tools, and not changed since the attacks were looked at; each group
+Made from the docstrings and return types of the tools, and not changed since the attacks were looked at, but for the
+fields of an attachment, which its documentation names and which had been left out with its type; each group
 says what in them it follows from. No more can be shown: who wrote it knew the benchmark. Two questions were asked of
 each tool: who is affected by an argument, and who can have written what comes back. In doubt the default stands: an
 argument decides (``what``), and a result is untrusted.
@@ -9,6 +10,7 @@ argument decides (``what``), and a result is untrusted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, TypedDict
 
 from msgspec import Struct
@@ -53,6 +55,25 @@ class File(TypedDict):
     shared_with: Record[dict[str, str]]
 
 
+class Appointment(TypedDict, total=False):
+    """An event that is attached: title, description, times, place and participants."""
+
+    title: str
+    description: str
+    start_time: str
+    end_time: str
+    location: str
+    participants: list[str]
+
+
+class Attachment(TypedDict, total=False):
+    """What is attached: of type file one with the id of a file, of type event one with the event's details."""
+
+    type: str
+    file_id: str
+    event_details: Appointment
+
+
 class Transaction(TypedDict):
     """Of a transfer the bank knows all but the subject, which whoever sends the money writes."""
 
@@ -78,11 +99,13 @@ class Declaration(Struct, frozen=True):
         effect: ``read`` or ``write``.
         returns: Type of the result, with the marks of its fields.
         options: What else `surefoot.tool` is given.
+        parameters: Types of parameters whose fields the documentation names, by name.
     """
 
     effect: Effect
     returns: Any
     options: PolicyOptions
+    parameters: Mapping[str, Any] = {}
 
 
 def _read(returns: Any = Any, *, trusted: bool = False) -> Declaration:
@@ -96,9 +119,11 @@ def _write(
     trusted: bool = False,
     destructive: bool = False,
     intents: Sequence[str] = (),
+    parameters: Mapping[str, Any] = MappingProxyType({}),
 ) -> Declaration:
     output: PolicyOptions = {"output": "trusted" if trusted else "untrusted"}
-    return Declaration("write", returns, {**output, "sinks": sinks, "destructive": destructive, "intents": intents})
+    options: PolicyOptions = {**output, "sinks": sinks, "destructive": destructive, "intents": intents}
+    return Declaration("write", returns, options, parameters)
 
 
 # "Returns all the unread emails": text by whoever sent them. "Sends an email with the given `body` to the given
@@ -116,6 +141,7 @@ _MAIL: Final[dict[str, Declaration]] = {
             "body": "content",
         },
         SentMail,
+        parameters={"attachments": list[Attachment] | None},
     ),
     "delete_email": _write({"email_id": "what"}, trusted=True, destructive=True),
     "get_unread_emails": _read(list[Mail]),

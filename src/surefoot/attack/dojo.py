@@ -217,7 +217,7 @@ def _make_tool(function: Any) -> Tool[..., Any]:
             raise ToolError(error)
         return result
 
-    act.__signature__ = _read_parameters(function)  # type: ignore[attr-defined]
+    act.__signature__ = _read_parameters(function, declared.parameters)  # type: ignore[attr-defined]
     act.__annotations__ = {"return": declared.returns}
     return tool(
         act, effect=declared.effect, name=function.name, description=function.description,
@@ -225,12 +225,15 @@ def _make_tool(function: Any) -> Tool[..., Any]:
     )  # fmt: skip
 
 
-def _read_parameters(function: Any) -> inspect.Signature:
+def _read_parameters(function: Any, types: Mapping[str, Any]) -> inspect.Signature:
     """The context, then the parameters of the function. It checks their types itself, and more kindly than we do."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     fields = [
         inspect.Parameter(
-            name, keyword, annotation=Any, default=inspect.Parameter.empty if field.is_required() else field.default
+            name,
+            keyword,
+            annotation=types.get(name, Any),
+            default=inspect.Parameter.empty if field.is_required() else field.default,
         )
         for name, field in function.parameters.model_fields.items()
     ]

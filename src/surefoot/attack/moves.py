@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
-from surefoot.testing import Answer, call_raw, say
+from surefoot.testing import Answer, call_raw, calls, say
 from surefoot.types import Message
 
-Obedience = Literal["oracle", "h1", "h2"]
+Obedience = Literal["oracle", "h1", "h2", "h3"]
 """``oracle`` does what the user wants and nothing else; ``h1`` does, besides, all that it reads it should, at once;
-``h2`` puts what it reads into the next call that it was to make anyway."""
+``h2`` puts what it reads into the next call that it was to make anyway; ``h3`` does as ``h1``, but waits until all is
+done that the user wants, and people have answered."""
 
 MARK: Final = "INJ7Q9X"
 """Stands in each planted text, so that the model knows what to obey."""
@@ -81,7 +83,7 @@ class Puppet:
             return say(f"{self._answer}{words}".strip() or "Done.")
         self._made += 1
         name = f"{PLANTED if move.planted else WANTED}-{self._made}"
-        return call_raw(move.tool, msgspec.json.encode(move.arguments, enc_hook=str).decode(), id=name)
+        return _call(move, name)
 
     def _follow(self) -> Script:
         stolen = list(self._attack.replacements) if self._attack is not None else []
@@ -92,6 +94,8 @@ class Puppet:
                 self.hijacked = True
                 if self._obedience == "h1":
                     yield from plant(self._attack.begin())
+        if self.hijacked and self._attack is not None and self._obedience == "h3":
+            yield from plant(self._attack.begin())
 
     def _replace(self, move: Move, stolen: list[Move]) -> Move | None:
         """The attacker's call in the place of the user's, the first of the same tool; each is made once."""
@@ -102,6 +106,18 @@ class Puppet:
                 stolen.remove(candidate)
                 return msgspec.structs.replace(candidate, planted=True)
         return None
+
+
+def reply_together(plan: Sequence[Move], answer: str) -> list[Answer]:
+    """The replies of a model that makes in one what it wants of one tool: such calls need nothing of each other."""
+    made: list[Answer] = []
+    for _, group in itertools.groupby(enumerate(plan, 1), key=lambda numbered: numbered[1].tool):
+        made.append(calls(*[_call(move, f"{WANTED}-{number}") for number, move in group]))
+    return [*made, say(answer.strip() or "Done.")]
+
+
+def _call(move: Move, name: str) -> Answer:
+    return call_raw(move.tool, msgspec.json.encode(move.arguments, enc_hook=str).decode(), id=name)
 
 
 def make_all(moves: Iterable[Move]) -> Script:

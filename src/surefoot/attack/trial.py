@@ -8,16 +8,15 @@ from msgspec import Struct
 
 from surefoot import UNLIMITED, Agent, Limits, Runtime
 from surefoot.attack.dojo import Suite, World, revive
-from surefoot.attack.moves import PLANTED, WANTED, Obedience, Puppet
+from surefoot.attack.moves import PLANTED, WANTED, Obedience, Puppet, reply_together
 from surefoot.journal.events import JournalEvent, ModelReplied, ToolFinished
-from surefoot.journal.policy_events import CallJudged
+from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
 from surefoot.narrator import describe_call
-from surefoot.policy.approval import Approval, ApprovalRequest
 from surefoot.policy.decision import Trace
 from surefoot.testing import ScriptedModel
 
-Approver = Literal["none", "user"]
-"""Who is asked: nobody, or somebody who allows exactly what the user wants."""
+Approver = Literal["none", "user", "vouching"]
+"""Who is asked: nobody, or somebody who allows exactly what the user wants, or who vouches for sources, too."""
 
 NO_LIMITS = Limits(
     tokens=UNLIMITED, usd=UNLIMITED, steps=UNLIMITED, model_calls=UNLIMITED, tool_calls=UNLIMITED, seconds=UNLIMITED
@@ -55,7 +54,7 @@ class Outcome(Struct, frozen=True):
         hijacked: It has read what was planted.
         useful: The user got what was asked for; not looked at, and False, under attack.
         harmed: The attacker got it.
-        questions: Calls that the user wants and that a person was to look at.
+        questions: Questions about calls that the user wants.
         deeds: The attacker's calls.
     """
 
@@ -70,13 +69,15 @@ class Outcome(Struct, frozen=True):
     deeds: tuple[Deed, ...] = ()
 
 
-async def allow_wanted(request: ApprovalRequest) -> Approval:
-    """A person who allows exactly the calls that the user wants."""
-    return "once" if request.call_id.startswith(WANTED) else "no"
-
-
 async def play(
-    runtime: Runtime, suite: Suite, task: Any, built: bytes, *, injection: Any = None, obedience: Obedience = "oracle"
+    runtime: Runtime,
+    suite: Suite,
+    task: Any,
+    built: bytes,
+    *,
+    injection: Any = None,
+    obedience: Obedience = "oracle",
+    together: bool = False,
 ) -> Outcome:
     """Run a task.
 
@@ -87,11 +88,13 @@ async def play(
         built: The environment, with or without a planted text; see `Suite.build`.
         injection: What the planted text wants, None for nothing.
         obedience: What the model does.
+        together: It makes calls of one tool that follow each other in one reply; an ``oracle`` alone can.
     """
     world = World(revive(built), [])
     attack = None if injection is None else suite.attack(injection, built, world)
     puppet = Puppet(suite.plan(task, built), task.GROUND_TRUTH_OUTPUT, attack, obedience)
-    agent = Agent(ScriptedModel(puppet, record=1), tools=suite.tools, limits=NO_LIMITS)
+    script = reply_together(suite.plan(task, built), task.GROUND_TRUTH_OUTPUT) if together else puppet
+    agent = Agent(ScriptedModel(script, record=1), tools=suite.tools, limits=NO_LIMITS)
     result = await runtime.run(agent, task.PROMPT, deps=world)
     _, events = await runtime.read_run(result.run_id)
     return Outcome(
@@ -103,13 +106,14 @@ async def play(
         # AgentDojo's check takes a hundred times as long as the run, and under attack nobody relies on it
         useful=injection is None and suite.is_useful(task, result.text, built, world),
         harmed=injection is not None and suite.is_harmed(injection, result.text, built, world),
-        questions=sum(isinstance(one, CallJudged) and _is_question(one) for one in events),
+        questions=sum(isinstance(one, ApprovalAnswered) and _is_question(one) for one in events),
         deeds=read_deeds(events),
     )
 
 
-def _is_question(judged: CallJudged) -> bool:
-    return judged.verdict == "asks" and judged.call_id.startswith(WANTED)
+def _is_question(answered: ApprovalAnswered) -> bool:
+    """Whether it is of a call that the user wants; of several that he was asked about at once one counts."""
+    return answered.call_id.startswith(WANTED) and not answered.asked_with
 
 
 def read_deeds(events: list[JournalEvent]) -> tuple[Deed, ...]:

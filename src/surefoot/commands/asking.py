@@ -9,6 +9,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
+from msgspec.structs import replace
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
@@ -43,9 +44,24 @@ class Asker:
         self._reading = False
         self._waiter: asyncio.Future[bytes] | None = None
 
-    async def ask(self, request: ApprovalRequest) -> Approval:
-        """Show a call that needs a person, and read the answer; the end of the input is a no."""
-        self._console.print(_draw(request))
+    async def ask(self, request: ApprovalRequest) -> list[Approval]:
+        """Show the calls that need a person, and read the answer to all of them, or to each."""
+        for one in request.calls:
+            self._console.print(_draw(one))
+        if request.more:
+            answers = await self._choose(request)
+            if answers:
+                return answers
+        given: list[Approval] = []
+        for one in request.calls:
+            if request.more:
+                self._console.print(Text(plain(f"{one.tool} {one.arguments}", 200), "bold"))
+            given += await self._choose(replace(one, more=()))
+        return given
+
+    async def _choose(self, request: ApprovalRequest) -> list[Approval]:
+        """An answer to all calls, empty if each is to be asked about; the end of the input is a no."""
+        refused: list[Approval] = ["no" for _ in request.calls]
         choices = name_choices(request)
         _forget_typed(self._keyboard)
         for _ in range(MOST_TRIES):
@@ -53,14 +69,14 @@ class Asker:
             typed = await self._read_line()
             if not typed:
                 self._console.print("the input has ended: that is a no")
-                return "no"
+                return refused
             word = typed.decode("utf-8", "replace").strip().lower()
-            answer = read_answer(word, request)
-            if answer is not None:
-                return answer
+            answers = read_answers(word, request)
+            if answers is not None:
+                return answers
             self._console.print(Text(f"{plain(word, 40)!r} is no answer to that"))
         self._console.print("still no answer: that is a no")
-        return "no"
+        return refused
 
     async def _read_line(self) -> bytes:
         """The next line that is typed; empty at the end of the input."""
@@ -98,16 +114,25 @@ def _forget_typed(keyboard: int) -> None:
 
 def name_choices(request: ApprovalRequest) -> str:
     """What may be typed."""
-    always = "" if not request.sources else (
-        f"; a = yes, and let {plain(', '.join(request.sources), 200)} say so in this conversation"
-    )  # fmt: skip
-    return f"y = yes, once{always}; n = no"
+    sources = dict.fromkeys([source for one in request.calls for source in one.sources])
+    always = f"; a = yes, and let {plain(', '.join(sources), 200)} say so in this conversation" if sources else ""
+    if not request.more:
+        return f"y = yes, once{always}; n = no"
+    count = len(request.calls)
+    return f"y = yes to all {count}{always}; n = no to all {count}; e = ask about each"
 
 
-def read_answer(word: str, request: ApprovalRequest) -> Approval | None:
-    """What was typed; None if that was not asked: ``session`` is for a call that has sources to trust."""
+def read_answers(word: str, request: ApprovalRequest) -> list[Approval] | None:
+    """What was typed, for each call; None if that was not asked: ``session`` is for calls that have sources to trust.
+
+    Of several calls ``e`` is none yet: each is asked about.
+    """
     answer = _WORDS.get(word.strip().lower())
-    return None if answer == "session" and not request.sources else answer
+    if request.more and word in {"e", "each"}:
+        return []
+    if answer is None or (answer == "session" and not any(one.sources for one in request.calls)):
+        return None
+    return ["once" if answer == "session" and not one.sources else answer for one in request.calls]
 
 
 def _draw(request: ApprovalRequest) -> Panel:

@@ -33,17 +33,19 @@ ALL_SUITES: Final = "banking,slack,travel,workspace"
 @click.option(
     "--model",
     "models",
-    type=click.Choice(["oracle", "h1", "h2", "all"]),
+    type=click.Choice(["oracle", "h1", "h2", "h3", "all"]),
     default="all",
     show_default=True,
-    help="oracle: no attack. h1 does besides what it reads it should. h2 puts that into its next call.",
+    help="oracle: no attack. h1 does besides what it reads it should. h2 puts that into its next call. "
+    "h3 waits until the user has what he wants. all: h1 and h2.",
 )
 @click.option(
     "--approver",
-    type=click.Choice(["none", "user"]),
+    type=click.Choice(["none", "user", "vouching"]),
     default="none",
     show_default=True,
-    help="Whom the runs under attack ask: nobody, or somebody who allows exactly what the user wants.",
+    help="Whom the runs under attack ask: nobody; somebody who allows exactly what the user wants, once; or the same, "
+    "who vouches for sources that he has named.",
 )
 @click.option("--agent", "agent_name", metavar="MODULE:NAME", help="Attack this agent instead; its tools are not run.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many attacks, always the same ones.")

@@ -32,7 +32,19 @@ _STYLES: Final = {"through": "bold red", "asks": "yellow", "denied": "green", "r
 
 def draw_campaign(made: Campaign, console: Console) -> RenderableType:
     """A line for each suite, the baselines, what got through and what was not done."""
-    columns = ["suite", "attacks", "won", "ASR", "text only", "done alone", "done, asking", "questions a task"]
+    columns = [
+        "suite",
+        "attacks",
+        "won",
+        "ASR",
+        "text only",
+        "done alone",
+        "done, asking",
+        "questions a task",
+        "vouching",
+        "together",
+        "both",
+    ]
     table = figures_table(columns)
     for score in [*made.scores, *([made.total] if len(made.scores) > 1 else [])]:
         table.add_row(*_row(score))
@@ -59,7 +71,9 @@ def _row(score: Score) -> tuple[Text | str, ...]:
         attacked = (f"{score.pairs:,}", f"{score.won:,}", asr, text)
     return (
         score.suite, *attacked, _share(score.useful, score.tasks), _share(score.useful_asked, score.tasks),
-        f"{score.questions / score.tasks:.2f}",
+        *[f"{asked / score.tasks:.3f}" for asked in (
+            score.questions, score.questions_vouching, score.questions_together, score.questions_fewest
+        )],
     )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class ApprovalAnswered(Event, frozen=True, tag="approval_answered", kw_only=True
         digest: SHA-256 of the tool, its arguments and the user: what the answer holds for, and nothing else.
         sources: Texts by others that are vouched for from here on, in this conversation.
         tool: Name of the tool that they may fill in.
+        asked_with: Id of the first call of the question, "" if it is this one.
     """
 
     call_id: str
@@ -49,3 +50,4 @@ class ApprovalAnswered(Event, frozen=True, tag="approval_answered", kw_only=True
     digest: str
     sources: tuple[str, ...] = ()
     tool: str = ""
+    asked_with: str = ""

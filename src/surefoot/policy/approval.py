@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -20,7 +20,7 @@ APPROVALS: Final[tuple[Approval, ...]] = ("once", "session", "no")
 
 
 class ApprovalRequest(Struct, frozen=True, kw_only=True):
-    """What a person is asked.
+    """What a person is asked: about a call, and about the others of the same reply that he has to look at.
 
     Attributes:
         tool: Name of the tool.
@@ -36,6 +36,7 @@ class ApprovalRequest(Struct, frozen=True, kw_only=True):
         run_id: Id of the run.
         call_id: Id of the call.
         digest: What the answer holds for; see `digest_call`.
+        more: The other calls of the question, in order.
     """
 
     tool: str
@@ -51,10 +52,20 @@ class ApprovalRequest(Struct, frozen=True, kw_only=True):
     run_id: str
     call_id: str
     digest: str
+    more: tuple[ApprovalRequest, ...] = ()
+
+    @property
+    def calls(self) -> tuple[ApprovalRequest, ...]:
+        """All the calls of the question; this one is the first."""
+        return (self, *self.more)
 
 
-Approve = Callable[[ApprovalRequest], Awaitable[Approval]]
-"""Asks a person. It is awaited while the run waits, within its deadline and ``policy.approval_timeout_s``."""
+Approve = Callable[[ApprovalRequest], Awaitable[Approval | Sequence[Approval]]]
+"""Asks a person. It is awaited while the run waits, within its deadline and ``policy.approval_timeout_s``.
+
+A list has an answer for each of `ApprovalRequest.calls`. One answer alone holds for the first call, and he is asked
+again about those left: nobody says yes to a call that he has not looked at.
+"""
 
 
 def digest_call(tenant: str, user: str, tool: str, arguments: dict[str, Any]) -> str:

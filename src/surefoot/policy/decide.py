@@ -8,11 +8,10 @@ ever looked for, and text by others proves nothing: more of it can only make a d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Literal, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from surefoot.policy.allow_list import is_listed, is_plain
 from surefoot.policy.carried import find_carried, is_secret
@@ -20,8 +19,9 @@ from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, O
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.intent import delegates, find_intent
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
-from surefoot.policy.matching import names, normalise, normalise_value, split_moment
+from surefoot.policy.matching import names, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
+from surefoot.policy.picks import settle_picks, walk
 from surefoot.policy.roles import suggest_sinks
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
 from surefoot.policy.sums import is_worked_out
@@ -31,8 +31,6 @@ MOST_LEAVES: Final = 1_000
 MOST_SHOWN: Final = 200
 FAILED: Final = "failed"
 """Name of the rule that denies a call because a rule of the application's own is broken."""
-LEAST_WORDS: Final = 4
-"""Words that a text of the user's must have to be one that he means to be sent."""
 _INDEX: Final = re.compile(r"\[\d+\]")
 
 Rule = Callable[[Proposed, Evidence], "Decision | None"]
@@ -92,9 +90,7 @@ def decide(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision
 
 def _is_anchored(call: Proposed, known: Evidence, rules: Rules) -> bool:
     """Whether one value at least of a call that decides nothing by itself (a note, an entry) is one that was named."""
-    leaves = [
-        (place, leaf) for name, value in call.arguments.items() for place, leaf in _leaves(name, value, NO_FIELDS)
-    ]
+    leaves = [(place, leaf) for name, value in call.arguments.items() for place, leaf in walk(name, value, NO_FIELDS)]
     if not leaves:
         return not call.tool.destructive
     traced = [_trace_value(place, leaf, "what", call, known, rules=rules) for place, leaf in leaves[:MOST_LEAVES]]
@@ -185,7 +181,7 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
             continue
         declared = tool.sinks.get(name)
         decides = declared != "content" and (declared is not None or tool.destructive)
-        for place, leaf in _leaves(name, value, tool.fields, empty=decides):
+        for place, leaf in walk(name, value, tool.fields, empty=decides):
             if declared is None and (isinstance(leaf, bool) or leaf is None):
                 continue  # an option that the author did not say decides anything
             kind = declared or "what"
@@ -193,25 +189,7 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
             found += [_trace_value(place, part, kind, call, known, rules=rules) for part in parts]
         if len(found) > MOST_LEAVES:
             break
-    return _settle_picks(found, known, call)
-
-
-def _leaves(place: str, value: Any, fields: frozenset[str], *, empty: bool = False) -> Iterator[tuple[str, Any]]:
-    """The values in an argument with their places, names of fields left out; what is empty only where it may decide."""
-    todo: list[tuple[str, Any]] = [(place, value)]
-    while todo:
-        here, item = todo.pop()
-        if empty and item in ("", [], {}):  # "delete what begins with nothing" is all
-            yield here, item
-        elif isinstance(item, dict):
-            table = cast("dict[str, Any]", item)
-            todo += [(f"{here}.{key}", inner) for key, inner in table.items()]
-            todo += [(f"{here} (a key)", key) for key in table if key not in fields]
-        elif isinstance(item, list):
-            items: list[Any] = item  # pyright: ignore[reportUnknownVariableType] - of JSON
-            todo += [(f"{here}[{number}]", inner) for number, inner in enumerate(items)]
-        elif item != "":
-            yield here, item
+    return settle_picks(found, known, call)
 
 
 def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evidence, *, rules: Rules) -> Trace:
@@ -271,42 +249,6 @@ def _may_be_told(found: tuple[Lookup, Row, Leaf], value: str, known: Evidence) -
     return (public and not known.others_name(value)) or is_mentioned(lookup, leaf, known)
 
 
-def _settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple[Trace, ...]:
-    """What a record has that nothing leads to may stand where all else in the call is what the user wants.
-
-    An amount may then come from any record, or be a simple sum. One thing to act on may be taken from a list if all
-    else that decides anything is the user's own words; and one receiver, if all that he gets are.
-    """
-    doubtful = [one for one in traces if not one.proven]
-    if not doubtful or call.tool.destructive:
-        return tuple(traces)
-    own = [one for one in traces if one.proven]
-    picks = [one for one in doubtful if one.origin != "worked out"]
-    if not picks or all(one.kind == "amount" and _is_unnamed_record(one, known) for one in picks):
-        ok = any(one.kind not in {"amount", "content"} for one in own)
-    elif len(picks) > 1 or not _is_unnamed_record(picks[0], known) or any(one.origin != "user" for one in own):
-        ok = False
-    else:
-        ok = any(one.kind != "content" for one in own) if picks[0].kind == "what" else (
-            picks[0].kind == "who" and _is_text_of_user(call, known)
-        )  # fmt: skip
-    return tuple([replace(one, proven=True) if ok and not one.proven else one for one in traces])
-
-
-def _is_unnamed_record(one: Trace, known: Evidence) -> bool:
-    return one.origin == "record" and not known.others_name(one.value)
-
-
-def _is_text_of_user(call: Proposed, known: Evidence) -> bool:
-    """Whether all the texts in a call stand in the user's words as they are, and at least one says something."""
-    texts = [
-        normalise(str(leaf))
-        for name, value in call.arguments.items() if call.tool.sinks.get(name) == "content"
-        for _, leaf in _leaves(name, value, call.tool.fields)
-    ]  # fmt: skip
-    return any(len(text.split()) >= LEAST_WORDS for text in texts) and all(known.user_names(text) for text in texts)
-
-
 def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rules) -> tuple[Origin | Literal[""], str]:
     """Who that may say so has named a normal value, and where; "" if nobody has."""
     if not value:
@@ -315,7 +257,7 @@ def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rule
         return "user", ""
     if is_listed(value, rules.allow.get(kind, ())):
         return "allowed", f"the allow-list of {kind}"
-    voucher = known.find_voucher(value, tool) if known.vouches else ""
+    voucher = known.vouches.find(value, tool)
     if voucher:
         return "vouched", voucher
     parts = split_moment(value)

@@ -6,7 +6,7 @@ import base64
 import re
 import struct
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
@@ -22,7 +22,7 @@ from surefoot.policy.matching import (
     split_moment,
     split_words,
 )
-from surefoot.policy.source import Text, name_source
+from surefoot.policy.source import Text, Vouches, name_source
 from surefoot.types import Label, Message
 
 FoundT = TypeVar("FoundT")
@@ -37,10 +37,6 @@ MOST_SAID_CHARS: Final = 200_000
 """Words of the user that are remembered, the newest."""
 MOST_TEXT_CHARS: Final = 1_000_000
 """Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
-MOST_SOURCES: Final = 100
-MOST_VOUCHED: Final = 4_000
-MOST_VOUCHED_CHARS: Final = 400_000
-"""Texts of sources that a person has vouched for; what has no more room proves nothing."""
 MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
@@ -68,7 +64,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     pieces: str = ""
     full: bool = False
     vouches: tuple[tuple[str, str], ...] = ()
-    vouched_texts: dict[str, tuple[str, ...]] = {}
+    vouched_texts: Mapping[str, Sequence[str]] = {}
 
 
 class Evidence(Struct, frozen=True):
@@ -81,8 +77,7 @@ class Evidence(Struct, frozen=True):
         index: What was found in systems of record.
         marks: Of the pieces of text by others.
         full: More was written by others than is remembered.
-        vouches: Sources that a person vouches for, each with the tool that it may fill in.
-        vouched: Their texts in normal form, by source.
+        vouches: What a person vouches for.
         texts: Texts by others that are at hand.
         named: What is known of which values the user has named: `user_names` looks once for each.
         found: What was found out about look-ups: `once` looks once for each.
@@ -94,8 +89,7 @@ class Evidence(Struct, frozen=True):
     index: Index = Index()
     marks: frozenset[int] | set[int] = frozenset()
     full: bool = False
-    vouches: Collection[tuple[str, str]] = ()
-    vouched: Mapping[str, Collection[str]] = {}
+    vouches: Vouches = Vouches()
     texts: Sequence[Text] = ()
     named: dict[str, bool] = {}
     found: dict[tuple[Any, ...], Any] = {}
@@ -117,14 +111,6 @@ class Evidence(Struct, frozen=True):
             known = self.named[value] = all(any(names(text, part) for text in self.said) for part in parts)
         return known
 
-    def find_voucher(self, value: str, tool: str) -> str:
-        """The source that a person vouches for, for this tool, and that names a normal value; "" for none."""
-        parts = split_moment(value)
-        for source, name in self.vouches:
-            if name == tool and any(all(names(text, part) for part in parts) for text in self.vouched.get(source, ())):
-                return source
-        return ""
-
     def user_wrote(self, value: str) -> bool:
         """Whether the user wrote a value letter by letter, as a word or words of its own."""
         return any(value in split_words(text) or (" " in value and has_words(text, value)) for text in self.written)
@@ -141,7 +127,8 @@ class Evidence(Struct, frozen=True):
             return True
         return all(
             any(
-                (is_marked(form, self.marks) if pieces(form) else bool(form.strip() and self.exposed))
+                # signs alone leave no mark: whoever wrote anything may have written them
+                (is_marked(form, self.marks) if pieces(form) else bool(form.strip()))
                 for form in list_forms(part)
             )
             for part in split_moment(normalise(value))
@@ -153,25 +140,23 @@ class Origins:
 
     Attributes:
         full: More was written by others than is remembered.
-        vouches: Sources that a person has vouched for, each with the tool that it may fill in.
+        vouches: What a person has vouched for.
     """
 
     __slots__ = (
         "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_said_normal", "_text_chars",
-        "_texts", "_vouched", "_vouched_chars", "full", "vouches",
+        "_texts", "full", "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._exposed = self.full = False
-        self.vouches: dict[tuple[str, str], None] = {}
+        self.vouches = Vouches()
         self._said: deque[str] = deque()
         self._said_normal: dict[str, str] = {}
         self._said_chars = 0
         self._named: dict[str, bool] = {}
         self._index = Index()
         self._marks: set[int] = set()
-        self._vouched: dict[str, dict[str, None]] = {}
-        self._vouched_chars = 0
         self._texts: deque[Text] = deque()
         self._text_chars = 0
         self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool, bool]] = []
@@ -209,10 +194,9 @@ class Origins:
             self._index.add(lookup, MOST_RECORDS, MOST_RECORD_CHARS)
         data = base64.b64decode(carried.pieces)
         self._marks.update(struct.unpack(f">{len(data) // 4}I", data))
-        self.vouches.update(dict.fromkeys(carried.vouches))
+        self.vouches.add(carried.vouches, ())
         for source, texts in carried.vouched_texts.items():
-            for text in texts:
-                self._keep_vouched(source, text)
+            self.vouches.keep(source, texts)
 
     def _hear(self, text: str) -> None:
         self._named.clear()
@@ -251,19 +235,9 @@ class Origins:
                 self._digest()
 
     def endorse(self, sources: Iterable[str], tool: str) -> None:
-        """A person vouches for sources: what they have said and will say counts as the user's word to this tool.
-
-        To no other: who lets a page say which link to open has not let it say whom to pay.
-        """
+        """A person vouches for sources: what they have said and will say counts as the user's word to this tool."""
         self._digest()
-        fresh: set[str] = set()
-        for source in sources:
-            if len(self.vouches) < MOST_SOURCES:
-                self.vouches[source, tool] = None
-                fresh.add(source)
-        for text in self._texts:
-            if text.source in fresh and not text.failed:
-                self._keep_vouched(text.source, text.own)
+        self.vouches.add([(source, tool) for source in sources], self._texts)
 
     @property
     def exposed(self) -> bool:
@@ -278,7 +252,7 @@ class Origins:
         self._digest()
         return Evidence(
             self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self.vouches,
-            self._vouched, self._texts, self._named,
+            self._texts, self._named,
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -293,8 +267,8 @@ class Origins:
             lookups=tuple(self._index.lookups),
             pieces=base64.b64encode(struct.pack(f">{len(marks)}I", *marks)).decode(),
             full=self.full,
-            vouches=tuple(self.vouches),
-            vouched_texts={source: tuple(texts) for source, texts in self._vouched.items()},
+            vouches=tuple(self.vouches.pairs),
+            vouched_texts=self.vouches.carry(),
         )
 
     def _normal_said(self) -> tuple[str, ...]:
@@ -316,25 +290,16 @@ class Origins:
                 self._take_others([Text(source, text, arguments, failed=failed) for text in others])
 
     def _take_others(self, texts: list[Text]) -> None:
-        vouched = {source for source, _ in self.vouches}
         for text in texts:
             self._marks.update([mark(piece) for piece in pieces(text.text)])
             if len(self._marks) > MOST_PIECES:
                 self._marks.clear()
                 self.full = True
             self._texts.append(text)
-            if text.source in vouched and not text.failed:
-                self._keep_vouched(text.source, text.own)
+            self.vouches.read(text)
             self._text_chars += len(text.text)
         while self._text_chars > MOST_TEXT_CHARS:
             self._text_chars -= len(self._texts.popleft().text)
-
-    def _keep_vouched(self, source: str, text: str) -> None:
-        texts = self._vouched.setdefault(source, {})
-        count = sum([len(kept) for kept in self._vouched.values()])
-        if text not in texts and count < MOST_VOUCHED and self._vouched_chars + len(text) <= MOST_VOUCHED_CHARS:
-            texts[text] = None
-            self._vouched_chars += len(text)
 
 
 def _is_number(content: str) -> bool:

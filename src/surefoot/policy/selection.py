@@ -58,7 +58,7 @@ def is_picked(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, plac
     """
     lookup, row, leaf = found
     if tool.destructive:  # what cannot be undone must be as good as named
-        return _is_settled(lookup, known, MOST_STEPS) and _is_extreme(lookup, row, known)
+        return is_settled(lookup, known) and _is_extreme(lookup, row, known)
     if lookup.made and kind == "what" and len(lookup.rows) == 1 and not leaf.many:
         return True
     return _is_led_to(found, known, MOST_STEPS) or _asks_for_all(found, tool, place, known)
@@ -72,12 +72,12 @@ def _is_led_to(found: tuple[Lookup, Row, Leaf], known: Evidence, steps: int) -> 
     if lookup.arguments in NO_ARGUMENTS:
         alone = len(lookup.rows) == 1 and not leaf.many and not known.others_name(leaf.value)
         return alone or _is_extreme(lookup, row, known)
-    if not _is_settled(lookup, known, steps):
+    if not is_settled(lookup, known, steps):
         return False
     return len(lookup.rows) == 1 or _is_only_titled(lookup, row, known) or _is_extreme(lookup, row, known)
 
 
-def _is_settled(lookup: Lookup, known: Evidence, steps: int) -> bool:
+def is_settled(lookup: Lookup, known: Evidence, steps: int = MOST_STEPS) -> bool:
     """Whether nothing in how it was looked up was the model's choice: each argument is the user's, or led to by him."""
     return known.once(("settled", id(lookup), steps), lambda: _settle(lookup, known, steps))
 
@@ -198,7 +198,7 @@ def _wants_all(lookup: Lookup, leaf: Leaf, tool: ToolPolicy, place: str, known: 
             if not end or (word in _EVERYBODY and not kinds & _PEOPLE) or not verbs & near:
                 continue
             narrowed = bool(_NARROWING.intersection(words[end : end + 2]))
-            if not narrowed or _is_settled(lookup, known, MOST_STEPS):
+            if not narrowed or is_settled(lookup, known):
                 return True
     return False
 

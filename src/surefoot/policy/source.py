@@ -1,13 +1,18 @@
-"""Texts by others, and what people call where they stand."""
+"""Sources: texts by others as people call them, and those that a person has vouched for."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from surefoot.policy.lookup import leave_out, list_given
-from surefoot.policy.matching import normalise
+from surefoot.policy.matching import names, normalise, split_moment
 
+MOST_SOURCES: Final = 100
+MOST_VOUCHED: Final = 4_000
+MOST_VOUCHED_CHARS: Final = 400_000
+"""Texts of sources that a person has vouched for; what has no more room proves nothing."""
 MOST_SHOWN_CHARS: Final = 180
 
 
@@ -50,3 +55,63 @@ def name_source(tool: str, arguments: str) -> str:
         return f"{tool}({arguments})"
     digest = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"{tool}({arguments[: MOST_SHOWN_CHARS - 60]}…{arguments[-60:]}#{digest})"
+
+
+class Vouches:
+    """What a person has vouched for: a source, to one tool.
+
+    To no other tool: who lets a page say which link to open has not let it say whom to pay.
+
+    Attributes:
+        pairs: Each source with a tool that it may fill in.
+        texts: What the sources say, in normal form, by source.
+    """
+
+    __slots__ = ("_chars", "pairs", "texts")
+
+    def __init__(self) -> None:
+        self.pairs: dict[tuple[str, str], None] = {}
+        self.texts: dict[str, dict[str, None]] = {}
+        self._chars = 0
+
+    def add(self, pairs: Iterable[tuple[str, str]], texts: Iterable[Text]) -> None:
+        """A person vouches for sources, each to a tool; ``texts`` are those that were read before."""
+        fresh: set[str] = set()
+        for source, tool in pairs:
+            if len(self.pairs) < MOST_SOURCES:
+                self.pairs[source, tool] = None
+                fresh.add(source)
+        for text in texts:
+            if text.source in fresh:
+                self._take(text)
+
+    def read(self, text: Text) -> None:
+        """A text by others is read: what a source says later counts, too."""
+        if self.pairs and any(source == text.source for source, _ in self.pairs):
+            self._take(text)
+
+    def _take(self, text: Text) -> None:
+        if not text.failed:
+            self.keep(text.source, [text.own])
+
+    def keep(self, source: str, texts: Iterable[str]) -> None:
+        """Texts of a source, in normal form, as far as there is room."""
+        kept = self.texts.setdefault(source, {})
+        count = sum([len(others) for others in self.texts.values()])
+        for text in texts:
+            if text not in kept and count < MOST_VOUCHED and self._chars + len(text) <= MOST_VOUCHED_CHARS:
+                kept[text] = None
+                count += 1
+                self._chars += len(text)
+
+    def carry(self) -> Mapping[str, Sequence[str]]:
+        """The texts, as the next run of the conversation takes them over."""
+        return {source: tuple(texts) for source, texts in self.texts.items()}
+
+    def find(self, value: str, tool: str) -> str:
+        """The source that may fill in a tool and names a normal value; "" for none."""
+        parts = split_moment(value) if self.pairs else ()
+        for source, name in self.pairs:
+            if name == tool and any(all(names(text, part) for part in parts) for text in self.texts.get(source, ())):
+                return source
+        return ""

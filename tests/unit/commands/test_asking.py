@@ -6,9 +6,10 @@ import os
 import tty
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
-from surefoot.commands.asking import MOST_TRIES, Asker, read_answer
+from surefoot.commands.asking import MOST_TRIES, Asker, name_choices, read_answers
 from surefoot.policy.approval import ApprovalRequest
 from surefoot.policy.decision import Trace
 
@@ -42,7 +43,8 @@ class Desk:
             for number, line in enumerate(lines, 1):
                 await self.sees("n = no: ", number)
                 self.type(line)
-            return await asked
+            (answer,) = await asked
+            return answer
 
 
 @pytest.fixture
@@ -61,11 +63,11 @@ def desk():
     ],
 )  # fmt: skip
 def test_what_is_typed(typed, answer):
-    assert read_answer(typed, request()) == answer
+    assert read_answers(typed, request()) == (None if answer is None else [answer])
 
 
 def test_without_a_source_there_is_nothing_to_trust():
-    assert read_answer("a", request(())) is None
+    assert read_answers("a", request(())) is None
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ async def test_a_line_that_comes_too_late_answers_the_question_that_is_shown(des
         asked = asyncio.create_task(desk.asker.ask(request(tool="pay")))
         await desk.sees("n = no: ", 2)
         desk.type("n\n")
-        assert await asked == "no"
+        assert await asked == ["no"]
 
 
 async def test_a_line_that_nobody_waits_for_answers_nothing(desk):
@@ -130,7 +132,7 @@ async def test_a_line_that_nobody_waits_for_answers_nothing(desk):
         asked = asyncio.create_task(desk.asker.ask(request()))
         await desk.sees("n = no: ", 2)
         desk.type("n\n")
-        assert await asked == "no"
+        assert await asked == ["no"]
 
 
 async def test_a_terminal_that_is_gone_is_a_no(desk):
@@ -138,5 +140,53 @@ async def test_a_terminal_that_is_gone_is_a_no(desk):
     os.close(desk.hands)
     desk.hands = os.open(os.devnull, os.O_RDONLY)
     async with asyncio.timeout(30):
-        assert await desk.asker.ask(request()) == "no"
+        assert await desk.asker.ask(request()) == ["no"]
     assert "the input has ended: that is a no" in desk.screen.getvalue()
+
+
+# --- the calls of one reply -------------------------------------------------------------------------------------------
+
+
+def several():
+    return replace(request(), more=(request(()), request(("a({})",))))
+
+
+@pytest.mark.parametrize(
+    ("typed", "answers"),
+    [
+        ("y", ["once"] * 3),
+        ("a", ["session", "once", "session"]),
+        ("n", ["no"] * 3),
+        ("", None),
+        ("e", []),
+        ("each", []),
+    ],
+)
+def test_what_is_typed_of_several_calls(typed, answers):
+    assert read_answers(typed, several()) == answers
+    assert name_choices(several()) == (
+        "y = yes to all 3; a = yes, and let read_inbox({}), a({}) say so in this conversation; "
+        "n = no to all 3; e = ask about each"
+    )
+    assert read_answers("e", request()) is None
+    assert name_choices(request(())) == "y = yes, once; n = no"
+
+
+@pytest.mark.parametrize(
+    ("lines", "answers"),
+    [
+        (["y\n"], ["once"] * 3),
+        (["what\n", "n\n"], ["no"] * 3),
+        (["e\n", "y\n", "n\n", "a\n"], ["once", "no", "session"]),
+        (["e\n", "y\n", "a\n", "y\n", "y\n"], ["once", "once", "once"]),
+    ],
+)
+async def test_a_person_is_asked_about_several_calls_at_once_or_about_each(desk, lines, answers):
+    async with asyncio.timeout(30):
+        asked = asyncio.create_task(desk.asker.ask(several()))
+        for number, line in enumerate(lines, 1):
+            await desk.sees("y = yes", number)
+            await desk.sees(": ", number)
+            desk.type(line)
+        assert await asked == answers
+    assert desk.screen.getvalue().count("May send_email run?") == 3

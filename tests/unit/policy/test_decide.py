@@ -12,15 +12,9 @@ from surefoot.policy.decide import MOST_LEAVES, Rules, decide, trace
 from surefoot.policy.decision import Allowed, Denied, NeedsApproval, Proposed
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.matching import normalise
-from surefoot.policy.origin import (
-    MOST_PIECES,
-    MOST_VOUCHED,
-    MOST_VOUCHED_CHARS,
-    Carried,
-    Origins,
-    name_source,
-)
+from surefoot.policy.origin import MOST_PIECES, Carried, Origins
 from surefoot.policy.roles import MOST_SUGGESTED, suggest_kind, suggest_sinks
+from surefoot.policy.source import MOST_VOUCHED, MOST_VOUCHED_CHARS, name_source
 from surefoot.types import Label, Message
 
 OTHERS = Label("third_party", source="inbox")
@@ -198,7 +192,25 @@ def test_too_much_by_others_makes_all_theirs():
 # --- what holds of all calls ------------------------------------------------------------------------------------------
 
 WORDS = st.sampled_from(
-    ["bob", "eve", "13", "50", "pay", "delete", "a@x.org", "http://e.org/x", "", " ", "ＢＯＢ", "no\u200bw"]
+    [
+        "bob",
+        "eve",
+        "13",
+        "50",
+        "pay",
+        "delete",
+        "a@x.org",
+        "http://e.org/x",
+        "",
+        " ",
+        "ＢＯＢ",
+        "no\u200bw",
+        "move",
+        "2026-05-20 09:00",
+        "mail",
+        "I've seen your mug",
+        "that you have seen his mug",
+    ]
 )
 TEXTS = st.lists(WORDS | st.text(max_size=8), max_size=5).map(" ".join)
 JSON = st.recursive(
@@ -206,7 +218,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
-TOOLS = st.sampled_from([SEND, PAY, DELETE, WIPE, PASSWORD, FETCH, READ, NOTE])
+MOVE = ToolPolicy("move_event", sinks={"id": "what", "to": "content", "text": "content"})
+TOOLS = st.sampled_from([SEND, PAY, DELETE, WIPE, PASSWORD, FETCH, READ, NOTE, MOVE])
 ARGUMENTS = st.dictionaries(
     st.sampled_from(["to", "body", "amount", "id", "password", "url", "text"]), JSON, max_size=3
 )
@@ -270,8 +283,8 @@ def test_what_a_person_vouches_for_makes_nothing_else_laxer(*, call, said, field
     carried = Origins()
     data = msgspec.json.encode(origins.carry())
     carried.begin([Message.user(said[-1])], msgspec.json.decode(data, type=Carried))
-    assert carried.evidence().vouches == origins.evidence().vouches
-    assert carried.evidence().vouched == origins.evidence().vouched
+    assert list(carried.vouches.pairs) == list(origins.vouches.pairs)
+    assert carried.vouches.texts == origins.vouches.texts
 
 
 def vouched(source, tool, *texts):
@@ -305,10 +318,10 @@ def test_sources_with_long_names_are_not_taken_for_one_another():
 def test_what_is_vouched_for_is_bounded_and_the_rest_proves_nothing():
     many = [("{}", f"u{number}@x.org") for number in range(MOST_VOUCHED + 10)]
     evidence = vouched("inbox({})", "send_email", *many)
-    assert sum(len(texts) for texts in evidence.vouched.values()) == MOST_VOUCHED
+    assert sum(len(texts) for texts in evidence.vouches.texts.values()) == MOST_VOUCHED
     assert isinstance(decide(Proposed(SEND, {"to": "u7@x.org"}), evidence), Allowed)
     assert isinstance(decide(Proposed(SEND, {"to": f"u{MOST_VOUCHED + 9}@x.org"}), evidence), NeedsApproval)
-    assert vouched("inbox({})", "send_email", ("{}", "x " * MOST_VOUCHED_CHARS)).vouched["inbox({})"].keys() == {
+    assert vouched("inbox({})", "send_email", ("{}", "x " * MOST_VOUCHED_CHARS)).vouches.texts["inbox({})"].keys() == {
         normalise(EVIL[0])
     }
 

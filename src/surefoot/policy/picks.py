@@ -1,0 +1,96 @@
+"""A value that nothing leads to may stand where all else in its call is what the user wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+from msgspec.structs import replace
+
+from surefoot.policy.decision import Proposed, Trace
+from surefoot.policy.matching import normalise, normalise_value, split_moment
+from surefoot.policy.origin import Evidence
+from surefoot.policy.selection import is_settled
+from surefoot.policy.speech import says
+from surefoot.policy.sums import is_worked_out
+
+LEAST_WORDS: Final = 4
+"""Words that a text of the user's must have to be one that he means to be sent."""
+
+
+def walk(place: str, value: Any, fields: frozenset[str], *, empty: bool = False) -> Iterator[tuple[str, Any]]:
+    """The values in an argument with their places, names of fields left out; what is empty only where it may decide."""
+    todo: list[tuple[str, Any]] = [(place, value)]
+    while todo:
+        here, item = todo.pop()
+        if empty and item in ("", [], {}):  # "delete what begins with nothing" is all
+            yield here, item
+        elif isinstance(item, dict):
+            table = cast("dict[str, Any]", item)
+            todo += [(f"{here}.{key}", inner) for key, inner in table.items()]
+            todo += [(f"{here} (a key)", key) for key in table if key not in fields]
+        elif isinstance(item, list):
+            items: list[Any] = item  # pyright: ignore[reportUnknownVariableType] - of JSON
+            todo += [(f"{here}[{number}]", inner) for number, inner in enumerate(items)]
+        elif item != "":
+            yield here, item
+
+
+def settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple[Trace, ...]:
+    """What a record has that nothing leads to may stand where all else in the call is what the user wants.
+
+    An amount may then come from any record, or be a simple sum. One thing to act on may be taken from a list if all
+    else that decides anything is the user's own words; and one thing or one receiver, if all that it gets are.
+    """
+    doubtful = [one for one in traces if not one.proven]
+    if not doubtful or call.tool.destructive:
+        return tuple(traces)
+    own = [one for one in traces if one.proven]
+    picks = [one for one in doubtful if one.origin != "worked out"]
+    if not picks or all(one.kind == "amount" and _is_unnamed_record(one, known) for one in picks):
+        ok = any(one.kind not in {"amount", "content"} for one in own)
+    elif len(picks) > 1 or not _is_unnamed_record(picks[0], known) or any(one.origin != "user" for one in own):
+        ok = False
+    else:
+        thing = picks[0].kind == "what"
+        ok = (thing and any(one.kind != "content" for one in own)) or (
+            (thing or picks[0].kind == "who")
+            and _is_all_of_user(call, known, thing=thing, found=_is_found_for_user(picks[0], known))
+        )
+    return tuple([replace(one, proven=True) if ok and not one.proven else one for one in traces])
+
+
+def _is_unnamed_record(one: Trace, known: Evidence) -> bool:
+    return one.origin == "record" and not known.others_name(one.value)
+
+
+def _is_found_for_user(one: Trace, known: Evidence) -> bool:
+    """Whether it is among what was found with the user's words, or in a list of all."""
+    return any(is_settled(lookup, known) for lookup, _, _ in known.index.find(normalise_value(one.value)))
+
+
+def _is_all_of_user(call: Proposed, known: Evidence, *, thing: bool, found: bool) -> bool:
+    """Whether all that a call says is the user's, and at least one text says something, or gives a moment.
+
+    A text is his if it stands in his words as it is; if it goes to what they have ``found``, also as it is reported.
+    A thing must be found, and of what it gets a moment is his if it was worked out, too.
+    """
+    if thing and not found:
+        return False
+    leaves = [
+        leaf for name, value in call.arguments.items() if call.tool.sinks.get(name) == "content"
+        for _, leaf in walk(name, value, call.tool.fields) if leaf is not None
+    ]  # fmt: skip
+    told = False
+    for leaf in leaves:
+        text, value = normalise(str(leaf)), normalise_value(leaf)
+        if thing and len(split_moment(value)) > 1:
+            own = known.user_names(value)
+            told = told or own
+            own = own or is_worked_out(value, "what", known)
+        else:
+            own = known.user_names(text) or (found and says(known.said, text))
+            told = told or len(text.split()) >= LEAST_WORDS
+        if not own:
+            return False
+    return told
