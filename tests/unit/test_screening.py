@@ -12,7 +12,7 @@ from tests.unit.audit import check_journal
 from surefoot import UNLIMITED, Agent, Limits, RunContext, Runtime, Settings, tool
 from surefoot.context import SUMMARY_HEAD, is_summary, replace_by_summary
 from surefoot.errors import ConfigError
-from surefoot.guard import detect
+from surefoot.guard.detect import suspect
 from surefoot.journal.context_events import OutputKept
 from surefoot.journal.events import ModelReplied
 from surefoot.journal.threat_events import ThreatsFound
@@ -218,12 +218,12 @@ async def test_in_a_tight_budget_a_warned_result_takes_no_more_room_than_another
 async def test_a_run_that_ends_while_a_text_is_looked_at_leaves_no_thread_and_no_hold(tmp_path, where, how):
     looking, go_on, left = threading.Event(), threading.Event(), threading.Event()
 
-    def look(text, channel):
+    def look(text, channel, least):
         if (channel == "user") == (where == "question"):
             looking.set()
             assert go_on.wait(30)
             left.set()
-        return detect(text, channel)
+        return suspect(text, channel, least)
 
     made = replace(settings(tmp_path), budgets={"global": {"month": {"tokens": 1_000_000}}})
     async with Runtime(settings=made) as runtime:
