@@ -333,7 +333,7 @@ class Admission:
         patience_s = ticket.expires - ticket.arrived
         wait_s = 0.0 if ticket.user is None else self._wait_s(ticket.user)
         waited_s = min(patience_s, self._clock.monotonic() - ticket.arrived)
-        told = f"it has waited for {waited_s:.1f} s"
+        told = f"it has waited for {waited_s:.2f} s"
         if waited_s < patience_s:
             told += ", its turn would come too late as has turned out meanwhile"
         why = f"nobody waits for more than {self.max_wait_s:g} s"

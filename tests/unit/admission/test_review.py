@@ -68,7 +68,7 @@ def test_a_burst_before_any_run_has_ended_is_told_when_the_first_have():
     assert len(told) == 22, "12 may be lucky: if the 4 that run now end at once, and then 8 more within 20 s"
     assert {refusal.reason for refusal in told} == {"deadline"}
     assert str(told[0]) == (
-        "it has waited for 10.0 s, its turn would come too late as has turned out meanwhile, and nobody waits for more "
+        "it has waited for 10.00 s, its turn would come too late as has turned out meanwhile, and nobody waits for more "
         "than 30 s: try again in 32.5 s"  # 12 wait, and each 2.5 s a slot comes free
     )
     assert {refusal.retry_after_s for refusal in told} == {32.5}
