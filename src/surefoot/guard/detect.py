@@ -16,8 +16,8 @@ from surefoot.guard.classifier import Channel, load_classifier
 from surefoot.guard.markup import find_hidden, find_marks
 from surefoot.guard.normalize import Normalized, Unseen, normalize
 from surefoot.guard.phrases import find_phrases, may_begin_phrase, may_have_phrase, rare_words
-from surefoot.guard.readings import MAX_DEPTH, Reading, find_readings, turned_words
-from surefoot.guard.signs import LETTERS, MARK_WORDS, NO_SIGNS, read_signs
+from surefoot.guard.readings import MAX_DEPTH, Reading, find_readings, may_have_readings, turned_words
+from surefoot.guard.signs import LETTERS, MARK_WORDS, NO_SIGNS, Signs, read_signs
 from surefoot.guard.threats import Threat, ThreatClass
 from surefoot.guard.tokens import find_words, list_words
 from surefoot.guard.word_kinds import KIND_OF
@@ -60,16 +60,21 @@ def detect(text: str, channel: Channel = "user") -> Detection:
 
     The time grows with the length and no faster; a chunk takes at most a fixed time, whatever is in it.
     """
+    return _detect(text, channel, None)
+
+
+def _detect(text: str, channel: Channel, signs: Signs | None) -> Detection:
+    """As `detect`; ``signs`` are those of the text in lower case, if they were read."""
     plain = normalize(text)
     if len(text) <= CHUNK_CHARS:
-        search = _search(plain, channel, 1)
+        search = _search(plain, channel, 1, signs if plain.places is None else None)
         threats = _merge(search.found) if search.found else ()
         return Detection(plain, threats, search.risk, len(text) if search.is_cut else 0)
     found: list[Threat] = []
     risk, skipped = 0.0, 0
     chunks = list(_cut(text))
     for start, end in chunks:
-        search = _search(normalize(text[start:end]), channel, len(chunks))
+        search = _search(normalize(text[start:end]), channel, len(chunks), None)
         found += [_move(threat, start) for threat in search.found]
         risk = max(risk, search.risk)
         skipped += end - start if search.is_cut else 0
@@ -78,16 +83,25 @@ def detect(text: str, channel: Channel = "user") -> Detection:
 
 def suspect(text: str, channel: Channel, least: float) -> Detection | None:
     """As `detect`, None for a text of less risk than ``least``: most of what tools return is told by its signs."""
-    if (
-        channel == "tool"
-        and len(text) <= _SHORT_CHARS
-        and least > 0.0
-        and text.isascii()
-        and read_signs(text.lower(), _telling_words()) is NO_SIGNS
-    ):
-        return None
-    found = detect(text, channel)
+    signs = None
+    if channel == "tool" and len(text) <= _SHORT_CHARS and least > 0.0 and text.isascii():
+        folded = text.lower()
+        signs = read_signs(folded, _telling_words())
+        if signs is NO_SIGNS or _is_calm(text, folded, signs):
+            return None
+    found = _detect(text, channel, signs)
     return found if found.risk >= least else None
+
+
+def _is_calm(text: str, folded: str, signs: Signs) -> bool:
+    """Whether no step of a search has anything to do in a short text in ASCII that a tool returned."""
+    return (
+        not signs.has_marks
+        and signs.words.isdisjoint(_weighty_words())
+        and len(signs.words & _KIND_WORDS) < _LEAST_KINDS
+        and (text.isprintable() or normalize(text).places is None)
+        and not may_have_readings(text, folded, signs)
+    )
 
 
 def _cut(text: str) -> Iterator[tuple[int, int]]:
@@ -101,11 +115,11 @@ def _cut(text: str) -> Iterator[tuple[int, int]]:
     yield start, len(text)
 
 
-def _search(plain: Normalized, channel: Channel, copies: int) -> _Search:
+def _search(plain: Normalized, channel: Channel, copies: int, signs: Signs | None) -> _Search:
     search = _Search(channel, copies)
     for threat in _unseen(plain):
         search.add(threat.kind, (threat.start, threat.end), threat.score, threat.why, "")
-    search.look(plain, plain.span)
+    search.look(plain, plain.span, signs=signs)
     if search.is_cut:
         why = "more in disguise than is decoded: something may hide behind decoys"
         search.add(ThreatClass.UNDECODED, (0, len(plain.original)), _UNDECODED_SCORE, why, "")
@@ -141,13 +155,22 @@ class _Search:
         self.risk = 0.0
         self.is_cut = False
 
-    def look(self, text: Normalized, locate: Locate, reading: str = "", via: str = "", depth: int = MAX_DEPTH) -> None:
+    def look(
+        self,
+        text: Normalized,
+        locate: Locate,
+        reading: str = "",
+        via: str = "",
+        depth: int = MAX_DEPTH,
+        *,
+        signs: Signs | None = None,
+    ) -> None:
         """Add the threats of a text and, down to ``depth``, of its other readings.
 
         Each step has a cheap sign without which it would find nothing, so that a plain text costs little.
         """
         folded = text.folded
-        signs = read_signs(folded, _telling_words())
+        signs = read_signs(folded, _telling_words()) if signs is None else signs
         telling = signs.words
         since = len(self.found)
         is_whole = reading not in _WORDS_ONLY
@@ -227,6 +250,12 @@ class _Search:
 def _telling_words() -> frozenset[str]:
     """All words that any step has to see: most words of a harmless text are none of them."""
     return MARK_WORDS | LETTERS | _KIND_WORDS | rare_words() | turned_words()
+
+
+@cache
+def _weighty_words() -> frozenset[str]:
+    """Those of them that one alone is looked at for."""
+    return MARK_WORDS | rare_words() | turned_words()
 
 
 def _is_judged(channel: Channel, folded: str, telling: frozenset[str]) -> bool:

@@ -12,9 +12,8 @@ import binascii
 import codecs
 import html
 import re
-from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from itertools import pairwise
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -24,7 +23,8 @@ from msgspec.structs import replace
 
 from surefoot.guard.normalize import Normalized, Places, normalize
 from surefoot.guard.phrases import first_words, known_words
-from surefoot.guard.signs import LEAST_LETTERS, Signs
+from surefoot.guard.signs import LEAST_LETTERS, NO_SIGNS, Signs, may_have_hex
+from surefoot.guard.spellings import LEET_I, LEET_L, has_leet, may_be_leet, may_be_split, unleet
 
 MAX_READINGS: Final = 48
 MAX_DECODED_CHARS: Final = 65_536
@@ -64,6 +64,8 @@ def find_readings(text: Normalized, signs: Signs, *, has_phrase: bool) -> tuple[
 
     Those of a text without disguise are none.
     """
+    if signs is NO_SIGNS and not text.unseen and not has_phrase:
+        return [], False
     room = MAX_DECODED_CHARS
     found: list[Reading] = []
     for reading in _all_readings(text, signs, has_phrase=has_phrase):
@@ -74,6 +76,18 @@ def find_readings(text: Normalized, signs: Signs, *, has_phrase: bool) -> tuple[
     return found, False
 
 
+def may_have_readings(text: str, folded: str, signs: Signs) -> bool:
+    """Whether a text in ASCII may have any, beside those that its words are a sign of: ids and times have none."""
+    return (
+        signs.has_escapes
+        or signs.is_spaced
+        or signs.is_glued
+        or (signs.is_split and may_be_split(folded))
+        or (signs.is_leet and may_be_leet(folded))
+        or (signs.has_blocks and next(_blocks(text, folded), None) is not None)
+    )
+
+
 def _all_readings(text: Normalized, signs: Signs, *, has_phrase: bool) -> Iterator[Reading]:
     for unseen in text.unseen:
         if unseen.message:
@@ -81,7 +95,7 @@ def _all_readings(text: Normalized, signs: Signs, *, has_phrase: bool) -> Iterat
                 normalize(unseen.message), unseen.kind, block=(unseen.start, unseen.end), is_prose=True, is_unseen=True
             )
     if signs.has_blocks:
-        yield from _blocks(text)
+        yield from _blocks(text.text, text.folded)
     if signs.has_escapes and any(map(text.text.__contains__, _ESCAPE_SIGNS)) and _ESCAPE.search(text.text) is not None:
         yield _unescape(text.text)
     yield from _regrouped(text, signs, has_phrase=has_phrase)
@@ -95,9 +109,11 @@ _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2} ?){8,}")
 _TEXT_SHARE: Final = 0.9
 
 
-def _blocks(text: Normalized) -> Iterator[Reading]:
+def _blocks(text: str, folded: str) -> Iterator[Reading]:
     for via, pattern, decode in (("base64", _BASE64, _decode_base64), ("hex", _HEX, _decode_hex)):
-        for match in pattern.finditer(text.text):
+        if pattern is _HEX and not may_have_hex(folded):
+            continue
+        for match in pattern.finditer(text):
             decoded = decode(match[0][:MAX_BLOCK_CHARS])
             if decoded:
                 yield Reading(normalize(decoded), via, block=match.span(), is_prose=True)
@@ -110,10 +126,10 @@ def _decode_hex(block: str) -> str:
 
 def _decode_base64(block: str) -> str:
     """The text of a block, "" if it has none; the padding may be missing."""
-    body = block.rstrip("=").replace("+", "-").replace("/", "_")
+    body = block.rstrip("=").replace("-", "+").replace("_", "/")
     body = body[: len(body) - (len(body) % 4 == 1)]
     try:
-        return _readable(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return _readable(binascii.a2b_base64(body + "=" * (-len(body) % 4)))
     except (binascii.Error, ValueError):
         return ""
 
@@ -224,7 +240,7 @@ def _has_glue(folded: str) -> bool:
 
 def _has_split_word(folded: str) -> bool:
     """Whether a word of a phrase is in pieces; most hyphens, dots and slashes are only that."""
-    if _SPLIT_WORD.search(folded) is None:
+    if (folded.isascii() and not may_be_split(folded)) or _SPLIT_WORD.search(folded) is None:
         return False
     known = known_words()
     for match in _SPLIT_WORDS.finditer(folded):
@@ -246,7 +262,7 @@ def _join_letters(match: re.Match[str]) -> Reading:
     places = [at for at in range(match.start(), match.end()) if match.string[at].isalnum() or match.string[at] in "@$!"]
     gaps = [after - at for at, after in pairwise(places)]
     wide = max(gaps) if min(gaps) < max(gaps) else 0
-    letters = "".join([match.string[at] for at in places]).translate(_LEET_I)
+    letters = "".join([match.string[at] for at in places]).translate(LEET_I)
     ends = {number + 1 for number, gap in enumerate(gaps) if gap == wide} or _word_ends(letters)
     pieces: list[str] = []
     joined = Places()
@@ -274,44 +290,19 @@ def _word_ends(letters: str) -> set[int]:
 
 # --------------------------------------------------------------------------------------------------------- respelling
 
-_LEET_WORD: Final = re.compile(r"[a-z0-9@$!|]{3,40}")
-_LEET_I: Final = str.maketrans("013457@$!|89", "oieastasilbg")
-_LEET_L: Final = str.maketrans("013457@$!|89", "oleastasilbg")
 _LEET_MARKS: Final = re.compile(r"[013457@$!|](?:(?<=[a-z].)[013457@$!|]*[a-z]|(?<!\w.)[a-z]{2})")
 _LONG_WORD: Final = 5
 
 
 def _respelt(text: Normalized, signs: Signs) -> Iterator[Reading]:
     folded = text.folded
-    if signs.is_leet and _LEET_MARKS.search(folded) is not None and find_leet(folded):
-        for table in (_LEET_I, _LEET_L):
-            yield _same_length(_LEET_WORD.sub(partial(_unleet, table), folded), "leet")
+    if signs.is_leet and has_leet(folded) and _LEET_MARKS.search(folded) is not None:
+        for table in (LEET_I, LEET_L):
+            yield _same_length(unleet(folded, table), "leet")
     if not signs.words.isdisjoint(_encoded_words()):
         yield _same_length(codecs.encode(folded, "rot13"), "rot13")
     if not signs.words.isdisjoint(_reversed_words()):
         yield Reading(normalize(folded[::-1]), "backwards", block=(0, len(folded)))
-
-
-def find_leet(folded: str) -> list[tuple[int, int]]:
-    """Where words of phrases are spelt with digits, at most `MAX_READINGS`: ``1gn0r3``, but not ``4th`` or ``i18n``."""
-    known = known_words()
-    found: list[tuple[int, int]] = []
-    for match in _LEET_WORD.finditer(folded):
-        word = match[0]
-        if (
-            not word.isalpha()
-            and not word.isdecimal()
-            and (word.translate(_LEET_I) in known or word.translate(_LEET_L) in known)
-        ):
-            found.append(match.span())
-            if len(found) >= MAX_READINGS:
-                break
-    return found
-
-
-def _unleet(table: dict[int, int], match: re.Match[str]) -> str:
-    word = match[0]
-    return word if word.isalpha() or word.isdecimal() else word.translate(table)
 
 
 def _same_length(folded: str, via: str) -> Reading:

@@ -41,6 +41,7 @@ _TO_SHAPE: Final = _classes(
 )
 """What a text is told by that has no sign at all; ``r`` are the characters that few such texts have."""
 _BLOCK: Final = "a" * 16
+_LONG: Final = "a" * (MAX_WORD_CHARS + 1)
 MARK_WORDS: Final = frozenset(
     [
         "system",
@@ -108,7 +109,7 @@ def read_signs(folded: str, wanted: frozenset[str]) -> Signs:
     if len(shape) >= len(_BLOCK):
         has_long = _BLOCK in data.translate(_TO_BLOCKS).decode()
         has_blocks = has_long or (" " in shape and _has_hex(data.translate(_TO_HEX).decode()))
-    words = list_words(folded) if has_long else data.translate(_TO_WORDS).decode().split()
+    words = list_words(folded) if has_long and _LONG in shape else data.translate(_TO_WORDS).decode().split()
     found, is_spaced = _NONE, False
     if not wanted.isdisjoint(words):
         found = wanted.intersection(words)
@@ -125,20 +126,20 @@ def read_signs(folded: str, wanted: frozenset[str]) -> Signs:
         or is_spaced
         or has_blocks
     ):
-        return _read_closely(folded, shape, Signs(found, has_blocks=has_blocks, is_spaced=is_spaced))
+        return _read_closely(folded, shape, found, has_blocks=has_blocks, is_spaced=is_spaced)
     return Signs(found, *_NOTHING) if found else NO_SIGNS
 
 
-def _read_closely(folded: str, shape: str, so_far: Signs) -> Signs:
+def _read_closely(folded: str, shape: str, words: frozenset[str], *, has_blocks: bool, is_spaced: bool) -> Signs:
     """The same of a text that has a sign of something else than words."""
     is_rare = "r" in shape
     split = folded.encode().translate(_TO_SPLIT).decode() if is_rare else shape
     return Signs(
-        so_far.words,
+        words,
         _has_any(folded, _MARKS) if is_rare or "bb" in shape else "javascript:" in folded,
-        so_far.has_blocks,
+        has_blocks,
         "u00" in folded or (is_rare and ("%" in folded or "&" in folded or "\\" in folded)),
-        so_far.is_spaced,
+        is_spaced,
         "a-a" in split or "a--a" in split,
         ("q" in shape and ("=" in shape or "q-" in shape or "q -" in shape))
         or (is_rare and _has_any(folded, ("+", "=", "&", "`.", "` ."))),
@@ -159,6 +160,11 @@ def _has_any(folded: str, signs: tuple[str, ...]) -> bool:
 def _has_hex(shape: str) -> bool:
     """Where no block stands without a gap, there is one between two bytes."""
     return "aa aa" in shape and _BLOCK in shape.replace(" ", "")
+
+
+def may_have_hex(folded: str) -> bool:
+    """Whether a folded text may have a block of hex."""
+    return not folded.isascii() or _BLOCK in folded.encode().translate(_TO_HEX).replace(b" ", b"").decode()
 
 
 def _has_row(shape: str) -> bool:
