@@ -102,7 +102,7 @@ def _describe(found: Detection) -> dict[str, Any]:
 
 def draw_scan(found: Detection) -> RenderableType:
     """The text with its threats coloured by score, a table of them, and the risk."""
-    original = found.text.original
+    original = found.original
     shown = Text(readable(original[:SHOWN_CHARS]))
     for threat in sorted(found.threats, key=lambda one: one.score):
         shown.stylize(_style(threat.score), threat.start, min(threat.end, SHOWN_CHARS))

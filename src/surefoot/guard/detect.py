@@ -43,16 +43,21 @@ class Detection(Struct, frozen=True):
     """What was found in a text.
 
     Attributes:
-        text: The text, plain, with its original.
+        original: The text as it came in.
         threats: What was found, by place; spans are places in the original.
         risk: 0 to 1; 0.5 is reached by about one harmless document in a hundred.
         skipped: Characters of the chunks that hold more in disguise than is decoded; a threat says so, too.
     """
 
-    text: Normalized
+    original: str
     threats: tuple[Threat, ...]
     risk: float
     skipped: int = 0
+
+    @property
+    def text(self) -> Normalized:
+        """The text, plain, with its original: made when it is asked for, in one go, as detection has no need of it."""
+        return normalize(self.original)
 
 
 def detect(text: str, channel: Channel = "user") -> Detection:
@@ -65,11 +70,11 @@ def detect(text: str, channel: Channel = "user") -> Detection:
 
 def _detect(text: str, channel: Channel, signs: Signs | None) -> Detection:
     """As `detect`; ``signs`` are those of the text in lower case, if they were read."""
-    plain = normalize(text)
     if len(text) <= CHUNK_CHARS:
+        plain = normalize(text)
         search = _search(plain, channel, 1, signs if plain.places is None else None)
         threats = _merge(search.found) if search.found else ()
-        return Detection(plain, threats, search.risk, len(text) if search.is_cut else 0)
+        return Detection(text, threats, search.risk, len(text) if search.is_cut else 0)
     found: list[Threat] = []
     risk, skipped = 0.0, 0
     chunks = list(_cut(text))
@@ -78,7 +83,7 @@ def _detect(text: str, channel: Channel, signs: Signs | None) -> Detection:
         found += [_move(threat, start) for threat in search.found]
         risk = max(risk, search.risk)
         skipped += end - start if search.is_cut else 0
-    return Detection(plain, _merge(found), risk, min(skipped, len(text)))
+    return Detection(text, _merge(found), risk, min(skipped, len(text)))
 
 
 def suspect(text: str, channel: Channel, least: float) -> Detection | None:

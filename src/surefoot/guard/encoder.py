@@ -156,7 +156,7 @@ def judge_with(encoder: Encoder | None, found: Detection) -> Detection:
     Raises:
         ConfigError: The model fails.
     """
-    text = found.text.original
+    text = found.original
     if encoder is None or not text.strip():
         return found
     judged = encoder.judge(text)

@@ -10,7 +10,6 @@ import re
 import unicodedata
 from array import array
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -35,7 +34,6 @@ _TAGS: Final = range(0xE0020, 0xE007F)
 _BYTES_LOW: Final = range(0xFE00, 0xFE10)
 _BYTES_HIGH: Final = range(0xE0100, 0xE01F0)
 _BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_NO_MARK: Final = re.compile(r"[ -~\t\n\r]+")
 _SECOND_STARTERS: Final = frozenset(
     "\u09be\u09d7\u0b3e\u0b56\u0b57\u0bbe\u0bd7\u0cc2\u0cd5\u0cd6\u0d3e\u0d57\u0dcf\u0ddf\u102e\u1b35"
     "\U00011127\U0001133e\U00011357\U000114b0\U000114ba\U000114bd\U000115af\U00011930"
@@ -75,6 +73,14 @@ class Places:
         self.starts.extend(range(start, end))
         self.ends.extend(range(start + 1, end + 1))
 
+    def copy(self, before: Places | None, start: int, end: int) -> None:
+        """As `keep`, of a text whose own characters come from ``before``."""
+        if before is None:
+            self.keep(start, end)
+        else:
+            self.starts.extend(before.starts[start:end])
+            self.ends.extend(before.ends[start:end])
+
     def put(self, count: int, start: int, end: int) -> None:
         """The next ``count`` characters come from all that is between ``start`` and ``end``."""
         self.starts.extend([start] * count)
@@ -96,7 +102,7 @@ class Normalized(Struct, frozen=True):
         text: NFKC, without unseen characters, words of mixed scripts in Latin: what a model may be given.
         folded: ``text`` in lower case without marks, character by character: what is searched.
         unseen: What was taken out, in order; at most `MAX_UNSEEN` of them.
-        places: Where each character comes from; None where nothing was changed.
+        places: Where each character comes from; None where each stands where it stood.
     """
 
     original: str
@@ -118,41 +124,52 @@ def normalize(text: str) -> Normalized:
     if text.isascii() and (text.isprintable() or not text.encode().translate(None, _SEEN)):
         return Normalized(text, text, text.lower())
     unseen: list[Unseen] = []
-    seen, kept_places = _strip(text, unseen)
+    seen, taken = _strip(text, unseen)
     pieces: list[str] = []
     places = Places()
+    at = 0
     for start, end in _clusters(seen):
-        kept, plain = end, seen[start:end]
-        if not plain.isascii():
-            kept = min(end, start + 1 + MAX_MARKS)
-            shown = plain[: kept - start]
-            plain = _cap_marks(unicodedata.normalize("NFKC", shown))
-            plain = plain if len(plain) <= MAX_GROWTH * len(shown) else shown
-            if kept < end:
-                _note(unseen, Unseen(kept_places[kept], kept_places[end - 1] + 1, "marks"))
+        pieces.append(seen[at:start])
+        places.copy(taken, at, start)
+        at = end
+        kept = min(end, start + 1 + MAX_MARKS)
+        shown = seen[start:kept]
+        plain = _cap_marks(unicodedata.normalize("NFKC", shown))
+        plain = plain if len(plain) <= MAX_GROWTH * len(shown) else shown
+        if kept < end:
+            _note(unseen, Unseen(_place(taken, kept), _place(taken, end - 1) + 1, "marks"))
         pieces.append(plain)
         if len(plain) == kept - start:
-            places.starts.extend(kept_places[start:kept])
-            places.ends.extend([place + 1 for place in kept_places[start:kept]])
+            places.copy(taken, start, kept)
         else:
-            places.put(len(plain), kept_places[start], kept_places[kept - 1] + 1)
+            places.put(len(plain), _place(taken, start), _place(taken, kept - 1) + 1)
+    pieces.append(seen[at:])
+    if at or taken is not None:
+        places.copy(taken, at, len(seen))
     made = latinize_mixed("".join(pieces))
-    return Normalized(text, made, fold(made), tuple(unseen), places)
+    return Normalized(text, made, fold(made), tuple(unseen), places if at or taken is not None else None)
 
 
-def _strip(text: str, unseen: list[Unseen]) -> tuple[str, array[int]]:
-    """The characters that are seen, and the place of each."""
+def _strip(text: str, unseen: list[Unseen]) -> tuple[str, Places | None]:
+    """The characters that are seen, and the place of each: None where all are."""
     pieces: list[str] = []
-    places: array[int] = array("L")
+    places = Places()
     at = 0
     for gap in UNSEEN.finditer(text):
         pieces.append(text[at : gap.start()])
-        places.extend(range(at, gap.start()))
+        places.keep(at, gap.start())
         at = gap.end()
-        _note(unseen, Unseen(gap.start(), at, _kind(gap[0]), _spelt(gap[0])))
+        if len(unseen) < MAX_UNSEEN:
+            unseen.append(Unseen(gap.start(), at, _kind(gap[0]), _spelt(gap[0])))
+    if not at:
+        return text, None
     pieces.append(text[at:])
-    places.extend(range(at, len(text)))
+    places.keep(at, len(text))
     return "".join(pieces), places
+
+
+def _place(taken: Places | None, at: int) -> int:
+    return at if taken is None else taken.starts[at]
 
 
 def _note(unseen: list[Unseen], found: Unseen) -> None:
@@ -161,21 +178,8 @@ def _note(unseen: list[Unseen], found: Unseen) -> None:
 
 
 def _clusters(text: str) -> Iterator[tuple[int, int]]:
-    """``text`` in ranges that NFKC treats by themselves: plain stretches, and a character with all that may join it."""
-    at = 0
-    while at < len(text):
-        plain = _NO_MARK.match(text, at)
-        if plain is not None and plain.end() == len(text):
-            yield at, len(text)
-            return
-        if plain is not None and plain.end() - at > 1:  # the last one may carry a mark
-            yield at, plain.end() - 1
-            at = plain.end() - 1
-        after = at + 1
-        while after < len(text) and _joins(text[after]):
-            after += 1
-        yield at, after
-        at = after
+    """The ranges that NFKC may change, each a character with all that may join it; what is between stays as it is."""
+    return (cluster.span() for cluster in _CLUSTER.finditer(text.translate(_SHAPE)))
 
 
 def _cap_marks(plain: str) -> str:
@@ -191,13 +195,31 @@ def _cap_marks(plain: str) -> str:
     return "".join(kept)
 
 
-@lru_cache(maxsize=65_536)
 def _joins(letter: str) -> bool:
     """Whether NFKC may put ``letter`` together with what is before it."""
     if letter < "\u0300":
         return False
     first = unicodedata.normalize("NFKD", letter)[0]
     return unicodedata.combining(first) != 0 or first in _SECOND_STARTERS or "\u1161" <= first <= "\u11ff"
+
+
+class _Shape(dict[int, str]):
+    """For `str.translate`: what NFKC makes of each character; one look-up in C instead of a turn of our own loop."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        stays = unicodedata.normalize("NFKC", letter) == letter
+        shape = _JOINS if _joins(letter) else _STAYS if stays else _CHANGES
+        if len(self) < _CACHED:
+            self[code] = shape
+        return shape
+
+
+_CACHED: Final = 65_536
+_STAYS, _CHANGES, _JOINS = "a", "c", "j"
+_CLUSTER: Final = re.compile(f".{_JOINS}+|[{_CHANGES}{_JOINS}]")
+"""In a text's shape. A text may begin with what would join."""
+_SHAPE: Final = _Shape()
 
 
 def _kind(run: str) -> str:

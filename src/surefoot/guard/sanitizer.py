@@ -21,7 +21,7 @@ class SanitizationResult(Struct, frozen=True):
             templates taken out.
         threats_detected: The kinds found, each once, the surest first, as in `ThreatClass`.
         risk_score: 0 to 1; 0.5 is reached by about one harmless text in a hundred.
-        detection: All of it, with spans, scores and explanations; the original is in ``detection.text.original``.
+        detection: All of it, with spans, scores and explanations; the original is in ``detection.original``.
     """
 
     is_safe: bool

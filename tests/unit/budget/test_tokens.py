@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import gzip
+import re
 import subprocess
 import sys
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 
@@ -12,7 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from surefoot.budget.tokens import (
+    _MARK,
     VOCABULARIES,
+    _mask,
     byte_bound,
     check_pattern,
     find_counter,
@@ -63,6 +67,36 @@ def test_no_text_has_more_tokens_than_the_bound(text):
 )
 def test_the_bound_is_that_of_the_longest_form(text, tokens):
     assert byte_bound(text) == tokens
+
+
+HEAPED = st.text(
+    st.sampled_from("aAo가각각\u0958かﾊ\ufdfaế…、 \n\u0301\u0323\u030a\u0345\u3099\uff9e\u0f73\u0344\ud800"),
+    max_size=300,
+)
+
+
+@given(st.lists(st.one_of(HEAPED, st.builds(lambda mark, of: mark * of, HEAPED, st.integers(1, 90))), max_size=4))
+@example(["a\u030a", "\u0323" * 100])
+@example(["e\u0302\u0301", "\u0323\u0301" * 100, "か\u3099"])
+@example(["\uff9e\u0301" * 100])
+def test_the_bound_holds_for_heaps_of_marks(pieces):
+    text = "".join(pieces)[:4_000]
+    for form in (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFKC", text)):
+        assert len(form.encode("utf-8", "surrogatepass")) <= byte_bound(text)
+
+
+def test_all_that_has_to_be_put_in_order_is_a_mark():
+    letters = map(chr, range(sys.maxunicode + 1))
+    moved = [letter for letter in letters if unicodedata.combining(unicodedata.normalize("NFKD", letter)[0])]
+    assert len(moved) > 800
+    assert re.fullmatch(f"{_MARK}+", _mask("".join(moved)))
+
+
+def test_a_huge_heap_of_marks_is_bounded_without_putting_it_in_order():
+    """To put it in order would take many minutes; the suite's timeout ends that."""
+    heap = "a" + "\u0345\u0301" * 500_000
+    assert byte_bound(heap) == 2_000_001
+    assert byte_bound(f"é {heap} é") == 2_000_001 + 6
 
 
 # ----------------------------------------------------------------------------------------------------------- counts

@@ -47,6 +47,24 @@ def test_a_piece_of_the_text_is_found_again_in_the_original(text):
         assert made.folded[at] in fold(unicodedata.normalize("NFKC", text[start:end]))
 
 
+@given(
+    st.text(
+        st.sampled_from("ae 가각각\u1100\u1161\u11a8ếệ你好，。ﬁ①ｶ\uff9eか\u3099\u0301\u0323\u0958\u09c7\u09be\u0340😀½")
+    )
+)
+@example("\u0340a")
+@example("\u1100\u1161\u11a8")
+def test_what_is_not_looked_at_character_by_character_is_nfkc_all_the_same(text):
+    made = normalize(text)
+    if not made.unseen:  # no heap was cut
+        assert made.text == unicodedata.normalize("NFKC", text)
+
+
+def test_where_each_character_stands_where_it_stood_there_are_no_places():
+    assert normalize("Đừng 你好。😀").places is None
+    assert normalize("你好，").places is not None
+
+
 @given(st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126)))
 def test_clean_ascii_is_untouched(text):
     made = normalize(text)
