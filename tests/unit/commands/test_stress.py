@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -293,7 +294,9 @@ def test_who_asks_for_more_is_told_before_and_the_report_says_why(stress, slow):
     code, out, err = stress("--real", "--model", "slow:m", "--users", "60", "--unique", "60", "--html", "page.html")
     assert code == 1
     assert "60 runs at once share 1 call at once, so that each takes about " in err.partition(" requests ")[0]
-    assert "budget: seconds  the 3 s are over" in out
+    assert re.search(
+        "budget: seconds  the 3 s are over|, and the run has [0-9.]+ s left", out
+    )  # as fast as the machine is
     assert "expected: 60 runs at once share 1 call at once" in out
     assert "Was to be expected" in Path("page.html").read_text()
 
