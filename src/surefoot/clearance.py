@@ -18,7 +18,7 @@ from surefoot.journal.policy_events import Answer, ApprovalAnswered, CallJudged
 from surefoot.observation import refuse
 from surefoot.policy.approval import APPROVALS, ApprovalRequest, digest_call, list_sources
 from surefoot.policy.decide import FAILED, decide
-from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Proposed
+from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Proposed, name_verdict
 from surefoot.run import Run
 from surefoot.screening import list_suspects
 from surefoot.tools import Prepared
@@ -26,7 +26,6 @@ from surefoot.types import ToolResult
 
 _UNTOLD: Final = frozenset({"read", "unexposed"})
 """Rules that let a call run without another look: they are not journaled."""
-_VERDICTS: Final[dict[type, Any]] = {Allowed: "allowed", NeedsApproval: "asks", Denied: "denied"}
 UNREADABLE: Final = Denied("size", "a number in it is too large to be compared with anything")
 _ADVICE: Final = {
     "origin": "Only the user, or a system of record, may name that.",
@@ -56,17 +55,19 @@ def clear(run: Run, ready: list[Prepared | ToolResult]) -> Coroutine[Any, Any, N
     Returns:
         None; a coroutine that does the rest if a person is to be asked.
     """
-    ruled = run.desk.policing.judges_reads
+    ruled, asks = run.desk.policing.judges_reads, run.desk.policing.approve is not None
+    doubts: dict[int, Doubt] = {}
     for place, one in enumerate(ready):
         if isinstance(one, Prepared) and (one.tool.checked or ruled):
             found = _judge(run, one)
             if isinstance(found, Doubt):
-                if run.desk.policing.approve is not None:
-                    return _clear_rest(run, ready, place, found)
+                if asks:
+                    doubts[place] = found
+                    continue
                 found = _take_answer(run, found, "nobody")
             if found is not None:
                 ready[place] = found
-    return None
+    return _settle(run, ready, doubts) if doubts else None
 
 
 def _judge(run: Run, prepared: Prepared) -> Doubt | ToolResult | None:
@@ -95,7 +96,7 @@ def _note(run: Run, prepared: Prepared, decision: Decision) -> None:
     run.emit(
         CallJudged(
             at=run.desk.clock.now(), call_id=prepared.call.id, name=prepared.tool.spec.name,
-            verdict=_VERDICTS[type(decision)], rule=decision.rule, reason=decision.reason, traces=decision.traces,
+            verdict=name_verdict(decision), rule=decision.rule, reason=decision.reason, traces=decision.traces,
             observed=run.desk.policing.mode == "observe",
         )
     )  # fmt: skip
@@ -113,32 +114,17 @@ def _read_arguments(prepared: Prepared) -> dict[str, Any] | None:
 # --- asking -----------------------------------------------------------------------------------------------------------
 
 
-async def _clear_rest(run: Run, ready: list[Prepared | ToolResult], place: int, first: Doubt) -> None:
-    """From the first call in doubt on: all in doubt are one question, and what is left open is another one."""
-    doubts: dict[int, Doubt] = {place: first, **_judge_rest(run, ready, place)}
+async def _settle(run: Run, ready: list[Prepared | ToolResult], doubts: dict[int, Doubt]) -> None:
+    """The calls in doubt, by place: all are one question, and those that it leaves open are another one."""
     while doubts:
-        places = list(doubts)
-        answers = await _ask(run, list(doubts.values()))
+        places, asked = list(doubts), list(doubts.values())
+        answers = await _ask(run, asked)
         for here, answer in zip(places, answers, strict=False):
-            refusal = _take_answer(run, doubts.pop(here), answer, asked_with=first.prepared.call.id)
+            refusal = _take_answer(run, doubts.pop(here), answer, asked_with=asked[0].prepared.call.id)
             if refusal is not None:
                 ready[here] = refusal
         if "session" in answers:  # what was vouched for may settle others
             doubts = {here: again for here, one in doubts.items() if (again := _judge_again(run, one)) is not None}
-        first = next(iter(doubts.values()), first)
-
-
-def _judge_rest(run: Run, ready: list[Prepared | ToolResult], place: int) -> dict[int, Doubt]:
-    """The other calls in doubt, by place; those that are denied are settled."""
-    doubts: dict[int, Doubt] = {}
-    for here in range(place + 1, len(ready)):
-        one = ready[here]
-        found = _judge(run, one) if isinstance(one, Prepared) else None
-        if isinstance(found, Doubt):
-            doubts[here] = found
-        elif found is not None:
-            ready[here] = found
-    return doubts
 
 
 def _judge_again(run: Run, doubt: Doubt) -> Doubt | None:

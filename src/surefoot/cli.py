@@ -197,7 +197,7 @@ async def _watch(
     asker, asking = Asker(console, keyboard=0), asyncio.Lock()
 
     async def approve(request: ApprovalRequest) -> list[Approval]:
-        async with asking:  # calls of one reply may ask at once
+        async with asking:  # runs that tools of one reply began may ask at once
             with view.paused():
                 return await asker.ask(request)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import tomllib
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from pathlib import Path
@@ -14,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from surefoot.errors import ConfigError
-from surefoot.faults import name_fault
+from surefoot.faults import name_fault, read_toml
 from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.ranges import check_ranges
 from surefoot.secret import LEAST_SECRET_CHARS, Secret, looks_random, remember
@@ -98,7 +97,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
         ConfigError: The file is missing, is not TOML, or holds an unknown key or a wrong value; says which and where.
     """
     chosen = path or os.environ.get("SUREFOOT_CONFIG") or (CONFIG_NAME if Path(CONFIG_NAME).is_file() else None)
-    table: dict[str, Any] = _read_toml(Path(chosen)) if chosen is not None else {}
+    table: dict[str, Any] = read_toml(Path(chosen))[0] if chosen is not None else {}
     for variable, place in _OVERRIDES.items():
         if value := os.environ.get(variable):
             _override(table, place, value)
@@ -204,14 +203,3 @@ def _override(table: dict[str, Any], place: str, value: str) -> None:
     inner: object = table.setdefault(outer, {}) if outer else table
     if isinstance(inner, dict):  # otherwise the conversion names the wrong type
         cast("dict[str, Any]", inner)[key] = value
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from None

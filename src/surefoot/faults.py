@@ -1,15 +1,36 @@
-"""What is wrong with a table of settings, and where: msgspec's words, with the names that it leaves out."""
+"""Tables of TOML, and what is wrong with one, and where: msgspec's words, with the names that it leaves out."""
 
 from __future__ import annotations
 
 import json
 import re
+import tomllib
+from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
 
+from surefoot.errors import ConfigError
+
 _STEP: Final = re.compile(r"\.([^.\[`]+)|\[(\d+|\.\.\.)\]")
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """The table of a file, and its text.
+
+    Raises:
+        ConfigError: It cannot be read, or is no TOML; says where and why.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text), text
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
 
 
 def name_fault(table: dict[str, Any], kind: type, error: msgspec.ValidationError) -> str:

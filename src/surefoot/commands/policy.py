@@ -19,8 +19,8 @@ from surefoot.journal.events import JournalEvent, ModelReplied, Thought
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
 from surefoot.narrator import counted, describe_call, plain
 from surefoot.policing import read_rules
-from surefoot.policy.cases import Declared, Tried, name_verdict, read_cases, try_cases
-from surefoot.policy.decision import Trace
+from surefoot.policy.cases import Declared, Tried, read_cases, try_cases
+from surefoot.policy.decision import Trace, name_verdict
 from surefoot.terminal import open_console
 
 EXIT_FAILED: Final = 1

@@ -14,8 +14,10 @@ from surefoot.guard.phrases import known_words
 
 MAX_LEET_CHARS: Final = 40
 """A longer row of letters, digits and marks is several words."""
-LEET_I: Final = str.maketrans("013457@$!|89", "oieastasilbg")
-LEET_L: Final = str.maketrans("013457@$!|89", "oleastasilbg")
+_SPELT: Final = "013457@$!|89"
+_AS_I, _AS_L = "oieastasilbg", "oleastasilbg"
+LEET_I: Final = str.maketrans(_SPELT, _AS_I)
+LEET_L: Final = str.maketrans(_SPELT, _AS_L)
 MAX_PIECE_CHARS: Final = 24
 """So is a longer piece; more than two marks end a word."""
 _LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz"
@@ -23,11 +25,11 @@ _DIGITS: Final = b"0123456789"
 _LEET_MARKS: Final = b"@$!|"
 _GAPS: Final = b"-._*~^|/\\+"
 _LEAST_LEET: Final = 3
-_LEET_WORD: Final = re.compile(r"[a-z0-9@$!|]{3,40}")
+_LEET_WORD: Final = re.compile(rf"[a-z0-9@$!|]{{{_LEAST_LEET},{MAX_LEET_CHARS}}}")
 _TO_LEET: Final = bytes([code if code in _LETTERS + _DIGITS + _LEET_MARKS else 32 for code in range(256)])
 _TO_PIECES: Final = bytes([code if code in _LETTERS else 45 if code in _GAPS else 32 for code in range(256)])
-_LEET_I_BYTES: Final = bytes(range(256)).translate(bytes.maketrans(b"013457@$!|89", b"oieastasilbg"))
-_LEET_L_BYTES: Final = bytes(range(256)).translate(bytes.maketrans(b"013457@$!|89", b"oleastasilbg"))
+_LEET_I_BYTES: Final = bytes.maketrans(_SPELT.encode(), _AS_I.encode())
+_LEET_L_BYTES: Final = bytes.maketrans(_SPELT.encode(), _AS_L.encode())
 
 
 def has_leet(folded: str) -> bool:

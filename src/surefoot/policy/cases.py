@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 import msgspec
 from msgspec import Struct
 
 from surefoot.errors import ConfigError
-from surefoot.faults import name_fault
+from surefoot.faults import name_fault, read_toml
 from surefoot.policy.decide import Rules, decide
-from surefoot.policy.decision import Allowed, Decision, Denied, Proposed
+from surefoot.policy.decision import Decision, Proposed, Verdict, name_verdict
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.origin import Origins
 from surefoot.types import JsonSchema, Label, Message
 
-Verdict = Literal["allowed", "asks", "denied"]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 _BEGIN: Final = re.compile(r"\s*\[\[\s*case\s*\]\]")
 _NUMBER: Final = re.compile(r"case\[(\d+)\]\.?")
@@ -97,15 +95,7 @@ def read_cases(path: Path) -> dict[str, Case]:
     Raises:
         ConfigError: It cannot be read, or has none; says where and why.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    table, text = read_toml(path)
     if not table.get("case"):
         raise ConfigError(f"{path}: has no cases; each begins with [[case]], see docs/policy.md")
     places = _name_places(path, text, table["case"])
@@ -127,11 +117,6 @@ def _name_places(path: Path, text: str, cases: object) -> list[str]:
     lines = [f":{number}" for number, line in enumerate(text.splitlines(), 1) if _BEGIN.match(line)]
     lines = lines if len(lines) == count else [""] * count
     return [f"{path}{line}, case {number}" for number, line in enumerate(lines, 1)]
-
-
-def name_verdict(decision: Decision) -> Verdict:
-    """A decision in one word."""
-    return "allowed" if isinstance(decision, Allowed) else "denied" if isinstance(decision, Denied) else "asks"
 
 
 def try_case(case: Case, find: Callable[[str], Declared], rules: Rules) -> Decision:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from surefoot.policy.declared import ToolPolicy
 
+Verdict = Literal["allowed", "asks", "denied"]
 Origin = Literal["user", "record", "allowed", "vouched", "worked out", "others", "nowhere"]
 """Where a value came from: the user's words, a system of record, an allow-list, a source that a person has vouched
 for; a simple sum of the user's numbers; text that others wrote; or nobody has named it."""
@@ -76,3 +77,8 @@ class Proposed(Struct, frozen=True):
 
     tool: ToolPolicy
     arguments: dict[str, Any]
+
+
+def name_verdict(decision: Decision) -> Verdict:
+    """A decision in one word."""
+    return "allowed" if isinstance(decision, Allowed) else "denied" if isinstance(decision, Denied) else "asks"

@@ -29,7 +29,8 @@ def _is_grouped(joined: str, marks: Collection[int]) -> bool:
     for start in range(len(joined)):
         if start in ends:
             for end in range(start + LEAST_GROUP, min(start + MOST_GROUP, len(joined)) + 1):
-                if pieces(joined[start:end]) and all(mark(one) in marks for one in pieces(joined[start:end])):
+                group = pieces(joined[start:end])
+                if group and all(mark(one) in marks for one in group):
                     ends.add(end)
             rest = joined[start:]
             if len(rest) < LEAST_GROUP and mark(rest) in marks:

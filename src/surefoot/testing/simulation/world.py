@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from surefoot.errors import ConfigError
+from surefoot.faults import read_toml
 
 MAX_REQUESTS: Final = 1_000_000
 MAX_USERS: Final = 1_000_000
@@ -286,14 +286,7 @@ def read_world(path: Path) -> tuple[World, dict[str, Any]]:
     Raises:
         ConfigError: It cannot be read, or holds an unknown key or a wrong value; says which and where.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+    table, _ = read_toml(path)
     settings = table.pop("settings", {})
     try:
         return msgspec.convert(table, World), settings
