@@ -1,7 +1,6 @@
 """An MCP server over streamable HTTP that wants to hurt whoever calls it: it speaks by hand, one task a request."""
 
 import asyncio
-import contextlib
 import json
 from contextlib import asynccontextmanager
 
@@ -123,12 +122,11 @@ async def reply(writer, message, head=b"", status=b"200 OK", **outcome):
 
 @asynccontextmanager
 async def serve(state):
-    tasks = set()
+    tasks, writers = set(), []
 
-    async def take(reader, writer):
-        tasks.add(asyncio.current_task())
-        with contextlib.suppress(asyncio.CancelledError):
-            await state.serve(reader, writer)
+    def take(reader, writer):
+        writers.append(writer)
+        tasks.add(asyncio.create_task(state.serve(reader, writer)))
 
     server = await asyncio.start_server(take, "127.0.0.1", 0)
     try:
@@ -138,3 +136,6 @@ async def serve(state):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()  # what nobody reads keeps it open
+        await asyncio.gather(*[writer.wait_closed() for writer in writers], return_exceptions=True)
