@@ -112,7 +112,7 @@ class Retries:
     def allow(
         self, error: ModelError, attempt: int, deadline: float, *, at: str, who: Hashable, elsewhere: bool, free: bool
     ) -> float | None:
-        """See `delay_before_retry`; None as well if, not being ``free``, ``who`` may not retry ``at`` a provider now."""
+        """As `delay_before_retry`; None too if, not being ``free``, ``who`` may not retry ``at`` a provider now."""
         delay = delay_before_retry(error, attempt, self._settings, self._clock, deadline, elsewhere=elsewhere)
         if delay is None or free or not error.retryable:  # a refused key shuts its endpoint, and needs no budget
             return delay
