@@ -22,7 +22,6 @@ from surefoot.commands.options import json_option, point_to, print_json, read_se
 from surefoot.commands.stress_view import LiveView, draw
 from surefoot.config import Settings
 from surefoot.errors import ConfigError
-from surefoot.event_loop import calm_collections
 from surefoot.models.http import check_base_url, find_address
 from surefoot.models.registry import split_model
 from surefoot.narrator import counted
@@ -159,7 +158,6 @@ def stress(
     settings = read_settings(context)
     agent = _make_agent(settings, target, fake)
     allow_files(2 * min(plan.users, target.concurrency or plan.users) + SPARE_FILES)
-    calm_collections()
     default = click.core.ParameterSource.DEFAULT
     choose = context.get_parameter_source("users") is default and context.get_parameter_source("requests") is default
     report = run_to_end(_test(settings, agent, plan, target, fake, store=context.obj[1], choose=choose))
