@@ -23,6 +23,10 @@ def load_agent(name: str) -> Agent[Any]:
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
         raise ConfigError(f"agent {name!r}: must be written module:name, for example agent:agent")
+    if "/" in module_name or module_name.startswith("."):
+        raise ConfigError(
+            f"agent {name!r}: {module_name} is a path; go to its folder, or put that on PYTHONPATH, and name the module"
+        )
     sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)

@@ -112,7 +112,7 @@ class Retries:
     def allow(
         self, error: ModelError, attempt: int, deadline: float, *, at: str, who: Hashable, elsewhere: bool, free: bool
     ) -> float | None:
-        """As `delay_before_retry`; None too if, not being ``free``, ``who`` may not retry ``at`` a provider now."""
+        """See `delay_before_retry`; None as well if ``who`` may not retry ``at`` a provider now, unless ``free``."""
         delay = delay_before_retry(error, attempt, self._settings, self._clock, deadline, elsewhere=elsewhere)
         if delay is None or free or not error.retryable:  # a refused key shuts its endpoint, and needs no budget
             return delay
