@@ -33,7 +33,16 @@ from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
 from surefoot.commands.guard import guard
 from surefoot.commands.mcp import mcp
-from surefoot.commands.options import json_option, open_existing, point_to, print_json, read_settings, run_to_end
+from surefoot.commands.options import (
+    find_run,
+    json_option,
+    open_existing,
+    point_to,
+    print_json,
+    read_settings,
+    read_stdin,
+    run_to_end,
+)
 from surefoot.commands.policy import policy
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
@@ -43,8 +52,8 @@ from surefoot.commands.spans import read_zone_of
 from surefoot.commands.stress import stress
 from surefoot.commands.unknown import purge, refund, unknown
 from surefoot.config import Settings
-from surefoot.errors import ConfigError, NotFound, SurefootError
-from surefoot.journal.events import JournalEvent, RunFinished
+from surefoot.errors import ConfigError, SurefootError
+from surefoot.journal.events import RunFinished
 from surefoot.narrator import plain
 from surefoot.policy.approval import Approval, ApprovalRequest
 from surefoot.runtime import Runtime
@@ -163,7 +172,7 @@ def run(
     if base_url is not None:
         settings = point_to(settings, agent, base_url)
     if question == "-":
-        question = sys.stdin.buffer.read().decode(errors="replace")
+        question = read_stdin().decode(errors="replace")
     if not question.strip():
         raise ConfigError("the question is empty")
     given = {name: _read_limit(name, value) for name, value in limits.items() if value is not None}
@@ -259,15 +268,7 @@ def runs(context: click.Context, /, *, limit: int, as_json: bool, **owners: str 
 def show(context: click.Context, /, *, run_id: str, as_json: bool) -> None:
     """Show a run step by step. RUN is an id, the beginning of one, or `last`."""
     settings = read_settings(context)
-
-    async def read() -> tuple[RunRow, list[JournalEvent]]:
-        async with open_existing(settings) as runtime:
-            rows = await runtime.list_runs(limit=1) if run_id == "last" else ()
-            if run_id == "last" and not rows:
-                raise NotFound("there are no runs yet")
-            return await runtime.read_run(rows[0].run_id if rows else run_id)
-
-    row, events = run_to_end(read())
+    row, events = run_to_end(find_run(settings, run_id))
     if as_json:
         print_json({"run": row, "events": events})
     else:
