@@ -59,6 +59,12 @@ def json_option(command: CommandT) -> CommandT:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs instead.")(command)
 
 
+def rules_option(command: CommandT) -> CommandT:
+    """The option ``--rules``, given to the command as ``rule_names``; see `surefoot.agent_file.load_rules`."""
+    told = "Rules of your own, functions of Python or a list of them, asked as Runtime(policy=...) asks them."
+    return click.option("--rules", "rule_names", metavar="MODULE:NAME", multiple=True, help=told)(command)
+
+
 def read_stdin(most_bytes: int = -1) -> bytes:
     """What stands on stdin, at most so many bytes of it; -1 is all.
 
