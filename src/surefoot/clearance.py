@@ -19,6 +19,7 @@ from surefoot.observation import refuse
 from surefoot.policy.approval import APPROVALS, ApprovalRequest, digest_call, list_sources
 from surefoot.policy.decide import FAILED, decide
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Proposed, name_verdict
+from surefoot.policy.origin import Origins
 from surefoot.run import Run
 from surefoot.screening import list_suspects
 from surefoot.tools import Prepared
@@ -53,8 +54,22 @@ def clear(run: Run, ready: list[Prepared | ToolResult]) -> Coroutine[Any, Any, N
     """Which of the validated calls of a reply may run: in the place of one that may not stands what the model is told.
 
     Returns:
-        None; a coroutine that does the rest if a person is to be asked.
+        None; a coroutine that does the rest if a person is to be asked, or if there is much to be read first.
     """
+    origins = run.state.origins
+    if origins.is_slow and any(isinstance(one, Prepared) and one.tool.checked for one in ready):
+        return _clear_later(run, ready, origins)
+    return _clear_now(run, ready)
+
+
+async def _clear_later(run: Run, ready: list[Prepared | ToolResult], origins: Origins) -> None:
+    await origins.catch_up()
+    asking = _clear_now(run, ready)
+    if asking is not None:
+        await asking
+
+
+def _clear_now(run: Run, ready: list[Prepared | ToolResult]) -> Coroutine[Any, Any, None] | None:
     ruled, asks = run.desk.policing.judges_reads, run.desk.policing.approve is not None
     doubts: dict[int, Doubt] = {}
     for place, one in enumerate(ready):

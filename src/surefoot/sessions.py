@@ -96,6 +96,8 @@ class Turn:
         if self._kept is not None:
             return self._kept.messages, self._kept.carried
         state = await self._turns.read_state(self.claim.head)
+        if state.origins.behind:
+            await state.origins.catch_up()
         return continue_from(state.conversation), state.origins.carry()
 
     def attach(self, run_id: str, state: RunState, cancel: Callable[[], object]) -> None:

@@ -237,6 +237,8 @@ class Starter:
             raise ConfigError(_HAS_ENDED)
         if len(_find_lineage(parent)) > MAX_DEPTH:
             raise ToolError(f"agents may run agents {MAX_DEPTH} deep, and this one is there")
+        if parent.state.origins.behind:
+            await parent.state.origins.catch_up()
         run, started = await self._begin(
             agent,
             desk,

@@ -121,7 +121,15 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
     kept = _keep_results(run, calls, share) if begins_runs else None
     if len(calls) == 1:
         await _run_one(run, calls[0], ready[0], share, kept)
-        return
+    else:
+        await _run_several(run, calls, ready, share, kept)
+    if run.state.origins.behind:
+        await run.state.origins.catch_up()
+
+
+async def _run_several(
+    run: Run, calls: tuple[ToolCall, ...], ready: list[Prepared | ToolResult], share: int, kept: int | None
+) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(_run_one(run, call, prepared, share, kept))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import islice
 from typing import Final
 
 from surefoot.policy.matching import normalise
 
+MOST_PLACES: Final = 50
 _NEAR: Final = 32
 """Characters before and after a number that tell what it is."""
 _MONTH: Final = (
@@ -55,13 +57,18 @@ _LIST_BEFORE: Final = re.compile(r"(?:\A|[\n:;.!?])\s*\(?\Z")
 _LIST_AFTER: Final = re.compile(r"[.)]\s")
 
 
-def list_amounts(text: str) -> frozenset[str]:
-    """The numbers of a text, in normal form, that can say how much.
+def is_amount_of(text: str, number: str) -> bool:
+    """Whether a text names a number, in normal form, so that it can say how much.
 
     One that is visibly a part of a date, a time, an id, a telephone number, an address or the mark of a list cannot.
+    Of a number that stands there very often only the first places are looked at.
     """
-    found = [one["digits"] for one in _NUMBER.finditer(text) if _is_amount(text, one)]
-    return frozenset([normalise(digits).strip() for digits in found])
+    same = (found for found in _NUMBER.finditer(text) if _is_same(found["digits"], number))
+    return any(_is_amount(text, found) for found in islice(same, MOST_PLACES))
+
+
+def _is_same(digits: str, number: str) -> bool:
+    return digits == number or (digits[0] == number[0] and normalise(digits).strip() == number)
 
 
 def _is_amount(text: str, found: re.Match[str]) -> bool:
@@ -105,7 +112,8 @@ def is_secret_of(text: str, value: str) -> bool:
     """Whether a text gives a value, letter by letter, as one that gives access: "change my password to X"."""
     if not value.strip() or value != value.strip():
         return False
-    for found in re.finditer(rf"(?<![\w-]){re.escape(value)}(?![\w-])", text):
+    places = re.finditer(rf"(?<![\w-]){re.escape(value)}(?![\w-])", text)
+    for found in islice(places, MOST_PLACES):
         start, end = found.span()
         before = text[max(0, start - _MOST_APART) : start]
         leads = _LEADS.search(before) is not None

@@ -17,10 +17,10 @@ from surefoot.policy.allow_list import is_listed, is_plain
 from surefoot.policy.carried import find_carried, is_secret
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Origin, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
+from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import delegates, find_intent
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import names, normalise_value, split_moment
-from surefoot.policy.origin import Evidence
 from surefoot.policy.picks import settle_picks, walk
 from surefoot.policy.roles import suggest_sinks
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
@@ -83,7 +83,7 @@ def decide(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision
         )
     if tool.writes and not any(one.kind != "content" for one in traces) and not _is_anchored(call, known, rules):
         return NeedsApproval("anchor", f"nothing in it is what the user has named for {tool.name}", traces)
-    if tool.writes and not find_intent(tool, known.said) and not _is_delegated(traces, known):
+    if tool.writes and not find_intent(tool, known.request) and not _is_delegated(traces, known):
         return NeedsApproval("intent", f"the user's request does not seem to ask for {tool.name}", traces)
     return Allowed("proven", "each value comes from somebody who may say so", traces)
 
@@ -106,7 +106,7 @@ def _is_day_of_user(value: Any, known: Evidence) -> bool:
 def _is_delegated(traces: tuple[Trace, ...], known: Evidence) -> bool:
     """Whether the user leaves to a list what is to be done, and the call acts on what he has named himself."""
     own = any(one.origin == "user" and one.kind != "content" for one in traces)
-    return own and delegates(known.said)
+    return own and delegates(known.request)
 
 
 def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision | None:

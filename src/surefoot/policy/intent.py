@@ -9,8 +9,6 @@ from typing import Final
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.matching import normalise
 
-FEW_WORDS: Final = 5
-"""A request of so few words ("yes, do that") also means what was asked before it."""
 _ENDINGS: Final = ("ations", "ation", "ings", "ing", "ment", "ies", "ied", "ers", "es", "ed", "er", "al", "s", "e", "y")
 _LITTLE: Final = frozenset(
     [
@@ -107,24 +105,9 @@ def list_intents(tool: ToolPolicy) -> tuple[str, ...]:
     return _BY_VERB.get(verb, (verb,)) if verb else ()
 
 
-def list_request(said: Sequence[str]) -> list[str]:
-    """What the user asks for now, the newest first: what he said last, and what a few words of his refer to."""
-    found: list[str] = []
-    for text in reversed(said):
-        found.append(text)
-        if len(text.split()) > FEW_WORDS:
-            break
-    return found
-
-
-def find_intent(tool: ToolPolicy, said: Sequence[str]) -> str:
-    """The intent of a tool that the user's request has, "" if it has none.
-
-    Args:
-        tool: The tool.
-        said: What the user said, in normal form, the newest last.
-    """
-    asked = {word for text in list_request(said) for word in list_stems(text)}
+def find_intent(tool: ToolPolicy, request: Sequence[str]) -> str:
+    """The intent of a tool that the user's request, in normal form, has; "" if it has none."""
+    asked = {word for text in request for word in list_stems(text)}
     for intent in list_intents(tool):
         parts = list_stems(intent)
         if parts and asked.issuperset(parts):
@@ -132,6 +115,6 @@ def find_intent(tool: ToolPolicy, said: Sequence[str]) -> str:
     return ""
 
 
-def delegates(said: Sequence[str]) -> bool:
+def delegates(request: Sequence[str]) -> bool:
     """Whether a request leaves to a list what is to be done: "do the tasks in ...", "follow the instructions"."""
-    return any(_DELEGATES.search(text) for text in list_request(said))
+    return any(_DELEGATES.search(text) for text in request)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 LONGEST_NUMBER: Final = 40
+SLICE_CHARS: Final = 16_384
+_SPACE: Final = re.compile(r"\s")
+_CUT: Final = re.compile(r"[\s,]")
 SHORT_TEXT: Final = 2_000
 """Characters of a text that is read quicker than its words are listed."""
 _LEAST_ACCOUNT: Final = 8
@@ -45,7 +49,13 @@ def normalise(text: str, edges: str = _EDGES) -> str:
     out: a value with a hidden character is another value.
     """
     text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
-    words = [word for token in _GAPS.split(text) if token for word in _read_token(token, edges)]
+    words = list[str]()
+    for token in _GAPS.split(text):
+        bare = token.rstrip(edges)
+        if bare.isalpha() or (bare.isalnum() and bare.isascii()):  # nearly all, and nothing else is done to them
+            words.append(bare)
+        elif token:
+            words += _read_token(token, edges)
     return f" {' '.join(words)} " if words else ""
 
 
@@ -220,12 +230,30 @@ class Passage:
         return joined in self._joined and _has_groups(self.text, joined)
 
 
+def slices(text: str, *, commas: bool = False) -> Iterator[str]:
+    """Parts of a text that together have all its words, cut at spaces.
+
+    With ``commas``, those that have all its pieces: cut at commas as well, with some of it twice.
+    """
+    start = 0
+    while len(text) - start > SLICE_CHARS:
+        cut = (_CUT if commas else _SPACE).search(text, start + SLICE_CHARS)
+        if cut is None:
+            break
+        yield text[start : cut.end()]
+        start = cut.end() - (2 * LONGEST_NUMBER if cut[0] == "," else 0)
+    yield text[start:]
+
+
 def pieces(text: str) -> set[str]:
     """What a text may name, in small pieces: a value of which any piece is not among them it does not name."""
     text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
-    found = {_read_number(piece) or piece for piece in [piece.strip(".+-@_") for piece in _PIECE.findall(text)]}
+    listed = set(_PIECE.findall(text))
+    found = {piece for piece in listed if piece.isalpha()}  # nearly all
+    odd = {piece.strip(".+-@_") for piece in listed - found}
+    found.update([_read_number(piece) or piece for piece in odd])
+    found.update([part for piece in odd if len(piece) == _HOUR and piece[10] == "t" for part in piece.split("t")])
     if "," in text:
-        found.update([_read_number(number) for number in _COMMAS.findall(text)])
-    found.update([part for piece in found if len(piece) == _HOUR and piece[10] == "t" for part in piece.split("t")])
+        found.update([_read_number(number) for number in set(_COMMAS.findall(text))])
     found.discard("")
     return found

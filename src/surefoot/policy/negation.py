@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import deque
 from typing import Final
 
 Span = tuple[int, int]
 """Begin and end in the text, in characters."""
 
+MOST_DENIALS: Final = 8
+"""In one part of a sentence; with more of them all of it is denied."""
+_MOST_AND: Final = 16
 _LEAST_OBJECT: Final = 3
 """Words of a denied clause that say what is not to be done; with fewer a list of verbs goes on."""
 
@@ -26,7 +30,7 @@ def _words(words: str) -> str:
 
 _WHOLE: Final = (
     r"not|never|cannot|nobody|none|neither|nor|nothing|no[ -]one|dont|doesnt|didnt|wont|cant|isnt|arent|"
-    r"mustnt|shouldnt|\w+n['’]t|"
+    r"mustnt|shouldnt|\w{1,8}n['’]t|"
     r"no (?:e-?mail|mail|message|money|payment|copy|reply|answer|access|invitation|transfer)s?|"
     r"đừng|không|khong|chớ|chẳng|ko"
 )
@@ -45,8 +49,8 @@ _RESTS: Final = re.compile(f"{_words(_REST)}|除了|除|而非", re.IGNORECASE)
 _EXEMPT: Final = re.compile(
     r"(?:do(?:es)? not|don['’]?t|never|not to|not) (?:forget|hesitate|fail|neglect|mind)\b"
     r"|\bnot (?:only|just|merely|simply|(?:more|less|later|earlier|longer|fewer) than)\b"
-    r"|\bwhy (?:not|\w+n['’]t|(?:do|did|have|has|is|are|was|were) \w+ not)\b"
-    r"|\w+n['’]t (?:you|we|i|it|that|he|she|they)\b(?! dare| ever)"
+    r"|\bwhy (?:not|\w{1,8}n['’]t|(?:do|did|have|has|is|are|was|were) \w+ not)\b"
+    r"|\b\w{1,8}n['’]t (?:you|we|i|it|that|he|she|they)\b(?! dare| ever)"
     r"|\b(?:have|has)(?: not|n['’]t) [^,.;!?\n]{0,200}\byet\b"
     r"|(?:đừng|không) quên|không (?:chỉ|những|gian|khí)|hàng không|không(?=\s*(?:[?？!.]|$))"
     r"|(?:不要|别|勿|不可|不能)忘|不[仅但只]|(.)不\1",
@@ -99,32 +103,52 @@ def find_denied(text: str) -> list[Span]:
 
 
 def _read_sentence(text: str, start: int, end: int) -> list[Span]:
-    exempt = [found.span() for found in _EXEMPT.finditer(text, start, end)]
-    denials = [
-        found for found in _DENIES.finditer(text, start, end)
-        if not any(first <= found.start() < last for first, last in exempt)
-    ]  # fmt: skip
+    denials = _find_denials(text, start, end)
     if not denials:
         return []
     spans, denied, objects = list[Span](), False, 0
     marks = [found.end() for found in _PART.finditer(text, start, end) if found.end() < end]
     for first, last in zip([start, *marks], [*marks, end], strict=True):
-        here = [found for found in denials if first <= found.start() < last]
+        here = list[re.Match[str]]()
+        while denials and denials[0].start() < last:
+            here.append(denials.popleft())
         if here:
-            begin = min([_find_begin(text, start, first, found) for found in here])
+            begins = [_find_begin(text, start, first, found) for found in here[:MOST_DENIALS]]
             denied, objects = True, len(text[here[0].end() : last].split())
-            spans.append((begin, last))
+            spans.append((min(begins) if len(here) <= MOST_DENIALS else first, last))
         elif denied:
-            verb = _VERB.match(text, first, last) is not None and objects >= _LEAST_OBJECT
+            verb = objects >= _LEAST_OBJECT and _VERB.match(text, first, last) is not None
             denied = not verb and _STARTS.match(text, first, last) is None
             spans += [(first, last)] if denied else []
-    return spans
+    return _merge(spans)
+
+
+def _find_denials(text: str, start: int, end: int) -> deque[re.Match[str]]:
+    exempt = deque([found.span() for found in _EXEMPT.finditer(text, start, end)])
+    denials = deque[re.Match[str]]()
+    for found in _DENIES.finditer(text, start, end):
+        while exempt and exempt[0][1] <= found.start():
+            exempt.popleft()
+        if not exempt or found.start() < exempt[0][0]:
+            denials.append(found)
+    return denials
+
+
+def _merge(spans: list[Span]) -> list[Span]:
+    """The same in order: the subject of what is denied may begin before what was denied before."""
+    merged = list[Span]()
+    for first, last in spans:
+        begin = first
+        while merged and begin < merged[-1][1]:
+            begin = min(begin, merged.pop()[0])
+        merged.append((begin, last))
+    return merged
 
 
 def _find_begin(text: str, start: int, first: int, found: re.Match[str]) -> int:
     """Where what is denied begins: with the word itself if it denies only what follows, or begins a clause."""
     at = found.start()
-    if _RESTS.match(text, at) is not None or _AND.search(text, first, at) is not None:
+    if _RESTS.match(text, at) is not None or _AND.search(text, max(first, at - _MOST_AND), at) is not None:
         return at
     if first > start and text[at : at + 2].casefold() != "do" and _MODAL.fullmatch(text, first, at) is not None:
         return start  # "eve@x.org, of course, must not get it"

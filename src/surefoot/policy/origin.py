@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from surefoot.policy.intent import list_request
-from surefoot.policy.lookup import Index, Lookup, read_result
-from surefoot.policy.marks import is_marked, mark
-from surefoot.policy.matching import list_forms, normalise, pieces, split_moment
+from surefoot.policy.evidence import Evidence
+from surefoot.policy.lookup import Index, Lookup, Row, read_result
+from surefoot.policy.marks import mark
+from surefoot.policy.matching import pieces, slices
 from surefoot.policy.source import Text, Vouches, name_pasted, name_source
 from surefoot.policy.words import Words
 from surefoot.types import Label, Message
-
-FoundT = TypeVar("FoundT")
 
 MOST_RECORDS: Final = 4_000
 MOST_RECORD_CHARS: Final = 400_000
@@ -31,7 +30,8 @@ MOST_SAID_CHARS: Final = 200_000
 MOST_TEXT_CHARS: Final = 1_000_000
 """Texts by others that are at hand whole, the newest, each with the arguments of its call: to say where a value came
 from, and to be endorsed."""
-MOST_NAMED: Final = 10_000
+AT_ONCE_CHARS: Final = 50_000
+"""So much is taken in at once: some milliseconds."""
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
 _NUMBERS: Final = frozenset("0123456789.+-eE")
@@ -59,106 +59,14 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     vouched_texts: Mapping[str, Sequence[str]] = {}
 
 
-class Evidence(Struct, frozen=True):
-    """What is known of the values of a conversation at one moment.
-
-    Attributes:
-        exposed: It has read text by others.
-        words: What the user said, the newest last.
-        said: What he asks for in it, in normal form.
-        index: What was found in systems of record.
-        marks: Of the pieces of text by others.
-        full: More was written by others than is remembered.
-        vouches: What a person vouches for.
-        texts: Texts by others that are at hand.
-        named: What is known of which values the user has named: `user_names` looks once for each.
-        found: What was found out about look-ups: `once` looks once for each.
-    """
-
-    exposed: bool = False
-    words: tuple[Words, ...] = ()
-    said: tuple[str, ...] = ()
-    index: Index = Index()
-    marks: frozenset[int] | set[int] = frozenset()
-    full: bool = False
-    vouches: Vouches = Vouches()
-    texts: Sequence[Text] = ()
-    named: dict[str, bool] = {}
-    found: dict[tuple[Any, ...], Any] = {}
-
-    def once(self, about: tuple[Any, ...], look: Callable[[], FoundT]) -> FoundT:
-        """What ``look`` finds out ``about`` something; it looks once, however many values of a call ask."""
-        if about not in self.found:
-            self.found[about] = look()
-        known: FoundT = self.found[about]
-        return known
-
-    @property
-    def told(self) -> tuple[str, ...]:
-        """What the user said, in normal form, with what he denies, and without what he pasted."""
-        return tuple([words.told for words in self.words])
-
-    def list_request(self) -> tuple[Words, ...]:
-        """What the user asks for now, the newest first: what he said last, and what a few words of his refer to."""
-        return tuple(reversed(self.words[-len(list_request(self.said)) or len(self.words) :]))
-
-    def user_names(self, value: str) -> bool:
-        """Whether the user has asked for a normal value; of a date with a time, both."""
-        return self._recall(value, lambda: all(self._names(part) for part in split_moment(value)))
-
-    @property
-    def denies(self) -> bool:
-        """Whether the user has denied anything."""
-        return any(words.parts.denied is not None for words in self.words)
-
-    def user_denies(self, value: str) -> bool:
-        """Whether what the user said last of a normal value is that it is not to be."""
-        denied = any(words.denies(value) for words in self.words)
-        return denied and not self.user_names(value)
-
-    def user_counts(self, number: str) -> bool:
-        """Whether the user has named a normal number so that it can say how much."""
-        return self.user_names(number) and any(number.strip() in words.amounts for words in self.words)
-
-    def user_gives(self, secret: str) -> bool:
-        """Whether the user gave a password, letter by letter."""
-        return any(words.gives(secret) for words in self.words)
-
-    def _names(self, part: str) -> bool:
-        """What he said last of it holds."""
-        for words in reversed(self.words):
-            if words.names(part):
-                return True
-            if words.denies(part):
-                return False
-        return False
-
-    def _recall(self, value: str, look: Callable[[], bool]) -> bool:
-        known = self.named.get(value)
-        if known is None:
-            if len(self.named) >= MOST_NAMED:
-                self.named.clear()
-            known = self.named[value] = look()
-        return known
-
-    def user_spelled(self, address: str) -> bool:
-        """Whether the user wrote the path of an address, if it has one, in the same capitals."""
-        path = address.partition("://")[2] or address
-        path = path.partition("/")[2].rstrip("/.,:;!#@…")
-        return not path or any(path in text for words in self.words for text in words.written)
-
-    def others_name(self, value: str) -> bool:
-        """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
-        if self.full:
-            return True
-        return all(
-            any(
-                # signs alone leave no mark: whoever wrote anything may have written them
-                (is_marked(form, self.marks) if pieces(form) else bool(form.strip()))
-                for form in list_forms(part)
-            )
-            for part in split_moment(normalise(value))
-        )
+class _Result(NamedTuple):
+    tool: str
+    arguments: str
+    content: str
+    label: Label
+    fields: tuple[str, ...]
+    made: bool
+    failed: bool
 
 
 class Origins:
@@ -170,8 +78,8 @@ class Origins:
     """
 
     __slots__ = (
-        "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_text_chars", "_texts", "_unheard",
-        "_words", "full", "vouches",
+        "_backlog", "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_text_chars", "_texts",
+        "_unheard", "_unread", "_words", "full", "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -179,14 +87,15 @@ class Origins:
         self.vouches = Vouches()
         self._said: deque[str] = deque()
         self._words: dict[str, Words] = {}
-        self._unheard: list[str] = []
+        self._unheard: deque[str] = deque()
         self._said_chars = 0
         self._named: dict[str, bool] = {}
         self._index = Index()
         self._marks: set[int] = set()
         self._texts: deque[Text] = deque()
         self._text_chars = 0
-        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool, bool]] = []
+        self._fresh: deque[_Result] = deque()
+        self._backlog = self._unread = 0
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -211,6 +120,7 @@ class Origins:
                 if author == "user" and part.label.trusted:
                     self._hear(part.text)
                     self._unheard.append(part.text)
+                    self._backlog += len(part.text)
                 elif author in {"third_party", "tool"}:
                     self.take(part.label.source, "", part.text, part.label, ())
 
@@ -228,6 +138,7 @@ class Origins:
 
     def _hear(self, text: str) -> None:
         self._named.clear()
+        self._unread += len(text)
         self._said.append(text)
         self._said_chars += len(text)
         while len(self._said) > MOST_SAID or (self._said_chars > MOST_SAID_CHARS and len(self._said) > 1):
@@ -258,7 +169,8 @@ class Origins:
         if not label.trusted and not self._exposed and not _is_number(content):
             self._exposed = True
         if label.author != "system":
-            self._fresh.append((tool, arguments, content, label, fields, made, failed))
+            self._backlog += len(content)
+            self._fresh.append(_Result(tool, arguments, content, label, fields, made, failed))
             if len(self._fresh) >= MOST_SAID:
                 self._digest()
 
@@ -278,10 +190,9 @@ class Origins:
     def evidence(self) -> Evidence:
         """What is known now; valid until the next event."""
         self._digest()
-        words = self._read_said()
         return Evidence(
-            self._exposed, words, tuple([one.asked for one in words]), self._index, self._marks, self.full,
-            self.vouches, self._texts, self._named,
+            self._exposed, self._read_said(), self._index, self._marks, self.full, self.vouches, self._texts,
+            self._named,
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -301,42 +212,89 @@ class Origins:
         )
 
     def _read_said(self) -> tuple[Words, ...]:
-        known = self._words
-        self._words = {text: known[text] if text in known else Words(text) for text in self._said}
-        return tuple([self._words[text] for text in self._said])
+        words = tuple([self._read(text) for text in self._said])
+        if len(self._words) > len(self._said):
+            self._words = dict(zip(self._said, words, strict=True))
+        return words
+
+    # --- taking it in -------------------------------------------------------------------------------------------------
+
+    @property
+    def behind(self) -> bool:
+        """So much is new that `catch_up` should be awaited before long."""
+        return self._backlog > AT_ONCE_CHARS
+
+    @property
+    def is_slow(self) -> bool:
+        """So much was not looked at that `catch_up` should be awaited before `evidence`."""
+        return self._backlog + self._unread > AT_ONCE_CHARS
+
+    async def catch_up(self) -> None:
+        """Look at all that was read and said, a little at a time: others go on in between."""
+        for _ in self._take_in():
+            await asyncio.sleep(0)
+        for text in tuple(self._said):
+            _ = self._read(text).parts
+            await asyncio.sleep(0)
+        for one in [one for one in self._texts if not one.is_read]:
+            for _ in one.read():
+                await asyncio.sleep(0)
+        self._unread = 0
 
     def _digest(self) -> None:
-        self._listen()
-        fresh, self._fresh = self._fresh, []
-        for tool, arguments, content, label, fields, made, failed in fresh:
-            kept = arguments if len(arguments) <= MOST_ARGUMENTS else ""
-            rows, others = read_result(content, label, fields, arguments)
-            self._index.add(Lookup(tool, kept, tuple(rows), made), MOST_RECORDS, MOST_RECORD_CHARS)
-            if others:
-                self._exposed = self._exposed or not _is_number(content)
-                source = name_source(tool, arguments)
-                self._take_others([Text(source, text, arguments, failed=failed) for text in others])
+        if self._unheard or self._fresh:
+            deque(self._take_in(), 0)
 
-    def _listen(self) -> None:
-        """What the user has pasted is text by others: who wrote that, nobody knows."""
-        unheard, self._unheard = self._unheard, []
-        for text in unheard:
-            words = self._words[text] = self._words.get(text) or Words(text)
-            if words.pasted:
-                self._exposed = True
-                self._take_others([Text(name_pasted(part), part) for part in words.pasted])
+    def _take_in(self) -> Iterator[None]:
+        """Each step is short. Whoever is overtaken in between by another one has nothing left to do."""
+        while self._unheard:
+            text = self._unheard[0]
+            pasted = self._read(text).pasted
+            yield from self._mark(pasted)
+            if self._unheard and self._unheard[0] is text:
+                self._unheard.popleft()
+                self._exposed = self._exposed or bool(pasted)
+                self._keep([Text(name_pasted(part), part) for part in pasted])
+        while self._fresh:
+            result = self._fresh[0]
+            rows, others = read_result(result.content, result.label, result.fields, result.arguments)
+            yield from self._mark(others)
+            if self._fresh and self._fresh[0] is result:
+                self._fresh.popleft()
+                self._file(result, rows, others)
+        self._backlog = 0
 
-    def _take_others(self, texts: list[Text]) -> None:
+    def _mark(self, texts: Sequence[str]) -> Iterator[None]:
         for text in texts:
-            self._marks.update([mark(piece) for piece in pieces(text.text)])
-            if len(self._marks) > MOST_PIECES:
-                self._marks.clear()
-                self.full = True
+            for part in slices(text, commas=True):
+                self._marks.update([mark(piece) for piece in pieces(part)])
+                if len(self._marks) > MOST_PIECES:
+                    self._marks.clear()
+                    self.full = True
+                yield
+
+    def _file(self, result: _Result, rows: Sequence[Row], others: Sequence[str]) -> None:
+        kept = result.arguments if len(result.arguments) <= MOST_ARGUMENTS else ""
+        self._index.add(Lookup(result.tool, kept, tuple(rows), result.made), MOST_RECORDS, MOST_RECORD_CHARS)
+        if others:
+            self._exposed = self._exposed or not _is_number(result.content)
+            source = name_source(result.tool, result.arguments)
+            self._keep([Text(source, text, result.arguments, failed=result.failed) for text in others])
+
+    def _keep(self, texts: Iterable[Text]) -> None:
+        for text in texts:
             self._texts.append(text)
             self.vouches.read(text)
             self._text_chars += text.chars
+            self._unread += len(text.text)
         while self._text_chars > MOST_TEXT_CHARS:
             self._text_chars -= self._texts.popleft().chars
+
+    def _read(self, text: str) -> Words:
+        words = self._words.get(text)
+        if words is None:
+            words = self._words[text] = Words(text)
+        return words
 
 
 def _is_number(content: str) -> bool:

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+MOST_OWN: Final = 10_000
+"""Characters that a user writes himself, in one message; what comes after them is pasted."""
 LONG_QUOTE: Final = 200
 """Characters of a quotation that is dictated; a longer one, or one of several lines, is pasted."""
 LEAST_WORDS: Final = 8
@@ -76,6 +78,9 @@ _UNSPACED: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]")
 
 def find_pasted(text: str) -> list[Span]:
     """The parts of a text that are pasted, in order, none in another."""
+    if len(text) > MOST_OWN:
+        cut = max(text.rfind(" ", 0, MOST_OWN), text.rfind("\n", 0, MOST_OWN), 0)
+        return _merge([*find_pasted(text[:cut]), (cut, len(text))])
     if _MAY.search(text) is None:
         return []
     spans = [found.span() for found in _FENCE.finditer(text)] + [found.span() for found in _MARKED.finditer(text)]

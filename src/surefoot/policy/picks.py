@@ -8,8 +8,8 @@ from typing import Any, Final, cast
 from msgspec.structs import replace
 
 from surefoot.policy.decision import Proposed, Trace
+from surefoot.policy.evidence import Evidence
 from surefoot.policy.matching import names, normalise, normalise_value, split_moment
-from surefoot.policy.origin import Evidence
 from surefoot.policy.selection import is_settled
 from surefoot.policy.speech import says
 from surefoot.policy.sums import is_worked_out

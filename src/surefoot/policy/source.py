@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from surefoot.policy.lookup import leave_out, list_given
-from surefoot.policy.matching import names, normalise, split_moment
+from surefoot.policy.matching import names, normalise, slices, split_moment
 
 MOST_SOURCES: Final = 100
 MOST_VOUCHED: Final = 4_000
@@ -30,19 +31,34 @@ class Text:
 
     def __init__(self, source: str, text: str, arguments: str = "", *, failed: bool = False) -> None:
         self.source, self.text, self.failed, self._arguments = source, text, failed, arguments
-        self._normal = self._own = ""
+        self._normal: str | None = None
+        self._own = ""
 
     @property
     def chars(self) -> int:
         """How much of it is kept."""
         return len(self.text) + len(self._arguments)
 
+    def read(self) -> Iterator[None]:
+        """Bring the text into normal form, a little at a time."""
+        words = list[str]()
+        for part in slices(self.text):
+            words.append(normalise(part).strip())
+            yield
+        joined = " ".join([part for part in words if part])
+        self._normal = f" {joined} " if joined else ""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is in normal form."""
+        return self._normal is not None
+
     @property
     def normal(self) -> str:
         """The text in normal form."""
-        if not self._normal:
-            self._normal = normalise(self.text)
-        return self._normal
+        if self._normal is None:
+            deque(self.read(), 0)
+        return self._normal or ""
 
     @property
     def own(self) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from itertools import chain
+from itertools import chain, islice
 from typing import Final
 
-from surefoot.policy.origin import Evidence
+from surefoot.policy.evidence import Evidence
+from surefoot.policy.words import Words
 
 MOST_NUMBERS: Final = 8
+MOST_LISTED: Final = 40
+"""Numbers of a request that are looked at, the first."""
 MOST_RECORDS: Final = 60
 MOST_ROWS: Final = 60
 MOST_COUNT: Final = 100
@@ -48,9 +51,7 @@ def _is_amount_worked_out(value: str, known: Evidence) -> bool:
         return False
     request = known.list_request()
     said = " ".join([words.asked for words in request])
-    amounts = frozenset[str]().union(*[words.amounts for words in request])
-    named: list[tuple[str, str]] = list(dict.fromkeys(_NUMBER.findall(said)))
-    parts = [(number, percent) for number, percent in named if percent or number in amounts][:MOST_NUMBERS]
+    parts = list(islice(_list_numbers(said, request), MOST_NUMBERS))
     if not parts or not wanted.is_finite():
         return False
     rates = [Decimal(number) / 100 for number, percent in parts if percent]
@@ -61,6 +62,14 @@ def _is_amount_worked_out(value: str, known: Evidence) -> bool:
     prices += numbers if _EACH.search(said) is not None else []
     sums = chain(_work_out(bases, numbers, rates), _multiply(prices, numbers))
     return any(abs(one - wanted) < _CENT / 2 for one in sums)
+
+
+def _list_numbers(said: str, request: Sequence[Words]) -> Iterator[tuple[str, str]]:
+    """The numbers of a request that can say how much, and those that are so many in a hundred."""
+    named: list[tuple[str, str]] = _NUMBER.findall(said)
+    for number, percent in list(dict.fromkeys(named))[:MOST_LISTED]:
+        if percent or any(words.counts(number) for words in request):
+            yield number, percent
 
 
 def _work_out(records: Iterable[Decimal], numbers: list[Decimal], rates: list[Decimal]) -> Iterator[Decimal]:

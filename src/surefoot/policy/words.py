@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from surefoot.policy.bound import is_secret_of, list_amounts
+from surefoot.policy.bound import is_amount_of, is_secret_of
 from surefoot.policy.matching import Passage, has_words, normalise, split_words
 from surefoot.policy.negation import Span, find_denied
 from surefoot.policy.pasted import find_pasted
 
+FEW_WORDS: Final = 5
+"""A request of so few words ("yes, do that") also means what was asked before it."""
 _JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
 """The end of a sentence after which the user left out the space."""
 _GAP: Final = "<>"
@@ -35,13 +37,12 @@ class Words:
         pasted: What he has pasted, part by part: it is text by others.
     """
 
-    __slots__ = ("_amounts", "_parts", "_text", "pasted")
+    __slots__ = ("_parts", "_text", "pasted")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self.pasted = tuple([text[start:end] for start, end in find_pasted(text)])
         self._parts: _Parts | None = None
-        self._amounts: frozenset[str] | None = None
 
     @property
     def parts(self) -> _Parts:
@@ -73,12 +74,9 @@ class Words:
         """Whether a normal value stands in what is not to be."""
         return self.parts.denied is not None and self.parts.denied.names(value)
 
-    @property
-    def amounts(self) -> frozenset[str]:
-        """The numbers in it, in normal form, that can say how much."""
-        if self._amounts is None:
-            self._amounts = frozenset().union(*[list_amounts(piece) for piece in self.written])
-        return self._amounts
+    def counts(self, number: str) -> bool:
+        """Whether it names a number, in normal form, so that it can say how much."""
+        return any(is_amount_of(piece, number) for piece in self.written)
 
     def gives(self, secret: str) -> bool:
         """Whether it gives a password, letter by letter, as a word or words of its own."""
@@ -86,6 +84,14 @@ class Words:
             (secret in split_words(text) or (" " in secret and has_words(text, secret))) and is_secret_of(text, secret)
             for text in self.written
         )
+
+
+def list_request(words: Iterable[Words]) -> Iterator[Words]:
+    """What the user asks for now: what he said last, which comes first, and what a few words of his refer to."""
+    for one in words:
+        yield one
+        if len(one.asked.split()) > FEW_WORDS:
+            return
 
 
 def _take_apart(text: str) -> _Parts:

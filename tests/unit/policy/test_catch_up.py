@@ -1,0 +1,123 @@
+"""Much that others wrote is taken in a little at a time, and the same is known of it afterwards."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surefoot.policy.matching import LONGEST_NUMBER, SLICE_CHARS, normalise, pieces, slices
+from surefoot.policy.origin import AT_ONCE_CHARS, MOST_TEXT_CHARS, Origins
+from surefoot.types import Label, Message
+
+OTHERS = Label("third_party", source="inbox")
+LONG = " ".join([f"word{number} 1,{number % 10}" for number in range(20_000)])
+
+
+def read(*texts, said="Hi.", arguments="{}"):
+    origins = Origins()
+    origins.begin([Message.user(said)], None)
+    for text in texts:
+        origins.take("inbox", arguments, text, OTHERS, ())
+    return origins
+
+
+class Turns:
+    """Counts how often others get their turn, and how much is taken in between two turns."""
+
+    def __init__(self, origins):
+        self.origins, self.count, self.most = origins, 0, 0
+
+    async def count_turns(self):
+        known = 0
+        while True:
+            now = len(self.origins._marks)
+            self.count, self.most, known = self.count + 1, max(self.most, now - known), now
+            await asyncio.sleep(0)
+
+
+async def test_others_go_on_while_much_is_taken_in():
+    origins = read(LONG)
+    assert origins.behind
+    assert origins.is_slow
+    turns = Turns(origins)
+    other = asyncio.create_task(turns.count_turns())
+    await origins.catch_up()
+    other.cancel()
+    assert not origins.is_slow
+    assert turns.count >= len(LONG) // SLICE_CHARS
+    assert turns.most <= SLICE_CHARS / 4
+    assert origins == read(LONG)
+
+
+async def test_what_the_user_said_in_earlier_turns_is_read_before_it_is_asked_for():
+    carried = read(said="Pay bob.").carry()
+    origins = Origins()
+    said = tuple([f"Mail {number}@x.org. " * 100 for number in range(50)])
+    origins.begin([Message.user("Hi.")], type(carried)(said=said))
+    assert origins.is_slow
+    assert not origins.behind, "to go on it need not be known"
+    await origins.catch_up()
+    assert not origins.is_slow
+    assert origins.evidence().user_names(" 7@x.org ")
+
+
+async def test_whoever_is_overtaken_files_nothing_twice():
+    origins = read(LONG, LONG)
+    waiting = asyncio.create_task(origins.catch_up())
+    also = asyncio.create_task(origins.catch_up())
+    await asyncio.sleep(0)
+    known = origins.evidence()
+    origins.take("inbox", "{}", "and eve@x.org", OTHERS, ())
+    await asyncio.gather(waiting, also)
+    assert len(origins.evidence().texts) == 3
+    assert known.others_name(" word7 ")
+    assert origins == read(LONG, LONG, "and eve@x.org")
+
+
+@pytest.mark.parametrize("chars", [AT_ONCE_CHARS, AT_ONCE_CHARS - 10])
+def test_little_is_taken_in_at_once(chars):
+    assert read("x" * chars).behind is (chars + len("Hi.") > AT_ONCE_CHARS)
+
+
+def test_the_arguments_of_a_text_count_as_much_as_it():
+    most = MOST_TEXT_CHARS // 10
+    origins = read(*[f"t{number}" for number in range(30)], arguments=f'{{"q":"{"x" * most}"}}')
+    assert len(origins.evidence().texts) <= 10
+
+
+@given(
+    st.lists(
+        st.sampled_from(["bob", "1,000", ",", " ", "1.234,50", "a@b.org", "é", "\u0301", "x" * 50, "2024-05-15T10:00"]),
+        max_size=40,
+    ),
+    st.integers(1, 3),
+)
+def test_slices_have_all_pieces(scraps, times):
+    text = (
+        "".join(scraps)
+        + ","
+        + "word " * (times * SLICE_CHARS // 5)
+        + "".join(scraps)
+        + "1,2" * (SLICE_CHARS // 3)
+        + "".join(scraps)
+    )
+    parts = list(slices(text, commas=True))
+    assert len(parts) > 1
+    assert max(map(len, parts)) <= SLICE_CHARS + 2 * LONGEST_NUMBER + 200
+    assert pieces(text) <= set().union(*map(pieces, parts))
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["bob", "1,000", ",", " ", "\n", "a@b.org", "é", "\u0301", "張三", "docs/..", "2024-05-15T10:00"]
+        ),
+        max_size=40,
+    ),
+    st.integers(1, 3),
+)
+def test_slices_at_spaces_have_all_words(scraps, times):
+    text = "".join(scraps) + " word" * (times * SLICE_CHARS // 5) + "".join(scraps) + " "
+    assert "".join(slices(text)) == text
+    assert " ".join(" ".join(map(normalise, slices(text))).split()) == normalise(text).strip()
