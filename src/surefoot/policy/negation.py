@@ -15,7 +15,9 @@ Span = tuple[int, int]
 """Begin and end in the text, in characters."""
 
 MOST_DENIALS: Final = 8
-"""In one part of a sentence; with more of them all of it is denied."""
+"""Words that deny in one part of a sentence; with more of them all of it is denied, as all of the sentence is with
+`MOST_IN_SENTENCE`."""
+MOST_IN_SENTENCE: Final = 100
 _MOST_AND: Final = 16
 _LEAST_OBJECT: Final = 3
 """Words of a denied clause that say what is not to be done; with fewer a list of verbs goes on."""
@@ -104,8 +106,8 @@ def find_denied(text: str) -> list[Span]:
 
 def _read_sentence(text: str, start: int, end: int) -> list[Span]:
     denials = _find_denials(text, start, end)
-    if not denials:
-        return []
+    if not denials or len(denials) > MOST_IN_SENTENCE:
+        return [(start, end)] if denials else []
     spans, denied, objects = list[Span](), False, 0
     marks = [found.end() for found in _PART.finditer(text, start, end) if found.end() < end]
     for first, last in zip([start, *marks], [*marks, end], strict=True):

@@ -96,7 +96,8 @@ def list_request(words: Iterable[Words]) -> Iterator[Words]:
 
 def _take_apart(text: str) -> _Parts:
     pasted = find_pasted(text)
-    denied = find_denied(_blank(text, pasted) if pasted else text)
+    own = [*_invert(text, pasted)]
+    denied = [(at + start, at + end) for at, last in own for start, end in find_denied(text[at:last])]
     left = sorted([*pasted, *denied])
     told = _fold(text, pasted)
     return _Parts(
@@ -107,28 +108,18 @@ def _take_apart(text: str) -> _Parts:
     )
 
 
-def _blank(text: str, spans: Sequence[Span]) -> str:
-    """The text with ends of lines in the place of some parts: no sentence goes on behind one."""
-    pieces = _keep(text, spans)
-    return "".join([next(pieces), *["\n" * (end - start) + next(pieces) for start, end in spans]])
-
-
-def _keep(text: str, spans: Sequence[Span]) -> Iterator[str]:
-    """What stands around some parts, before the first one first."""
-    at = 0
-    for start, end in spans:
-        yield text[at:start]
-        at = end
-    yield text[at:]
-
-
 def _invert(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """The parts between those."""
+    """The parts around those, before the first one first."""
     at = 0
     for start, end in spans:
         yield at, start
         at = end
     yield at, len(text)
+
+
+def _keep(text: str, spans: Sequence[Span]) -> Iterator[str]:
+    """What stands in the parts around those."""
+    return (text[start:end] for start, end in _invert(text, spans))
 
 
 def _fold(text: str, spans: Sequence[Span]) -> str:
