@@ -68,8 +68,8 @@ def _list_allowed(kind: type, place: str, *, of_key: bool) -> list[str]:
         inner = [_step_into(one, field) for one in here]
         here = [member for one in inner if one is not None for member in _members(one)]
     here = [member for one in here for member in _members(one.key_type)] if of_key else here
-    words = [[field.encode_name for field in getattr(one, "fields", ())] or getattr(one, "values", ()) for one in here]
-    return [str(word) for found in words for word in found]
+    fields = [str(field.encode_name) for one in here for field in getattr(one, "fields", [])]
+    return fields or [str(word) for one in here for word in getattr(one, "values", [])]
 
 
 def _members(kind: Any) -> Iterator[Any]:

@@ -151,7 +151,7 @@ def _read_flag(name: str, option: Literal["egress", "destructive"], options: Pol
     return value
 
 
-def _read_sinks(name: str, hints: Mapping[str, Any], given: Any) -> dict[str, SinkKind]:
+def _read_sinks(name: str, hints: Mapping[str, Any], given: Mapping[str, Sink | SinkKind]) -> dict[str, SinkKind]:
     kinds: dict[str, SinkKind] = {}
     for parameter, hint in hints.items():
         marks = [sink.kind for sink in _find(hint, Sink)]
@@ -162,7 +162,8 @@ def _read_sinks(name: str, hints: Mapping[str, Any], given: Any) -> dict[str, Si
             )
         for kind in marks:
             _declare(name, kinds, parameter, kind)
-    if not isinstance(given, Mapping):
+    anything: Any = given
+    if not hasattr(anything, "items"):
         raise ConfigError(f"tool {name!r}: sinks={given!r} must be a dict, such as {{'to': 'who'}}")
     for parameter, sink in given.items():
         if parameter not in hints:
@@ -187,12 +188,12 @@ def _find_inside(hint: Any) -> Sink | None:
     return next((found for part in parts if (found := _find_inside(part)) is not None), None)
 
 
-def _read_intents(name: str, given: Any) -> tuple[str, ...]:
-    is_list = isinstance(given, Iterable) and not isinstance(given, str)
-    words: tuple[Any, ...] = tuple(given) if is_list else ()
-    if not is_list or not all(isinstance(word, str) and word.strip() for word in words):
+def _read_intents(name: str, given: Sequence[str]) -> tuple[str, ...]:
+    anything: Any = given
+    is_list = hasattr(anything, "__iter__") and not isinstance(anything, str)
+    if not is_list or not all(isinstance(word, str) and word.strip() for word in anything):
         raise ConfigError(f"tool {name!r}: intents={given!r} must be a list of words")
-    return words
+    return tuple(given)
 
 
 def _find(hint: Any, kind: type[ValueT]) -> list[ValueT]:
