@@ -50,6 +50,10 @@ def _load(kind: str, name: str) -> Any:
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
         raise ConfigError(f"{kind} {name!r}: must be written module:name, for example agent:{kind}")
+    if "/" in module_name or module_name.startswith("."):
+        raise ConfigError(
+            f"{kind} {name!r}: {module_name} is a path; go to its folder, or put it on PYTHONPATH, and name the module"
+        )
     sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)

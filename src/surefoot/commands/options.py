@@ -6,7 +6,8 @@ import asyncio
 import math
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -79,6 +80,15 @@ def read_stdin(most_bytes: int = -1) -> bytes:
 def print_json(value: Any) -> None:
     """One line of JSON on stdout."""
     click.echo(msgspec.json.encode(value))  # bytes: JSON is UTF-8, whatever the terminal is
+
+
+@contextmanager
+def writing(path: Path | str) -> Generator[None]:
+    """Whatever goes wrong with the output is said of ``path``: a disk that is full does not say where."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def point_to(settings: Settings, agent: Agent[Any], base_url: str, *, send_key: bool = True) -> Settings:

@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from surefoot.commands.options import CommandT
+from surefoot.commands.options import CommandT, writing
 from surefoot.errors import ConfigError
 from surefoot.narrator import plain
 from surefoot.types import NANO_PER_USD
@@ -61,7 +61,8 @@ def write_csv(target: str, head: Sequence[str], rows: Iterable[Sequence[str | in
     if target == _STDOUT:
         click.echo(text.getvalue().encode("utf-8", "replace"), nl=False)
         return False
-    Path(target).write_bytes(text.getvalue().encode("utf-8", "replace"))
+    with writing(target):
+        Path(target).write_bytes(text.getvalue().encode("utf-8", "replace"))
     click.echo(f"wrote {target}", err=True)
     return True
 
