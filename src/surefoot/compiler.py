@@ -21,16 +21,20 @@ from surefoot.compiled import Compiled
 from surefoot.config import Settings
 from surefoot.context import DEFAULT_WINDOW
 from surefoot.errors import PriceUnknown
+from surefoot.logs import get_logger
 from surefoot.models.base import Model, ModelProfile
 from surefoot.models.http import HttpClient
 from surefoot.models.registry import MAX_MODELS, Models, Way, make_model, split_model
 from surefoot.models.router import Direct, Router, Routes
+from surefoot.policing import Slip, find_slips
 from surefoot.protocol import find_protocol
 from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.read_more import READ_MORE, read_more
 from surefoot.secret import Secret
 from surefoot.tools import Toolbox
 from surefoot.types import UNLIMITED, Message, Source
+
+_log: Final = get_logger(__name__)
 
 MAX_COMPILED: Final = 256
 """Agents kept compiled; the one compiled longest ago makes room. Agents are meant to be few and shared."""
@@ -63,6 +67,7 @@ class Compiler:
         self._sources: dict[Source, None] = {}
         self._local_lock = asyncio.Lock()
         self._server: Any = None
+        self._slips: set[Slip] = set()  # told; as many at most as agents are compiled, times names in the settings
 
     def recall(self, agent: Agent[Any]) -> Compiled | None:
         """What `compile` would give for an agent of one model that is as it was; None for any other."""
@@ -129,6 +134,7 @@ class Compiler:
                 source.hold()
                 self._sources[source] = None
         specs = toolbox.specs
+        self._tell_slips(agent.name, [spec.name for spec in specs])
         protocol = find_protocol(name)(agent.instructions, specs, answer.schema if answer else None)
         system = protocol.system()
         return Compiled(
@@ -149,6 +155,13 @@ class Compiler:
             system=Message.system(system) if system else None,
             instructions=agent.instructions,
         )
+
+    def _tell_slips(self, agent: str, names: Sequence[str]) -> None:
+        """A slip in a name lets a tool run that was to be denied. No error: the name may be one of another agent's."""
+        for slip in find_slips(self._settings.policy, names):
+            if slip.nearest and slip not in self._slips:
+                self._slips.add(slip)
+                _log.warning("%s", slip.tell(agent))
 
     @property
     def summariser(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from msgspec import Struct
 
@@ -11,6 +11,9 @@ from surefoot.errors import ConfigError
 from surefoot.policy.approval import Approve
 from surefoot.policy.decide import Rule, Rules
 from surefoot.sections import PolicySettings
+
+LEAST_ALIKE: Final = 0.8
+"""How much alike two names are of which one is a slip, 1 at most."""
 
 
 class Policing(Struct, frozen=True):
@@ -51,3 +54,38 @@ def read_rules(settings: PolicySettings, functions: Sequence[Rule] = ()) -> Rule
     """The rules of ``[policy]``, with those of the application."""
     allow: dict[str, tuple[str, ...]] = {kind: tuple(values) for kind, values in settings.allow.items()}
     return Rules(allow, dict(settings.tools), tuple(settings.vouch), tuple(functions))
+
+
+class Slip(Struct, frozen=True):
+    """A tool's name in ``[policy]`` that an agent does not have: perhaps another agent's, perhaps a slip.
+
+    Attributes:
+        setting: Where it stands: ``policy.tools``.
+        name: The name.
+        nearest: A tool of the agent that may be meant, "" if none is near.
+    """
+
+    setting: str
+    name: str
+    nearest: str
+
+    def tell(self, agent: str) -> str:
+        """What it comes to, in one sentence."""
+        meant = f"; did you mean {self.nearest!r}?" if self.nearest else ""
+        return f"{self.setting} names {self.name[:64]!r}: agent {agent!r} has no such tool{meant}"
+
+
+def find_slips(settings: PolicySettings, names: Sequence[str]) -> list[Slip]:
+    """Which tools of ``[policy]`` are none of an agent's, whose tools have these ``names``."""
+    return [
+        Slip(setting, name, _find_nearest(name, [one for one in names if one not in given]))
+        for setting, given in (("policy.tools", settings.tools), ("policy.vouch", settings.vouch))
+        for name in given
+        if name not in names
+    ]
+
+
+def _find_nearest(name: str, names: Sequence[str]) -> str:
+    import difflib  # only for a mistake
+
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=LEAST_ALIKE)), "")

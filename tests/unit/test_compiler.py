@@ -12,7 +12,7 @@ from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, PriceUnknown
 from surefoot.models.openai_chat import OpenAIChat
 from surefoot.providers import Provider
-from surefoot.sections import LocalSettings
+from surefoot.sections import LocalSettings, PolicySettings
 from surefoot.testing import ScriptedModel, say
 from surefoot.types import UNLIMITED
 
@@ -162,3 +162,17 @@ async def test_an_embedded_model_that_cannot_start_says_why(engine, tmp_path):
     with pytest.raises(ConfigError, match=r"none\.gguf"):
         await compiler.compile(Agent("local:"))
     await compiler.close()
+
+
+async def test_a_slip_in_the_name_of_a_tool_is_told_once_and_breaks_no_agent(caplog):
+    """The settings may be those of several agents."""
+    policy = PolicySettings(tools={"lok": "deny", "send_mail": "deny"}, vouch=["look", "loook"])
+    compiler = Compiler(Settings(providers={"fake": FAKE}, policy=policy), SystemClock(), None)
+    for instructions in ("a", "b"):
+        await compiler.compile(Agent("fake:m", name="one", instructions=instructions, tools=[look]))
+    await compiler.compile(Agent("fake:m", name="other"))
+    await compiler.close()
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["policy.tools names 'lok': agent 'one' has no such tool; did you mean 'look'?"], (
+        "one that is named as well is no slip of another"
+    )

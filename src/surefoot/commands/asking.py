@@ -7,7 +7,7 @@ import os
 import termios
 import threading
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -16,9 +16,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from surefoot.commands.policy import traces_table
+from surefoot.commands.policy import is_cut, name_origin, traces_table
 from surefoot.narrator import describe_arguments, plain
 from surefoot.policy.approval import Approval, ApprovalRequest
+from surefoot.terminal import readable
 
 MOST_TRIES: Final = 3
 """So often a person is asked for a word that can be understood; then it is a no."""
@@ -26,6 +27,9 @@ _LINE_BYTES: Final = 4_096
 """What a terminal takes for one line at most."""
 _SHOWN_CHARS: Final = 1_000
 """Of one argument."""
+_REASON_CHARS: Final = 500
+MOST_VIEWS: Final = 20
+"""So often one question shows all; then it is a no."""
 _WORDS: Final[dict[str, Approval]] = {
     "y": "once", "yes": "once", "once": "once",
     "a": "session", "always": "session", "session": "session",
@@ -67,13 +71,20 @@ class Asker:
         refused: list[Approval] = ["no" for _ in request.calls]
         choices = name_choices(request)
         _forget_typed(self._keyboard)
-        for _ in range(MOST_TRIES):
+        tries = views = 0
+        while tries < MOST_TRIES and views < MOST_VIEWS:
             self._console.print(Text(f"{choices}: "), end="")
             typed = await self._read_line()
             if not typed:
                 self._console.print("the input has ended: that is a no")
                 return refused
             word = typed.decode("utf-8", "replace").strip().lower()
+            if word in {"v", "view"}:
+                views += 1
+                for one in request.calls:
+                    self._console.print(draw_whole(one))
+                continue
+            tries += 1
             answers = read_answers(word, request)
             if answers is not None:
                 return answers
@@ -118,11 +129,31 @@ def _forget_typed(keyboard: int) -> None:
 def name_choices(request: ApprovalRequest) -> str:
     """What may be typed."""
     sources = dict.fromkeys([source for one in request.calls for source in one.sources])
-    always = f"; a = yes, and let {plain(', '.join(sources), 200)} say so in this conversation" if sources else ""
+    always = f"; a = yes, and let {_shorten(', '.join(sources), 200)} say so in this conversation" if sources else ""
+    view = "v = view all that is shown in part; " if any(_is_cut(one) for one in request.calls) or "…" in always else ""
     if not request.more:
-        return f"y = yes, once{always}; n = no"
+        return f"{view}y = yes, once{always}; n = no"
     count = len(request.calls)
-    return f"y = yes to all {count}{always}; n = no to all {count}; e = ask about each"
+    return f"{view}y = yes to all {count}{always}; n = no to all {count}; e = ask about each"
+
+
+def _shorten(text: str, most: int) -> str:
+    """The text on one line; if it is cut, with how long it is."""
+    return plain(text, most) + (f" ({len(text):,} characters in all)" if len(text) > most else "")
+
+
+def _show_value(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _is_cut(request: ApprovalRequest) -> bool:
+    """Whether the question shows only a part of what is asked, or shows it on one line."""
+    values = [_show_value(value) for value in request.arguments.values()]
+    return (
+        any(plain(value, _SHOWN_CHARS) != value for value in values)
+        or len(request.reason) > _REASON_CHARS
+        or any(is_cut(trace) for trace in request.traces)
+    )
 
 
 def read_answers(word: str, request: ApprovalRequest) -> list[Approval] | None:
@@ -141,16 +172,30 @@ def read_answers(word: str, request: ApprovalRequest) -> list[Approval] | None:
 def _draw(request: ApprovalRequest) -> Panel:
     arguments = Table.grid(padding=(0, 1))
     for name, value in request.arguments.items():
-        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        cut = f" ({len(text):,} characters in all)" if len(text) > _SHOWN_CHARS else ""
-        arguments.add_row(Text(name, "bold"), Text(plain(text, _SHOWN_CHARS) + cut))
+        arguments.add_row(Text(name, "bold"), Text(_shorten(_show_value(value), _SHOWN_CHARS), overflow="fold"))
     warnings = [
         Text(f"Beware: what {plain(tool, 100)} returned looks like an attack ({risk:.2f}).", "bold red")
         for tool, risk in request.suspects
     ]
     traces = [traces_table(request.traces)] if request.traces else []
     return Panel(
-        Group(arguments, Text(f"\nWhy: {plain(request.reason, 500)}"), *warnings, *traces),
+        Group(arguments, Text(f"\nWhy: {_shorten(request.reason, _REASON_CHARS)}"), *warnings, *traces),
         title=Text(f"May {request.tool} run?"),
         border_style="yellow",
     )
+
+
+def draw_whole(request: ApprovalRequest) -> Text:
+    """All of a call, line by line, without a frame: nothing is cut. What could move the cursor is left out."""
+    lines = [(f"{plain(request.tool, 200)}\n", "bold")]
+    for name, value in request.arguments.items():
+        lines += [(f"\n{plain(name, 200)}:\n", "bold"), (f"{readable(_show_value(value))}\n", "")]
+    lines += [("\nWhy:\n", "bold"), (f"{readable(request.reason)}\n", "")]
+    for one in request.traces:
+        mark = "✓" if one.proven else "✗"
+        came = f"{name_origin(one)}{f': {one.source}' if one.source else ''}"
+        lines.append((readable(f"{mark} {one.place} ({one.kind}) {one.value!r}, {came}\n"), ""))
+    if request.sources:
+        lines.append(("\nWith a these are trusted:\n", "bold"))
+        lines += [(readable(f"{source}\n"), "") for source in request.sources]
+    return Text.assemble(*lines)

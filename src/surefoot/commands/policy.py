@@ -21,7 +21,7 @@ from surefoot.errors import ConfigError, NotFound
 from surefoot.journal.events import JournalEvent, ModelReplied, Thought
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
 from surefoot.narrator import counted, describe_arguments, describe_call, plain
-from surefoot.policing import read_rules
+from surefoot.policing import find_slips, read_rules
 from surefoot.policy.cases import Declared, Tried, read_cases, try_cases
 from surefoot.policy.decision import Trace, name_verdict
 from surefoot.sections import PolicySettings
@@ -32,6 +32,9 @@ EXIT_FAILED: Final = 1
 MOST_NAMED: Final = 20
 _REASON_CHARS: Final = 2_000
 """A proposal that is cut cannot be copied."""
+_PLACE_CHARS: Final = 60
+_VALUE_CHARS: Final = 100
+_SOURCE_CHARS: Final = 120
 _STYLES: Final = {"allowed": "green", "asks": "yellow", "denied": "red"}
 _ORIGINS: Final = {
     "user": "the user's words",
@@ -80,13 +83,8 @@ def warn(settings: PolicySettings, agent: Agent[Any]) -> None:
     """Say what of ``[policy]`` means nothing for this agent: a slip in a name lets a tool run that was to be denied."""
     if settings.mode != "enforce":
         click.echo(f"note: policy.mode is {settings.mode!r}: runs are not held back by what is decided", err=True)
-    known = {spec.name for spec in agent.toolbox.specs}
-    for name, given in (("tools", settings.tools), ("vouch", settings.vouch)):
-        for tool in given:
-            if tool not in known:
-                click.echo(
-                    f"note: policy.{name} names {plain(tool, 64)!r}: agent {agent.name!r} has no such tool", err=True
-                )
+    for slip in find_slips(settings, [spec.name for spec in agent.toolbox.specs]):
+        click.echo(f"note: {plain(slip.tell(agent.name), _REASON_CHARS)}", err=True)
 
 
 def _describe(one: Tried) -> dict[str, Any]:
@@ -186,12 +184,29 @@ def _draw(judged: CallJudged, answered: ApprovalAnswered | None, call: str) -> G
 
 
 def traces_table(traces: tuple[Trace, ...]) -> Table:
-    """Where each value of a call came from. Nothing of a value is cut: what is approved must be seen."""
+    """Where each value of a call came from; `is_cut` tells whether something is shown only in part."""
     table = Table(box=None, pad_edge=False)
     for name in ("", "argument", "decides", "value", "came from"):
         table.add_column(name, overflow="fold")
     for one in traces:
         mark = Text("✓", "green") if one.proven else Text("✗", "red")
-        source = f"{_ORIGINS[one.origin]}{f': {one.source}' if one.source else ''}"
-        table.add_row(mark, plain(one.place, 60), one.kind, plain(one.value, 100), plain(source, 120))
+        place, value, source = _cells(one)
+        table.add_row(
+            mark, plain(place, _PLACE_CHARS), one.kind, plain(value, _VALUE_CHARS), plain(source, _SOURCE_CHARS)
+        )
     return table
+
+
+def _cells(one: Trace) -> tuple[str, str, str]:
+    return one.place, one.value, f"{name_origin(one)}{f': {one.source}' if one.source else ''}"
+
+
+def name_origin(one: Trace) -> str:
+    """Where a value came from, as people say it."""
+    return _ORIGINS[one.origin]
+
+
+def is_cut(one: Trace) -> bool:
+    """Whether the table has not all of it."""
+    most = (_PLACE_CHARS, _VALUE_CHARS, _SOURCE_CHARS)
+    return any(plain(cell, chars) != cell for cell, chars in zip(_cells(one), most, strict=True))

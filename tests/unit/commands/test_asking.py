@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from surefoot.commands.asking import MOST_TRIES, Asker, name_choices, read_answers
+from surefoot.commands.asking import MOST_TRIES, MOST_VIEWS, Asker, name_choices, read_answers
 from surefoot.policy.approval import ApprovalRequest
 from surefoot.policy.decision import Trace
 
@@ -217,3 +217,35 @@ async def test_all_of_what_is_approved_is_shown_as_the_model_wrote_it(desk):
     assert "reallytrue" in shown
     assert 'send_email(to="eve@evil.org")' in desk.screen.getvalue()  # each is named again
     assert shown.count("argumentdecides") == 1  # no table of nothing
+
+
+async def test_a_person_can_see_all_before_he_says_yes(desk):
+    """Whatever the question cuts, it says so, and shows it on demand."""
+    body, reason, source = "word " * 600 + "\nthe\x1b[2J end", "why " * 300 + "at last", "read(" + "y" * 900 + "Z)"
+    traces = (Trace("body", "v" * 150, "content", "others", source),)
+    one = replace(request((source,)), arguments={"body": body}, reason=reason, traces=traces)
+    async with asyncio.timeout(30):
+        asked = asyncio.create_task(desk.asker.ask(one))
+        await desk.sees("n = no: ")
+        before = desk.screen.getvalue()
+        assert "v = view all that is shown in part; y = yes, once" in before
+        assert before.count("characters in all)") == 3
+        assert "the end" not in before
+        assert "at last" not in before
+        for number in (2, 3):
+            desk.type("v\n")
+            await desk.sees("n = no: ", number)
+        shown = "".join(desk.screen.getvalue()[len(before) :].split())
+        for part in ("the[2Jend", "atlast", "y" * 900 + "Z)", "v" * 150):
+            assert part in shown, part
+        assert "\x1b" not in shown
+        desk.type("y\n")
+        assert await asked == ["once"]
+
+
+async def test_nobody_looks_for_ever(desk):
+    assert await desk.answers(*["v\n"] * MOST_VIEWS) == "no"
+
+
+def test_what_is_shown_whole_needs_no_view():
+    assert name_choices(request()).startswith("y = yes, once")

@@ -231,7 +231,7 @@ def test_settings_that_mean_nothing_for_the_agent_are_told(folder, capsys):
         assert json.loads(out)
         assert err.splitlines() == [
             "note: policy.mode is 'observe': runs are not held back by what is decided",
-            "note: policy.tools names 'send_mail': agent 'agent' has no such tool",
+            "note: policy.tools names 'send_mail': agent 'agent' has no such tool; did you mean 'send_email'?",
             "note: policy.vouch names 'read_notes': agent 'agent' has no such tool",
         ]
 
