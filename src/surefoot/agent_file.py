@@ -25,7 +25,7 @@ def load_agent(name: str) -> Agent[Any]:
         raise ConfigError(f"agent {name!r}: must be written module:name, for example agent:agent")
     if "/" in module_name or module_name.startswith("."):
         raise ConfigError(
-            f"agent {name!r}: {module_name} is a path; go to its folder, or put that on PYTHONPATH, and name the module"
+            f"agent {name!r}: {module_name} is no name of a module; go to its folder, or put that on PYTHONPATH"
         )
     sys.path.insert(0, str(Path.cwd()))
     try:

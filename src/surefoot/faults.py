@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -43,17 +44,22 @@ def name_fault(table: dict[str, Any], kind: type, error: msgspec.ValidationError
     """
     fault, _, place = str(error).replace("`key` in `$", "`$").partition(" - at `$")
     what, _, field = fault.partition(" field `")
-    named = _name_place(table, kind, place, str(error))
+    steps = list(_read_steps(table, kind, place, str(error)))
+    named = "".join([f"[{step}]" if isinstance(step, int) else f".{_say_key(step)}" for step in steps])
+    from surefoot.spelling import say_choice, suggest  # brings parts of its own: only for a mistake
+
     if field:
-        name = f"{named}.{field.rstrip('`')}".lstrip(".")
-        return f"{name} is missing" if "missing" in what else f"there is no setting {name}"
+        field = field.rstrip("`")
+        name = f"{named}.{field}".lstrip(".")
+        return f"{name} is missing" if "missing" in what else f"there is no setting {name}{suggest(kind, steps, field)}"
     told = f"{named.lstrip('.')}: " if named else ""
-    return f"{told}{fault.replace('`object`', '`table`')}"
+    choice = say_choice(kind, steps) if what.startswith("Invalid enum") else ""
+    return f"{told}{fault.replace('`object`', '`table`')}{choice}"
 
 
-def _name_place(table: dict[str, Any], kind: type, place: str, error: str) -> str:
-    """The place with the keys of tables, which msgspec shows as ``[...]``."""
-    named, here = "", cast("Any", table)
+def _read_steps(table: dict[str, Any], kind: type, place: str, error: str) -> Generator[str | int]:
+    """What leads to a place, with the keys of tables, which msgspec shows as ``[...]``."""
+    here = cast("Any", table)
     for field, item in _STEP.findall(place):
         key: Any = field or item
         if item == "...":
@@ -61,8 +67,11 @@ def _name_place(table: dict[str, Any], kind: type, place: str, error: str) -> st
         elif item:
             key = int(item)
         here = here[key]
-        named += f"[{key}]" if isinstance(key, int) else f".{key if _BARE_KEY.fullmatch(key) else json.dumps(key)}"
-    return named
+        yield key
+
+
+def _say_key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else json.dumps(key)
 
 
 def _keep_faulty(table: dict[str, Any], kind: type, inner: dict[str, Any], error: str) -> str:
