@@ -420,7 +420,7 @@ def test_init_where_nothing_can_be_written(surefoot, folder):
         (["--agent", "desk:nobody"], "in desk there is no 'nobody'"),
         (["--agent", "desk:number"], "in desk 'number' is no Agent but int"),
         (["--agent", "nowhere:agent"], "ModuleNotFoundError: No module named 'nowhere'"),
-        (["--agent", "..desk:agent"], "..desk is no name of a module; go to its folder"),
+        (["--agent", "..desk:agent"], "..desk is a path; go to its folder"),
     ],
 )
 def test_a_wrong_option(surefoot, monkeypatch, options, said):

@@ -121,11 +121,13 @@ def test_what_is_not_used_is_forgotten_after_its_time(clock):
 def test_a_user_is_forgotten_without_the_others(clock):
     transcripts = make(clock)
     fill(transcripts, "a", "b")
-    transcripts.put(("t", "v", "a"), "run_v", 1.0, ())
+    others = [("t", "v", "a"), ("other", "u", "a"), ("", "u", "a")]
+    for key in others:
+        transcripts.put(key, "run_v", 1.0, ())
     transcripts.drop_user("t", "u")
     assert names(transcripts, "a", "b") == []
-    assert transcripts.get(("t", "v", "a")) is not None
-    assert transcripts.size_bytes == ENTRY_BYTES + len(pack(()))
+    assert all(transcripts.get(key) is not None for key in others)
+    assert transcripts.size_bytes == 3 * (ENTRY_BYTES + len(pack(())))
 
 
 def test_what_utf_8_cannot_carry_is_left_to_the_journal(clock):
@@ -156,3 +158,10 @@ def test_an_id_that_stands_for_two_calls_answers_only_the_one_before_it():
     both = Message.assistant("", (ToolCall("a", "look", "{}"), ToolCall("b", "look", "{}")))
     half = Message("tool", (Part("seen", SYSTEM_LABEL),), (), "a")
     assert continue_from([Message.user("q"), both, half]) == (Message.user("q"),)
+
+
+def test_a_long_conversation_is_looked_through_once():
+    """Copied for each of its calls this one would take minutes."""
+    asked = Message.assistant("", (ToolCall("call_0", "look", "{}"),))
+    answer = Message("tool", (Part("seen", SYSTEM_LABEL),), (), "call_0")
+    assert len(continue_from([asked, answer] * 120_000)) == 240_000

@@ -186,13 +186,16 @@ def purge(context: click.Context, /, *, older_than: str | None, as_json: bool) -
 
 
 def _confirm(question: str) -> bool:
+    nobody = ConfigError("nothing was erased: there is nobody to ask; --yes answers the question")
+    if sys.stdin is None:
+        raise nobody
     try:
         return click.confirm(question, err=True)
     except click.Abort:
         if sys.stdin.isatty():
             raise
         click.echo(err=True)
-        raise ConfigError("nothing was erased: there is nobody to ask; --yes answers the question") from None
+        raise nobody from None
 
 
 async def _is_known(runtime: Runtime, user: str, tenant: str) -> bool:

@@ -134,7 +134,7 @@ def _stacked(table: Table) -> RenderableType:
 def amount_bar(share: float, cells: int, *, more: float = 0.0, style: str = "cyan") -> Text:
     """A bar of at most ``cells``: ``share`` of them filled, then ``more`` of them for what may be added."""
     filled = max(round(min(max(share, 0.0), 1.0) * cells), int(share > 0))  # a little is not nothing
-    added = round(min(max(share + more, 0.0), 1.0) * cells) - filled
+    added = max(round(min(max(share + more, 0.0), 1.0) * cells), filled) - filled
     return Text.assemble(("━" * filled, style), ("━" * added, DIM), " " * (cells - filled - added))
 
 

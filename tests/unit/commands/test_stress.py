@@ -160,7 +160,7 @@ def test_your_own_agent_and_a_wire_that_is_not_openai(stress, folder):
         (["--base-url", "nowhere", "--model", "openai:gpt-4.1"], "nowhere"),
         (["--real", "--model", "nobody:x"], "nobody"),
         (["--agent", "nothing"], "nothing"),
-        (["--agent", "../agents/mine:agent"], "../agents/mine is no name of a module; go to its folder"),
+        (["--agent", "../agents/mine:agent"], "../agents/mine is a path; go to its folder"),
         (["--arrival", "poisson", "--rate", "-1"], "--rate -1: must be above 0"),
         (["--base-url", "http://127.0.0.1:1", "--model", "nobody-knows"], "or lift that limit (--usd unlimited)"),
     ],
