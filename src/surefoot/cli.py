@@ -91,8 +91,9 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(error.format_message(), err=True)  # the help as it is, not an error in one line
         code = error.exit_code
     except click.UsageError as error:
-        where = f"; see {error.ctx.command_path} --help" if error.ctx is not None else ""
-        code = _complain(f"{error.format_message().rstrip('.')}{where}", error.exit_code)
+        told = error.format_message().rstrip(".")
+        where = f"see {error.ctx.command_path} --help" if error.ctx is not None else ""
+        code = _complain(f"{told} ({where})" if told.endswith(("?", ")")) else f"{told}; {where}", error.exit_code)
     except SurefootError as error:
         code = _complain(str(error), error.exit_code)
     except click.Abort:
@@ -125,8 +126,12 @@ def _complain(message: str, code: int) -> int:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, package_name="surefoot")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings file instead of surefoot.toml.")
-@click.option("--store", type=click.Path(path_type=Path), help="Database file instead of the settings'.")
+@click.option(
+    "--config", metavar="FILE", type=click.Path(path_type=Path), help="Settings file instead of surefoot.toml."
+)
+@click.option(
+    "--store", metavar="FILE", type=click.Path(path_type=Path), help="Database file instead of the settings'."
+)
 @click.pass_context
 def commands(context: click.Context, /, *, config: Path | None, store: Path | None) -> None:
     """Run ReAct agents inside hard budgets, and look at what they did."""
