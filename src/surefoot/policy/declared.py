@@ -162,7 +162,7 @@ def _read_sinks(name: str, hints: Mapping[str, Any], given: Mapping[str, Sink | 
             )
         for kind in marks:
             _declare(name, kinds, parameter, kind)
-    anything: Any = given
+    anything = cast("Any", given)
     if not hasattr(anything, "items"):
         raise ConfigError(f"tool {name!r}: sinks={given!r} must be a dict, such as {{'to': 'who'}}")
     for parameter, sink in given.items():
@@ -189,7 +189,7 @@ def _find_inside(hint: Any) -> Sink | None:
 
 
 def _read_intents(name: str, given: Sequence[str]) -> tuple[str, ...]:
-    anything: Any = given
+    anything = cast("Any", given)
     is_list = hasattr(anything, "__iter__") and not isinstance(anything, str)
     if not is_list or not all(isinstance(word, str) and word.strip() for word in anything):
         raise ConfigError(f"tool {name!r}: intents={given!r} must be a list of words")
