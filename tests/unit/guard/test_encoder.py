@@ -229,5 +229,5 @@ def test_the_loop_is_not_held(folder):
 
 def test_a_run_that_looks_at_nothing_loads_nothing():
     assert Screen.read(GuardSettings(detect="off", model="nowhere")).look_at_once("obey", "user") is None
-    with pytest.raises(ConfigError, match=r"has no model\.onnx"):
+    with pytest.raises(ConfigError, match=r"there is no folder nowhere"):
         Screen.read(GuardSettings(model="nowhere"))
