@@ -165,6 +165,12 @@ class Redactor:
         """For one text of the model while it streams."""
         return self._cleaner.stream(self._scene)
 
+    def keep_arguments(self, call: ToolCall) -> str:
+        """The arguments of a call as they may be kept."""
+        if any(clean is call for clean in self._clean_calls):
+            return call.arguments
+        return self._clean_call(call, []).arguments
+
     def keep_result(self, result: ToolResult, *, formats: bool) -> tuple[ToolResult, dict[str, int] | None]:
         """What a tool gave, as the model may see it, and what was taken out, None for nothing.
 

@@ -18,6 +18,7 @@ from surefoot.compiled import Compiled
 from surefoot.desk import Desk
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
+from surefoot.journal.policy_events import ChildEnded
 from surefoot.journal.recorder import Recorder
 from surefoot.protocol.base import Stage
 from surefoot.repeats import NO_REPEATS, find_repeated
@@ -149,6 +150,14 @@ class Run:
         self._recorder.pending.append(event)
         if self.live:
             self.news.append(event)
+
+    def take_child(self, child: Run) -> None:
+        """A run that one of its tools began has ended: what it has read and done counts here, too."""
+        origins = child.state.origins
+        self.read_through_children |= origins.exposed
+        done = origins.done()
+        if done is not None and self.state.finished is None:
+            self.emit(ChildEnded(at=self.desk.clock.now(), run_id=child.run_id, done=done))
 
     def take_news(self) -> list[RunEvent]:
         """Events since the last call."""

@@ -136,6 +136,8 @@ def try_case(case: Case, find: Callable[[str], Declared], rules: Rules) -> Decis
         tool = find(result.tool)
         text = result.text if result.value is None else msgspec.json.encode(result.value).decode()
         arguments = msgspec.json.encode(result.arguments).decode()
+        if tool.policy.writes:
+            origins.act(result.tool, arguments, None)
         origins.take(result.tool, arguments, text, tool.label, tool.records, made=tool.policy.writes)
     called = find(case.call.tool)
     known = called.parameters.get("properties", {})

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import re
-import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
+from surefoot.policy.decision import Trace
+from surefoot.policy.deeds import Deed, Deeds, Done
+from surefoot.policy.intent import is_short
 from surefoot.policy.lookup import Index, Lookup, read_result
-from surefoot.policy.marks import is_marked, mark
+from surefoot.policy.marks import is_marked, mark, pack_marks, unpack_marks
 from surefoot.policy.matching import (
     has_words,
     list_forms,
@@ -26,6 +27,8 @@ from surefoot.policy.source import Text, Vouches, name_source
 from surefoot.types import Label, Message
 
 FoundT = TypeVar("FoundT")
+_Fresh = tuple[str, str, str, Label, tuple[str, ...], bool, bool] | tuple[str, str, Sequence[Trace] | None]
+"""A result, as `Origins.take` is told of it, or a deed, as `Origins.act` is."""
 
 MOST_RECORDS: Final = 4_000
 MOST_RECORD_CHARS: Final = 400_000
@@ -37,6 +40,8 @@ MOST_SAID_CHARS: Final = 200_000
 """Words of the user that are remembered, the newest."""
 MOST_TEXT_CHARS: Final = 1_000_000
 """Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
+MOST_FRESH_CHARS: Final = 32_000
+"""Results that are put off until somebody asks: more at once would hold the event loop for too long."""
 MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
@@ -52,10 +57,11 @@ class Carried(Struct, frozen=True, omit_defaults=True):
         exposed: It has read text by others.
         said: What the user said, the oldest first.
         lookups: What was found in systems of record.
-        pieces: Marks of all the pieces of text by others: CRC-32, big-endian, base64.
+        pieces: Marks of all the pieces of text by others, packed.
         full: There were more of these than are remembered.
         vouches: Sources that a person has vouched for, each with the tool that it may fill in.
         vouched_texts: Their texts in normal form, by source.
+        done: What its calls have done, None for nothing.
     """
 
     exposed: bool = False
@@ -65,6 +71,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     full: bool = False
     vouches: tuple[tuple[str, str], ...] = ()
     vouched_texts: Mapping[str, Sequence[str]] = {}
+    done: Done | None = None
 
 
 class Evidence(Struct, frozen=True):
@@ -81,6 +88,8 @@ class Evidence(Struct, frozen=True):
         texts: Texts by others that are at hand.
         named: What is known of which values the user has named: `user_names` looks once for each.
         found: What was found out about look-ups: `once` looks once for each.
+        done: What calls have done since the user last asked for something.
+        done_full: They have done more than is remembered.
     """
 
     exposed: bool = False
@@ -93,6 +102,8 @@ class Evidence(Struct, frozen=True):
     texts: Sequence[Text] = ()
     named: dict[str, bool] = {}
     found: dict[tuple[Any, ...], Any] = {}
+    done: Sequence[Deed] = ()
+    done_full: bool = False
 
     def once(self, about: tuple[Any, ...], look: Callable[[], FoundT]) -> FoundT:
         """What ``look`` finds out ``about`` something; it looks once, however many values of a call ask."""
@@ -121,6 +132,10 @@ class Evidence(Struct, frozen=True):
         path = path.partition("/")[2].rstrip("/.,:;!#@…")
         return not path or any(path in text for text in self.written)
 
+    def user_spells(self, value: str) -> bool:
+        """Whether the user wrote a value as it is, in whatever case."""
+        return any(value in text or value.casefold() in text.casefold() for text in self.written)
+
     def others_name(self, value: str) -> bool:
         """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
         if self.full:
@@ -144,12 +159,13 @@ class Origins:
     """
 
     __slots__ = (
-        "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_said_normal", "_text_chars",
-        "_texts", "full", "vouches",
+        "_deeds", "_exposed", "_fresh", "_fresh_chars", "_index", "_marks", "_named", "_said", "_said_chars",
+        "_said_normal", "_text_chars", "_texts", "full", "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._exposed = self.full = False
+        self._deeds = Deeds()
         self.vouches = Vouches()
         self._said: deque[str] = deque()
         self._said_normal: dict[str, str] = {}
@@ -158,8 +174,8 @@ class Origins:
         self._index = Index()
         self._marks: set[int] = set()
         self._texts: deque[Text] = deque()
-        self._text_chars = 0
-        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool, bool]] = []
+        self._text_chars = self._fresh_chars = 0
+        self._fresh: list[_Fresh] = []
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -183,6 +199,8 @@ class Origins:
                 author = part.label.author
                 if author == "user" and part.label.trusted:
                     self._hear(part.text)
+                    if self._deeds.done and not is_short(normalise(part.text)):
+                        self._deeds.ask()
                 elif author in {"third_party", "tool"}:
                     self.take(part.label.source, "", part.text, part.label, ())
 
@@ -192,8 +210,9 @@ class Origins:
             self._hear(text)
         for lookup in carried.lookups:
             self._index.add(lookup, MOST_RECORDS, MOST_RECORD_CHARS)
-        data = base64.b64decode(carried.pieces)
-        self._marks.update(struct.unpack(f">{len(data) // 4}I", data))
+        self._marks.update(unpack_marks(carried.pieces))
+        if carried.done is not None:
+            self._deeds.join(carried.done)
         self.vouches.add(carried.vouches, ())
         for source, texts in carried.vouched_texts.items():
             self.vouches.keep(source, texts)
@@ -231,8 +250,23 @@ class Origins:
             self._exposed = True
         if label.author != "system":
             self._fresh.append((tool, arguments, content, label, fields, made, failed))
-            if len(self._fresh) >= MOST_SAID:
+            self._fresh_chars += len(content)
+            if len(self._fresh) >= MOST_SAID or self._fresh_chars > MOST_FRESH_CHARS:
                 self._digest()
+
+    def act(self, tool: str, arguments: str, traces: Sequence[Trace] | None) -> None:
+        """A call of a tool that writes begins; ``traces`` are those of its values, None if none were looked for."""
+        self._fresh.append((tool, arguments, traces))
+
+    def join(self, done: Done) -> None:
+        """What a run has done that a tool began."""
+        self._digest()
+        self._deeds.join(done)
+
+    def done(self) -> Done | None:
+        """What its calls have done, None for nothing."""
+        self._digest()
+        return self._deeds.carry()
 
     def endorse(self, sources: Iterable[str], tool: str) -> None:
         """A person vouches for sources: what they have said and will say counts as the user's word to this tool."""
@@ -252,7 +286,7 @@ class Origins:
         self._digest()
         return Evidence(
             self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self.vouches,
-            self._texts, self._named,
+            self._texts, self._named, done=tuple(self._deeds.done), done_full=self._deeds.full,
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -260,15 +294,15 @@ class Origins:
         if not self._exposed and not self._fresh and not self._said:
             return None
         self._digest()
-        marks = sorted(self._marks)
         return Carried(
             exposed=self._exposed,
             said=tuple(self._said),
             lookups=tuple(self._index.lookups),
-            pieces=base64.b64encode(struct.pack(f">{len(marks)}I", *marks)).decode(),
+            pieces=pack_marks(self._marks),
             full=self.full,
             vouches=tuple(self.vouches.pairs),
             vouched_texts=self.vouches.carry(),
+            done=self._deeds.carry(),
         )
 
     def _normal_said(self) -> tuple[str, ...]:
@@ -279,15 +313,24 @@ class Origins:
         return tuple([self._said_normal[text] for text in self._said])
 
     def _digest(self) -> None:
-        fresh, self._fresh = self._fresh, []
-        for tool, arguments, content, label, fields, made, failed in fresh:
+        fresh, self._fresh, self._fresh_chars = self._fresh, [], 0
+        deeds = self._deeds
+        for one in fresh:
+            if len(one) == 3:
+                deeds.add(*one, self._said)
+                continue
+            tool, arguments, content, label, fields, made, failed = one
+            if failed and deeds.done and label.author == "third_party":
+                deeds.fail(tool, arguments)
             kept = arguments if len(arguments) <= MOST_ARGUMENTS else ""
-            rows, others = read_result(content, label, fields, arguments)
-            self._index.add(Lookup(tool, kept, tuple(rows), made), MOST_RECORDS, MOST_RECORD_CHARS)
+            rows, others = read_result(content, label, fields, arguments, deeds.brought)
+            after = tuple(dict.fromkeys([deed.tool for deed in deeds.done])) if deeds.done else ()
+            self._index.add(Lookup(tool, kept, tuple(rows), made, after), MOST_RECORDS, MOST_RECORD_CHARS)
             if others:
                 self._exposed = self._exposed or not _is_number(content)
                 source = name_source(tool, arguments)
-                self._take_others([Text(source, text, arguments, failed=failed) for text in others])
+                texts = [Text(source, text, arguments, deeds.brought, failed=failed) for text in others]
+                self._take_others(texts)
 
     def _take_others(self, texts: list[Text]) -> None:
         for text in texts:
