@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Coroutine, Sequence
+from copy import deepcopy
 from decimal import Decimal
 from typing import Any, Final, cast
 
@@ -174,10 +175,11 @@ def _judge_again(run: Run, doubt: Doubt, others: Sequence[Prepared | ToolResult]
 
 
 def _make_requests(run: Run, doubts: Sequence[Doubt]) -> list[ApprovalRequest]:
+    """What he is shown: arguments of his own, for what he does to them is no other call."""
     caller, suspects = run.caller, list_suspects(run.state.messages)
     return [
         ApprovalRequest(
-            tool=one.prepared.tool.spec.name, arguments=one.arguments, reason=one.decision.reason,
+            tool=one.prepared.tool.spec.name, arguments=deepcopy(one.arguments), reason=one.decision.reason,
             rule=one.decision.rule, traces=one.decision.traces, sources=list_sources(one.decision.traces),
             user=caller.user, tenant=caller.tenant, session=caller.session, run_id=run.run_id,
             call_id=one.prepared.call.id, digest=_digest(run, one), suspects=suspects,

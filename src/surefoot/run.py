@@ -20,13 +20,14 @@ from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.policy_events import ChildEnded
 from surefoot.journal.recorder import Recorder
-from surefoot.protocol.base import Stage
+from surefoot.protocol.base import Stage, Turn
 from surefoot.repeats import NO_REPEATS, find_repeated
 from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row
 from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome, Store
 from surefoot.store.session_rows import Moved, SessionClaim
+from surefoot.types import Message
 
 NO_RUNGS: Final[Mapping[str, Compiled]] = MappingProxyType({})
 
@@ -150,6 +151,11 @@ class Run:
         self._recorder.pending.append(event)
         if self.live:
             self.news.append(event)
+
+    def parse(self, reply: Message) -> Turn:
+        """What the model has said, its calls with ids that may be kept."""
+        turn = self.compiled.protocol.parse(reply, self.stage)
+        return turn if self.redactor is None or not turn.calls else self.redactor.keep_ids(turn, self.state.steps)
 
     def take_child(self, child: Run) -> None:
         """A run that one of its tools began has ended: what it has read and done counts here, too."""
