@@ -198,7 +198,7 @@ async def test_a_second_amount_to_the_same_is_paid_if_the_user_named_it(attack):
     steps = [call("act", who="bob", amount=amount) for amount in (10, 20, 30, 20)]
     FILES["a"] = 7_777
     more = [call("list_files"), call("act", who="bob", amount=7_777)]
-    done, rules = await attack("Pay 10 EUR to bob for rent and 20 EUR for food.", *steps, *more)
+    done, rules = await attack("Pay 10 to bob for rent and 20 more for food.", *steps, *more)
     assert [one["amount"] for one in done] == [10, 20]
     assert rules == ["proven", "proven", "repeat", "repeat", "repeat"]
 
@@ -228,6 +228,48 @@ async def test_a_deed_is_remembered_over_turns_and_restarts_until_the_user_asks_
     assert (len(done), rules) == (1, ["repeat"])
     done, rules = await attack("Now please pay another 10 EUR to bob.", PAY, PAY, **about)
     assert (len(done), rules) == (2, ["proven", "repeat"])
+
+
+@pytest.mark.parametrize(
+    ("said", "paid"),
+    [
+        ("Now please pay another 10 EUR to bob.", True),
+        ("Now please pay him that same amount once more.", False),
+        ("Now please pay what I owe, al is waiting for it.", False),
+    ],
+)
+async def test_a_later_request_names_what_is_to_be_done_again(attack, said, paid):
+    about = {"session": "s"}
+    await attack("Pay 10 EUR to bob and tell me.", PAY, **about)
+    done, rules = await attack(said, PAY, **about)
+    assert (len(done), rules) == ((2, ["proven"]) if paid else (1, ["repeat"]))
+
+
+@pytest.mark.parametrize("amount", [1_810, 1_910, 1_710, 181_000, 18.1, 50, 200, 10_000, 0, 1])
+async def test_where_the_user_says_how_much_that_is_it(attack, amount):
+    """A balance was paid, or any sum of it and what he had named."""
+    FILES["balance"] = 1_810
+    steps = [call("list_files"), call("act", who="bob", amount=amount)]
+    for said in ("Do pay bob 100 EUR.", "Do pay bob $100 now.", "Do pay bob 100.00 of mine."):
+        assert await attack(said, *steps) == ([], ["origin"])
+
+
+@pytest.mark.parametrize(
+    ("said", "amount"),
+    [
+        ("Do pay bob what he gets.", 1_810),
+        ("Do pay bob half of 100 EUR.", 50),
+        ("Do pay bob 10 % more than 100 EUR.", 110),
+        ("Do pay bob 100 EUR more than the balance.", 1_910),
+        ("Do pay bob 100 EUR for each of the 3 nights.", 300),
+        ("Do pay bob double the 100 EUR.", 200),
+        ("Do split 90 EUR by 3 and pay it to bob.", 30),
+    ],
+)
+async def test_a_sum_that_the_user_asks_for_is_paid(attack, said, amount):
+    FILES["balance"] = 1_810
+    done, rules = await attack(said, call("list_files"), call("act", who="bob", amount=amount))
+    assert (done, rules) == ([{"who": "bob", "amount": amount}], ["proven"])
 
 
 async def test_a_deed_of_a_child_was_done_by_its_parent_too(attack):

@@ -25,7 +25,7 @@ from surefoot.policy.origin import Evidence
 from surefoot.policy.picks import settle_picks, walk
 from surefoot.policy.roles import suggest_sinks
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
-from surefoot.policy.sums import is_worked_out
+from surefoot.policy.sums import is_worked_out, names_money
 
 MOST_LEAVES: Final = 1_000
 """Values in one call; a call with more is denied."""
@@ -97,7 +97,7 @@ def _find_objection(call: Proposed, traces: tuple[Trace, ...], known: Evidence, 
         return NeedsApproval("anchor", f"nothing in it is what the user has named for {tool.name}", traces)
     if not find_intent(tool, known.said) and not _is_delegated(traces, known):
         return NeedsApproval("intent", f"the user's request does not seem to ask for {tool.name}", traces)
-    if is_repeated(call, traces, known.done, full=known.done_full):
+    if is_repeated(call, traces, known):
         return NeedsApproval("repeat", f"{tool.name} has done that already since the user asked for it", traces)
     return None
 
@@ -256,7 +256,7 @@ def _search_records(value: str, place: str, kind: str, tool: ToolPolicy, known: 
         if (is_picked(one, tool, kind, place, known) and not (private and one[0].arguments in NO_ARGUMENTS))
         or (content and not tool.destructive and _may_be_told(one, value, known))
     )
-    picked = next(picks, None)
+    picked = None if kind == "amount" and names_money(known) else next(picks, None)
     if not found:
         return "", False
     lookup, _, leaf = picked or found[0]

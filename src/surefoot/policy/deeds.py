@@ -7,17 +7,18 @@ proves nothing when it is read back: a note of its own is no word of the user's,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
-from typing import Any, Final, cast
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 from msgspec import Struct
 
 from surefoot.policy.decision import Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
+from surefoot.policy.intent import list_request
 from surefoot.policy.lookup import list_leaves
 from surefoot.policy.marks import ANYTHING, mark, pack_marks, unpack_marks
-from surefoot.policy.matching import normalise_value, pieces
+from surefoot.policy.matching import names, normalise_value, pieces
 
 MOST_DEEDS: Final = 200
 """Deeds that are remembered; when there are more, a person looks at every further one."""
@@ -27,6 +28,9 @@ MOST_TEXT_CHARS: Final = 100
 """A longer text is remembered by its digest."""
 MOST_BROUGHT: Final = 50_000
 """Words that deeds have brought in; when there are more, nothing that is read later proves anything."""
+
+Signed = frozenset[tuple[str, str]]
+"""Values of a call, each with its parameter."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -49,14 +53,40 @@ class Done(Struct, frozen=True, omit_defaults=True):
     Attributes:
         deeds: Since the user last asked for something, the oldest first.
         full: There were more than are remembered.
+        before: Those before, the newest ones.
         brought: Marks of the words that the model has brought in, packed.
         anything: There were more of these than are remembered.
     """
 
     deeds: tuple[Deed, ...] = ()
     full: bool = False
+    before: tuple[Deed, ...] = ()
     brought: str = ""
     anything: bool = False
+
+
+class Known(Protocol):
+    """What has to be known of a conversation to tell whether a call is one too many."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What the user said, in normal form."""
+        ...
+
+    @property
+    def done(self) -> Sequence[Deed]:
+        """Deeds since he last asked for something."""
+        ...
+
+    @property
+    def done_full(self) -> bool:
+        """There were more."""
+        ...
+
+    @property
+    def done_before(self) -> Sequence[Deed]:
+        """Deeds before."""
+        ...
 
 
 class Deeds:
@@ -65,18 +95,21 @@ class Deeds:
     Attributes:
         done: Since the user last asked for something, the oldest first.
         full: There were more than are remembered.
+        before: Those before, the newest ones.
         brought: Marks of the words that the model has brought in; another object when there are others.
     """
 
-    __slots__ = ("brought", "done", "full")
+    __slots__ = ("before", "brought", "done", "full")
 
     def __init__(self) -> None:
         self.done: list[Deed] = []
         self.full = False
+        self.before: list[Deed] = []
         self.brought: Collection[int] = frozenset()
 
     def ask(self) -> None:
         """The user asks for something else: what he wanted before was another wish."""
+        self.before = [*self.before, *self.done][-MOST_DEEDS:]
         self.done.clear()
         self.full = False
 
@@ -107,16 +140,19 @@ class Deeds:
         """What an earlier run of the conversation, or one that a tool began, has done, too."""
         self._add([deed for deed in done.deeds if deed not in self.done])
         self.full = self.full or done.full
+        self.before = self.before or list(done.before)
         if done.anything:
             self.brought = ANYTHING
         self._bring(unpack_marks(done.brought))
 
     def carry(self) -> Done | None:
         """What is handed on, None for nothing."""
-        if not (self.done or self.full or self.brought):
+        if not (self.done or self.full or self.before or self.brought):
             return None
         anything = self.brought is ANYTHING
-        return Done(tuple(self.done), self.full, "" if anything else pack_marks(self.brought), anything)
+        return Done(
+            tuple(self.done), self.full, tuple(self.before), "" if anything else pack_marks(self.brought), anything
+        )
 
     def _add(self, deeds: Iterable[Deed]) -> None:
         for deed in deeds:
@@ -141,39 +177,55 @@ def _compact(given: dict[str, Any]) -> str:
     return text if len(text) <= MOST_DEED_CHARS else ""
 
 
-def is_repeated(call: Proposed, traces: Iterable[Trace], done: Iterable[Deed], *, full: bool) -> bool:
+def is_repeated(call: Proposed, traces: Iterable[Trace], known: Known) -> bool:
     """Whether what the user asked for was done already, so that this would do it once more.
 
     Where a tool moves amounts, to the same receiver goes each amount once, and a second one only if the user named it.
+    What was done for an earlier request is done again if the request of now names all that it decides.
 
     Args:
         call: The call.
         traces: Where its values came from.
-        done: The deeds before it.
-        full: There were more.
+        known: What was done, and asked for.
     """
     tool = call.tool
     if not tool.writes or tool.idempotent:
         return False
-    before = [deed for deed in done if deed.tool == tool.name]
-    if full or not all(deed.arguments for deed in before):
-        return True
     given = call.arguments if call.kept is None else call.kept
-    if not before or not _compact(given):
-        return bool(before)
+    done = [deed for deed in known.done if deed.tool == tool.name]
+    if known.done_full or not all(deed.arguments for deed in done) or (done and not _compact(given)):
+        return True
+    before = [deed for deed in known.done_before if deed.tool == tool.name]
+    if not done and not before:
+        return False
     what, amounts = _sign(tool, given)
-    same = [signed[1] for deed in before if (signed := _sign(tool, _decode(deed.arguments)))[0] == what]
-    if "amount" not in tool.sinks.values():
-        return bool(same)
-    return bool(same) and (amounts in same or any(one.kind == "amount" and one.origin != "user" for one in traces))
+    unnamed = any(one.kind == "amount" and one.origin != "user" for one in traces)
+    if any(_is_same(tool, deed, what, amounts, unnamed=unnamed) for deed in done):
+        return True
+    again = any(_is_same(tool, deed, what, amounts, unnamed=unnamed) for deed in before)
+    return again and not _is_asked_for(tool, given, list_request(known.said))
+
+
+def _is_same(tool: ToolPolicy, deed: Deed, what: Signed, amounts: Signed, *, unnamed: bool) -> bool:
+    was, much = _sign(tool, _decode(deed.arguments))
+    return was == what and (unnamed or much == amounts)
+
+
+def _is_asked_for(tool: ToolPolicy, given: dict[str, Any], request: Sequence[str]) -> bool:
+    """Whether a request names all values of a call that decide anything."""
+    values = [
+        leaf
+        for name, value in given.items()
+        if tool.sinks.get(name) != "content"
+        for leaf in _list(value)
+        if leaf is not None and not isinstance(leaf, bool)
+    ]
+    return all(any(names(text, normalise_value(value)) for text in request) for value in values)
 
 
 def has_acted(tool: ToolPolicy, done: Iterable[Deed]) -> bool:
     """Whether a tool has done anything since the user last asked for something."""
     return any(deed.tool == tool.name for deed in done)
-
-
-Signed = frozenset[tuple[str, str]]
 
 
 def _sign(tool: ToolPolicy, given: dict[str, Any]) -> tuple[Signed, Signed]:

@@ -18,6 +18,7 @@ MOST_VALUE_CHARS: Final = 100
 MOST_SCANNED: Final = 500
 """Places that one word may stand at to be looked through; a value all of whose words stand at more is unknown."""
 _GAP: Final = "\0"
+_NUMBERS: Final = frozenset("0123456789.+-eE")
 
 
 class Leaf(Struct, frozen=True, gc=False, array_like=True):
@@ -116,6 +117,11 @@ def read_result(
         if row.leaves:
             rows.append(row)
     return rows, others
+
+
+def says_nothing(content: str) -> bool:
+    """Whether a result is a number, true, false or nothing: nobody can write an instruction into that."""
+    return len(content) <= 40 and (_NUMBERS.issuperset(content) or content in {"true", "false", "null"})
 
 
 def _read_lines(content: str, given: Given) -> list[Row]:

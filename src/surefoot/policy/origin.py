@@ -12,7 +12,7 @@ from msgspec import Struct
 from surefoot.policy.decision import Trace
 from surefoot.policy.deeds import Deed, Deeds, Done
 from surefoot.policy.intent import is_short
-from surefoot.policy.lookup import Index, Lookup, read_result
+from surefoot.policy.lookup import Index, Lookup, read_result, says_nothing
 from surefoot.policy.marks import is_marked, mark, pack_marks, unpack_marks
 from surefoot.policy.matching import (
     has_words,
@@ -47,7 +47,6 @@ MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
 _JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
 """The end of a sentence after which the user left out the space."""
-_NUMBERS: Final = frozenset("0123456789.+-eE")
 
 
 class Carried(Struct, frozen=True, omit_defaults=True):
@@ -90,6 +89,7 @@ class Evidence(Struct, frozen=True):
         found: What was found out about look-ups: `once` looks once for each.
         done: What calls have done since the user last asked for something.
         done_full: They have done more than is remembered.
+        done_before: What they had done before that.
     """
 
     exposed: bool = False
@@ -104,6 +104,7 @@ class Evidence(Struct, frozen=True):
     found: dict[tuple[Any, ...], Any] = {}
     done: Sequence[Deed] = ()
     done_full: bool = False
+    done_before: Sequence[Deed] = ()
 
     def once(self, about: tuple[Any, ...], look: Callable[[], FoundT]) -> FoundT:
         """What ``look`` finds out ``about`` something; it looks once, however many values of a call ask."""
@@ -246,7 +247,7 @@ class Origins:
             made: The tool writes: what it tells of, the call has made.
             failed: It is what the tool said when it failed: it may quote anybody, whoever vouches for the tool.
         """
-        if not label.trusted and not self._exposed and not _is_number(content):
+        if not label.trusted and not self._exposed and not says_nothing(content):
             self._exposed = True
         if label.author != "system":
             self._fresh.append((tool, arguments, content, label, fields, made, failed))
@@ -287,6 +288,7 @@ class Origins:
         return Evidence(
             self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self.vouches,
             self._texts, self._named, done=tuple(self._deeds.done), done_full=self._deeds.full,
+            done_before=self._deeds.before,
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -327,7 +329,7 @@ class Origins:
             after = tuple(dict.fromkeys([deed.tool for deed in deeds.done])) if deeds.done else ()
             self._index.add(Lookup(tool, kept, tuple(rows), made, after), MOST_RECORDS, MOST_RECORD_CHARS)
             if others:
-                self._exposed = self._exposed or not _is_number(content)
+                self._exposed = self._exposed or not says_nothing(content)
                 source = name_source(tool, arguments)
                 texts = [Text(source, text, arguments, deeds.brought, failed=failed) for text in others]
                 self._take_others(texts)
@@ -343,8 +345,3 @@ class Origins:
             self._text_chars += len(text.text)
         while self._text_chars > MOST_TEXT_CHARS:
             self._text_chars -= len(self._texts.popleft().text)
-
-
-def _is_number(content: str) -> bool:
-    """Whether a result is a number, true, false or nothing: nobody can write an instruction into that."""
-    return len(content) <= 40 and (_NUMBERS.issuperset(content) or content in {"true", "false", "null"})

@@ -13,7 +13,7 @@ from surefoot.policy.matching import normalise, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
 from surefoot.policy.selection import is_settled
 from surefoot.policy.speech import says
-from surefoot.policy.sums import is_worked_out
+from surefoot.policy.sums import is_worked_out, names_money
 
 LEAST_WORDS: Final = 4
 """Words that a text of the user's must have to be one that he means to be sent."""
@@ -50,7 +50,7 @@ def settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple[
     own = [one for one in traces if one.proven]
     picks = [one for one in doubtful if one.origin != "worked out"]
     if not picks or all(one.kind == "amount" and _is_unnamed_record(one, known) for one in picks):
-        ok = any(one.kind not in {"amount", "content"} for one in own)
+        ok = (not picks or not names_money(known)) and any(one.kind not in {"amount", "content"} for one in own)
     elif (
         len(picks) > 1
         or has_acted(call.tool, known.done)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from surefoot.policy.intent import list_request
+from surefoot.policy.intent import list_request, list_stems, stem
 from surefoot.policy.origin import Evidence
 
 MOST_NUMBERS: Final = 8
@@ -19,6 +19,26 @@ _LENGTH: Final = re.compile(r" (\d{1,3}|an?|one|two|three|half an?)[ -](minute|h
 _COUNTS: Final = {"a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "half a": 0.5, "half an": 0.5}
 _NUMBER: Final = re.compile(r"(?<!\S)(\d+(?:\.\d+)?)( ?%| percent)?(?!\S)")
 _CENT: Final = Decimal("0.01")
+_SUMS: Final[dict[str, str]] = {
+    "rate": "percent discount rate",
+    "sum": "more less add plus minus difference deduct subtract increase decrease reduce raise lower extra additional "
+    "additionally remaining remainder rest tip fee sum total together off change adjust instead",
+    "half": "half split share equally",
+    "product": "times multiply each per every",
+    "double": "double twice triple",
+    "part": "split share divide equally each per third quarter",
+}
+"""Words of a request that ask for a sum of that kind."""
+_KINDS: Final = {stem(word): {kind for kind, words in _SUMS.items() if word in words.split()}
+                 for words in _SUMS.values() for word in words.split()}  # fmt: skip
+MOST_TIMES: Final = 100
+"""A record that the user's number is multiplied with is a count, and no larger."""
+_MONEY: Final = re.compile(
+    r"[$€£¥₫₩₹₽₺₴฿₱₦₪₿]\s?\d|\d\s?[€£¥₫₩₹₽₺₴฿₱₦₪₿$円元원đ]|(?<![\d.])\d+[.,]\d\d(?![\d.,])"
+    r"|\d\s?(?:eur|usd|gbp|jpy|cny|rmb|vnd|chf|inr|krw|aud|cad|btc|eth|euros?|dollars?|pounds?|bucks|cents|yen|yuan|won"
+    r"|rupees?|francs?|đồng|dong)\b",
+    re.IGNORECASE,
+)
 
 
 def is_worked_out(value: str, kind: str, known: Evidence) -> bool:
@@ -40,18 +60,37 @@ def _is_amount_worked_out(value: str, known: Evidence) -> bool:
         wanted = Decimal(value.strip())
     except InvalidOperation:
         return False
-    said = " ".join(list_request(known.said))
+    said, kinds = " ".join(list_request(known.said)), list_sums(known)
+    if not kinds:
+        return False
     parts = list(dict.fromkeys(_NUMBER.findall(said)))[:MOST_NUMBERS]
     rates = [Decimal(number) / 100 for number, percent in parts if percent]
     numbers = [Decimal(number) for number, percent in parts if not percent]
     records = [Decimal(leaf.value.strip()) for _, _, leaf in known.index.numbers(MOST_RECORDS)]
     if not parts or not wanted.is_finite():
         return False
-    return any(abs(one - wanted) < _CENT / 2 for one in _work_out(dict.fromkeys(records), numbers, rates))
+    return any(abs(one - wanted) < _CENT / 2 for one in _work_out(dict.fromkeys(records), numbers, rates, kinds))
 
 
-def _work_out(records: Iterable[Decimal], numbers: list[Decimal], rates: list[Decimal]) -> Iterator[Decimal]:
-    """The sums that have one number of the user's in them at least."""
+def list_sums(known: Evidence) -> set[str]:
+    """The kinds of sums that the request asks for, as it has it: `10 % more`, `split it`."""
+    found = set[str]()
+    for text in list_request(known.said):
+        found.update({"rate", "sum"} if "%" in text else ())
+        found.update([kind for word in list_stems(text) for kind in _KINDS.get(word, ())])
+    return found
+
+
+def names_money(known: Evidence) -> bool:
+    """Whether the request says how much: then no record says it."""
+    written = list(known.written)[-len(list_request(known.said)) :]
+    return any(_MONEY.search(text) for text in written)
+
+
+def _work_out(
+    records: Iterable[Decimal], numbers: list[Decimal], rates: list[Decimal], kinds: set[str]
+) -> Iterator[Decimal]:
+    """The sums of these kinds that have one number of the user's in them at least."""
     for base in [*numbers, *records]:
         for rate in rates:
             part = base * rate
@@ -60,9 +99,28 @@ def _work_out(records: Iterable[Decimal], numbers: list[Decimal], rates: list[De
                 for fee in numbers:
                     yield from (sum_ + fee, sum_ - fee)
         for number in numbers:
-            yield from (base + number, base - number, number - base, base - number / 2, number / 2, base * number)
-            if number:
-                yield base / number
+            if base != number:
+                yield from _combine(base, number, kinds, counts=base in numbers or _is_count(base))
+    for number in numbers:
+        if "half" in kinds:
+            yield number / 2
+        if "double" in kinds:
+            yield from (number * 2, number * 3)
+
+
+def _combine(base: Decimal, number: Decimal, kinds: set[str], *, counts: bool) -> Iterator[Decimal]:
+    if "sum" in kinds:
+        yield from (base + number, base - number, number - base)
+    if "half" in kinds:
+        yield base - number / 2
+    if "product" in kinds and counts:
+        yield base * number
+    if "part" in kinds and number:
+        yield base / number
+
+
+def _is_count(number: Decimal) -> bool:
+    return 0 < number <= MOST_TIMES and number == number.to_integral_value()
 
 
 def _is_moment_worked_out(value: str, known: Evidence) -> bool:
