@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from surefoot import UNLIMITED, Agent, Limits, Record, RunContext, Runtime, Settings, Sink, tool
-from surefoot.errors import ConfigError, ToolError
+from surefoot.errors import ToolError
 from surefoot.journal.policy_events import CallJudged
 from surefoot.sections import GuardSettings, PolicySettings, StoreSettings
 from surefoot.testing import ScriptedModel, call, calls, say
@@ -454,31 +454,3 @@ async def test_what_bytes_carry_is_looked_at_as_the_tool_gets_it(attack):
     fine = call("attach", who="bob", data=[encode("plain words " * 50)])
     done, rules = await attack("Do send it to bob.", evil, fine, tools=[read_inbox, attach])
     assert (len(done), rules) == (1, ["content", "proven"])
-
-
-# --- what an author has declared --------------------------------------------------------------------------------------
-
-
-def test_a_mark_on_the_items_of_a_parameter_counts():
-    @tool
-    async def share(
-        keys: list[Annotated[str, Sink("credential")]],
-        to: dict[str, Annotated[str, Sink("who")]] | None = None,
-    ) -> str:
-        """Share."""
-        return ""
-
-    assert share.policy.sinks == {"keys": "credential", "to": "who"}
-
-
-def test_marks_inside_a_parameter_that_contradict_each_other_are_refused():
-    class Mail(TypedDict):
-        to: Annotated[str, Sink("who")]
-        text: Annotated[str, Sink("content")]
-
-    async def send(mail: Mail) -> str:
-        """Send."""
-        return ""
-
-    with pytest.raises(ConfigError, match=r"parameter 'mail': has Sink\('who'\) and Sink\('content'\) inside"):
-        tool(send)

@@ -17,12 +17,12 @@ from surefoot.policy.allow_list import is_listed, is_plain
 from surefoot.policy.carried import find_carried, is_secret
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Origin, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
-from surefoot.policy.deeds import is_repeated
+from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import delegates, find_intent
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import find_strays, names, normalise_value, split_moment
-from surefoot.policy.origin import Evidence
 from surefoot.policy.picks import settle_picks, walk
+from surefoot.policy.repeated import is_repeated
 from surefoot.policy.roles import suggest_sinks
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
 from surefoot.policy.sums import is_worked_out, names_money
@@ -215,7 +215,7 @@ def _trace_value(
     if isinstance(value, str) and len(value) > MOST_VALUE_CHARS:
         return Trace(place, shown, kind, "nowhere")
     if kind == "credential":  # a password is not the same in capitals
-        named = known.user_wrote(str(value))
+        named = known.user_gives(str(value))
         return Trace(place, shown, kind, "user" if named else "nowhere", "", named)
     normal = normalise_value(value)
     if kind == "address" and not is_plain(str(value)):
@@ -283,7 +283,7 @@ def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rule
     """Who that may say so has named a normal value, and where; "" if nobody has."""
     if not value:
         return "", ""
-    if known.user_names(value):
+    if known.user_counts(value) if kind == "amount" and is_number(value) else known.user_names(value):
         return "user", ""
     if is_listed(value, rules.allow.get(kind, ())):
         return "allowed", f"the allow-list of {kind}"

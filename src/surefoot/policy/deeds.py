@@ -7,18 +7,16 @@ proves nothing when it is read back: a note of its own is no word of the user's,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final, Protocol, cast
+from collections.abc import Collection, Iterable
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
 
-from surefoot.policy.decision import Proposed, Trace
-from surefoot.policy.declared import ToolPolicy
-from surefoot.policy.intent import list_request
+from surefoot.policy.decision import Trace
 from surefoot.policy.lookup import list_leaves
 from surefoot.policy.marks import ANYTHING, mark, pack_marks, unpack_marks
-from surefoot.policy.matching import names, normalise_value, pieces
+from surefoot.policy.matching import pieces
 
 MOST_DEEDS: Final = 200
 """Deeds that are remembered; when there are more, a person looks at every further one."""
@@ -28,9 +26,6 @@ MOST_TEXT_CHARS: Final = 100
 """A longer text is remembered by its digest."""
 MOST_BROUGHT: Final = 50_000
 """Words that deeds have brought in; when there are more, nothing that is read later proves anything."""
-
-Signed = frozenset[tuple[str, str]]
-"""Values of a call, each with its parameter."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -63,30 +58,6 @@ class Done(Struct, frozen=True, omit_defaults=True):
     before: tuple[Deed, ...] = ()
     brought: str = ""
     anything: bool = False
-
-
-class Known(Protocol):
-    """What has to be known of a conversation to tell whether a call is one too many."""
-
-    @property
-    def said(self) -> tuple[str, ...]:
-        """What the user said, in normal form."""
-        ...
-
-    @property
-    def done(self) -> Sequence[Deed]:
-        """Deeds since he last asked for something."""
-        ...
-
-    @property
-    def done_full(self) -> bool:
-        """There were more."""
-        ...
-
-    @property
-    def done_before(self) -> Sequence[Deed]:
-        """Deeds before."""
-        ...
 
 
 class Deeds:
@@ -124,9 +95,9 @@ class Deeds:
         """
         self._add([make_deed(tool, arguments)])
         if traces is not None and self.brought is not ANYTHING:
-            given = _decode(arguments)
+            given = read_arguments(arguments)
             proven = {_name(one.place) for one in traces if one.proven and one.kind != "content"}
-            texts = [str(leaf) for name, value in given.items() if name not in proven for leaf in _list(value)]
+            texts = [str(leaf) for name, value in given.items() if name not in proven for leaf in list_values(value)]
             own = {piece for text in said for piece in pieces(text)} if texts else set[str]()
             self._bring([mark(piece) for text in texts for piece in pieces(text) if piece not in own])
 
@@ -169,83 +140,17 @@ class Deeds:
 
 def make_deed(tool: str, arguments: str) -> Deed:
     """A call as it is remembered: its arguments as they came, if they are short."""
-    return Deed(tool, arguments if len(arguments) <= MOST_DEED_CHARS else _compact(_decode(arguments)))
+    return Deed(tool, arguments if len(arguments) <= MOST_DEED_CHARS else compact(read_arguments(arguments)))
 
 
-def _compact(given: dict[str, Any]) -> str:
-    text = _encode(_shorten(given)).decode()
+def compact(given: dict[str, Any]) -> str:
+    """Arguments as they are remembered, "" if they are too many."""
+    text = _encode(shorten(given)).decode()
     return text if len(text) <= MOST_DEED_CHARS else ""
 
 
-def is_repeated(call: Proposed, traces: Iterable[Trace], known: Known) -> bool:
-    """Whether what the user asked for was done already, so that this would do it once more.
-
-    Where a tool moves amounts, to the same receiver goes each amount once, and a second one only if the user named it.
-    What was done for an earlier request is done again if the request of now names all that it decides.
-
-    Args:
-        call: The call.
-        traces: Where its values came from.
-        known: What was done, and asked for.
-    """
-    tool = call.tool
-    if not tool.writes or tool.idempotent:
-        return False
-    given = call.arguments if call.kept is None else call.kept
-    done = [deed for deed in known.done if deed.tool == tool.name]
-    if known.done_full or not all(deed.arguments for deed in done) or (done and not _compact(given)):
-        return True
-    before = [deed for deed in known.done_before if deed.tool == tool.name]
-    if not done and not before:
-        return False
-    what, amounts = _sign(tool, given)
-    unnamed = any(one.kind == "amount" and one.origin != "user" for one in traces)
-    if any(_is_same(tool, deed, what, amounts, unnamed=unnamed) for deed in done):
-        return True
-    again = any(_is_same(tool, deed, what, amounts, unnamed=unnamed) for deed in before)
-    return again and not _is_asked_for(tool, given, list_request(known.said))
-
-
-def _is_same(tool: ToolPolicy, deed: Deed, what: Signed, amounts: Signed, *, unnamed: bool) -> bool:
-    was, much = _sign(tool, _decode(deed.arguments))
-    return was == what and (unnamed or much == amounts)
-
-
-def _is_asked_for(tool: ToolPolicy, given: dict[str, Any], request: Sequence[str]) -> bool:
-    """Whether a request names all values of a call that decide anything."""
-    values = [
-        leaf
-        for name, value in given.items()
-        if tool.sinks.get(name) != "content"
-        for leaf in _list(value)
-        if leaf is not None and not isinstance(leaf, bool)
-    ]
-    return all(any(names(text, normalise_value(value)) for text in request) for value in values)
-
-
-def has_acted(tool: ToolPolicy, done: Iterable[Deed]) -> bool:
-    """Whether a tool has done anything since the user last asked for something."""
-    return any(deed.tool == tool.name for deed in done)
-
-
-def _sign(tool: ToolPolicy, given: dict[str, Any]) -> tuple[Signed, Signed]:
-    """What a call does, and how much: two that have the same are the same, however they spell it."""
-    amounts = "amount" in tool.sinks.values()
-    what, much = set[tuple[str, str]](), set[tuple[str, str]]()
-    for name, value in given.items():
-        kind = tool.sinks.get(name)
-        if kind == "amount":
-            much.update([(name, _sign_leaf(leaf)) for leaf in _list(value)])
-        elif not (amounts and kind == "content"):
-            what.update([(name, _sign_leaf(leaf)) for leaf in _list(value)])
-    return frozenset(what), frozenset(much)
-
-
-def _sign_leaf(leaf: Any) -> str:
-    return normalise_value(_shorten(leaf)) or repr(leaf)
-
-
-def _list(value: Any) -> list[Any]:
+def list_values(value: Any) -> list[Any]:
+    """The values in a value of JSON, names of members, too."""
     return list_leaves(value, keys=True)
 
 
@@ -253,7 +158,8 @@ def _name(place: str) -> str:
     return place.partition("[")[0].partition(".")[0].partition(" ")[0]
 
 
-def _decode(arguments: str) -> dict[str, Any]:
+def read_arguments(arguments: str) -> dict[str, Any]:
+    """Of JSON; nothing of what is none."""
     try:
         found: Any = msgspec.json.decode(arguments or "{}")
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -261,14 +167,15 @@ def _decode(arguments: str) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
-def _shorten(value: Any) -> Any:
+def shorten(value: Any) -> Any:
+    """The value with its long texts as digests."""
     if isinstance(value, str):
         if len(value) <= MOST_TEXT_CHARS:
             return value
         return f"#{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()}"
     if isinstance(value, dict):
-        return {_shorten(key): _shorten(inner) for key, inner in cast("dict[str, Any]", value).items()}
+        return {shorten(key): shorten(inner) for key, inner in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
         items: list[Any] = value  # pyright: ignore[reportUnknownVariableType] - of JSON
-        return [_shorten(inner) for inner in items]
+        return [shorten(inner) for inner in items]
     return value

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 
 from surefoot.policy.decision import Trace
-from surefoot.policy.deeds import Deed, Deeds, Done
+from surefoot.policy.deeds import Deeds, Done
+from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import is_short
 from surefoot.policy.lookup import Index, Lookup, read_result, says_nothing
-from surefoot.policy.marks import is_marked, mark, pack_marks, unpack_marks
-from surefoot.policy.matching import (
-    has_words,
-    list_forms,
-    names,
-    normalise,
-    pieces,
-    split_moment,
-    split_words,
-)
-from surefoot.policy.source import Text, Vouches, name_source
+from surefoot.policy.marks import mark, pack_marks, unpack_marks
+from surefoot.policy.matching import pieces
+from surefoot.policy.source import Text, Vouches, name_pasted, name_source
+from surefoot.policy.words import Words
 from surefoot.types import Label, Message
 
-FoundT = TypeVar("FoundT")
 _Fresh = tuple[str, str, str, Label, tuple[str, ...], bool, bool] | tuple[str, str, Sequence[Trace] | None]
 """A result, as `Origins.take` is told of it, or a deed, as `Origins.act` is."""
 
@@ -39,14 +31,12 @@ MOST_SAID: Final = 200
 MOST_SAID_CHARS: Final = 200_000
 """Words of the user that are remembered, the newest."""
 MOST_TEXT_CHARS: Final = 1_000_000
-"""Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
+"""Texts by others that are at hand whole, the newest, each with the arguments of its call: to say where a value came
+from, and to be endorsed."""
 MOST_FRESH_CHARS: Final = 32_000
 """Results that are put off until somebody asks: more at once would hold the event loop for too long."""
-MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
-_JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
-"""The end of a sentence after which the user left out the space."""
 
 
 class Carried(Struct, frozen=True, omit_defaults=True):
@@ -73,84 +63,6 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     done: Done | None = None
 
 
-class Evidence(Struct, frozen=True):
-    """What is known of the values of a conversation at one moment.
-
-    Attributes:
-        exposed: It has read text by others.
-        said: What the user said, in normal form, the newest last.
-        written: The same as it was written.
-        index: What was found in systems of record.
-        marks: Of the pieces of text by others.
-        full: More was written by others than is remembered.
-        vouches: What a person vouches for.
-        texts: Texts by others that are at hand.
-        named: What is known of which values the user has named: `user_names` looks once for each.
-        found: What was found out about look-ups: `once` looks once for each.
-        done: What calls have done since the user last asked for something.
-        done_full: They have done more than is remembered.
-        done_before: What they had done before that.
-    """
-
-    exposed: bool = False
-    said: tuple[str, ...] = ()
-    written: tuple[str, ...] = ()
-    index: Index = Index()
-    marks: frozenset[int] | set[int] = frozenset()
-    full: bool = False
-    vouches: Vouches = Vouches()
-    texts: Sequence[Text] = ()
-    named: dict[str, bool] = {}
-    found: dict[tuple[Any, ...], Any] = {}
-    done: Sequence[Deed] = ()
-    done_full: bool = False
-    done_before: Sequence[Deed] = ()
-
-    def once(self, about: tuple[Any, ...], look: Callable[[], FoundT]) -> FoundT:
-        """What ``look`` finds out ``about`` something; it looks once, however many values of a call ask."""
-        if about not in self.found:
-            self.found[about] = look()
-        known: FoundT = self.found[about]
-        return known
-
-    def user_names(self, value: str) -> bool:
-        """Whether the user has named a normal value; of a date with a time, both."""
-        known = self.named.get(value)
-        if known is None:
-            if len(self.named) >= MOST_NAMED:
-                self.named.clear()
-            parts = split_moment(value)
-            known = self.named[value] = all(any(names(text, part) for text in self.said) for part in parts)
-        return known
-
-    def user_wrote(self, value: str) -> bool:
-        """Whether the user wrote a value letter by letter, as a word or words of its own."""
-        return any(value in split_words(text) or (" " in value and has_words(text, value)) for text in self.written)
-
-    def user_spelled(self, address: str) -> bool:
-        """Whether the user wrote the path of an address, if it has one, in the same capitals."""
-        path = address.partition("://")[2] or address
-        path = path.partition("/")[2].rstrip("/.,:;!#@…")
-        return not path or any(path in text for text in self.written)
-
-    def user_spells(self, value: str) -> bool:
-        """Whether the user wrote a value as it is, in whatever case."""
-        return any(value in text or value.casefold() in text.casefold() for text in self.written)
-
-    def others_name(self, value: str) -> bool:
-        """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
-        if self.full:
-            return True
-        return all(
-            any(
-                # signs alone leave no mark: whoever wrote anything may have written them
-                (is_marked(form, self.marks) if pieces(form) else bool(form.strip()))
-                for form in list_forms(part)
-            )
-            for part in split_moment(normalise(value))
-        )
-
-
 class Origins:
     """Takes in what a conversation reads. A result costs next to nothing until somebody asks where a value is from.
 
@@ -161,7 +73,7 @@ class Origins:
 
     __slots__ = (
         "_deeds", "_exposed", "_fresh", "_fresh_chars", "_index", "_marks", "_named", "_said", "_said_chars",
-        "_said_normal", "_text_chars", "_texts", "full", "vouches",
+        "_text_chars", "_texts", "_unheard", "_words", "full", "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -169,7 +81,8 @@ class Origins:
         self._deeds = Deeds()
         self.vouches = Vouches()
         self._said: deque[str] = deque()
-        self._said_normal: dict[str, str] = {}
+        self._words: dict[str, Words] = {}
+        self._unheard: list[str] = []
         self._said_chars = 0
         self._named: dict[str, bool] = {}
         self._index = Index()
@@ -200,8 +113,7 @@ class Origins:
                 author = part.label.author
                 if author == "user" and part.label.trusted:
                     self._hear(part.text)
-                    if self._deeds.done and not is_short(normalise(part.text)):
-                        self._deeds.ask()
+                    self._unheard.append(part.text)
                 elif author in {"third_party", "tool"}:
                     self.take(part.label.source, "", part.text, part.label, ())
 
@@ -285,9 +197,10 @@ class Origins:
     def evidence(self) -> Evidence:
         """What is known now; valid until the next event."""
         self._digest()
+        words = self._read_said()
         return Evidence(
-            self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self.vouches,
-            self._texts, self._named, done=tuple(self._deeds.done), done_full=self._deeds.full,
+            self._exposed, words, tuple([one.asked for one in words]), self._index, self._marks, self.full,
+            self.vouches, self._texts, self._named, done=tuple(self._deeds.done), done_full=self._deeds.full,
             done_before=self._deeds.before,
         )  # fmt: skip
 
@@ -307,19 +220,18 @@ class Origins:
             done=self._deeds.carry(),
         )
 
-    def _normal_said(self) -> tuple[str, ...]:
-        known = self._said_normal
-        self._said_normal = {
-            text: known[text] if text in known else normalise(_JOINED.sub(". ", text)) for text in self._said
-        }
-        return tuple([self._said_normal[text] for text in self._said])
+    def _read_said(self) -> tuple[Words, ...]:
+        known = self._words
+        self._words = {text: known[text] if text in known else Words(text) for text in self._said}
+        return tuple([self._words[text] for text in self._said])
 
     def _digest(self) -> None:
+        self._listen()
         fresh, self._fresh, self._fresh_chars = self._fresh, [], 0
         deeds = self._deeds
         for one in fresh:
             if len(one) == 3:
-                deeds.add(*one, self._said)
+                deeds.add(*one, [words.told for words in self._read_said()])
                 continue
             tool, arguments, content, label, fields, made, failed = one
             if failed and deeds.done and label.author == "third_party":
@@ -334,6 +246,17 @@ class Origins:
                 texts = [Text(source, text, arguments, deeds.brought, failed=failed) for text in others]
                 self._take_others(texts)
 
+    def _listen(self) -> None:
+        """What the user has pasted is text by others: who wrote that, nobody knows."""
+        unheard, self._unheard = self._unheard, []
+        for text in unheard:
+            words = self._words[text] = self._words.get(text) or Words(text)
+            if self._deeds.done and not is_short(words.asked):
+                self._deeds.ask()
+            if words.pasted:
+                self._exposed = True
+                self._take_others([Text(name_pasted(part), part) for part in words.pasted])
+
     def _take_others(self, texts: list[Text]) -> None:
         for text in texts:
             self._marks.update([mark(piece) for piece in pieces(text.text)])
@@ -342,6 +265,6 @@ class Origins:
                 self.full = True
             self._texts.append(text)
             self.vouches.read(text)
-            self._text_chars += len(text.text)
+            self._text_chars += text.chars
         while self._text_chars > MOST_TEXT_CHARS:
-            self._text_chars -= len(self._texts.popleft().text)
+            self._text_chars -= self._texts.popleft().chars
