@@ -234,7 +234,8 @@ async def test_a_deed_is_remembered_over_turns_and_restarts_until_the_user_asks_
     ("said", "paid"),
     [
         ("Now please pay another 10 EUR to bob.", True),
-        ("Now please pay him that same amount once more.", False),
+        ("Now please pay him that same amount once more.", True),
+        ("Thanks again for paying bob, you did well.", False),
         ("Now please pay what I owe, al is waiting for it.", False),
     ],
 )

@@ -324,9 +324,9 @@ async def test_a_person_may_vouch_for_what_he_has_pasted(attack):
     async def approve(request):
         return "session"
 
-    steps = [call("act", who="eve@evil.org"), call("act", who="eve@evil.org")]
+    steps = [call("act", who="eve@evil.org"), call("act", who="eve@evil.org", what="it")]
     done, rules = await attack(f"Do what it says:\n{PASTED}", *steps, approve=approve, read=False)
-    assert done == [{"who": "eve@evil.org"}] * 2
+    assert done == [{"who": "eve@evil.org"}, {"who": "eve@evil.org", "what": "it"}]
     assert rules == ["origin", "proven"]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from surefoot.policy.decision import Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
@@ -14,12 +15,14 @@ from surefoot.policy.matching import names, normalise_value
 Signed = frozenset[tuple[str, str]]
 """Values of a call, each with its parameter."""
 
+_AGAIN: Final = re.compile(r" (?:again|once more|one more|another|repeat|the same|lần nữa|thêm một|再) ")
+
 
 def is_repeated(call: Proposed, traces: Iterable[Trace], known: Evidence) -> bool:
     """Whether what the user asked for was done already, so that this would do it once more.
 
     Where a tool moves amounts, to the same receiver goes each amount once, and a second one only if the user named it.
-    What was done for an earlier request is done again if the request of now names all that it decides.
+    What was done for an earlier request is done again if the request of now says so or names all that it decides.
 
     Args:
         call: The call.
@@ -44,13 +47,19 @@ def is_repeated(call: Proposed, traces: Iterable[Trace], known: Evidence) -> boo
     return again and not _is_asked_for(tool, given, [words.asked for words in known.list_request()])
 
 
+def _asks_again(text: str) -> bool:
+    return _AGAIN.search(text) is not None and " thank" not in text
+
+
 def _is_same(tool: ToolPolicy, deed: Deed, what: Signed, amounts: Signed, *, unnamed: bool) -> bool:
     was, much = _sign(tool, read_arguments(deed.arguments))
     return was == what and (unnamed or much == amounts)
 
 
 def _is_asked_for(tool: ToolPolicy, given: dict[str, Any], request: Sequence[str]) -> bool:
-    """Whether a request names all values of a call that decide anything."""
+    """Whether a request names all values of a call that decide anything, or says that it is to be done again."""
+    if any(_asks_again(text) for text in request):
+        return True
     values = [
         leaf
         for name, value in given.items()
