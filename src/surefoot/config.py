@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from pathlib import Path
@@ -32,6 +33,7 @@ from surefoot.sections import (
 )
 
 CONFIG_NAME: Final = "surefoot.toml"
+_PASSWORD: Final = re.compile(r"(?<=://)[^\s/@'\"]+@")
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +82,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     policy: PolicySettings = PolicySettings()
     guard: GuardSettings = GuardSettings()
     mcp: dict[str, McpSettings] = {}
+
+    def __repr__(self) -> str:
+        """All of them, without passwords in addresses and canaries."""
+        shown = ", ".join([f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__])
+        for canary in filter(None, self.guard.canaries):
+            shown = shown.replace(canary, "***")
+        return f"Settings({_PASSWORD.sub('***@', shown)})"
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""

@@ -10,7 +10,7 @@ import pytest
 
 from surefoot import Foreign, Record, Sink, tool
 from surefoot.errors import ConfigError
-from surefoot.policy.declared import find_values
+from surefoot.policy.leaves import find_values
 
 
 class Mail(TypedDict):
