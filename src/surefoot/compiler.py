@@ -21,6 +21,7 @@ from surefoot.compiled import Compiled
 from surefoot.config import Settings
 from surefoot.context import DEFAULT_WINDOW
 from surefoot.errors import PriceUnknown
+from surefoot.journal.context_events import READ_MORE
 from surefoot.logs import get_logger
 from surefoot.models.base import Model, ModelProfile
 from surefoot.models.http import HttpClient
@@ -29,7 +30,7 @@ from surefoot.models.router import Direct, Router, Routes
 from surefoot.policing import Slip, find_slips
 from surefoot.protocol import find_protocol
 from surefoot.providers import KNOWN_PROVIDERS, Provider
-from surefoot.read_more import READ_MORE, read_more
+from surefoot.read_more import read_more
 from surefoot.secret import Secret
 from surefoot.tools import Toolbox
 from surefoot.types import UNLIMITED, Message, Source

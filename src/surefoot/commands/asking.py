@@ -74,7 +74,11 @@ class Asker:
         tries = views = 0
         while tries < MOST_TRIES and views < MOST_VIEWS:
             self._console.print(Text(f"{choices}: "), end="")
-            typed = await self._read_line()
+            try:
+                typed = await self._read_line()
+            except asyncio.CancelledError:
+                self._console.print()  # what comes next has a line of its own
+                raise
             if not typed:
                 self._console.print("the input has ended: that is a no")
                 return refused
@@ -171,6 +175,8 @@ def read_answers(word: str, request: ApprovalRequest) -> list[Approval] | None:
 
 def _draw(request: ApprovalRequest) -> Panel:
     arguments = Table.grid(padding=(0, 1))
+    arguments.add_column(overflow="fold")
+    arguments.add_column(overflow="fold")  # never cut: a person says yes to what he sees
     for name, value in request.arguments.items():
         arguments.add_row(Text(name, "bold"), Text(_shorten(_show_value(value), _SHOWN_CHARS), overflow="fold"))
     warnings = [

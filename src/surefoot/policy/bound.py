@@ -68,7 +68,8 @@ def is_amount_of(text: str, number: str) -> bool:
 
 
 def _is_same(digits: str, number: str) -> bool:
-    return digits == number or (digits[0] == number[0] and normalise(digits).strip() == number)
+    may_be = digits[0] == number[0] or not digits.isascii()
+    return digits == number or (may_be and normalise(digits).strip() == number)
 
 
 def _is_amount(text: str, found: re.Match[str]) -> bool:

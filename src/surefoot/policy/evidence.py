@@ -1,4 +1,4 @@
-"""What is known of where the values of a conversation came from, at one moment."""
+"""What is known of the values of a conversation at one moment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
+from surefoot.policy.deeds import Deed
 from surefoot.policy.lookup import Index
 from surefoot.policy.marks import is_marked
 from surefoot.policy.matching import list_forms, normalise, pieces, split_moment
@@ -16,6 +17,7 @@ from surefoot.policy.words import Words, list_request
 FoundT = TypeVar("FoundT")
 
 MOST_NAMED: Final = 10_000
+"""Values of which it is remembered whether the user has named them."""
 
 
 class Evidence(Struct, frozen=True):
@@ -31,6 +33,9 @@ class Evidence(Struct, frozen=True):
         texts: Texts by others that are at hand.
         named: What is known of which values the user has named: `user_names` looks once for each.
         found: What was found out about look-ups: `once` looks once for each.
+        done: What calls have done since the user last asked for something.
+        done_full: They have done more than is remembered.
+        done_before: What they had done before that.
     """
 
     exposed: bool = False
@@ -42,6 +47,9 @@ class Evidence(Struct, frozen=True):
     texts: Sequence[Text] = ()
     named: dict[str, bool] = {}
     found: dict[tuple[Any, ...], Any] = {}
+    done: Sequence[Deed] = ()
+    done_full: bool = False
+    done_before: Sequence[Deed] = ()
 
     def once(self, about: tuple[Any, ...], look: Callable[[], FoundT]) -> FoundT:
         """What ``look`` finds out ``about`` something; it looks once, however many values of a call ask."""
@@ -104,6 +112,11 @@ class Evidence(Struct, frozen=True):
         path = address.partition("://")[2] or address
         path = path.partition("/")[2].rstrip("/.,:;!#@…")
         return not path or any(path in text for words in self.words for text in words.written)
+
+    def user_spells(self, value: str) -> bool:
+        """Whether the user wrote a value as it is, in whatever case."""
+        written = [text for words in self.words for text in words.written]
+        return any(value in text or value.casefold() in text.casefold() for text in written)
 
     def others_name(self, value: str) -> bool:
         """Whether text by others may name a value: all the pieces of a form of it are among theirs."""

@@ -9,6 +9,8 @@ from typing import Final
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.matching import normalise
 
+FEW_WORDS: Final = 5
+"""A request of so few words ("yes, do that") also means what was asked before it."""
 _ENDINGS: Final = ("ations", "ation", "ings", "ing", "ment", "ies", "ied", "ers", "es", "ed", "er", "al", "s", "e", "y")
 _LITTLE: Final = frozenset(
     [
@@ -103,6 +105,11 @@ def list_intents(tool: ToolPolicy) -> tuple[str, ...]:
         return tool.intents
     verb = next(iter([word.casefold() for word in _CAMEL.split(tool.name) if word]), "")
     return _BY_VERB.get(verb, (verb,)) if verb else ()
+
+
+def is_short(said: str) -> bool:
+    """Whether a request, in normal form, is so short that it also means what was asked before it."""
+    return len(said.split()) <= FEW_WORDS
 
 
 def find_intent(tool: ToolPolicy, request: Sequence[str]) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from surefoot.policy.decision import Trace
+from surefoot.policy.deeds import Deeds, Done
 from surefoot.policy.evidence import Evidence
-from surefoot.policy.lookup import Index, Lookup, Row, read_result
-from surefoot.policy.marks import mark
+from surefoot.policy.intent import is_short
+from surefoot.policy.lookup import Index, Lookup, Row, read_result, says_nothing
+from surefoot.policy.marks import mark, pack_marks, unpack_marks
 from surefoot.policy.matching import pieces, slices
 from surefoot.policy.source import Text, Vouches, name_pasted, name_source
 from surefoot.policy.words import Words
@@ -32,9 +33,10 @@ MOST_TEXT_CHARS: Final = 1_000_000
 from, and to be endorsed."""
 AT_ONCE_CHARS: Final = 50_000
 """So much is taken in at once: some milliseconds."""
+MOST_FRESH_CHARS: Final = 32_000
+"""Results that are put off until somebody asks."""
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
-_NUMBERS: Final = frozenset("0123456789.+-eE")
 
 
 class Carried(Struct, frozen=True, omit_defaults=True):
@@ -44,10 +46,11 @@ class Carried(Struct, frozen=True, omit_defaults=True):
         exposed: It has read text by others.
         said: What the user said, the oldest first.
         lookups: What was found in systems of record.
-        pieces: Marks of all the pieces of text by others: CRC-32, big-endian, base64.
+        pieces: Marks of all the pieces of text by others, packed.
         full: There were more of these than are remembered.
         vouches: Sources that a person has vouched for, each with the tool that it may fill in.
         vouched_texts: Their texts in normal form, by source.
+        done: What its calls have done, None for nothing.
     """
 
     exposed: bool = False
@@ -57,6 +60,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     full: bool = False
     vouches: tuple[tuple[str, str], ...] = ()
     vouched_texts: Mapping[str, Sequence[str]] = {}
+    done: Done | None = None
 
 
 class _Result(NamedTuple):
@@ -69,6 +73,12 @@ class _Result(NamedTuple):
     failed: bool
 
 
+class _Act(NamedTuple):
+    tool: str
+    arguments: str
+    traces: Sequence[Trace] | None
+
+
 class Origins:
     """Takes in what a conversation reads. A result costs next to nothing until somebody asks where a value is from.
 
@@ -78,12 +88,13 @@ class Origins:
     """
 
     __slots__ = (
-        "_backlog", "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_text_chars", "_texts",
-        "_unheard", "_unread", "_words", "full", "vouches",
+        "_backlog", "_deeds", "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars",
+        "_text_chars", "_texts", "_unheard", "_unread", "_words", "full", "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._exposed = self.full = False
+        self._deeds = Deeds()
         self.vouches = Vouches()
         self._said: deque[str] = deque()
         self._words: dict[str, Words] = {}
@@ -94,7 +105,7 @@ class Origins:
         self._marks: set[int] = set()
         self._texts: deque[Text] = deque()
         self._text_chars = 0
-        self._fresh: deque[_Result] = deque()
+        self._fresh: deque[_Result | _Act] = deque()
         self._backlog = self._unread = 0
 
     __hash__ = None  # type: ignore[assignment]  # it changes
@@ -130,8 +141,9 @@ class Origins:
             self._hear(text)
         for lookup in carried.lookups:
             self._index.add(lookup, MOST_RECORDS, MOST_RECORD_CHARS)
-        data = base64.b64decode(carried.pieces)
-        self._marks.update(struct.unpack(f">{len(data) // 4}I", data))
+        self._marks.update(unpack_marks(carried.pieces))
+        if carried.done is not None:
+            self._deeds.join(carried.done)
         self.vouches.add(carried.vouches, ())
         for source, texts in carried.vouched_texts.items():
             self.vouches.keep(source, texts)
@@ -166,13 +178,28 @@ class Origins:
             made: The tool writes: what it tells of, the call has made.
             failed: It is what the tool said when it failed: it may quote anybody, whoever vouches for the tool.
         """
-        if not label.trusted and not self._exposed and not _is_number(content):
+        if not label.trusted and not self._exposed and not says_nothing(content):
             self._exposed = True
         if label.author != "system":
             self._backlog += len(content)
             self._fresh.append(_Result(tool, arguments, content, label, fields, made, failed))
-            if len(self._fresh) >= MOST_SAID:
+            # Whoever is far behind catches up in small steps
+            if len(self._fresh) >= MOST_SAID or MOST_FRESH_CHARS < self._backlog <= AT_ONCE_CHARS:
                 self._digest()
+
+    def act(self, tool: str, arguments: str, traces: Sequence[Trace] | None) -> None:
+        """A call of a tool that writes begins; ``traces`` are those of its values, None if none were looked for."""
+        self._fresh.append(_Act(tool, arguments, traces))
+
+    def join(self, done: Done) -> None:
+        """What a run has done that a tool began."""
+        self._digest()
+        self._deeds.join(done)
+
+    def done(self) -> Done | None:
+        """What its calls have done, None for nothing."""
+        self._digest()
+        return self._deeds.carry()
 
     def endorse(self, sources: Iterable[str], tool: str) -> None:
         """A person vouches for sources: what they have said and will say counts as the user's word to this tool."""
@@ -192,7 +219,7 @@ class Origins:
         self._digest()
         return Evidence(
             self._exposed, self._read_said(), self._index, self._marks, self.full, self.vouches, self._texts,
-            self._named,
+            self._named, done=tuple(self._deeds.done), done_full=self._deeds.full, done_before=self._deeds.before,
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -200,15 +227,15 @@ class Origins:
         if not self._exposed and not self._fresh and not self._said:
             return None
         self._digest()
-        marks = sorted(self._marks)
         return Carried(
             exposed=self._exposed,
             said=tuple(self._said),
             lookups=tuple(self._index.lookups),
-            pieces=base64.b64encode(struct.pack(f">{len(marks)}I", *marks)).decode(),
+            pieces=pack_marks(self._marks),
             full=self.full,
             vouches=tuple(self.vouches.pairs),
             vouched_texts=self.vouches.carry(),
+            done=self._deeds.carry(),
         )
 
     def _read_said(self) -> tuple[Words, ...]:
@@ -249,19 +276,25 @@ class Origins:
         """Each step is short. Whoever is overtaken in between by another one has nothing left to do."""
         while self._unheard:
             text = self._unheard[0]
-            pasted = self._read(text).pasted
-            yield from self._mark(pasted)
+            words = self._read(text)
+            yield from self._mark(words.pasted)
             if self._unheard and self._unheard[0] is text:
                 self._unheard.popleft()
-                self._exposed = self._exposed or bool(pasted)
-                self._keep([Text(name_pasted(part), part) for part in pasted])
+                if self._deeds.done and not is_short(words.asked):
+                    self._deeds.ask()
+                self._exposed = self._exposed or bool(words.pasted)
+                self._keep([Text(name_pasted(part), part) for part in words.pasted])
         while self._fresh:
-            result = self._fresh[0]
-            rows, others = read_result(result.content, result.label, result.fields, result.arguments)
-            yield from self._mark(others)
-            if self._fresh and self._fresh[0] is result:
+            one = self._fresh[0]
+            if isinstance(one, _Act):
                 self._fresh.popleft()
-                self._file(result, rows, others)
+                self._deeds.add(*one, [words.told for words in self._read_said()])
+                continue
+            rows, others = read_result(one.content, one.label, one.fields, one.arguments, self._deeds.brought)
+            yield from self._mark(others)
+            if self._fresh and self._fresh[0] is one:
+                self._fresh.popleft()
+                self._file(one, rows, others)
         self._backlog = 0
 
     def _mark(self, texts: Sequence[str]) -> Iterator[None]:
@@ -274,12 +307,16 @@ class Origins:
                 yield
 
     def _file(self, result: _Result, rows: Sequence[Row], others: Sequence[str]) -> None:
-        kept = result.arguments if len(result.arguments) <= MOST_ARGUMENTS else ""
-        self._index.add(Lookup(result.tool, kept, tuple(rows), result.made), MOST_RECORDS, MOST_RECORD_CHARS)
+        tool, arguments, deeds = result.tool, result.arguments, self._deeds
+        if result.failed and deeds.done and result.label.author == "third_party":
+            deeds.fail(tool, arguments)
+        kept = arguments if len(arguments) <= MOST_ARGUMENTS else ""
+        after = tuple(dict.fromkeys([deed.tool for deed in deeds.done])) if deeds.done else ()
+        self._index.add(Lookup(tool, kept, tuple(rows), result.made, after), MOST_RECORDS, MOST_RECORD_CHARS)
         if others:
-            self._exposed = self._exposed or not _is_number(result.content)
-            source = name_source(result.tool, result.arguments)
-            self._keep([Text(source, text, result.arguments, failed=result.failed) for text in others])
+            self._exposed = self._exposed or not says_nothing(result.content)
+            source = name_source(tool, arguments)
+            self._keep([Text(source, text, arguments, deeds.brought, failed=result.failed) for text in others])
 
     def _keep(self, texts: Iterable[Text]) -> None:
         for text in texts:
@@ -295,8 +332,3 @@ class Origins:
         if words is None:
             words = self._words[text] = Words(text)
         return words
-
-
-def _is_number(content: str) -> bool:
-    """Whether a result is a number, true, false or nothing: nobody can write an instruction into that."""
-    return len(content) <= 40 and (_NUMBERS.issuperset(content) or content in {"true", "false", "null"})

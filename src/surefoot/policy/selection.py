@@ -62,10 +62,12 @@ def is_picked(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, plac
         known: What is known of the conversation.
     """
     lookup, row, leaf = found
+    if tool.name in lookup.after and lookup.arguments in NO_ARGUMENTS:
+        return False  # of what is left then, the next one is the first, or the largest
     if any(known.user_denies(one.value) for one in row.leaves if _is_telling(one)):
         return False
     if tool.destructive:  # what cannot be undone must be as good as named
-        return is_settled(lookup, known) and _is_extreme(lookup, row, known)
+        return is_settled(lookup, known) and tool.name not in lookup.after and _is_extreme(lookup, row, known)
     if lookup.made and kind == "what" and len(lookup.rows) == 1 and not leaf.many:
         return True
     return _is_led_to(found, known, MOST_STEPS) or _asks_for_all(found, tool, place, known)

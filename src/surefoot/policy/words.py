@@ -9,12 +9,11 @@ from typing import Final
 from msgspec import Struct
 
 from surefoot.policy.bound import is_amount_of, is_secret_of
+from surefoot.policy.intent import is_short
 from surefoot.policy.matching import Passage, has_words, normalise, split_words
 from surefoot.policy.negation import Span, find_denied
 from surefoot.policy.pasted import find_pasted
 
-FEW_WORDS: Final = 5
-"""A request of so few words ("yes, do that") also means what was asked before it."""
 _JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
 """The end of a sentence after which the user left out the space."""
 _GAP: Final = "<>"
@@ -90,7 +89,7 @@ def list_request(words: Iterable[Words]) -> Iterator[Words]:
     """What the user asks for now: what he said last, which comes first, and what a few words of his refer to."""
     for one in words:
         yield one
-        if len(one.asked.split()) > FEW_WORDS:
+        if not is_short(one.asked):
             return
 
 
