@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.policy.carried import find_carried
-from surefoot.policy.matching import names, normalise, normalise_value, pieces, split_moment
+from surefoot.policy.matching import SHORT_TEXT, Passage, names, normalise, normalise_value, pieces, split_moment
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,22 @@ def test_a_text_names_each_of_its_own_words(text):
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_pieces_of_a_part_are_pieces_of_the_whole(one, other):
     assert pieces(one) <= pieces(f"{one} {other}")
+
+
+@given(
+    st.lists(st.sampled_from(["bob", "a@b.org", "on May 15th", "1,000", "DE89 3704 0044 0532 0130 00", "x.org/a", "1 2 3 4 5 6 7 8", "10 am", "word"]), max_size=6),
+    st.sampled_from(["bob", "bo", "a@b.org", "2024-05-15", 1000, "DE89370400440532013000", "https://x.org/a/", "12345678", "1234567", "10:00", "word bob", "", "x" * 80]),
+)  # fmt: skip
+def test_a_long_text_names_what_a_short_one_does(scraps, value):
+    for filler in ("", "filler " * (SHORT_TEXT // 3)):
+        text, normal = normalise(f"{filler}{' '.join(scraps)} end"), normalise_value(value)
+        passage = Passage(text)
+        assert passage.names(normal) == names(text, normal)
+        assert passage.names(normal) == names(text, normal), "asked again"
+
+
+def test_an_account_is_found_in_one_look_at_the_text():
+    """Each digit began a search of its own, as long as the number."""
+    passage = Passage(normalise("1 " * 100_000))
+    assert not passage.names(f" {'1' * 29}2 ")
+    assert passage.names(f" {'1' * 30} ")

@@ -86,3 +86,10 @@ def test_any_text_has_parts_in_order(text):
     ends = [at for span in spans for at in span]
     assert ends == sorted(ends)
     assert all(start < end <= len(text) for start, end in spans)
+
+
+def test_where_all_is_denied_all_is_denied():
+    """However many words deny: none is read for each of the others."""
+    few, many = "a not " * 20, "pay bob, not " * 5_000
+    assert denied(few) == [few.strip()]
+    assert denied(many) == [many.strip(" ,")]

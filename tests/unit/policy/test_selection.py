@@ -148,6 +148,9 @@ MADE = ("create_file", '{"text": "by the model"}', {"id": "f99"}, OTHERS, (".id"
         (PAY, {"to": "al@x.org", "amount": 315}, "Pay al@x.org what it is on 15 May.", [LISTED], NeedsApproval),
         (PAY, {"to": "al@x.org", "amount": 15}, "Pay al@x.org half of 30, or a part.", [LISTED], Allowed),
         (PAY, {"to": "al@x.org", "amount": 2}, "Pay al@x.org of the 100 what 150 are.", [LISTED], NeedsApproval),
+        (PAY, {"to": "al@x.org", "amount": 285}, "Pay al@x.org the difference by 15 May.", [LISTED], NeedsApproval),
+        (PAY, {"to": "al@x.org", "amount": 285}, "Pay al@x.org the difference to 15.", [LISTED], Allowed),
+        (PAY, {"to": "al@x.org", "amount": 90}, "Pay al@x.org for the tickets at 3 pm.", [PRICED], NeedsApproval),
         # what the user denies picks nothing
         (SEND, {"to": "bob@x.org", "body": "x"}, "Mail each owner a note, not bob@x.org.", [LISTED], NeedsApproval),
         (SEND, {"to": "bob@x.org", "body": "x"}, "Mail each owner a note except the boss.", [LISTED], NeedsApproval),
