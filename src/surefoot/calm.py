@@ -102,8 +102,9 @@ class Calm:
     def _put(self, oldest: int) -> None:
         """So many collections of the middle generation to a full one; the younger stay as they were found."""
         if gc.get_threshold() == self._set:  # else whoever has changed it knows why
-            self._set = (*self._found[:2], oldest)
-            gc.set_threshold(*self._set)
+            young, middle, _ = self._found
+            gc.set_threshold(young, middle, oldest)
+            self._set = young, middle, oldest
 
 
 OF_THE_PROCESS: Final = Calm(SystemClock().monotonic)
