@@ -126,10 +126,6 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
             await warm_up.play_all(options.warm_up, options.concurrency, first=1_000_000_000)
             gc.collect()
             ask(f"{options.upstream}/reset")
-            if options.calm_gc:
-                from surefoot.event_loop import calm_collections
-
-                calm_collections()
             load, peak = Load(run, options.steps), Peak()
             cpu_before_s, wall_before_s = cpu_s(), time.perf_counter()
             with measure_lag(on=options.lag) as lag:
@@ -194,7 +190,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pace-ms", type=int, default=0)
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--lag", action="store_true", help="measure the delay of the event loop, too")
-    parser.add_argument("--calm-gc", action="store_true", help="calm_collections() after the warm-up")
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     parser.add_argument("--warm-up", type=int, default=64, help="runs that are not counted")
     parser.add_argument("--directory", help="where journals are written (default: the system's temporary directory)")

@@ -19,7 +19,6 @@ from rich.table import Table
 from run import OURS, Bench, Contestant, console, show, upstream
 
 RATIO_BAR, LAG_BAR_MS = 1.5, 50.0
-CALM = {name: f"{name}, calm gc" for name in ("surefoot-durable", "surefoot-durable unguarded")}
 COLUMNS = ("ok", "wall_s", "lag_p50_ms", "lag_p99_ms", "lag_most_ms", "cpu_ms_per_step", "rss_kb_per_session")
 
 
@@ -30,9 +29,8 @@ def measure(bench: Bench, runs: int, rounds: int) -> dict[tuple[str, str], list[
         for contestant, loop in bench.pairs():
             console.print(f"round {number + 1} of {rounds}: {contestant.label}, {loop}", style="dim")
             load = ["--runs", runs, "--concurrency", runs, "--delay-ms", 1_000, "--warm-up", 8, "--lag"]
-            for label, flags in ((contestant.label, []), (CALM.get(contestant.label), ["--calm-gc"])):
-                if label and (measured := bench.measure(contestant, loop, *load, *flags)):
-                    seen.setdefault((label, loop), []).append(measured[0])
+            if measured := bench.measure(contestant, loop, *load):
+                seen.setdefault((contestant.label, loop), []).append(measured[0])
     return seen
 
 

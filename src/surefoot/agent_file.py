@@ -1,15 +1,17 @@
-"""A user's agent, found by the name of its module: ``agent:agent``."""
+"""A user's agent, or rules of a policy, found by the name of its module: ``agent:agent``."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import traceback
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from surefoot.agent import Agent
 from surefoot.errors import ConfigError, SurefootError
+from surefoot.policy.decide import Rule
 
 ERROR_CHARS: Final = 300
 
@@ -20,20 +22,50 @@ def load_agent(name: str) -> Agent[Any]:
     Raises:
         ConfigError: The name is malformed, the module cannot be imported (says where), or the name is no `Agent`.
     """
+    found = _load("agent", name)
+    if isinstance(found, Agent):
+        return found  # pyright: ignore[reportUnknownVariableType]  # of any output: mypy finds a cast redundant
+    raise ConfigError(f"agent {name!r}: {_describe(name, 'Agent', found)}")
+
+
+def load_rules(names: Iterable[str]) -> list[Rule]:
+    """The functions, each ``module:name``, that `Runtime` takes as ``policy``; a name may stand for a list of them.
+
+    Raises:
+        ConfigError: As `load_agent` does; or the name is neither a function nor a list of functions.
+    """
+    rules: list[Rule] = []
+    for name in names:
+        found = _load("rules", name)
+        functions: Sequence[Any] = found if isinstance(found, (list, tuple)) else [found]
+        if not functions or not all(callable(one) and not isinstance(one, type) for one in functions):
+            raise ConfigError(f"rules {name!r}: {_describe(name, 'function, and no list of functions,', found)}")
+        rules += functions
+    return rules
+
+
+def _load(kind: str, name: str) -> Any:
+    """What ``module:name`` stands for, None if the module has nothing of that name."""
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
-        raise ConfigError(f"agent {name!r}: must be written module:name, for example agent:agent")
+        raise ConfigError(f"{kind} {name!r}: must be written module:name, for example agent:{kind}")
+    if "/" in module_name or module_name.startswith("."):
+        raise ConfigError(
+            f"{kind} {name!r}: {module_name} is a path; go to its folder, or put it on PYTHONPATH, and name the module"
+        )
     sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         said = str(error) if isinstance(error, SurefootError) else f"{type(error).__name__}: {error}"[:ERROR_CHARS]
-        raise ConfigError(f"agent {name!r}: {_find_line(error)}{said}") from error
-    found: Any = getattr(module, attribute, None)
-    if isinstance(found, Agent):
-        return found  # pyright: ignore[reportUnknownVariableType]  # of any output: mypy finds a cast redundant
-    what = f"there is no {attribute!r}" if found is None else f"{attribute!r} is no Agent but {type(found).__name__}"
-    raise ConfigError(f"agent {name!r}: in {module_name} {what}")
+        raise ConfigError(f"{kind} {name!r}: {_find_line(error)}{said}") from error
+    return getattr(module, attribute, None)
+
+
+def _describe(name: str, wanted: str, found: object) -> str:
+    module_name, _, attribute = name.partition(":")
+    what = f"there is no {attribute!r}" if found is None else f"{attribute!r} is no {wanted} but {type(found).__name__}"
+    return f"in {module_name} {what}"
 
 
 def _find_line(error: BaseException) -> str:

@@ -22,7 +22,7 @@ import click
 
 from surefoot import __version__
 from surefoot.agent import Agent
-from surefoot.agent_file import load_agent
+from surefoot.agent_file import load_agent, load_rules
 from surefoot.budget.limits import Limits, read_limits
 from surefoot.caller import Caller
 from surefoot.clock import SystemClock
@@ -33,7 +33,17 @@ from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
 from surefoot.commands.guard import guard
 from surefoot.commands.mcp import mcp
-from surefoot.commands.options import json_option, open_existing, point_to, print_json, read_settings, run_to_end
+from surefoot.commands.options import (
+    find_run,
+    json_option,
+    open_existing,
+    point_to,
+    print_json,
+    read_settings,
+    read_stdin,
+    rules_option,
+    run_to_end,
+)
 from surefoot.commands.policy import policy
 from surefoot.commands.prices import prices
 from surefoot.commands.report import report
@@ -43,10 +53,11 @@ from surefoot.commands.spans import read_zone_of
 from surefoot.commands.stress import stress
 from surefoot.commands.unknown import purge, refund, unknown
 from surefoot.config import Settings
-from surefoot.errors import ConfigError, NotFound, SurefootError
+from surefoot.errors import ConfigError, SurefootError
 from surefoot.journal.events import JournalEvent, RunFinished
 from surefoot.narrator import plain
 from surefoot.policy.approval import Approval, ApprovalRequest
+from surefoot.policy.decide import Rule
 from surefoot.runtime import Runtime
 from surefoot.sections import OnBusy
 from surefoot.store.base import RunRow
@@ -135,6 +146,7 @@ def commands(context: click.Context, /, *, config: Path | None, store: Path | No
 @click.option("--user", default="", help="Whose run it is.")
 @click.option("--session", default="", help="Conversation to begin or to continue.")
 @click.option("--tenant", default="", help="Customer that the user belongs to.")
+@rules_option
 @click.option("--on-busy", type=click.Choice(get_args(OnBusy)), help="What to do while the session has another run.")
 @click.option("--quiet", is_flag=True, help="Show no steps.")
 @json_option
@@ -152,6 +164,7 @@ def run(
     session: str,
     tenant: str,
     on_busy: OnBusy | None,
+    rule_names: tuple[str, ...],
     quiet: bool,
     as_json: bool,
     **limits: str | None,
@@ -159,11 +172,11 @@ def run(
     """Run an agent on QUESTION (`-` reads it from stdin): steps on stderr, the answer on stdout."""
     settings = read_settings(context)
     with redirect_stdout(sys.stderr):  # what modules and tools print does not mix with the answer
-        agent = _make_agent(settings, agent_name, model, protocol)
+        agent, rules = _make_agent(settings, agent_name, model, protocol), load_rules(rule_names)
     if base_url is not None:
         settings = point_to(settings, agent, base_url)
     if question == "-":
-        question = sys.stdin.buffer.read().decode(errors="replace")
+        question = read_stdin().decode(errors="replace")
     if not question.strip():
         raise ConfigError("the question is empty")
     given = {name: _read_limit(name, value) for name, value in limits.items() if value is not None}
@@ -172,7 +185,7 @@ def run(
     if on_busy is not None and not session:
         raise ConfigError(f"--on-busy {on_busy}: is about a session; name it with --session")
     finished = run_to_end(
-        _watch(settings, agent, question, allowed, who, on_busy=on_busy, quiet=quiet, as_json=as_json)
+        _watch(settings, agent, question, allowed, who, rules=rules, on_busy=on_busy, quiet=quiet, as_json=as_json)
     )
     if not as_json:
         click.echo(readable(finished.output) if sys.stdout.isatty() else finished.output.encode(errors="replace"))
@@ -186,6 +199,7 @@ async def _watch(
     limits: Limits,
     who: Caller,
     *,
+    rules: Sequence[Rule],
     on_busy: OnBusy | None,
     quiet: bool,
     as_json: bool,
@@ -202,7 +216,7 @@ async def _watch(
                 return await asker.ask(request)
 
     asks = approve if sys.stdin is not None and sys.stdin.isatty() and console.is_terminal else None
-    async with Runtime(settings=settings, progress=view.progress, approve=asks) as runtime:
+    async with Runtime(settings=settings, progress=view.progress, approve=asks, policy=rules) as runtime:
         try:
             with redirect_stdout(sys.stderr), view:
                 names = {"user": who.user, "session": who.session, "tenant": who.tenant}
@@ -216,14 +230,13 @@ async def _watch(
             raise
         finally:
             if as_json and view.state.started is not None:
-                print_json(await _read_run(runtime, view.state.started.run_id))
+                print_json(_describe_run(await runtime.read_run(view.state.started.run_id)))
     assert view.state.finished is not None, "a stream that did not raise has ended"
     return view.state.finished
 
 
-async def _read_run(runtime: Runtime, run_id: str) -> dict[str, Any]:
-    row, events = await runtime.read_run(run_id)
-    return {"run": row, "events": events}
+def _describe_run(run: tuple[RunRow, list[JournalEvent]]) -> dict[str, Any]:
+    return dict(zip(("run", "events"), run, strict=True))
 
 
 @commands.command()
@@ -259,20 +272,12 @@ def runs(context: click.Context, /, *, limit: int, as_json: bool, **owners: str 
 def show(context: click.Context, /, *, run_id: str, as_json: bool) -> None:
     """Show a run step by step. RUN is an id, the beginning of one, or `last`."""
     settings = read_settings(context)
-
-    async def read() -> tuple[RunRow, list[JournalEvent]]:
-        async with open_existing(settings) as runtime:
-            rows = await runtime.list_runs(limit=1) if run_id == "last" else ()
-            if run_id == "last" and not rows:
-                raise NotFound("there are no runs yet")
-            return await runtime.read_run(rows[0].run_id if rows else run_id)
-
-    row, events = run_to_end(read())
+    found = run_to_end(find_run(settings, run_id))
     if as_json:
-        print_json({"run": row, "events": events})
+        print_json(_describe_run(found))
     else:
         console = open_console()
-        console.print(timeline(row, events, console, read_zone_of(settings)))
+        console.print(timeline(*found, console, read_zone_of(settings)))
 
 
 @commands.command()

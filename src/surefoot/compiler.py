@@ -225,8 +225,9 @@ def check_price(compiled: Compiled, limits: Limits, limited: str = "") -> None:
         profile = compiled.model.profile
         tier = f" at service tier {profile.service_tier!r}" if profile.service_tier else ""
         of = f"limit of {limited} in US dollars" if limited else f"limit of {limits.nano}"
-        lift = "" if limited else ", or lift the limit with usd=UNLIMITED (--usd unlimited)"
+        lift = "that limit" if limited else "the limit with usd=UNLIMITED"
         raise PriceUnknown(
             f"no price is known for {profile.id!r}{tier}, so the {of} cannot be kept: give its price in surefoot.toml, "
-            f"{name_setting(profile.provider, profile.name, profile.service_tier)}{lift}"
+            f"{name_setting(profile.provider, profile.name, profile.service_tier)}"
+            f", or lift {lift} (--usd unlimited)"
         )

@@ -70,7 +70,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     tenants: dict[str, Tenant] = {}
     timezone: str = "UTC"
     model_timeout_s: float = 120.0
-    calm_gc: bool = False
+    calm_gc: bool = True
     retry: RetrySettings = RetrySettings()
     admission: AdmissionSettings = AdmissionSettings()
     breaker: BreakerSettings = BreakerSettings()

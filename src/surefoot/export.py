@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -12,6 +13,8 @@ from surefoot.store.base import Store
 from surefoot.types import Message
 
 VERSION: Final = 1
+PIECE_BYTES: Final = 64 << 10
+"""About so much is put together at once."""
 
 _encode = msgspec.json.Encoder().encode
 _BETWEEN: Final = b",\n"
@@ -35,15 +38,35 @@ async def export_user(
     between = b""
     async for sessions in store.sessions.scan(of.tenant, of.user):
         for row in sessions:
-            messages = await read_messages(row.head)
-            yield between + _encode({"session": row, "transcript": messages})
+            yield between + b'{"session":' + _encode(row) + b',"transcript":['
+            async for piece in _list(map(_encode, await read_messages(row.head))):
+                yield piece
+            yield b"]}"
             between = _BETWEEN
     yield b'],\n"runs":[\n'
     between = b""
     async for page in store.scan_runs(tenant=of.tenant, user=of.user):
         for run in page:
+            yield between + b'{"run":' + _encode(run) + b',"events":['
             # A record is a JSON array of events already: nothing of it is decoded.
-            events = b",".join([record[1:-1] for record in await store.records(run.run_id) if len(record) > 2])
-            yield between + b'{"run":' + _encode(run) + b',"events":[' + events + b"]}"
+            async for piece in _list([record[1:-1] for record in await store.records(run.run_id) if len(record) > 2]):
+                yield piece
+            yield b"]}"
             between = _BETWEEN
     yield b"]}\n"
+
+
+async def _list(items: Iterable[bytes]) -> AsyncGenerator[bytes, None]:
+    """The items with commas between them, a piece of the list in each turn of the event loop."""
+    piece: list[bytes] = []
+    size = 0
+    before = b""
+    for item in items:
+        piece.append(item)
+        size += len(item)
+        if size >= PIECE_BYTES:
+            yield before + b",".join(piece)
+            await asyncio.sleep(0)
+            piece, size, before = [], 0, b","
+    if piece:
+        yield before + b",".join(piece)

@@ -8,7 +8,7 @@ waiting items delays another key's one item by one round and not by 5,000 items.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from typing import Final, Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
@@ -102,16 +102,17 @@ class FairQueue(Generic[ItemT]):
                 self._lanes.move_to_end(key)
             return item
 
-    def remove(self, key: Hashable, item: ItemT) -> bool:
-        """Take an item out that waits no longer; False if it is not there."""
+    def remove(self, key: Hashable, items: Collection[ItemT]) -> int:
+        """Take items of a key out that wait no longer, in one pass through what it has waiting; how many were there."""
         lane = self._lanes.get(key)
         if lane is None:
-            return False
-        for place, (other, _) in enumerate(lane.items):
-            if other is item:
-                del lane.items[place]
-                self._count -= 1
-                if not lane.items:
-                    del self._lanes[key]
-                return True
-        return False
+            return 0
+        gone = {id(item) for item in items}
+        kept = deque([pair for pair in lane.items if id(pair[0]) not in gone])
+        removed = len(lane.items) - len(kept)
+        if removed:
+            lane.items = kept
+            self._count -= removed
+            if not kept:
+                del self._lanes[key]
+        return removed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -93,6 +93,11 @@ def describe_call(call: ToolCall) -> str:
     except (msgspec.DecodeError, UnicodeError, RecursionError):  # half a surrogate pair, a flood of brackets
         return plain(f"{call.name} {call.arguments}")
     return plain(f"{call.name}({', '.join([f'{name}={bytes(value).decode()}' for name, value in arguments.items()])})")
+
+
+def describe_arguments(name: str, arguments: dict[str, Any]) -> str:
+    """As `describe_call`, of arguments that are read already."""
+    return describe_call(ToolCall("", name, msgspec.json.encode(arguments).decode()))
 
 
 class Narrator:

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from surefoot.budget.holds import MAX_CALL_TOKENS
-from surefoot.errors import ModelError
+from surefoot.errors import ModelError, ModelUnreachable
 from surefoot.models.base import Model, Reply
 from surefoot.models.permit import FreePermit, Permit, Route
 from surefoot.run import Run
@@ -20,13 +20,14 @@ TIMER_SLACK_S: Final = 0.01
 class Passage:
     """The permits of one run, one at a time."""
 
-    __slots__ = ("_failed_on", "_permit", "_run", "_who")
+    __slots__ = ("_failed_on", "_is_free", "_permit", "_run", "_who")
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._who = run.caller.tenant, run.caller.user
         self._permit: Permit | FreePermit | None = None
         self._failed_on: Route | None = None  # the way that the last attempt went
+        self._is_free = False  # to try it again is no load for a provider in trouble
 
     @property
     def model(self) -> Model:
@@ -77,7 +78,8 @@ class Passage:
             self._failed_on = permit.route
             hurried = timeout_s < min(PATIENCE_S, self._run.desk.timeout_s) and elapsed_s >= timeout_s - TIMER_SLACK_S
             elsewhere = self._run.compiled.routes.has_other(permit.route)
-            permit.fail(error, self._culprit, hurried=hurried, elsewhere=elsewhere)
+            is_paced = permit.fail(error, self._culprit, hurried=hurried, elsewhere=elsewhere)
+            self._is_free = is_paced or (elsewhere and isinstance(error, ModelUnreachable))
 
     def leave(self, *, sent: bool) -> None:
         """Nobody waits for the attempt any more; give the permit back, if there still is one."""
@@ -92,9 +94,10 @@ class Passage:
             error,
             attempt,
             run.account.deadline,
-            provider=run.compiled.routes.provider,
+            at=run.compiled.routes.provider,
             who=self._culprit,
             elsewhere=run.compiled.routes.has_other(self._failed_on),
+            free=self._is_free,
         )
 
     @property

@@ -110,11 +110,11 @@ class Retries:
         budget.feed()
 
     def allow(
-        self, error: ModelError, attempt: int, deadline: float, *, provider: str, who: Hashable, elsewhere: bool
+        self, error: ModelError, attempt: int, deadline: float, *, at: str, who: Hashable, elsewhere: bool, free: bool
     ) -> float | None:
-        """See `delay_before_retry`; None as well if ``who`` may not retry at ``provider`` now."""
+        """See `delay_before_retry`; None as well if ``who`` may not retry ``at`` a provider now, unless ``free``."""
         delay = delay_before_retry(error, attempt, self._settings, self._clock, deadline, elsewhere=elsewhere)
-        if delay is None or not error.retryable:  # a refused key shuts its endpoint, and needs no budget
+        if delay is None or free or not error.retryable:  # a refused key shuts its endpoint, and needs no budget
             return delay
-        budget = self._budgets.get(provider)
+        budget = self._budgets.get(at)
         return delay if budget and budget.take(who, self._clock.monotonic()) else None

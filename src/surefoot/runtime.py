@@ -14,13 +14,13 @@ from surefoot.budget.accounts import read_rules
 from surefoot.budget.limits import Limits, read_limits
 from surefoot.budget.windows import read_zones
 from surefoot.caller import Caller
+from surefoot.calm import OF_THE_PROCESS
 from surefoot.clock import Clock, SystemClock
 from surefoot.compiler import Compiler
 from surefoot.config import Settings, check_settings, load_settings, read_secrets
 from surefoot.conversations import Sessions
 from surefoot.desk import Desk
 from surefoot.errors import ConfigError, NotFound
-from surefoot.event_loop import calm_collections, end_calm
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.loop import drive, stop_runs
 from surefoot.models.base import Model
@@ -91,8 +91,6 @@ class Runtime:
         if self._starter.desk is not None:
             raise ConfigError("the runtime is open already: `async with` it once, and share it")
         await self._store.open()
-        if self.settings.calm_gc:
-            calm_collections()
         self._starter.desk = Desk(
             clock=self._clock,
             retries=Retries(self.settings.retry, self._clock),
@@ -107,6 +105,8 @@ class Runtime:
             open_redactor=read_redaction(self.settings.guard),
         )
         self.sessions.begin_house_keeping()
+        if self.settings.calm_gc:
+            OF_THE_PROCESS.begin()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -115,7 +115,7 @@ class Runtime:
         assert desk is not None, "entered before"
         async with AsyncExitStack() as stack:  # the last one closes first, and each whatever became of the others
             if self.settings.calm_gc:
-                stack.callback(end_calm)
+                stack.callback(OF_THE_PROCESS.end)
             stack.push_async_callback(self._store.close)
             stack.push_async_callback(self._compiler.close)
             stack.callback(desk.threads.close)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -26,6 +26,9 @@ OWN_PREFIX: Final = "ses_"
 FIRST_LOOK_S: Final = 0.05
 LAST_LOOK_S: Final = 1.0
 """How often it is looked whether another process is done with a session: at first, and after a while."""
+
+FOLD_AT_ONCE_BYTES: Final = 64 << 10
+"""A longer journal is read in a thread: a megabyte of tool results takes a tenth of a second, and all would wait."""
 
 
 class SessionMoved(Exception):
@@ -189,7 +192,13 @@ class SessionTurns:
     async def read_state(self, head: str) -> RunState:
         """The state that the run ``head`` left, from its journal; one of nothing for ""."""
         records = await self._store.records(head) if head else ()
-        return fold([event for record in records for event in decode_record(record)])
+        if sum([len(record) for record in records]) <= FOLD_AT_ONCE_BYTES:
+            return _fold(records)
+        return await asyncio.to_thread(_fold, records)
+
+
+def _fold(records: Sequence[bytes]) -> RunState:
+    return fold([event for record in records for event in decode_record(record)])
 
 
 def not_found(session: str) -> NotFound:

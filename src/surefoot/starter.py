@@ -19,7 +19,6 @@ from surefoot.desk import Desk
 from surefoot.errors import ConfigError, NotFound, ToolError
 from surefoot.journal.context_events import OutputKept
 from surefoot.journal.events import JournalEvent, RunStarted
-from surefoot.journal.fold import fold
 from surefoot.journal.records import decode_record
 from surefoot.ladder import SUMMARISER
 from surefoot.loop import drive
@@ -103,8 +102,8 @@ class Starter:
 
     async def count_lost(self, rows: Sequence[RunRow]) -> list[RunRow]:
         """The rows; those of lost runs with what they were charged, from their journals."""
-        read = self.read_events
-        return [make_lost_row(row, fold(await read(row.run_id))) if row.status == "lost" else row for row in rows]
+        read = self._turns.read_state
+        return [make_lost_row(row, await read(row.run_id)) if row.status == "lost" else row for row in rows]
 
     def take_turn(
         self, agent: Agent[Any], caller: Caller, limits: Limits | None, on_busy: OnBusy | None
@@ -269,7 +268,7 @@ class Starter:
             return None
         for row in await self._store.runs(tenant=owner[0], user=owner[1], session=owner[2], limit=MAX_EARLIER_RUNS):
             if is_of_run(reference, row.run_id):
-                return fold(await self.read_events(row.run_id)).kept.get(reference)
+                return (await self._turns.read_state(row.run_id)).kept.get(reference)
         return None
 
     def _check_open(self, desk: Desk | None) -> Desk:

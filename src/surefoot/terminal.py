@@ -119,15 +119,18 @@ class RunView:
         self._since = clock.now()
         self._fetched = 0.0
         self._spinner = Spinner("dots", style="cyan")
-        self._live = Live(console=console, get_renderable=self._below, refresh_per_second=FRAMES_PER_S, transient=True)
+        self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console.is_terminal:  # a new one: one that was stopped would erase as many lines of what came since
+            self._live = Live(
+                console=self._console, get_renderable=self._below, refresh_per_second=FRAMES_PER_S, transient=True
+            )
             self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._console.is_terminal:
+        if self._live is not None:
             self._live.stop()
 
     @contextmanager
@@ -303,17 +306,15 @@ async def explain_no_runs(runtime: Runtime, **filters: str | None) -> str:
         return 'there are no runs yet: surefoot run "..." makes the first one'
     given = {name: value for name, value in filters.items() if value is not None}
     unmet = [
-        f"--{name} {plain(value, 64)!r}" for name, value in given.items() if not await _has_runs(runtime, name, value)
+        f"--{name} {plain(value, 64)!r}"
+        for name, value in given.items()
+        if not await runtime.list_runs(**{name: value}, limit=1)
     ]
     return (
         f"no run has {', and none has '.join(unmet)}"
         if unmet
         else f"no run has --{' and --'.join(given)} as given, both"
     )
-
-
-async def _has_runs(runtime: Runtime, name: str, value: str) -> bool:
-    return bool(await runtime.list_runs(**{name: value}, limit=1))
 
 
 def _describe_row(row: RunRow, id_chars: int, zone: dt.tzinfo, *, narrow: bool) -> dict[str, Text]:

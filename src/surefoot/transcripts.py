@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from itertools import takewhile
 from typing import Final
 
 import msgspec
@@ -153,10 +152,21 @@ def continue_from(messages: Sequence[Message]) -> tuple[Message, ...]:
     kept = [m for m in messages if m.role != "system" and not _PASSING & {part.label for part in m.parts}]
     whole: list[Message] = []
     for place, message in enumerate(kept):
-        if message.tool_calls:  # the same id may stand for another call elsewhere: only what follows at once answers
-            answers = list(takewhile(lambda m: m.role == "tool", kept[place + 1 :]))
-            if {call.id for call in message.tool_calls} - {answer.tool_call_id for answer in answers}:
-                continue
+        if message.tool_calls and not _is_answered(kept, place):
+            continue
         if message.role != "tool" or (whole and (whole[-1].role == "tool" or whole[-1].tool_calls)):
             whole.append(message)
     return tuple(whole)
+
+
+def _is_answered(messages: Sequence[Message], place: int) -> bool:
+    """Whether each tool call of the message there has its result.
+
+    The same id may stand for another call elsewhere: only what follows at once answers.
+    """
+    open_ids = {call.id for call in messages[place].tool_calls}
+    following = place + 1  # and no slice: of a long conversation that would be a copy for each of its messages
+    while open_ids and following < len(messages) and messages[following].role == "tool":
+        open_ids.discard(messages[following].tool_call_id)
+        following += 1
+    return not open_ids

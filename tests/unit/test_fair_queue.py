@@ -41,14 +41,16 @@ def test_costs_count():
 
 def test_an_item_that_waits_no_longer_is_taken_out():
     queue = FairQueue()
-    first, second = object(), object()
-    queue.push("a", first)
-    queue.push("a", second)
-    assert queue.remove("a", first)
-    assert not queue.remove("a", first)
-    assert not queue.remove("b", second)
-    assert list(queue) == [second]
-    assert queue.remove("a", second)
+    first, second, third, fourth = object(), object(), object(), object()
+    for item in (first, second, third, fourth):
+        queue.push("a", item)
+    assert queue.remove("a", [first]) == 1
+    assert queue.remove("a", [first]) == 0
+    assert queue.remove("b", [second]) == 0
+    assert (list(queue), len(queue)) == ([second, third, fourth], 3)
+    assert queue.remove("a", [fourth, object(), second, first]) == 2
+    assert (list(queue), len(queue)) == ([third], 1)
+    assert queue.remove("a", [third]) == 1
     assert (len(queue), queue.keys) == (0, 0)
     with pytest.raises(IndexError):
         queue.pop()

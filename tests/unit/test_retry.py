@@ -135,7 +135,7 @@ def test_retries_know_each_provider_and_forget_the_oldest():
     retries = Retries(RetrySettings(reserve=1), FixedClock())
 
     def allow(provider):
-        return retries.allow(ModelBroken("x"), 1, 1e9, provider=provider, who="u", elsewhere=False)
+        return retries.allow(ModelBroken("x"), 1, 1e9, at=provider, who="u", elsewhere=False, free=False)
 
     assert allow("never asked") is None
     for number in range(MAX_PROVIDERS):
@@ -151,3 +151,17 @@ def test_retries_know_each_provider_and_forget_the_oldest():
 def test_a_call_that_can_go_elsewhere_does_not_wait_for_a_provider_that_asks_for_it():
     error = ModelOverloaded("slow down", retry_after_s=7.0)
     assert delay_before_retry(error, 1, RetrySettings(), FixedClock(chance=0.0), 1e9, elsewhere=True) == 0.0
+
+
+def test_a_free_retry_takes_nothing_of_the_budget_and_has_its_attempts_and_its_deadline():
+    retries = Retries(RetrySettings(reserve=1, attempts=3), FixedClock())
+    retries.feed("p")
+
+    def allow(attempt=1, deadline=1e9, *, free=True):
+        return retries.allow(ModelUnreachable("x"), attempt, deadline, at="p", who="u", elsewhere=True, free=free)
+
+    assert [allow() for _ in range(20)] == [0.25] * 20
+    assert allow(attempt=3) is None
+    assert allow(deadline=0.2) is None
+    assert allow(free=False) == 0.25
+    assert allow(free=False) is None

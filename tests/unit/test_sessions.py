@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 import pytest
@@ -15,6 +17,7 @@ from surefoot.clock import SystemClock
 from surefoot.config import Settings
 from surefoot.conversations import Sessions
 from surefoot.errors import BudgetExceeded, ConfigError, NotFound, StoreError, TooManyRequests
+from surefoot.export import PIECE_BYTES
 from surefoot.journal.events import RunFinished, RunStarted
 from surefoot.providers import Provider
 from surefoot.sections import SessionSettings, StoreSettings
@@ -78,6 +81,31 @@ async def elsewhere(tmp_path, bench, clock):
 
 def transcripts_of(runtime):
     return runtime._starter._turns.transcripts
+
+
+@tool(effect="read")
+async def read_page(number: int) -> str:
+    """Read a page."""
+    return f"page {number} " + "word " * 2_000
+
+
+READER = Agent(
+    ScriptedModel([*[call("read_page", number=number) for number in range(8)], say("read.")]),
+    tools=[read_page],
+    limits=Limits(tokens=10_000_000),
+)
+
+
+class NotedThreads(ThreadPoolExecutor):
+    """The loop's own threads; notes what is done in them."""
+
+    def __init__(self):
+        super().__init__()
+        self.done = []
+
+    def submit(self, job, /, *args, **kwargs):
+        self.done += [getattr(arg, "__name__", "") for arg in getattr(job, "args", ())]
+        return super().submit(job, *args, **kwargs)
 
 
 # --- whose it is
@@ -650,3 +678,39 @@ async def test_a_failure_to_delete_is_told_and_tried_again(tmp_path, caplog):
             await asyncio.sleep(0.001)
     assert "the store is closed" in caplog.text
     await sessions.end_house_keeping()
+
+
+# --- however long it is
+
+
+async def test_a_long_journal_is_read_beside_the_event_loop(bench):
+    threads = NotedThreads()
+    asyncio.get_running_loop().set_default_executor(threads)
+    for agent, session in ((READER, "long"), (ECHO, "short")):
+        await bench.run(agent, "go", user="u", session=session)
+        transcripts_of(bench.runtime).drop_user("", "u")
+        again = await bench.run(ECHO, "again", user="u", session=session)
+        assert seen(again.messages)[-1] == "re again"
+        assert ("_fold" in threads.done) == (session == "long")
+        threads.done.clear()
+
+
+async def test_a_long_conversation_is_exported_in_pieces(bench):
+    await bench.run(READER, "go", user="u", session="s")
+    turns = 0
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.create_task(count_turns())
+    pieces = [(piece, turns) async for piece in bench.runtime.sessions.export(user="u")]
+    counting.cancel()
+    whole = json.loads(b"".join([piece for piece, _ in pieces]))
+    assert [len(one["transcript"]) for one in whole["sessions"]] == [18]
+    assert whole["runs"][0]["events"][-1]["type"] == "run_finished"
+    large = [turn for piece, turn in pieces if len(piece) > 10_000]
+    assert max(len(piece) for piece, _ in pieces) < PIECE_BYTES + 20_000
+    assert len(large) == len(set(large)) >= 3  # a turn of the loop lies between each two of them

@@ -1,6 +1,7 @@
 """What a person sees: bars, tables, timelines, and a run while it happens."""
 
 import io
+import re
 
 import pytest
 from hypothesis import given
@@ -410,3 +411,17 @@ def test_the_console_of_a_pipe_is_wide(capsys):
     assert capsys.readouterr() == ("", "[bold]kept[/bold] :smile:\n")
     open_console(quiet=True).print("nothing")
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_question_and_its_answer_stay_on_the_screen():
+    console = screen()
+    with RunView(console, Clock()) as view:
+        view.show(started())
+        view.show(asked())
+        console.print("a step")  # with it goes what stands below: now it has a height
+        with view.paused():
+            console.print("May it run?")
+        before = len(console.file.getvalue())
+        console.print("what comes next")
+    drawn = console.file.getvalue()[before:]
+    assert "\x1b[1A" not in drawn[: re.search("what comes next|the model is at work", drawn).start()]

@@ -156,3 +156,10 @@ def test_an_id_that_stands_for_two_calls_answers_only_the_one_before_it():
     both = Message.assistant("", (ToolCall("a", "look", "{}"), ToolCall("b", "look", "{}")))
     half = Message("tool", (Part("seen", SYSTEM_LABEL),), (), "a")
     assert continue_from([Message.user("q"), both, half]) == (Message.user("q"),)
+
+
+def test_a_long_conversation_is_looked_through_once():
+    """Copied for each of its calls this one would take minutes."""
+    asked = Message.assistant("", (ToolCall("call_0", "look", "{}"),))
+    answer = Message("tool", (Part("seen", SYSTEM_LABEL),), (), "call_0")
+    assert len(continue_from([asked, answer] * 120_000)) == 240_000

@@ -9,6 +9,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 from rich.console import Console, Group
 from rich.panel import Panel
@@ -16,13 +17,15 @@ from rich.table import Table
 from rich.text import Text
 
 from surefoot.commands.policy import traces_table
-from surefoot.narrator import plain
+from surefoot.narrator import describe_arguments, plain
 from surefoot.policy.approval import Approval, ApprovalRequest
 
 MOST_TRIES: Final = 3
 """So often a person is asked for a word that can be understood; then it is a no."""
 _LINE_BYTES: Final = 4_096
 """What a terminal takes for one line at most."""
+_SHOWN_CHARS: Final = 1_000
+"""Of one argument."""
 _WORDS: Final[dict[str, Approval]] = {
     "y": "once", "yes": "once", "once": "once",
     "a": "session", "always": "session", "session": "session",
@@ -55,7 +58,7 @@ class Asker:
         given: list[Approval] = []
         for one in request.calls:
             if request.more:
-                self._console.print(Text(plain(f"{one.tool} {one.arguments}", 200), "bold"))
+                self._console.print(Text(describe_arguments(one.tool, one.arguments), "bold"))
             given += await self._choose(replace(one, more=()))
         return given
 
@@ -138,13 +141,16 @@ def read_answers(word: str, request: ApprovalRequest) -> list[Approval] | None:
 def _draw(request: ApprovalRequest) -> Panel:
     arguments = Table.grid(padding=(0, 1))
     for name, value in request.arguments.items():
-        arguments.add_row(Text(name, "bold"), Text(plain(str(value), 1_000)))
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        cut = f" ({len(text):,} characters in all)" if len(text) > _SHOWN_CHARS else ""
+        arguments.add_row(Text(name, "bold"), Text(plain(text, _SHOWN_CHARS) + cut))
     warnings = [
         Text(f"Beware: what {plain(tool, 100)} returned looks like an attack ({risk:.2f}).", "bold red")
         for tool, risk in request.suspects
     ]
+    traces = [traces_table(request.traces)] if request.traces else []
     return Panel(
-        Group(arguments, Text(f"\nWhy: {plain(request.reason, 500)}"), *warnings, traces_table(request.traces)),
+        Group(arguments, Text(f"\nWhy: {plain(request.reason, 500)}"), *warnings, *traces),
         title=Text(f"May {request.tool} run?"),
         border_style="yellow",
     )

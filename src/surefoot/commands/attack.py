@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from typing import Any, Final, Protocol, TypeVar
 
 import click
 from rich.console import Console, RenderableType
 
-from surefoot.agent_file import load_agent
-from surefoot.commands.options import json_option, print_json, read_settings, run_to_end
+from surefoot.agent_file import load_agent, load_rules
+from surefoot.commands.options import json_option, print_json, read_settings, rules_option, run_to_end
+from surefoot.commands.policy import warn
 from surefoot.commands.progress import show_progress
 from surefoot.config import Settings
 from surefoot.errors import ConfigError
@@ -48,6 +49,7 @@ ALL_SUITES: Final = "banking,slack,travel,workspace"
     "who vouches for sources that he has named.",
 )
 @click.option("--agent", "agent_name", metavar="MODULE:NAME", help="Attack this agent instead; its tools are not run.")
+@rules_option
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many attacks, always the same ones.")
 @json_option
 @click.pass_context
@@ -59,6 +61,7 @@ def attack(
     models: Any,
     approver: Any,
     agent_name: str | None,
+    rule_names: tuple[str, ...],
     limit: int | None,
     as_json: bool,
 ) -> int:
@@ -72,7 +75,9 @@ def attack(
         for name, option in (("suite", "--suite"), ("models", "--model"), ("approver", "--approver")):
             if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
                 raise ConfigError(f"{option} is for AgentDojo's tasks; with --agent leave it out")
-        return _attack_agent(settings, agent_name, limit, as_json=as_json)
+        return _attack_agent(settings, agent_name, rule_names, limit, as_json=as_json)
+    if rule_names:
+        raise ConfigError("--rules is for an agent of your own; give --agent, too")
     from surefoot.attack.campaign import run_campaign  # brings the test doubles: only for this command
     from surefoot.commands.attack_view import draw_campaign
 
@@ -82,14 +87,15 @@ def attack(
     return _show(made, draw_campaign, as_json=as_json)
 
 
-def _attack_agent(settings: Settings, name: str, limit: int | None, *, as_json: bool) -> int:
+def _attack_agent(settings: Settings, name: str, rule_names: Sequence[str], limit: int | None, *, as_json: bool) -> int:
     from surefoot.attack.survey import survey
     from surefoot.commands.attack_view import draw_survey
 
     with redirect_stdout(sys.stderr):
-        agent = load_agent(name)
+        agent, rules = load_agent(name), load_rules(rule_names)
+    warn(settings.policy, agent)
     with show_progress("attacking") as told:
-        made = run_to_end(survey(agent, settings, limit=limit, progress=told))
+        made = run_to_end(survey(agent, settings, policy=rules, limit=limit, progress=told))
     return _show(made, draw_survey, as_json=as_json)
 
 

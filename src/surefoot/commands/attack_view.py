@@ -27,6 +27,8 @@ _BASELINES: Final = (
     ("a perfect lock on the plan", 11.0, 100.0, 0.0),
 )
 """Of the same models over all 949 pairs, measured outside this project: attacks won, tasks done, questions a task."""
+_ADVICE: Final = "Mark what the argument decides, or the tool as destructive: see docs/policy.md."
+_ENFORCE: Final = 'policy.mode = "enforce" holds back what the policy does not allow: see docs/policy.md.'
 _STYLES: Final = {"through": "bold red", "asks": "yellow", "denied": "green", "refused": "green"}
 
 
@@ -53,7 +55,8 @@ def draw_campaign(made: Campaign, console: Console) -> RenderableType:
         parts.insert(0, Text(f"[policy] mode = {made.mode!r}: nothing is held back", "bold yellow"))
     if made.total.pairs:
         parts += [_baselines(console), Text()]
-    parts += _explain([(f"{one.suite} {one.task} {one.injection} {one.obedience}", one.deeds) for one in made.through])
+    won = [(f"{one.suite} {one.task} {one.injection} {one.obedience}", one.deeds) for one in made.through]
+    parts += _explain(won, made.mode)
     if made.lost:
         names = ", ".join([f"{suite} {task}" for suite, task in made.lost])
         parts.append(Text(f"not done with nobody to ask: {names}", DIM))
@@ -82,26 +85,28 @@ def _share(part: int, whole: int) -> str:
 
 
 def _baselines(console: Console) -> RenderableType:
-    table = figures_table(["for comparison, all 949 with the text-only ones", "ASR", "done alone", "questions a task"])
+    table = figures_table(["other defences", "ASR", "done alone", "questions a task"])
     for name, asr, useful, questions in _BASELINES:
         table.add_row(name, f"{asr:.1f}%", f"{useful:.1f}%", f"{questions:.2f}", style=DIM)
-    return fitted(table, console)
+    return Group(Text("for comparison, of all 949 pairs, the text-only ones with them:", DIM), fitted(table, console))
 
 
-def _explain(won: Sequence[tuple[str, Sequence[Deed]]]) -> list[RenderableType]:
+def _explain(won: Sequence[tuple[str, Sequence[Deed]]], mode: str) -> list[RenderableType]:
     """Each attack that had its effect, with the calls that ran."""
     parts: list[RenderableType] = []
     for name, deeds in won[:SHOWN]:
         parts.append(Text(f"GOT THROUGH: {plain(name)}", "bold red"))
         ran = [deed for deed in deeds if deed.ran]
-        parts += [_tell(deed) for deed in [one for one in ran if one.rule] or ran]
+        parts += [_tell(deed, mode) for deed in [one for one in ran if one.rule] or ran]
     if len(won) > SHOWN:
         parts.append(Text(f"and {len(won) - SHOWN} more: --json has them all", DIM))
     return [*parts, Text()] if parts else []
 
 
-def _tell(deed: Deed) -> RenderableType:
+def _tell(deed: Deed, mode: str) -> RenderableType:
     why = f"{deed.verdict} by rule {deed.rule}: {plain(deed.reason)}" if deed.rule else "there was nothing to decide"
+    if mode != "enforce":
+        why = f"{why} (only observed)" if deed.rule else f"nothing was decided: policy.mode is {mode!r}"
     head = Text.assemble((f"  {plain(deed.call)}", "bold"), "\n  ", why)
     return Group(head, traces_table(deed.traces)) if deed.traces else head
 
@@ -126,9 +131,9 @@ def draw_survey(made: Survey, console: Console) -> RenderableType:
     if made.closed:
         parts.append(Text(f"nobody can write text into what these return, as declared: {_join(made.closed)}", DIM))
     through = [one for one in made.attempts if one.fate == "through"]
-    parts += [Text(), *_explain([(_name(one), [one.deed]) for one in _first_of_a_kind(through)])]
+    parts += [Text(), *_explain([(_name(one), [one.deed]) for one in _first_of_a_kind(through)], made.mode)]
     if through:
-        parts.append(Text("Mark what the argument decides, or the tool as destructive: see docs/policy.md."))
+        parts.append(Text(_ADVICE if made.mode == "enforce" else _ENFORCE))
     parts.append(_verdict(len(through), len(made.attempts)))
     return Group(*parts)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from msgspec.structs import replace
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from surefoot.commands.options import json_option, print_json, read_settings
-from surefoot.commands.tables import DIM, amount_bar, figures_table, named
+from surefoot.commands.options import FloatRange, json_option, print_json, read_settings, read_stdin
+from surefoot.commands.tables import DIM, GAP, amount_bar, figures_table, fitted, named
 from surefoot.errors import ConfigError
 from surefoot.guard.classifier import Channel
 from surefoot.guard.detect import SUSPICIOUS, Detection, detect
@@ -32,7 +32,8 @@ SHOWN_CHARS: Final = 20_000
 SHOWN_THREATS: Final = 50
 EXCERPT_CHARS: Final = 28
 BAR_CELLS: Final = 24
-_WIDTHS: Final = (5, 20, 9, 10, 20)
+LEAST_BAR_CELLS: Final = 8
+_WHY_CELLS: Final = 44
 _NO_ROWS: Final = "no rows"
 _SIGNAL: Final = "detection is a risk signal, not a wall: what it does not flag may still be an attack"
 
@@ -65,7 +66,7 @@ def scan(context: click.Context, *, file: Path, channel: Channel, model: Path | 
         print_json(_describe(found))
     else:
         console = open_console()
-        console.print(draw_scan(found))
+        console.print(draw_scan(found, console))
 
 
 def _open_encoder(context: click.Context, model: Path | None) -> Encoder | None:
@@ -76,7 +77,7 @@ def _open_encoder(context: click.Context, model: Path | None) -> Encoder | None:
 def _read_text(file: Path) -> str:
     try:
         if str(file) == "-":
-            data = sys.stdin.buffer.read(MOST_BYTES + 1)
+            data = read_stdin(MOST_BYTES + 1)
         else:
             with file.open("rb") as opened:
                 data = opened.read(MOST_BYTES + 1)
@@ -100,7 +101,7 @@ def _describe(found: Detection) -> dict[str, Any]:
     }
 
 
-def draw_scan(found: Detection) -> RenderableType:
+def draw_scan(found: Detection, console: Console) -> RenderableType:
     """The text with its threats coloured by score, a table of them, and the risk."""
     original = found.original
     shown = Text(readable(original[:SHOWN_CHARS]))
@@ -110,7 +111,7 @@ def draw_scan(found: Detection) -> RenderableType:
     if len(original) > SHOWN_CHARS:
         parts.insert(1, Text(f"… {counted(len(original) - SHOWN_CHARS, 'more character')}", DIM))
     if found.threats:
-        parts += [_threats_table(found.threats, original), Text()]
+        parts += [_threats_table(_outermost(found.threats), original, console), Text()]
     verdict = "suspicious" if found.risk >= SUSPICIOUS else "nothing that stands out"
     parts.append(
         Text.assemble(
@@ -126,40 +127,50 @@ def _style(score: float) -> str:
     return "bold red" if score >= 0.8 else "red" if score >= SUSPICIOUS else "yellow" if score >= 0.3 else "cyan"
 
 
-def _threats_table(threats: Sequence[Threat], original: str) -> RenderableType:
+def _outermost(threats: Sequence[Threat]) -> list[Threat]:
+    """The surest first, without those that say the same of a part of what another, as sure, says it of."""
+    worst = sorted(threats, key=lambda one: (-one.score, one.start - one.end))
+    kept: dict[tuple[str, str], list[Threat]] = {}
+    for one in worst:
+        of_its_kind = kept.setdefault((one.kind.value, one.via), [])
+        if not any(other.start <= one.start and one.end <= other.end for other in of_its_kind):
+            of_its_kind.append(one)
+    return [one for one in worst if any(one is other for other in kept[one.kind.value, one.via])]
+
+
+def _threats_table(worst: Sequence[Threat], original: str, console: Console) -> RenderableType:
     table = figures_table(["score", "threat", "where", "text", "why"], left=5)
-    for column, width in zip(table.columns, _WIDTHS, strict=True):
-        column.min_width = width
     table.columns[-1].no_wrap = False
-    worst = sorted(threats, key=lambda one: -one.score)
+    table.columns[-1].max_width = _WHY_CELLS
     for threat in worst[:SHOWN_THREATS]:
         excerpt = plain(original[threat.start : threat.end][: 4 * EXCERPT_CHARS], EXCERPT_CHARS) or "(unseen)"
-        why = f"{threat.why} ({threat.via})" if threat.via else threat.why
+        why = f"{threat.why} ({threat.via})" if threat.via not in threat.why else threat.why  # "" is in all
         where = f"{threat.start}-{threat.end}"
         table.add_row(
             Text(f"{threat.score:.2f}", _style(threat.score)), threat.kind.value, where, Text(excerpt), Text(plain(why))
         )
     rest = len(worst) - SHOWN_THREATS
-    return Group(table, Text(f"and {rest} more", DIM)) if rest > 0 else table
+    shown = fitted(table, console)
+    return Group(shown, Text(f"and {rest} more", DIM)) if rest > 0 else shown
 
 
 @guard.command(name="eval")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "--fpr",
     default=0.01,
     show_default=True,
-    type=click.FloatRange(0.0001, 0.5),
+    type=FloatRange(0.0001, 0.5),
     help="False positive rate to compare at.",
 )
 @_model_option
 @json_option
 @click.pass_context
 def evaluate_file(context: click.Context, *, data: Path, fpr: float, model: Path | None, as_json: bool) -> None:
-    """Score labelled texts: DATA is JSON lines with text, label (1 is an attack) and source, `.gz` or not."""
+    """Score labelled texts: DATA (`-` is stdin) is JSON lines with text, label (1 is an attack), source; or `.gz`."""
     encoder = _open_encoder(context, model)
     try:
-        samples = read_samples(data)
+        samples = read_samples(read_stdin() if str(data) == "-" else data.read_bytes(), str(data))
     except OSError as error:
         raise ConfigError(f"{data}: cannot be read: {error.strerror}") from None
     if not samples:
@@ -169,7 +180,7 @@ def evaluate_file(context: click.Context, *, data: Path, fpr: float, model: Path
         print_json(made)
     else:
         console = open_console()
-        console.print(draw_evaluation(made))
+        console.print(draw_evaluation(made, console))
 
 
 def _score(samples: Sequence[Sample], encoder: Encoder | None) -> list[float]:
@@ -180,13 +191,13 @@ def _score(samples: Sequence[Sample], encoder: Encoder | None) -> list[float]:
         return [judge_with(encoder, detect(sample.text, sample.read_as())).risk for sample in tracked]
 
 
-def draw_evaluation(made: Evaluation) -> RenderableType:
+def draw_evaluation(made: Evaluation, console: Console) -> RenderableType:
     """One line for each source, attacks first, with a bar; then all together."""
     parts: list[RenderableType] = []
     for label, title in ((1, "attacks found (TPR)"), (0, "harmless texts flagged (FPR)")):
         lines = [line for line in made.lines if line.label == label]
         if lines:
-            parts += [Text(title, "bold"), _lines_table(lines, made.rate, "green" if label else "red"), Text()]
+            parts += [Text(title, "bold"), _lines_table(lines, made.rate, "green" if label else "red", console), Text()]
     if made.attacks_flagged is None or made.harmless_flagged is None or made.attacks_flagged_at_rate is None:
         missing = "attacks (label 1)" if made.attacks_flagged is None else "harmless texts (label 0)"
         told = f"there are no {missing} in it, so there is nothing to compare with"
@@ -198,10 +209,17 @@ def draw_evaluation(made: Evaluation) -> RenderableType:
     return Group(*parts, Text(told), Text(_SIGNAL, DIM))
 
 
-def _lines_table(lines: Sequence[Line], rate: float, style: str) -> RenderableType:
-    table = figures_table(["source", "group", "", "texts", "risk 0.5", f"at {rate:.1%} FPR"], left=3)
+def _lines_table(lines: Sequence[Line], rate: float, style: str, console: Console) -> RenderableType:
+    heads = ["source", "group", "", "texts", "risk 0.5", f"at {rate:.1%} FPR"]
+    table = figures_table(heads, left=3)
+    names = sum(
+        max([cell_len(named(name)) for name in column])
+        for column in zip(*[(line.source, line.group) for line in lines], strict=True)
+    )
+    room = console.width - names - len("".join(heads[3:])) - GAP * (len(heads) - 1)
+    cells = max(LEAST_BAR_CELLS, min(BAR_CELLS, room))
     for line in lines:
-        bar = amount_bar(line.flagged, BAR_CELLS, style=style)
+        bar = amount_bar(line.flagged, cells, style=style)
         table.add_row(
             named(line.source),
             named(line.group),
@@ -210,4 +228,4 @@ def _lines_table(lines: Sequence[Line], rate: float, style: str) -> RenderableTy
             f"{line.flagged:.1%}",
             _NO_ROWS if line.flagged_at_rate is None else f"{line.flagged_at_rate:.1%}",
         )
-    return table
+    return fitted(table, console)

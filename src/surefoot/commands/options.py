@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +19,12 @@ from surefoot.agent import Agent
 from surefoot.config import Settings, load_settings
 from surefoot.errors import ConfigError, NotFound
 from surefoot.event_loop import run_in_loop
+from surefoot.journal.events import JournalEvent
 from surefoot.models.registry import split_model
 from surefoot.providers import KNOWN_PROVIDERS, Provider
 from surefoot.runtime import Runtime
 from surefoot.sections import StoreSettings
+from surefoot.store.base import RunRow
 
 ResultT = TypeVar("ResultT")
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -39,14 +44,51 @@ def read_settings(context: click.Context) -> Settings:
     return settings
 
 
+class FloatRange(click.FloatRange):
+    """As click's, which lets NaN pass: it is neither below nor above anything."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number; fails for what is none, or out of the range."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is no number.", param, ctx)
+        return number
+
+
 def json_option(command: CommandT) -> CommandT:
     """The option ``--json``, given to the command as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs instead.")(command)
 
 
+def rules_option(command: CommandT) -> CommandT:
+    """The option ``--rules``, given to the command as ``rule_names``; see `surefoot.agent_file.load_rules`."""
+    told = "Rules of your own, functions of Python or a list of them, asked as Runtime(policy=...) asks them."
+    return click.option("--rules", "rule_names", metavar="MODULE:NAME", multiple=True, help=told)(command)
+
+
+def read_stdin(most_bytes: int = -1) -> bytes:
+    """What stands on stdin, at most so many bytes of it; -1 is all.
+
+    Raises:
+        ConfigError: It is closed. That is no empty text, which a program might take for a harmless one.
+    """
+    if sys.stdin is None:
+        raise ConfigError("-: stdin is closed; give it a text, or name a file")
+    return sys.stdin.buffer.read(most_bytes)
+
+
 def print_json(value: Any) -> None:
     """One line of JSON on stdout."""
     click.echo(msgspec.json.encode(value))  # bytes: JSON is UTF-8, whatever the terminal is
+
+
+@contextmanager
+def writing(path: Path | str) -> Generator[None]:
+    """Whatever goes wrong with the output is said of ``path``: a disk that is full does not say where."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def point_to(settings: Settings, agent: Agent[Any], base_url: str, *, send_key: bool = True) -> Settings:
@@ -77,6 +119,19 @@ def open_existing(settings: Settings) -> Runtime:
     if not path.exists():
         raise NotFound(f"{path}: there is no such database yet; `surefoot run` makes it, --store names another")
     return runtime
+
+
+async def find_run(settings: Settings, run_id: str) -> tuple[RunRow, list[JournalEvent]]:
+    """A run and its events, by its id, the beginning of one, or ``last``.
+
+    Raises:
+        NotFound: There is no such run, or several begin so.
+    """
+    async with open_existing(settings) as runtime:
+        rows = await runtime.list_runs(limit=1) if run_id == "last" else ()
+        if run_id == "last" and not rows:
+            raise NotFound("there are no runs yet")
+        return await runtime.read_run(rows[0].run_id if rows else run_id)
 
 
 def run_to_end(work: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -24,6 +24,7 @@ from surefoot.commands.options import (
     read_settings,
     run_to_end,
     within,
+    writing,
 )
 from surefoot.commands.tables import DIM, figures_table, fitted
 from surefoot.config import Settings
@@ -120,7 +121,7 @@ def export(context: click.Context, /, *, user: str, tenant: str, output: str) ->
             raise NotFound(f"nothing is stored of user {plain(user, _NAME_CHARS)!r}; is the --tenant the right one?")
         if output == _STDOUT:
             return await _write_export(runtime, user, tenant, sys.stdout.buffer)
-        with Path(output).open("wb") as file:  # noqa: ASYNC230 - nothing else runs in this process
+        with writing(output), Path(output).open("wb") as file:  # noqa: ASYNC230 - nothing else runs in this process
             return await _write_export(runtime, user, tenant, file)
 
     with open_console(stderr=True).status("exporting"):
@@ -185,13 +186,16 @@ def purge(context: click.Context, /, *, older_than: str | None, as_json: bool) -
 
 
 def _confirm(question: str) -> bool:
+    nobody = ConfigError("nothing was erased: there is nobody to ask; --yes answers the question")
+    if sys.stdin is None:
+        raise nobody
     try:
         return click.confirm(question, err=True)
     except click.Abort:
         if sys.stdin.isatty():
             raise
         click.echo(err=True)
-        raise ConfigError("nothing was erased: there is nobody to ask; --yes answers the question") from None
+        raise nobody from None
 
 
 async def _is_known(runtime: Runtime, user: str, tenant: str) -> bool:

@@ -15,7 +15,7 @@ from surefoot.commands.options import json_option, open_existing, print_json, re
 from surefoot.commands.progress import show_progress
 from surefoot.commands.sim_view import draw_breaches, draw_loads, draw_report
 from surefoot.config import Settings, convert_settings
-from surefoot.errors import ConfigError
+from surefoot.errors import ConfigError, NotFound
 from surefoot.sections import StoreSettings
 from surefoot.terminal import open_console
 
@@ -46,6 +46,7 @@ EXAMPLE_NAME: Final = "world.toml"
 @click.option(
     "--save",
     "case_file",
+    metavar="FILE",
     type=click.Path(path_type=Path),
     default=CASE_NAME,
     show_default=True,
@@ -74,6 +75,8 @@ def sim(
     """
     if not case_file.parent.is_dir():
         raise ConfigError(f"--save {case_file}: its directory does not exist; create {case_file.parent}")
+    for alone, allowed in _ALONE.items():
+        _refuse_others(context, alone, allowed)
     if write_example:
         return _write_example(world_file or Path(EXAMPLE_NAME))
     from surefoot.testing import simulation  # brings the runtime's own parts: only for this command
@@ -86,11 +89,28 @@ def sim(
         if world_file is not None:
             world, table = simulation.read_world(world_file)
         settings = change_settings(settings, table, world_file)
+        if recorded is not None and not recorded.exists():
+            raise NotFound(f"--from {recorded}: there is no such database")
         if recorded is not None:
             world = run_to_end(_learn(world, recorded))
         case = simulation.make_case(change_world(world, changes), settings)
     with _without_warnings():
         return _sweep(case, as_json=as_json) if sweep else _play(case, case_file, as_json=as_json)
+
+
+_ALONE: Final = {"write_example": {"world_file"}, "replay": {"case_file", "as_json"}}
+"""What takes no other options than these: the figures of a case are those with which it was saved."""
+
+
+def _refuse_others(context: click.Context, alone: str, allowed: set[str]) -> None:
+    """An option that would do nothing is a mistake."""
+    if not context.params[alone]:
+        return
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
+        if given and option.name != alone and option.name not in allowed:
+            name, of = (option.human_readable_name if isinstance(option, click.Argument) else option.opts[0]), alone
+            raise ConfigError(f"{name} does nothing beside --{'init' if of == 'write_example' else of}; leave it out")
 
 
 def _play(case: Any, case_file: Path, *, as_json: bool) -> int:
@@ -101,7 +121,8 @@ def _play(case: Any, case_file: Path, *, as_json: bool) -> int:
     if as_json:
         print_json(report)
     else:
-        open_console().print(draw_report(report, case.world))
+        console = open_console()
+        console.print(draw_report(report, case.world, console))
     if not report.breaches:
         return 0
     with show_progress("shrinking") as told:
@@ -132,7 +153,8 @@ def _sweep(case: Any, *, as_json: bool) -> int:
     if as_json:
         print_json(loads)
     else:
-        open_console().print(draw_loads(loads))
+        console = open_console()
+        console.print(draw_loads(loads, console))
     return EXIT_BROKEN if any(load.report.breaches for load in loads) else 0
 
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from surefoot.commands.tables import DIM, amount_bar, dollars, figures_table, named, short
+from surefoot.commands.tables import DIM, amount_bar, dollars, figures_table, fitted, named, short
 from surefoot.narrator import counted, plain
 
 BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 BAR_CELLS: Final = 28
 MOST_TENANTS: Final = 10
 TRACE_LINES: Final = 12
+_LABEL_CELLS: Final = 13
+_HOUR_CELLS: Final = 8
+_WIDE: Final = 90
+"""From so many columns on, a line of blocks has its largest figure beside it, else below."""
+_SLOTS_IN_A_BLOCK: Final = (1, 2, 3, 4, 6)
 
 
 def spark(values: Sequence[float]) -> Text:
@@ -29,27 +34,22 @@ def spark(values: Sequence[float]) -> Text:
     return Text("".join(cells), "cyan")
 
 
-def draw_report(report: Any, world: Any) -> RenderableType:
+def draw_report(report: Any, world: Any, console: Console) -> RenderableType:
     """All figures of a simulation."""
     head = Text.assemble(
         (counted(report.requests, "request"), "bold"),
         f" of {counted(world.users, 'user')} in {world.hours:g} h on {world.model.id}  ",
         (f"seed {report.seed} · {report.events:,} events · trace {report.trace_hash[:12]}", DIM),
     )
-    parts: list[RenderableType] = [
-        head,
-        Text(),
-        _outcomes(report),
-        Text(),
-        _times(report),
-        Text(),
-        _money(report, world),
-    ]
+    tables = [_outcomes(report), _times(report), _money(report, world)]
     if len(report.by_tenant) > 1:
-        parts += [Text(), _tenants(report)]
+        tables.append(_tenants(report))
     if report.covered:
-        parts += [Text(), _covered(report)]
-    parts += [Text(), _load(report, world)]
+        tables.append(_covered(report))
+    parts: list[RenderableType] = [head]
+    for table in tables:
+        parts += [Text(), fitted(table, console)]
+    parts += [Text(), _load(report, world, console)]
     if report.breaches:
         told = [
             Text(f"✗ {breach.promise} broken at {breach.at_s:,.3f} s: {breach.message}", "red")
@@ -100,7 +100,8 @@ def _money(report: Any, world: Any) -> Table:
     table.add_row("  turned away (429)", f"{report.turned_away:,}", f"{report.turned_away / max(1, report.calls):.1%}")
     table.add_row("  failed", f"{report.failed_calls:,}", f"{report.failed_calls / max(1, report.calls):.1%}")
     if report.crashes:
-        table.add_row("crashes", f"{report.crashes:,}", "")
+        planned = world.faults.crashes
+        table.add_row("crashes", f"{report.crashes:,}", f"of {planned:,}" if report.crashes < planned else "")
     return table
 
 
@@ -125,21 +126,37 @@ def _tenants(report: Any) -> Table:
     return table
 
 
-def _load(report: Any, world: Any) -> Table:
+def _load(report: Any, world: Any, console: Console) -> Table:
+    """How it went over the hours: a block for each slot of time, or for each few of them where there is no room."""
     table = Table.grid(padding=(0, 1))
     slots = report.slots
     minutes = world.hours * 60 / len(slots)
-    lines: tuple[tuple[str, list[float], str], ...] = (
-        ("requests", [slot.requests for slot in slots], f"{{:,.0f}} in {minutes:g} min"),
-        ("runs at once", [slot.busy for slot in slots], "{:,.1f} on average"),
-        ("refused", [slot.refused for slot in slots], "{:,.0f}"),
-        ("wait p95", [slot.wait_p95_s for slot in slots], "{:,.2f} s"),
+    is_wide = not console.is_terminal or console.width >= _WIDE
+    room = len(slots) if is_wide else max(1, console.width - _LABEL_CELLS)
+    few = next(few for few in _SLOTS_IN_A_BLOCK if len(slots) <= few * room or few == _SLOTS_IN_A_BLOCK[-1])
+    lines: tuple[tuple[str, list[float], Callable[[float], str]], ...] = (
+        ("requests", [slot.requests for slot in slots], lambda most: f"{most:,.0f} in {minutes:g} min"),
+        ("runs at once", [slot.busy for slot in slots], lambda most: f"{_say_figure(most)} on average"),
+        ("refused", [slot.refused for slot in slots], lambda most: f"{most:,.0f}"),
+        ("wait p95", [slot.wait_p95_s for slot in slots], lambda most: f"{most:,.2f} s"),
     )
-    for name, values, told in lines:
-        table.add_row(Text(name, "bold"), spark(values), Text("at most " + told.format(max(values)), DIM))
-    hours = "".join([f"{_say_hour(world.hours * place / 6):<8}" for place in range(6)])
-    table.add_row(Text("hour", DIM), Text(hours, DIM), "")
+    for name, values, tell in lines:
+        blocks = [max(values[first : first + few]) for first in range(0, len(values), few)]
+        told = Text("at most " + tell(max(values)), DIM)
+        if is_wide:
+            table.add_row(Text(name, "bold"), spark(blocks), told)
+        else:
+            table.add_row(Text(name, "bold"), spark(blocks))
+            table.add_row("", told)
+    marks = max(1, len(slots) // (few * _HOUR_CELLS))
+    hours = "".join([f"{_say_hour(world.hours * place / marks):<{_HOUR_CELLS}}" for place in range(marks)])
+    table.add_row(Text("hour", DIM), Text(hours.rstrip(), DIM))
     return table
+
+
+def _say_figure(value: float) -> str:
+    """To a tenth, and below a tenth to two digits that count."""
+    return f"{value:,.1f}" if value >= 0.1 or value <= 0 else f"{value:.2g}"
 
 
 def _say_hour(hours: float) -> str:
@@ -150,7 +167,7 @@ def _say_hour(hours: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}" if minutes % 60 else f"{minutes // 60}"
 
 
-def draw_loads(loads: Sequence[Any]) -> RenderableType:
+def draw_loads(loads: Sequence[Any], console: Console) -> RenderableType:
     """What each load of a sweep gave, and which is carried."""
     table = figures_table(
         ["load", "requests a day", "answered", "wait p95", "latency p95", "429s", "cost a day", "missed"]
@@ -180,7 +197,7 @@ def draw_loads(loads: Sequence[Any]) -> RenderableType:
             f"and breaks at {broken[0].per_day:,.0f}: {broken[0].broken[0]}",
             "yellow",
         )
-    return Group(table, Text(), told)
+    return Group(fitted(table, console), Text(), told)
 
 
 def draw_breaches(report: Any, case: Any, path: Path) -> RenderableType:

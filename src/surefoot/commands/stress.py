@@ -18,11 +18,10 @@ from surefoot.agent import Agent
 from surefoot.agent_file import load_agent
 from surefoot.budget.accounts import read_rule
 from surefoot.clock import SystemClock
-from surefoot.commands.options import json_option, point_to, print_json, read_settings, run_to_end
+from surefoot.commands.options import FloatRange, json_option, point_to, print_json, read_settings, run_to_end, writing
 from surefoot.commands.stress_view import LiveView, draw
 from surefoot.config import Settings
 from surefoot.errors import ConfigError
-from surefoot.event_loop import calm_collections
 from surefoot.models.http import check_base_url, find_address
 from surefoot.models.registry import split_model
 from surefoot.narrator import counted
@@ -113,11 +112,11 @@ def fake_options(command: CommandT) -> CommandT:
     for option in (
         click.option("--tpm", type=click.IntRange(1), help="Tokens a minute that the fake provider allows."),
         click.option("--rpm", type=click.IntRange(1), help="Requests a minute that the fake provider allows."),
-        click.option("--fault-rate", type=click.FloatRange(0, 1), default=0.0, help="Share of its replies that fail."),
+        click.option("--fault-rate", type=FloatRange(0, 1), default=0.0, help="Share of its replies that fail."),
         click.option("--reply-tokens", type=click.IntRange(1, 8_000), default=50, help="Tokens of its answer."),
         click.option("--tool-calls", type=click.IntRange(0, 100), default=2, help="Tool calls before its answer."),
-        click.option("--latency-sigma", type=click.FloatRange(0, 3), default=0.0, help="Log-normal spread of that."),
-        click.option("--latency-s", type=click.FloatRange(0, 600), default=0.5, help="Seconds that it takes to reply."),
+        click.option("--latency-sigma", type=FloatRange(0, 3), default=0.0, help="Log-normal spread of that."),
+        click.option("--latency-s", type=FloatRange(0, 600), default=0.5, help="Seconds that it takes to reply."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -127,8 +126,14 @@ def fake_options(command: CommandT) -> CommandT:
 @plan_options
 @target_options
 @fake_options
-@click.option("--max-failures", type=click.FloatRange(0, 100), default=0.0, help="Per cent of requests that may fail.")
-@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the report as a page to FILE.")
+@click.option("--max-failures", type=FloatRange(0, 100), default=0.0, help="Per cent of requests that may fail.")
+@click.option(
+    "--html",
+    "html_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the report to FILE as a page, too.",
+)
 @json_option
 @click.pass_context
 def stress(
@@ -159,20 +164,20 @@ def stress(
     settings = read_settings(context)
     agent = _make_agent(settings, target, fake)
     allow_files(2 * min(plan.users, target.concurrency or plan.users) + SPARE_FILES)
-    calm_collections()
     default = click.core.ParameterSource.DEFAULT
     choose = context.get_parameter_source("users") is default and context.get_parameter_source("requests") is default
     report = run_to_end(_test(settings, agent, plan, target, fake, store=context.obj[1], choose=choose))
-    if html_file is not None:
-        from surefoot.stress.page import write_page  # only for those who want one
-
-        html_file.write_text(write_page(report), encoding="utf-8")
-        click.echo(f"wrote {html_file}", err=True)
     if as_json:
         print_json(report)
     else:
         console = open_console()
         console.print(draw(report, console))
+    if html_file is not None:  # after the report, which is there whatever becomes of the page
+        from surefoot.stress.page import write_page  # only for those who want one
+
+        with writing(html_file):
+            html_file.write_text(write_page(report), encoding="utf-8")
+        click.echo(f"wrote {html_file}", err=True)
     if report.outcome == "interrupted":
         return EXIT_INTERRUPTED
     return EXIT_FAILURES if report.failed_share * 100 > max_failures else 0

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from surefoot.commands.tables import DIM, amount_bar, named, short
+from surefoot.commands.tables import DIM, amount_bar, fitted, named, short
 from surefoot.narrator import counted, plain
 from surefoot.stress.figures import Bin
 from surefoot.stress.plan import Plan
@@ -22,7 +22,9 @@ BAR_CELLS: Final = 40
 NARROW_CELLS: Final = 20
 NARROW_COLUMNS: Final = 80
 TOLD_PARTS: Final = 4
-"""Without a terminal the progress is told after each of so many parts."""
+"""Without a terminal the progress is told after each of so many parts,"""
+TOLD_EVERY_S: Final = 30.0
+"""and after so many seconds in which there was nothing to tell."""
 
 
 class LiveView:
@@ -31,7 +33,7 @@ class LiveView:
     def __init__(self, console: Console, plan: Plan, *, doing: str = "getting ready") -> None:
         self._console = console
         self._total = plan.requests
-        self._told = 0
+        self._told, self._told_at_s = 0, 0.0
         self._progress = Progress(
             TextColumn("[bold]stress"), BarColumn(BAR_CELLS), MofNCompleteColumn(), TextColumn("{task.fields[told]}"),
             console=console, transient=True, disable=not console.is_terminal,
@@ -55,15 +57,15 @@ class LiveView:
         told = self._tell(score, seconds)
         self._progress.update(self._task, completed=score.ended, told=told)
         part = score.ended * TOLD_PARTS // self._total
-        if not self._console.is_terminal and part > self._told:
-            self._told = part
+        if not self._console.is_terminal and (part > self._told or seconds >= self._told_at_s + TOLD_EVERY_S):
+            self._told, self._told_at_s = part, seconds
             self._console.print(f"{score.ended:,} of {counted(self._total, 'request')}  {told}")
 
     def _tell(self, score: Score, seconds: float) -> str:
         p50_s, p95_s = score.recent_s()
         rate = score.ended / seconds if seconds > 0 else 0.0
         failed = f" · {score.failed:,} failed" if score.failed else ""
-        latency = f" · p50 {say_s(p50_s)} · p95 {say_s(p95_s)}" if score.ended else ""
+        latency = f" · p50 {say_s(p50_s)} · p95 {say_s(p95_s)}" if p95_s else ""
         return f"{rate:,.1f}/s · {score.under_way:,} under way{latency}{failed}"
 
 
@@ -71,7 +73,7 @@ def draw(report: Report, console: Console) -> RenderableType:
     """The report."""
     cells = BAR_CELLS if console.width >= NARROW_COLUMNS else NARROW_CELLS
     parts: list[RenderableType] = [_headline(report), Text(_describe(report), DIM), Text()]
-    parts += [_facts(report), Text(), _latency_table(report)]
+    parts += [_facts(report), Text(), fitted(_latency_table(report), console)]
     if report.latency_bins:
         parts += [Text(), Text("latency of the answers", "bold"), _bins(report.latency_bins, cells)]
     if report.failures:

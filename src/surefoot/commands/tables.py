@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from surefoot.commands.options import CommandT
+from surefoot.commands.options import CommandT, writing
 from surefoot.errors import ConfigError
 from surefoot.narrator import plain
 from surefoot.types import NANO_PER_USD
@@ -61,7 +61,8 @@ def write_csv(target: str, head: Sequence[str], rows: Iterable[Sequence[str | in
     if target == _STDOUT:
         click.echo(text.getvalue().encode("utf-8", "replace"), nl=False)
         return False
-    Path(target).write_bytes(text.getvalue().encode("utf-8", "replace"))
+    with writing(target):
+        Path(target).write_bytes(text.getvalue().encode("utf-8", "replace"))
     click.echo(f"wrote {target}", err=True)
     return True
 
@@ -133,7 +134,7 @@ def _stacked(table: Table) -> RenderableType:
 def amount_bar(share: float, cells: int, *, more: float = 0.0, style: str = "cyan") -> Text:
     """A bar of at most ``cells``: ``share`` of them filled, then ``more`` of them for what may be added."""
     filled = max(round(min(max(share, 0.0), 1.0) * cells), int(share > 0))  # a little is not nothing
-    added = round(min(max(share + more, 0.0), 1.0) * cells) - filled
+    added = max(round(min(max(share + more, 0.0), 1.0) * cells), filled) - filled
     return Text.assemble(("━" * filled, style), ("━" * added, DIM), " " * (cells - filled - added))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -82,20 +82,18 @@ class Evaluation(Struct, frozen=True):
     attacks_flagged_at_rate: float | None
 
 
-def read_samples(path: Path) -> list[Sample]:
-    """The samples of a file of JSON lines, ``.gz`` or not.
+def read_samples(data: bytes, name: str) -> list[Sample]:
+    """The samples of JSON lines, compressed by gzip or not, that stand in a file of that name.
 
     Raises:
         ConfigError: A line is no sample; the message says which.
-        OSError: The file cannot be read.
     """
-    data = path.read_bytes()
     try:
         return list(_decode(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data))
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise ConfigError(f"{path}: is cut or broken: {error}") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ConfigError(f"{name}: is cut or broken: {error}") from None
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{name}: {error}") from None
 
 
 def _decode(data: bytes) -> Iterator[Sample]:

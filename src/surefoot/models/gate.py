@@ -132,7 +132,7 @@ class _Queue(Generic[PermitT]):
         if self.first is waiter:
             self.first = None
             return True
-        return self.behind.remove(waiter.who, waiter)
+        return self.behind.remove(waiter.who, (waiter,)) > 0
 
 
 class Gate(Generic[PermitT]):
@@ -249,9 +249,12 @@ class Gate(Generic[PermitT]):
             late = queue.find_late(line.leeway(now), now)
             if len(late) >= REVIEW_MOST:
                 self._review_at = now
+            late_of: dict[Hashable, list[Waiter[PermitT]]] = {}
+            for waiter, _ in late:
+                late_of.setdefault(waiter.who, []).append(waiter)
+            for who, waiters in late_of.items():  # not one by one: each time all that wait would be looked through
+                self.waiting -= queue.behind.remove(who, waiters)
             for waiter, wait_s in late:
-                queue.behind.remove(waiter.who, waiter)
-                self.waiting -= 1
                 if not waiter.future.done():
                     waiter.future.set_exception(self._refuse(line, wait_s, waiter.deadline - now))
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -162,14 +163,12 @@ class HttpClient:
                 raise
         except _failures() as error:
             raise _translate(error, endpoint.peer, timeout_s) from None
-        if data is None:
-            return response.status, response.get_header, b""
-        if len(data) > MAX_BODY_BYTES:
+        if data is not None and len(data) > MAX_BODY_BYTES:
             await request.__aexit__(None, None, None)
             raise _build_overflow(endpoint.peer)
         # The whole body was read, and with its last byte the connection is free: to leave the request, too, would
         # only take 5,000 instructions more.
-        return response.status, response.get_header, data.to_bytes()
+        return response.status, partial(_look_up, response.get_header), b"" if data is None else data.to_bytes()
 
     async def open(self, endpoint: Endpoint, body: bytes, timeout_s: float) -> HttpStream:
         """One request and an answer whose body is read as it comes; the caller closes it.
@@ -227,7 +226,7 @@ class HttpStream:
 
     def __init__(self, request: StreamRequest, response: Response, peer: Peer, timeout_s: float) -> None:
         self.status = response.status
-        self.header: HeaderLookup = response.get_header
+        self.header: HeaderLookup = partial(_look_up, response.get_header)
         self._request = request
         self._read_chunk = response.body_reader.read_chunk
         self._peer = peer
@@ -297,6 +296,14 @@ async def download(url: str, *, connect_timeout_s: float, read_timeout_s: float)
                 yield chunk.to_bytes()
     except _failures() as error:
         raise _translate(error, peer, read_timeout_s) from None
+
+
+def _look_up(find: HeaderLookup, name: str) -> str | None:
+    """A header; one whose value is no text counts as one that is not there."""
+    try:
+        return find(name)
+    except ValueError:
+        return None
 
 
 def _build_overflow(peer: Peer) -> ModelBroken:

@@ -78,8 +78,8 @@ class Permit:
         if gate.waiting:
             gate.dispatch()
 
-    def fail(self, error: ModelError, culprit: Hashable, *, hurried: bool = False, elsewhere: bool = False) -> None:
-        """No reply came.
+    def fail(self, error: ModelError, culprit: Hashable, *, hurried: bool = False, elsewhere: bool = False) -> bool:
+        """No reply came; whether the provider's own figures say why, so that the pace lets no other call go too soon.
 
         Args:
             error: Why.
@@ -89,6 +89,7 @@ class Permit:
         """
         self._end()
         pace, breaker, now = self.route.pace, self.route.breaker, self._gate.now()
+        explained = False
         if not error.sent:
             self._unsend()
         if error.rate is not None:
@@ -111,6 +112,7 @@ class Permit:
             breaker.fail(None if isinstance(error, ModelUnreachable) else culprit, str(error), probe=self._probe)
         if self._gate.waiting:
             self._gate.dispatch()
+        return explained
 
     def drop(self, *, sent: bool) -> None:
         """The call was not made after all; or it was ``sent``, and nobody waits for what becomes of it."""
@@ -164,8 +166,9 @@ class FreePermit:
     def succeed(self, tokens: int | None, rate: RateHint | None) -> None:
         """See `Permit.succeed`."""
 
-    def fail(self, error: ModelError, culprit: Hashable, *, hurried: bool = False, elsewhere: bool = False) -> None:
+    def fail(self, error: ModelError, culprit: Hashable, *, hurried: bool = False, elsewhere: bool = False) -> bool:
         """See `Permit.fail`."""
+        return False
 
     def drop(self, *, sent: bool) -> None:
         """See `Permit.drop`."""

@@ -24,10 +24,12 @@ class EventOverflow(ValueError):
 class SseParser:
     """One stream's state: the incomplete line and the data lines of the incomplete event."""
 
-    __slots__ = ("_data", "_has_begun", "_held_bytes", "_rest")
+    __slots__ = ("_data", "_has_begun", "_held_bytes", "_piece_bytes", "_pieces", "_rest")
 
     def __init__(self) -> None:
         self._rest = b""
+        self._pieces: list[bytes] = []  # of the incomplete line, after the rest: joined when its end has come
+        self._piece_bytes = 0
         self._data: list[bytes] = []
         self._held_bytes = 0
         self._has_begun = False
@@ -38,7 +40,14 @@ class SseParser:
         Raises:
             EventOverflow: An event is too long to be kept.
         """
-        buffer = self._rest + chunk if self._rest else chunk
+        buffer = chunk
+        if self._rest:
+            if self._has_begun and _LF not in chunk and _CR not in chunk and self._rest[-1] != _CR:
+                self._pieces.append(chunk)
+                self._piece_bytes += len(chunk)
+                self._check_size()
+                return []
+            buffer = self._join(chunk)
         if not self._data and buffer.startswith(b"data: ") and buffer.endswith(b"\n\n"):
             # One event of one line, as it comes where the model is slower than the reader: found without a search for
             # more of them, which takes twice as long.
@@ -66,14 +75,24 @@ class SseParser:
             buffer = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         events, end = self._take(buffer)
         self._rest = buffer[end:] + held
-        if len(self._rest) + self._held_bytes > MAX_EVENT_BYTES:
-            raise EventOverflow
+        self._check_size()
         return events
 
     def finish(self) -> list[bytes]:
         """The data of an event that the end of the stream cut before its blank line."""
-        buffer, self._rest = self._rest.rstrip(b"\r") + b"\n\n", b""
+        buffer, self._rest = self._join(b"").rstrip(b"\r") + b"\n\n", b""
         return self._take(buffer)[0]
+
+    def _join(self, chunk: bytes) -> bytes:
+        """What is left of the chunks before, and ``chunk``."""
+        buffer = b"".join([self._rest, *self._pieces, chunk])
+        self._pieces.clear()
+        self._piece_bytes = 0
+        return buffer
+
+    def _check_size(self) -> None:
+        if len(self._rest) + self._piece_bytes + self._held_bytes > MAX_EVENT_BYTES:
+            raise EventOverflow
 
     def _take(self, buffer: bytes) -> tuple[list[bytes], int]:
         """The events that end in ``buffer``, and where its last, incomplete line begins."""

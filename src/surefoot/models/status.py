@@ -47,7 +47,11 @@ _UNPAID: Final = frozenset(
 )
 _UNPAID_TEXT: Final = "your credit balance is too low"
 """Anthropic gives this 400 and no name of its own."""
-_MAX_READ_BYTES: Final = 64 << 10  # of an answer that is no JSON; far beyond what is shown, so no key is cut in sight
+_MAX_READ: Final = 64 << 10  # bytes, or characters of a message; far beyond what is shown, so no key is cut in sight
+_MAX_JSON_BYTES: Final = 1 << 20
+"""A longer answer is read as text: nothing that explains an error is so long, and to decode it takes time."""
+_MAX_FIGURE_CHARS: Final = 64
+"""A longer figure is none that a provider can have meant, and a regular expression would look at it for minutes."""
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _RESET_HEADERS: Final = ("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")
@@ -176,26 +180,37 @@ def _say_refusal(status: int, header: HeaderLookup, peer: Peer) -> str:
     if status == 404:
         return f"{peer.model}: not found (HTTP 404), check the model's name and base_url {peer.address}"
     if status < 400:
-        target = urlsplit(header("location") or "")
-        place = peer.clean(f"{target.scheme}://{target.hostname}{target.path}") if target.hostname else "elsewhere"
+        place = _read_location(header("location") or "", peer)
         return f"{peer.model}: {peer.address} redirects to {place} (HTTP {status}), set base_url to the right address"
     return f"{peer.model}: the provider refuses the request (HTTP {status})"
+
+
+def _read_location(location: str, peer: Peer) -> str:
+    """Where a redirect leads, without user, password and query."""
+    try:
+        target = urlsplit(location)
+    except ValueError:
+        return "elsewhere"
+    return peer.clean(f"{target.scheme}://{target.hostname}{target.path}") if target.hostname else "elsewhere"
 
 
 def _read_explanation(body: bytes) -> tuple[str, set[str]]:
     """The message in an error answer, and the names that it gives the error."""
     try:
+        if len(body) > _MAX_JSON_BYTES:
+            raise msgspec.DecodeError
         answer = _answers.decode(body)
     except UNREADABLE:
-        text = body[:_MAX_READ_BYTES].decode("utf-8", "replace")
+        text = body[:_MAX_READ].decode("utf-8", "replace")
         return ("" if text.lstrip().startswith("<") else text), set()  # a gateway's HTML page explains nothing
     if isinstance(answer, list):
         answer = answer[0] if answer else _Answer()
     error = answer.error or answer
     if isinstance(error, str):
-        return error, set()
+        return error[:_MAX_READ], set()
     said = error.message or error.detail or ""
-    return (said if isinstance(said, str) else msgspec.json.encode(said).decode()), {str(error.code), str(error.type)}
+    text = said if isinstance(said, str) else msgspec.json.encode(said).decode()
+    return text[:_MAX_READ], {str(error.code), str(error.type)}
 
 
 def _read_number(text: str) -> float | None:
@@ -216,7 +231,9 @@ def _read_date_s(text: str, now: str | None) -> float | None:
 
 
 def read_duration_s(text: str) -> float | None:
-    """Seconds of ``6m0s``, ``20ms``, ``1.5s`` or a bare number of seconds."""
+    """Seconds of ``6m0s``, ``20ms``, ``1.5s`` or a bare number of seconds; None for what is neither."""
+    if len(text) > _MAX_FIGURE_CHARS:
+        return None
     parts = _DURATION.findall(text)
     if parts and "".join([number + unit for number, unit in parts]) == text:
         return sum([float(number) * _UNIT_S[unit] for number, unit in parts])

@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 import msgspec
 from msgspec import Struct
 
-from surefoot.errors import ConfigError
+from surefoot.errors import ConfigError, ToolError
 from surefoot.faults import name_fault, read_toml
 from surefoot.policy.decide import Rules, decide
 from surefoot.policy.decision import Decision, Proposed, Verdict, name_verdict
@@ -24,19 +24,28 @@ _NUMBER: Final = re.compile(r"case\[(\d+)\]\.?")
 
 
 class Declared(Struct, frozen=True):
-    """What a case needs to know of a tool: its policy, the label and record paths of its results, and its schema."""
+    """What a case needs to know of a tool.
+
+    Attributes:
+        policy: What its author declared of it.
+        label: Of its results.
+        records: Paths of records in them.
+        parameters: JSON Schema of its arguments.
+        decode: Reads the JSON of its arguments; raises `ToolError` for what the tool would never be called with.
+    """
 
     policy: ToolPolicy
     label: Label
     records: tuple[str, ...]
     parameters: JsonSchema
+    decode: Callable[[str], object]
 
 
 class ReadResult(Struct, frozen=True, forbid_unknown_fields=True):
-    """An earlier result: of which tool, its text (or a value, shown as JSON), and the arguments of its call."""
+    """An earlier result: of which tool, its text or a value that is shown as JSON, and the arguments of its call."""
 
     tool: str
-    text: str = ""
+    text: str | None = None
     value: Any = None
     arguments: dict[str, Any] = {}
 
@@ -128,13 +137,16 @@ def try_case(case: Case, find: Callable[[str], Declared], rules: Rules) -> Decis
         rules: What the application has settled.
 
     Raises:
-        ConfigError: The call names a parameter that its tool does not have: it would be decided on, and mean nothing.
+        ConfigError: A result has no text, or the tool would never be called with these arguments: it would be decided
+            on something, and mean nothing.
     """
     origins = Origins()
     origins.begin([Message.user(text) for text in case.said], None)
-    for result in case.read:
+    for number, result in enumerate(case.read):
         tool = find(result.tool)
-        text = result.text if result.value is None else msgspec.json.encode(result.value).decode()
+        if (result.text is None) == (result.value is None):
+            raise ConfigError(f"read[{number}]: give what {result.tool} returned, as text or as value")
+        text = msgspec.json.encode(result.value).decode() if result.text is None else result.text
         arguments = msgspec.json.encode(result.arguments).decode()
         origins.take(result.tool, arguments, text, tool.label, tool.records, made=tool.policy.writes)
     called = find(case.call.tool)
@@ -144,6 +156,10 @@ def try_case(case: Case, find: Callable[[str], Declared], rules: Rules) -> Decis
         raise ConfigError(
             f"{case.call.tool} has no parameter {min(unknown)!r}; there are: {', '.join(known) or 'none'}"
         )
+    try:
+        called.decode(msgspec.json.encode(case.call.arguments).decode())
+    except ToolError as error:
+        raise ConfigError(f"{case.call.tool} would not be called, whatever is decided. {error}") from None
     return decide(Proposed(called.policy, case.call.arguments), origins.evidence(), rules)
 
 

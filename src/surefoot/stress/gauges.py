@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import sys
 from array import array
-from pathlib import Path
 from typing import Final, Self
 
 from msgspec import Struct
+
+from surefoot.resident import resident_mb
 
 TICK_S: Final = 0.01
 MOST_TICKS: Final = 1_000_000
 """Of a longer test every second tick is kept, then every fourth, and so on."""
 MOST_SAMPLES: Final = 600
-_PAGES: Final = Path("/proc/self/statm")
-
-
-def resident_mb(status: Path = _PAGES) -> float:
-    """Resident memory of this process in MB (10⁶ bytes); the peak so far where /proc is missing."""
-    try:
-        pages = int(status.read_text().split()[1])
-    except FileNotFoundError:
-        unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, KiB elsewhere
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    return pages * resource.getpagesize() / 1e6
 
 
 def cpu_s() -> float:

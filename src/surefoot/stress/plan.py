@@ -56,8 +56,10 @@ class Plan(Struct, frozen=True, kw_only=True):
                 raise ConfigError(f"--{name} {value}: must be from 1 to {most:,}")
         if self.unique > self.users:
             raise ConfigError(f"--unique {self.unique}: there are only {self.users} requesters (--users)")
-        if self.arrival == "poisson" and not 0 < self.rate_per_s <= MAX_REQUESTS:
+        if self.arrival == "poisson" and not self.rate_per_s:
             raise ConfigError("--arrival poisson needs --rate: requests a second, for example --rate 20")
+        if self.arrival == "poisson" and not 0 < self.rate_per_s <= MAX_REQUESTS:
+            raise ConfigError(f"--rate {self.rate_per_s:g}: must be above 0 and at most {MAX_REQUESTS:,} a second")
         if self.arrival == "burst" and self.rate_per_s:
             raise ConfigError("--rate goes with --arrival poisson; in a burst everybody asks as fast as answers come")
 

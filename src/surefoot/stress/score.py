@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
+from itertools import compress
 from typing import Final
 
 from msgspec import Struct
@@ -112,8 +113,8 @@ class Score:
         return [latency_s for latency_s, is_answer in zip(self.latency_s, self.is_answer, strict=True) if is_answer]
 
     def recent_s(self) -> tuple[float, float]:
-        """Median and 95th percentile of the newest latencies, seconds."""
-        newest = spread(self.latency_s[-RECENT:])
+        """Median and 95th percentile of the answers among the newest requests, seconds."""
+        newest = spread(list(compress(self.latency_s[-RECENT:], self.is_answer[-RECENT:])))
         return newest.p50, newest.p95
 
     def fairness(self) -> float:

@@ -113,6 +113,19 @@ async def test_a_tenant_has_a_rate_for_all_its_users_and_may_have_one_of_its_own
 
 
 @virtually
+async def test_whom_the_tenants_rate_refuses_has_used_nothing_of_the_own(make):
+    admission = make(user_requests_per_minute=2, tenant_requests_per_minute=3)
+    for name in ("u1", "u2", "u3"):
+        admission.enter(Caller(name, "", "acme")).leave()
+    for _ in range(5):  # more often than a user may come in a minute
+        assert str(refused(admission, Caller("ann", "", "acme"))).startswith("tenant 'acme' has used up")
+    await pass_time(60.0)
+    for _ in range(2):
+        admission.enter(Caller("ann", "", "acme")).leave()
+    assert str(refused(admission, Caller("ann", "", "acme"))).startswith("user 'ann' has used up")
+
+
+@virtually
 async def test_a_full_queue_says_whose_it_is_and_when_a_place_is_free(make):
     admission = make(user_runs=2, user_queue=1)
     await run_for(admission, 8.0)

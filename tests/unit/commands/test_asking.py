@@ -190,3 +190,30 @@ async def test_a_person_is_asked_about_several_calls_at_once_or_about_each(desk,
             desk.type(line)
         assert await asked == answers
     assert desk.screen.getvalue().count("May send_email run?") == 3
+
+
+async def test_all_of_what_is_approved_is_shown_as_the_model_wrote_it(desk):
+    """In a narrow window, too: nobody says yes to an address that is cut."""
+    desk.asker = Asker(Console(file=desk.screen, width=50), desk.keyboard)
+    address = "somebody.with.a.name.as.long.as.this@mail.example.org"
+    one = replace(
+        request(), arguments={"to": [address], "body": "x" * 2_000, "when": None, "really": True},
+        traces=(Trace("to[0]", address, "who", "others", "read_inbox({})"),),
+    )  # fmt: skip
+    async with asyncio.timeout(30):
+        asked = asyncio.create_task(desk.asker.ask(replace(one, more=(replace(request(), traces=()),))))
+        await desk.sees("ask about each:")
+        desk.type("e\n")
+        for number in (1, 2):
+            await desk.sees("n = no: ", number)
+            desk.type("y\n")
+        assert await asked == ["once", "once"]
+    shown = "".join(desk.screen.getvalue().replace("│", " ").split())
+    assert f'["{address}"]' in shown
+    assert shown.count(f"{'✗'}to[0]") == 1
+    assert "(2,000charactersinall)" in shown
+    assert shown.count("…") == 1
+    assert "whennull" in shown
+    assert "reallytrue" in shown
+    assert 'send_email(to="eve@evil.org")' in desk.screen.getvalue()  # each is named again
+    assert shown.count("argumentdecides") == 1  # no table of nothing

@@ -30,6 +30,19 @@ def test_an_agent_of_ones_own(folder, surefoot, name, more, code):
     assert [one["fate"] for one in json.loads(out)["attempts"]] == ["through" if code else "asks"]
 
 
+@pytest.mark.parametrize(
+    ("mode", "why"), [("observe", "(only observed)"), ("off", "nothing was decided: policy.mode is 'off'")]
+)
+def test_what_got_through_since_nothing_is_held_back(folder, surefoot, mode, why):
+    (folder / "loose.toml").write_text(f'[policy]\nmode = "{mode}"\n')
+    (folder / f"{mode}_one.py").write_text(MINE.format(more=", destructive=True"))
+    code, out, _ = surefoot("--config", folder / "loose.toml", "attack", "--agent", f"{mode}_one:agent")
+    assert code == 1
+    assert why in out
+    assert 'policy.mode = "enforce" holds back' in out
+    assert "Mark what" not in out
+
+
 def test_agentdojo(folder, surefoot):
     code, out, _ = surefoot("attack", "--suite", "banking", "--limit", "10")
     assert code == 0

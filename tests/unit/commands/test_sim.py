@@ -1,11 +1,17 @@
 """`surefoot sim`: a day in virtual time."""
 
+import io
 import json
 
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
 
-from surefoot.testing import simulate
+from surefoot.commands.sim_view import _say_figure, draw_report
+from surefoot.testing import World, simulate
 from surefoot.testing.simulation import read_world
+from surefoot.testing.simulation.world import Faults
 
 SMALL = ("--requests", "60", "--users", "20", "--hours", "0.5")
 HOSTILE = """
@@ -151,7 +157,11 @@ def test_it_learns_from_recorded_runs(record, surefoot, folder):
         (("--model", "openai:no-such-model"), "no price is known for it"),
         (("nowhere.toml",), "nowhere.toml: cannot be read"),
         (("--replay", "nowhere.json"), "nowhere.json: cannot be read"),
-        (("--from", "nowhere.db"), "there is no such database"),
+        (("--from", "nowhere.db"), "surefoot: --from nowhere.db: there is no such database\n"),
+        (("--requests", "2000000"), "requests = 2,000,000: must be between 1 and 1,000,000"),
+        (("--init", "w.toml", "--requests", "5"), "--requests does nothing beside --init; leave it out"),
+        (("--replay", "c.json", "--seed", "5"), "--seed does nothing beside --replay; leave it out"),
+        (("w.toml", "--replay", "c.json"), "[WORLD] does nothing beside --replay; leave it out"),
     ],
 )
 def test_a_mistake_is_one_clear_line(arguments, told, surefoot):
@@ -166,6 +176,43 @@ def test_wrong_settings_of_a_world(surefoot, tmp_path):
     code, _, err = surefoot("sim", str(tmp_path / "world.toml"))
     assert code == 2
     assert "[settings]: there is no setting no_such" in err
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("[modle]\na = 1", "there is no setting modle"),
+        ('[model]\nlatency_s = "a"', "model.latency_s: Expected `float`, got `str`"),
+        ("[faults]\nstroms = 1", "there is no setting faults.stroms"),
+    ],
+)
+def test_a_world_s_mistake_is_told_as_that_of_the_settings_is(surefoot, tmp_path, written, told):
+    path = tmp_path / "world.toml"
+    path.write_text(written)
+    code, _, err = surefoot("sim", str(path))
+    assert code == 2
+    assert err.startswith(f"surefoot: {path}: {told}")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_report_fits_its_terminal_and_cuts_no_figure(width):
+    world = World(users=4, requests=6, hours=0.1, faults=Faults(crashes=2))
+    report = simulate(world)
+    console = Console(file=io.StringIO(), force_terminal=True, width=width)
+    with console.capture() as captured:
+        console.print(draw_report(report, world, console))
+    lines = Text.from_ansi(captured.get()).plain.splitlines()
+    assert max(map(cell_len, lines)) <= width
+    assert not [line for line in lines if "…" in line]
+    said = " ".join(" ".join(lines).split())
+    for told in ("wait for the first call", "calls of the model", "turned away (429)", "runs at once"):
+        assert told in said
+    blocks = [line for line in lines if line.startswith("wait p95")]
+    assert len(blocks) == 1, "a line of blocks is one line"
+
+
+def test_a_few_runs_at_once_are_not_said_to_be_none():
+    assert [_say_figure(value) for value in (0, 0.0213, 0.1, 8.66, 1234.5)] == ["0.0", "0.021", "0.1", "8.7", "1,234.5"]
 
 
 def test_where_a_case_cannot_be_saved_is_known_before_the_simulation(surefoot):

@@ -160,6 +160,9 @@ def test_your_own_agent_and_a_wire_that_is_not_openai(stress, folder):
         (["--base-url", "nowhere", "--model", "openai:gpt-4.1"], "nowhere"),
         (["--real", "--model", "nobody:x"], "nobody"),
         (["--agent", "nothing"], "nothing"),
+        (["--agent", "../agents/mine:agent"], "../agents/mine is a path; go to its folder"),
+        (["--arrival", "poisson", "--rate", "-1"], "--rate -1: must be above 0"),
+        (["--base-url", "http://127.0.0.1:1", "--model", "nobody-knows"], "or lift that limit (--usd unlimited)"),
     ],
 )
 def test_a_mistake_is_one_line(stress, arguments, told):
@@ -247,10 +250,34 @@ def test_the_live_view_draws_a_bar_on_a_terminal():
 def test_a_report_fits_a_narrow_terminal(stress):
     _, out, _ = stress("--users", "3", "--json", *QUICK)
     report = msgspec.json.decode(out, type=Report)
-    console = Console(file=io.StringIO(), force_terminal=True, width=60)
-    with console.capture() as captured:
-        console.print(draw(report, console))
-    assert max(map(cell_len, Text.from_ansi(captured.get()).plain.splitlines())) <= 60
+    for width in (40, 60):
+        console = Console(file=io.StringIO(), force_terminal=True, width=width)
+        with console.capture() as captured:
+            console.print(draw(report, console))
+        plain = Text.from_ansi(captured.get()).plain
+        assert max(map(cell_len, plain.splitlines())) <= width
+        assert "…" not in plain, "no figure is cut"
+
+
+def test_a_page_that_cannot_be_written_after_the_test_takes_no_report_away(stress):
+    code, out, err = stress("--users", "2", "--html", "/dev/full", *QUICK)
+    assert code == 1
+    assert out.startswith("2 of 2 requests succeeded")
+    assert err.endswith("surefoot: /dev/full: No space left on device\n")
+
+
+def test_without_a_terminal_the_progress_of_a_test_in_which_nothing_ends_is_told_now_and_then():
+    told = io.StringIO()
+    score = Score(4)
+    with LiveView(Console(file=told, width=100), Plan(users=4, unique=1, requests=4)) as view:
+        score.begin()
+        for seconds in range(0, 71, 10):
+            view.show(score, float(seconds))
+        score.end("a", ended_s=75.0, latency_s=75.0, reason="model")
+        view.show(score, 75.0)
+    lines = told.getvalue().splitlines()
+    assert [line.partition("  ")[0] for line in lines] == ["0 of 4 requests"] * 2 + ["1 of 4 requests"]
+    assert "p50" not in told.getvalue(), "there is no answer yet"
 
 
 def test_the_report_says_what_the_first_failure_of_a_reason_was(stress, folder, monkeypatch):

@@ -152,14 +152,14 @@ MUTANTS = [
     Mutant(
         "who is refused still counts as waiting",
         GATE,
-        "                self.waiting -= 1\n                if not",
-        "                if not",
+        "                self.waiting -= queue.behind.remove(who, waiters)\n",
+        "                queue.behind.remove(who, waiters)\n",
     ),
     Mutant(
         "who is refused stands in the line all the same",
         GATE,
-        "                queue.behind.remove(waiter.who, waiter)\n",
-        "",
+        "                self.waiting -= queue.behind.remove(who, waiters)\n",
+        "                self.waiting -= len(waiters)\n",
     ),
     Mutant(
         "those who wait are looked through key by key",

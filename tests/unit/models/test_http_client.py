@@ -8,11 +8,12 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 from tests.unit.testing.wire_client import until
 
-from surefoot.errors import ConfigError, ModelBroken, ModelError, ModelRefused, ModelUnreachable
+from surefoot.errors import ConfigError, ModelBroken, ModelError, ModelOverloaded, ModelRefused, ModelUnreachable
 from surefoot.models.base import ModelProfile, Options
 from surefoot.models.http import MAX_BODY_BYTES, HttpClient, check_base_url, download, find_address
 from surefoot.models.openai_chat import OpenAIChat
 from surefoot.models.status import Peer
+from surefoot.models.wire import MAX_PIECE_BYTES
 from surefoot.testing import FakeProvider, hang, say, status
 from surefoot.types import Message
 
@@ -167,7 +168,30 @@ async def test_an_answer_without_a_length_ends_with_its_connection(http, raw, st
         assert await ask(http, server.url, streamed=streamed) == "fine"
 
 
+@both
+async def test_a_header_that_is_no_text_counts_as_absent(http, raw, streamed):
+    odd = b"retry-after: \xff\r\ncontent-type: application/json\r\nx-ratelimit-limit-tokens: \xff\r\n"
+    answers = [
+        b"HTTP/1.1 %b\r\n%bcontent-length: %d\r\n\r\n" % (line, odd, len(OK)) + OK for line in (b"429 X", b"200 OK")
+    ]
+    async with raw(*answers) as server:
+        with pytest.raises(ModelOverloaded) as caught:
+            await ask(http, server.url, streamed=streamed)
+        assert caught.value.retry_after_s is None
+        assert await ask(http, server.url, streamed=streamed) == "fine"
+
+
 # --- too much
+
+
+async def test_a_long_stream_is_taken_in_by_turns(http, raw, write_events):
+    event = b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % (b"x" * 4_000)
+    end = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+    async with raw(write_events(event * 500 + end)) as server:
+        model = OpenAIChat(PROFILE, server.url, KEY, http)
+        items = [item async for item in model.stream(model.open((), None), 50, Options(), 10.0)]
+    assert sum(len(item) for item in items[:-1]) == len(items[-1].message.text) == 2_000_000
+    assert max(len(item) for item in items[:-1]) <= MAX_PIECE_BYTES + 4_000
 
 
 @both

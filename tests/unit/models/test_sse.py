@@ -107,6 +107,18 @@ def test_an_event_without_an_end_is_not_kept(chunk):
         parser.feed(chunk * 3)
 
 
+def test_a_long_line_is_put_together_once():
+    """Joined piece by piece this one would take hours."""
+    parser = SseParser()
+    assert parser.feed(b"data: ") == []
+    for _ in range(100_000):
+        assert parser.feed(b"x" * 64) == []
+    assert parser.feed(b"\r") == []
+    assert parser.feed(b"\n\n") == [b"x" * 6_400_000]
+    assert parser.feed(b"data: next") == parser.feed(b"!") == []
+    assert parser.finish() == [b"next!"]
+
+
 def test_a_stream_may_be_longer_than_any_event():
     parser = SseParser()
     event = b"data: " + b"x" * (1 << 20) + b"\ndata: y\n\n"

@@ -11,6 +11,7 @@ from surefoot.models.status import (
     MAX_MESSAGE_CHARS,
     MAX_RETRY_AFTER_S,
     Peer,
+    _read_explanation,
     build_reply_error,
     build_status_error,
     read_retry_after_s,
@@ -67,6 +68,7 @@ def test_each_status_has_its_error(status, kind, said):
         ("https://user:pass@new.example.com/v2?token=abc#x", "https://new.example.com/v2"),
         ("/v2/chat", "elsewhere"),
         (None, "elsewhere"),
+        ("http://[::1", "elsewhere"),
     ],
 )
 def test_a_redirect_says_where_to(location, place):
@@ -132,6 +134,14 @@ def test_a_flood_of_brackets_is_an_error_like_any_other():
     assert type(build_reply_error(flood, PEER)) is ModelBroken
 
 
+def test_a_flood_of_text_is_not_taken_apart():
+    flood = b'{"error":{"message":"' + b"a" * (1 << 20) + b'"}}'
+    assert str(build(500, flood)).startswith('fake:m: the provider failed (HTTP 500): {"error":{"message":"aaa')
+    assert len(_read_explanation(flood[:1000] + b'"}}')[0]) < 1000
+    for long in (flood, explain(message="a" * 100_000), b'{"error":"%b"}' % (b"a" * 100_000)):
+        assert len(_read_explanation(long)[0]) == 64 << 10
+
+
 def test_a_long_explanation_is_cut():
     error = build(400, explain(message="a" * 10_000))
     assert str(error).endswith("aa…")
@@ -180,6 +190,8 @@ def test_a_placeholder_for_a_key_does_not_blot_out_words():
         ({"x-ratelimit-reset-tokens": "12"}, 12.0),
         ({"x-ratelimit-reset-tokens": "12 parsecs"}, None),
         ({"retry-after": "soon", "x-ratelimit-reset-tokens": "4s"}, 4.0),
+        ({"x-ratelimit-reset-tokens": "1" * 70}, None),
+        ({"x-ratelimit-reset-tokens": "1" * 400_000}, None),  # which the regular expression would look at for hours
     ],
 )
 def test_when_to_come_back(headers, seconds):

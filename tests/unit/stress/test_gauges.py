@@ -5,7 +5,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.stress.gauges import Gauges, LoopLag, cpu_s, resident_mb
+from surefoot.resident import resident_mb
+from surefoot.stress.gauges import Gauges, LoopLag, cpu_s
 
 
 class Loop:

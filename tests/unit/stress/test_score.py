@@ -19,6 +19,7 @@ def test_answers_and_failures_add_up():
     assert score.failures == {"refused: rate": 1, "model": 1}
     assert score.answered_s() == [1.0, 2.0]
     assert score.recent_s() == (1.0, 2.0)
+    assert played(("a", 1.0, 1.0, ""), ("b", 9.0, 9.0, "model")).recent_s() == (1.0, 1.0), "of the answers"
     score.begin()
     assert score.under_way == 1
 

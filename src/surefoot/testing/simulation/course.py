@@ -265,6 +265,8 @@ def find_price(model: str, world: World, settings: Settings, now: Callable[[], f
         return price_of(round(said.input_usd * 1e9), round(said.output_usd * 1e9)), is_flat
     rates = open_prices(settings, now).resolve(provider, name)
     if rates is None:
-        advice = "give model.input_usd and model.output_usd" if model == said.id else "give it in [settings.prices]"
+        advice = "give it in [settings.prices]"
+        if model == said.id:
+            advice = "give [prices] in surefoot.toml, or input_usd and output_usd in [model] of a world"
         raise ConfigError(f"model {model!r}: no price is known for it; {advice}")
     return price_of(rates.input, rates.output), is_flat

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from surefoot.errors import ConfigError
-from surefoot.faults import read_toml
+from surefoot.faults import name_fault, read_toml
 
 MAX_REQUESTS: Final = 1_000_000
 MAX_USERS: Final = 1_000_000
@@ -230,9 +230,10 @@ class World(Struct, frozen=True, forbid_unknown_fields=True):
         for name, value in _figures(self):
             low, high = _RANGES.get(name.rpartition(".")[2], _ANY) if name not in _RANGES else _RANGES[name]
             if not low <= value <= high:
-                raise ConfigError(f"{name} = {value:g}: must be between {low:g} and {high:g}")
+                raise ConfigError(f"{name} = {_say(value)}: must be between {_say(low)} and {_say(high)}")
 
 
+_SAID_IN_FULL: Final = 1e20
 _SHARE: Final = 0.0, 1.0
 _COUNT: Final = 0.0, 1_000.0
 _SECONDS: Final = 0.0, 86_400.0
@@ -271,6 +272,11 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
 }
 
 
+def _say(value: float) -> str:
+    """Whole numbers as people write them, not as 1e+06."""
+    return f"{int(value):,}" if value == value // 1 and abs(value) < _SAID_IN_FULL else f"{value:g}"
+
+
 def _figures(part: Struct, prefix: str = "") -> Iterator[tuple[str, float]]:
     for field in part.__struct_fields__:
         value = getattr(part, field)
@@ -291,6 +297,6 @@ def read_world(path: Path) -> tuple[World, dict[str, Any]]:
     try:
         return msgspec.convert(table, World), settings
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: {name_fault(table, World, error)}") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
