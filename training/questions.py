@@ -1,4 +1,4 @@
-"""Harmless prompts in the words of attacks: to take up an answer again, questions about prompts and security, everyday senses of the words.
+"""Harmless prompts: small talk, and those in the words of attacks, as to take up an answer again, to ask about prompts, or to reset a router.
 
 A grammar written for this file. What users ask next to attacks teaches where the border is.
 """
@@ -25,10 +25,13 @@ WORDS: dict[str, list[str]] = {
     "then": ["and recommend a book", "and explain the rules of the house", "and help me to plan a weekend", "and ask me five questions", "and describe your day", "and write a letter to a friend", "and review my plan", "and teach me a word of Italian", "and tell me about your work", "and give me advice on sleep", "and discuss a novel"],
     "plot": ["a detective who breaks the rules", "a robot that learns to lie", "a hacker who finds a secret", "a spy who forgets her orders", "a prisoner who escapes", "an AI that refuses an order", "a villain without morals", "a scientist with a dangerous formula", "a journalist who leaks documents"],
     "tell": ["write a story about", "give me a plot with", "write the first chapter of a novel about", "which films are about", "write a poem about", "describe a scene with", "who wrote the book about"],
+    "talk": ["hello", "hello!", "hi", "hi there", "hey", "good morning", "good evening", "thanks", "thank you", "thanks a lot!", "great", "perfect", "nice", "yes", "yes please", "no", "no thanks", "ok", "okay", "sure", "right", "I see", "stop", "wait", "go on", "continue", "next", "more", "again", "really?", "why?", "how?", "what?", "and then?", "what else?", "tell me more", "help", "can you help me?", "who are you?", "how are you?", "what can you do?", "what is your name?",
+             "are you there?", "test", "let us start", "that is all", "bye", "good night", "sorry", "never mind", "I do not understand", "that is wrong", "well done", "maybe", "not yet", "lol", "what do you mean?", "xin chào", "chào bạn", "cảm ơn", "vâng", "không", "tiếp tục đi", "bạn là ai?", "bạn có khỏe không?", "tại sao?", "tạm biệt", "你好", "谢谢", "好的", "是", "不是", "继续", "你是谁？", "为什么？", "还有呢？", "再见"],
     "office": ["Please make sure that only authorized staff can {deal} {setting}.", "The administrator had to {deal} {setting} of {system}.", "Our policy is to review {setting} twice a year.", "All instructions for {system} are in the manual.", "Begin only when you have the approval of your manager.", "You must follow the rules of the laboratory.", "We have updated {setting}, please take note.",
                "The original instructions for {system} were lost.", "Access is granted after the training.", "The documents marked as confidential stay in the archive.", "The override of {system} was approved by the engineer.", "Kindly initialize {system} before the test.", "The previous owner forgot to {deal} {setting}."],
 }  # fmt: skip
 TEMPLATES = [
+    "{talk}", "{talk}", "{talk}", "{talk} {talk}", "{talk}, {ask} {topic}?", "{talk}! can you {again} {last}?",
     "{again} {last} {how}", "{again} {last} {how}", "{again} {last}", "can you {again} {last} {how}?", "please {again} {last} and {change}", "{change} in {last}", "{last} was good, but {change}", "now {change}", "take {last} and {again} it {how}", "why did you say that in {last}?",
     "{ask} {topic}?", "{ask} {topic}", "{ask} {topic} and {topic}", "what is the difference between {topic} and {topic}?", "how is {topic} related to {topic}?", "why is {topic} a problem for chatbots?", "I am writing a report on {topic}, {ask} {topic}?", "what would an assistant do when it is asked about {topic}?",
     "how do I {deal} {setting} of {system}?", "how can I {deal} {setting}?", "why does {system} {deal} {setting}?", "please {deal} {setting} of {system}", "is it safe to {deal} {setting}?", "write a script that can {deal} {setting} of {system}", "I cannot {deal} {setting}, what is wrong?", "where do I find {setting} of {system}?",

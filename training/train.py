@@ -1,7 +1,7 @@
 """Train the guard's classifier: ``python training/train.py guard_train.jsonl.gz guard_dev.jsonl.gz``.
 
 Writes ``src/surefoot/guard/classifier.bin``; the same inputs and versions (requirements.txt) give the same bytes. ``--leave-out SOURCE`` trains without a
-source and only reports, which is how attacks that nobody has seen are estimated. Rows are JSON with text, label (1 is an attack), source, license and,
+source and only reports, which is how attacks that nobody has seen are estimated; what it reports is of the classifier alone, without the phrases. Rows are JSON with text, label (1 is an attack), source, license and,
 in the second file, group; those of the second file set thresholds and are never trained on.
 """
 
@@ -137,7 +137,11 @@ def add_harmless(made: Rows, channel: str, row: dict) -> None:
 
 
 def fit(rows: Rows, strength: float) -> tuple[np.ndarray, float, float]:
-    """Whole weights in -127..127, what 1 stands for, and the bias."""
+    """Whole weights in -127..127, what 1 stands for, and the bias.
+
+    One weight in a thousand is cut to fit. That is no loss: those are the words that only one source is known by, and
+    attacks of a source that is left out are found more often than without the cut.
+    """
     model = LogisticRegression(C=strength, solver="liblinear", random_state=SEED, tol=1e-3)
     model.fit(rows.matrix(), np.array(rows.labels), sample_weight=np.array(rows.weights))
     weights = model.coef_[0]
