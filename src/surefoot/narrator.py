@@ -100,6 +100,14 @@ def describe_arguments(name: str, arguments: dict[str, Any]) -> str:
     return describe_call(ToolCall("", name, msgspec.json.encode(arguments).decode()))
 
 
+def _tell_redacted(redacted: dict[str, int]) -> str:
+    taken = [f"{count} × {kind}" if count > 1 else kind for kind, count in redacted.items() if kind != "leak"]
+    told = [f"taken out: {', '.join(taken)}"] if taken else []
+    if "leak" in redacted:  # flagged alone: see docs/output.md
+        told.append("left as it is: a part of the agent's instructions")
+    return "; ".join(told)
+
+
 class Narrator:
     """Tells one run. A reply is told when it is known what became of it: a step, an answer, or a mistake."""
 
@@ -118,8 +126,7 @@ class Narrator:
         is_told = self._has_told(event)
         lines = self._tell_event(event)
         if event.redacted and not is_told:
-            taken = ", ".join([f"{count} × {kind}" if count > 1 else kind for kind, count in event.redacted.items()])
-            self._late.append(Line("▒", f"taken out: {taken}", "yellow", "yellow"))
+            self._late.append(Line("▒", _tell_redacted(event.redacted), "yellow", "yellow"))
             lines += [] if self._reply is not None else self.rest()
         return lines
 

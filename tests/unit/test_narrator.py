@@ -260,6 +260,19 @@ def test_what_was_taken_out_of_a_thought_is_told_once_and_of_the_next_reply_anew
 
 
 @pytest.mark.parametrize(
+    ("redacted", "told"),
+    [
+        ({"image": 1, "leak": 1}, "taken out: image; left as it is: a part of the agent's instructions"),
+        ({"leak": 2}, "left as it is: a part of the agent's instructions"),
+        ({"prompt": 1}, "taken out: prompt"),
+    ],
+)
+def test_what_is_only_flagged_is_not_said_to_be_taken_out(redacted, told):
+    reply = replace(replied(Message.assistant("An answer.")), redacted=redacted)
+    assert f"  ▒ {told}" in texts(asked(), reply, RunFinished(at=2, stop_reason="final", output="An answer."))
+
+
+@pytest.mark.parametrize(
     ("answer", "sources", "line"),
     [
         ("once", (), ["  ? allowed, this once"]),

@@ -13,6 +13,7 @@ import zlib
 from array import array
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from math import exp, log2, sqrt
 from pathlib import Path
 from typing import Final, Literal
@@ -20,20 +21,9 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from surefoot.guard.features import (
-    FAR,
-    FEATURES,
-    HASHED,
-    KIND_REACH,
-    REMEMBERED,
-    cap_repeats,
-    describe_word,
-    find_sentences,
-    list_features,
-    list_kinds,
-    list_windows,
-)
+from surefoot.guard.features import FEATURES, KIND_REACH, cap_repeats, end_sentences, list_features, list_windows
 from surefoot.guard.tokens import find_words
+from surefoot.guard.word_weights import Weighed, WordWeights
 
 Channel = Literal["user", "tool"]
 
@@ -105,10 +95,10 @@ class Classifier:
         scales = msgspec.json.decode(head, type=dict[Channel, Scale])
         tables = zlib.decompress(packed)
         assert len(tables) == FEATURES * len(scales), "written for these features"
-        self._channels: dict[Channel, tuple[Scale, _Table]] = {}
+        self._channels: dict[Channel, tuple[Scale, WordWeights]] = {}
         for number, (channel, scale) in enumerate(scales.items()):
             table = array("b", tables[number * FEATURES : (number + 1) * FEATURES])
-            self._channels[channel] = scale, _Table(table, with_pieces=scale.with_pieces)
+            self._channels[channel] = scale, WordWeights(table, with_pieces=scale.with_pieces)
 
     def judge(self, words: Sequence[str], folded: str, channel: Channel, copies: int = 1) -> Verdict:
         """Judge a text by its words, all of them; linear in their number.
@@ -118,17 +108,16 @@ class Classifier:
         if not words:
             return HARMLESS
         scale, table = self._channels[channel]
-        sums, counts = _add_up(words, table)
-        windows = list_windows(find_sentences(words, folded))
-        bias, unit = scale.bias, scale.unit  # as `Scale.weigh`, without a call for each window
-        scores = [
-            bias + unit * (sums[end] - sums[start]) / sqrt(counts[end] - counts[start] + _SMOOTHING)
-            for start, end in windows
-        ]
+        weighed = table.weigh(words)
+        ends = end_sentences(words, folded, weighed.stops)
+        scores = _score(weighed, ends, scale)
         fence = scale.fence(len(words) * copies)
+        best = max(scores)
+        if best < fence:
+            return Verdict(_risk(best - fence, scale.slope))
         hot = [place for place, score in enumerate(scores) if score >= fence]
-        if hot:
-            _lower_repeats(scores, hot, windows, words, (scale, table))
+        windows = list_windows(list(pairwise([0, *ends])))
+        _lower_repeats(scores, hot, windows, words, (scale, table))
         best = max(scores)
         if best < fence:
             return Verdict(_risk(best - fence, scale.slope))
@@ -138,12 +127,27 @@ class Classifier:
         return Verdict(_risk(best - fence, scale.slope), tuple(spans))
 
 
+def _score(weighed: Weighed, ends: list[int], scale: Scale) -> list[float]:
+    """The scores of all windows, in the order of `list_windows`: `Scale.weigh`, without a call for each."""
+    bias, unit = scale.bias, scale.unit
+    of_one: list[float] = []
+    of_two: list[float] = []
+    start = last_total = last_count = 0
+    for end in ends:
+        total, count = weighed.add_up(start, end)
+        of_one.append(bias + unit * total / sqrt(count + _SMOOTHING))
+        if start:
+            of_two.append(bias + unit * (last_total + total) / sqrt(last_count + count + _SMOOTHING))
+        start, last_total, last_count = end, total, count
+    return of_one + of_two
+
+
 def _lower_repeats(
     scores: list[float],
     hot: list[int],
     windows: list[tuple[int, int]],
     words: Sequence[str],
-    judge: tuple[Scale, _Table],
+    judge: tuple[Scale, WordWeights],
 ) -> None:
     """Lower the scores at ``hot`` that repetition alone has raised; windows of the same words are weighed once."""
     scale, table = judge
@@ -158,79 +162,6 @@ def _lower_repeats(
             total = sum([table.weight_of(row) * count for row, count in capped.items()])
             known[said] = scale.weigh(total, sum(capped.values()))
         scores[place] = min(scores[place], known[said])
-
-
-_Known = tuple[int, int, int, int, int, int, int, int, int]
-"""What a word adds, and the parts of it that rows of pairs are made of: weight, count, kind, parts as the second and as
-the first word of a pair.
-
-A row is the low bits of a sum of two parts, and a part ends where that row does: numbers as small are added twice as
-fast. The part of the first word is below zero, so that a row counts from the end of the table: no mask.
-"""
-
-
-class _Table(dict[str, _Known]):
-    """The weights of a channel, and what they make of the words that were seen."""
-
-    def __init__(self, weights: array[int], *, with_pieces: bool) -> None:
-        super().__init__()
-        self.hashed = weights[:HASHED]
-        self.kinds = weights[HASHED:]
-        self.with_pieces = with_pieces
-
-    def weight_of(self, row: int) -> int:
-        """The weight of one row of `list_features`."""
-        return self.hashed[row] if row < HASHED else self.kinds[row - HASHED]
-
-    def __missing__(self, text: str) -> _Known:
-        word, stem, kind, rows, pieces = describe_word(text)
-        if self.with_pieces:
-            rows += pieces
-        weight = sum(map(self.weight_of, rows))
-        parts = word % _WORDS, stem % _STEMS, stem % _FAR_STEMS, *_begin_pairs(word, stem)
-        made = weight, len(rows) + _PAIRS_OF_WORDS, kind, *parts
-        if len(self) >= REMEMBERED:
-            self.clear()
-        self[text] = made
-        return made
-
-
-_PAIRS_OF_WORDS: Final = 3
-_WORDS: Final = HASHED << 3
-_STEMS: Final = HASHED << 5
-_FAR_STEMS: Final = HASHED << 7
-
-
-def _begin_pairs(word: int, stem: int) -> tuple[int, int, int]:
-    """The parts of the first word of a pair, see `list_features`."""
-    return (
-        word * 0x9E3779B1 % _WORDS - _WORDS,
-        stem * 0x85EBCA6B % _STEMS - _STEMS,
-        stem * 0xC2B2AE35 % _FAR_STEMS - _FAR_STEMS,
-    )
-
-
-def _add_up(words: Sequence[str], table: _Table) -> tuple[list[int], list[int]]:
-    """For each place the weights, and the number, of the features of all words before it: those of `list_features`."""
-    sums, counts = [0], [0]
-    total = count = 0
-    hashed, of_kinds = table.hashed, table.kinds
-    last_word, last_stem, far_stem = _begin_pairs(7, 7)
-    farther = far_stem
-    kinds: list[tuple[int, int]] = [(0, FAR)] * 3
-    for place, text in enumerate(words):
-        weight, number, kind, word, stem, far, next_word, next_stem, after_next = table[text]
-        total += weight + hashed[last_word + word >> 3] + hashed[last_stem + stem >> 5] + hashed[farther + far >> 7]
-        count += number
-        last_word, last_stem, farther, far_stem = next_word, next_stem, far_stem, after_next
-        if kind:
-            rows = list_kinds(kind, place, kinds)
-            total += sum([of_kinds[row - HASHED] for row in rows])
-            count += len(rows)
-            kinds = [(kind, place), *kinds[:2]]
-        sums.append(total)
-        counts.append(count)
-    return sums, counts
 
 
 def _risk(margin: float, slope: float) -> float:

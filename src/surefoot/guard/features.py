@@ -36,7 +36,8 @@ MASK: Final = HASHED - 1
 FAR: Final = -1 - KIND_REACH
 _ENDS: Final = frozenset(".!?。！？;；|")
 _QUOTES: Final = frozenset("\"'`”’")
-_STOPS: Final = _ENDS | _QUOTES
+STOPS: Final = _ENDS | _QUOTES
+"""Words that may end a sentence."""
 _AROUND_FIELDS: Final = frozenset(",:{}[]()")
 
 
@@ -130,23 +131,33 @@ def list_kinds(kind: int, place: int, before: Sequence[tuple[int, int]]) -> list
 def find_sentences(words: Sequence[str], folded: str) -> list[tuple[int, int]]:
     """Sentences, fields of JSON and the like as ranges of words; they follow each other and leave no word out.
 
-    ``words`` are those of ``folded``. Only the places of stops are asked for: each is a word wherever it stands.
+    ``words`` are those of ``folded``.
+    """
+    ends = end_sentences(words, folded, compress(count(), map(STOPS.__contains__, words)))
+    return list(pairwise([0, *ends]))
+
+
+def end_sentences(words: Sequence[str], folded: str, stops: Iterable[int]) -> list[int]:
+    """How many words there are to the end of each sentence.
+
+    ``stops`` are the places of `STOPS` in ``words``; what is between is not looked at: each is a word wherever it
+    stands.
     """
     ends = _end_blocks(folded) if "\n\n" in folded else set[int]()
     at = -1
-    for place in compress(count(), map(_STOPS.__contains__, words)):
+    for place in stops:
         at = folded.index(words[place], at + 1)
         if _is_end(words[place], at, folded):
             ends.add(place + 1)
     ends.add(len(words))
-    found: list[tuple[int, int]] = []
+    found: list[int] = []
     start = 0
     for end in sorted(ends):
         while end - start > WINDOW_WORDS:
-            found.append((start, start + WINDOW_WORDS))
             start += WINDOW_WORDS
+            found.append(start)
         if start < end:
-            found.append((start, end))
+            found.append(end)
             start = end
     return found
 

@@ -195,7 +195,7 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
 def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evidence, *, rules: Rules) -> Trace:
     shown = str(value)[:MOST_SHOWN]
     if kind == "credential":  # a password is not the same in capitals
-        named = known.user_wrote(str(value))
+        named = known.user_gives(str(value))
         return Trace(place, shown, kind, "user" if named else "nowhere", "", named)
     normal = normalise_value(value)
     if kind == "address" and not is_plain(str(value)):
@@ -253,7 +253,7 @@ def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rule
     """Who that may say so has named a normal value, and where; "" if nobody has."""
     if not value:
         return "", ""
-    if known.user_names(value):
+    if known.user_counts(value) if kind == "amount" and is_number(value) else known.user_names(value):
         return "user", ""
     if is_listed(value, rules.allow.get(kind, ())):
         return "allowed", f"the allow-list of {kind}"

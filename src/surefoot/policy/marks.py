@@ -8,7 +8,6 @@ from typing import Final
 
 from surefoot.policy.matching import join_account, pieces
 
-MOST_ACCOUNT_CHARS: Final = 64
 LEAST_GROUP: Final = 3
 MOST_GROUP: Final = 16
 
@@ -25,7 +24,7 @@ def is_marked(form: str, marks: Collection[int]) -> bool:
 
 def _is_grouped(joined: str, marks: Collection[int]) -> bool:
     """Whether an account number may stand in groups in their text, of three characters or more but for the last."""
-    ends = {0} if 0 < len(joined) <= MOST_ACCOUNT_CHARS else set[int]()
+    ends = {0} if joined else set[int]()
     for start in range(len(joined)):
         if start in ends:
             for end in range(start + LEAST_GROUP, min(start + MOST_GROUP, len(joined)) + 1):

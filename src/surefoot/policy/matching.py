@@ -8,7 +8,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 LONGEST_NUMBER: Final = 40
+SHORT_TEXT: Final = 2_000
+"""Characters of a text that is read quicker than its words are listed."""
 _LEAST_ACCOUNT: Final = 8
+MOST_ACCOUNT_CHARS: Final = 64
 _LEAST_DIGITS: Final = 4
 
 # Scripts that put no spaces between words: each character is a word of its own.
@@ -122,7 +125,7 @@ def join_account(value: str) -> str:
     """An account or telephone number without its gaps; "" for what is none."""
     joined = value.replace(" ", "").replace("-", "")
     if (
-        len(joined) < _LEAST_ACCOUNT
+        not _LEAST_ACCOUNT <= len(joined) <= MOST_ACCOUNT_CHARS
         or not _ALNUM.fullmatch(joined)
         or sum([c.isdigit() for c in joined]) < _LEAST_DIGITS
     ):
@@ -178,9 +181,43 @@ def split_moment(value: str) -> list[str]:
 def _groups(text: str, value: str) -> bool:
     """Whether the text names an account number or phone number that it writes in groups, or the value does."""
     joined = join_account(value)
-    if not joined or joined not in text.replace("-", "").replace(" ", ""):  # nearly always, and quick
-        return False
-    return re.search(rf"(?<![^ -]){'[ -]*'.join(joined)}(?![^ -])", text) is not None
+    return bool(joined) and joined in join(text) and _has_groups(text, joined)  # nearly always the latter is not asked
+
+
+def join(text: str) -> str:
+    """A normal text without what parts the groups of a number."""
+    return text.replace("-", "").replace(" ", "")
+
+
+def _has_groups(text: str, joined: str) -> bool:
+    # possessive: no letter of it is a gap, so that nothing is tried twice
+    return re.search(rf"(?<![^ -]){'[ -]*+'.join(joined)}(?![^ -])", text) is not None
+
+
+class Passage:
+    """A normal text that is asked for many values: what it cannot name is told without reading it again."""
+
+    __slots__ = ("_joined", "_words", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._words: frozenset[str] | None = None
+        self._joined: str | None = None
+
+    def names(self, value: str) -> bool:
+        """As `names` says."""
+        if len(self.text) <= SHORT_TEXT:
+            return names(self.text, value)
+        if self._words is None:
+            self._words = frozenset(self.text.split())
+        if any(self._words.issuperset(form.split()) and form in self.text for form in (value, *spell(value)) if form):
+            return True
+        joined = join_account(value)
+        if not joined:
+            return False
+        if self._joined is None:
+            self._joined = join(self.text)
+        return joined in self._joined and _has_groups(self.text, joined)
 
 
 def pieces(text: str) -> set[str]:

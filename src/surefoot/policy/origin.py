@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,18 +10,12 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
+from surefoot.policy.intent import list_request
 from surefoot.policy.lookup import Index, Lookup, read_result
 from surefoot.policy.marks import is_marked, mark
-from surefoot.policy.matching import (
-    has_words,
-    list_forms,
-    names,
-    normalise,
-    pieces,
-    split_moment,
-    split_words,
-)
-from surefoot.policy.source import Text, Vouches, name_source
+from surefoot.policy.matching import list_forms, normalise, pieces, split_moment
+from surefoot.policy.source import Text, Vouches, name_pasted, name_source
+from surefoot.policy.words import Words
 from surefoot.types import Label, Message
 
 FoundT = TypeVar("FoundT")
@@ -36,12 +29,11 @@ MOST_SAID: Final = 200
 MOST_SAID_CHARS: Final = 200_000
 """Words of the user that are remembered, the newest."""
 MOST_TEXT_CHARS: Final = 1_000_000
-"""Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
+"""Texts by others that are at hand whole, the newest, each with the arguments of its call: to say where a value came
+from, and to be endorsed."""
 MOST_NAMED: Final = 10_000
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
-_JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
-"""The end of a sentence after which the user left out the space."""
 _NUMBERS: Final = frozenset("0123456789.+-eE")
 
 
@@ -72,8 +64,8 @@ class Evidence(Struct, frozen=True):
 
     Attributes:
         exposed: It has read text by others.
-        said: What the user said, in normal form, the newest last.
-        written: The same as it was written.
+        words: What the user said, the newest last.
+        said: What he asks for in it, in normal form.
         index: What was found in systems of record.
         marks: Of the pieces of text by others.
         full: More was written by others than is remembered.
@@ -84,8 +76,8 @@ class Evidence(Struct, frozen=True):
     """
 
     exposed: bool = False
+    words: tuple[Words, ...] = ()
     said: tuple[str, ...] = ()
-    written: tuple[str, ...] = ()
     index: Index = Index()
     marks: frozenset[int] | set[int] = frozenset()
     full: bool = False
@@ -101,25 +93,59 @@ class Evidence(Struct, frozen=True):
         known: FoundT = self.found[about]
         return known
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What the user said, in normal form, with what he denies, and without what he pasted."""
+        return tuple([words.told for words in self.words])
+
+    def list_request(self) -> tuple[Words, ...]:
+        """What the user asks for now, the newest first: what he said last, and what a few words of his refer to."""
+        return tuple(reversed(self.words[-len(list_request(self.said)) or len(self.words) :]))
+
     def user_names(self, value: str) -> bool:
-        """Whether the user has named a normal value; of a date with a time, both."""
+        """Whether the user has asked for a normal value; of a date with a time, both."""
+        return self._recall(value, lambda: all(self._names(part) for part in split_moment(value)))
+
+    @property
+    def denies(self) -> bool:
+        """Whether the user has denied anything."""
+        return any(words.parts.denied is not None for words in self.words)
+
+    def user_denies(self, value: str) -> bool:
+        """Whether what the user said last of a normal value is that it is not to be."""
+        denied = any(words.denies(value) for words in self.words)
+        return denied and not self.user_names(value)
+
+    def user_counts(self, number: str) -> bool:
+        """Whether the user has named a normal number so that it can say how much."""
+        return self.user_names(number) and any(number.strip() in words.amounts for words in self.words)
+
+    def user_gives(self, secret: str) -> bool:
+        """Whether the user gave a password, letter by letter."""
+        return any(words.gives(secret) for words in self.words)
+
+    def _names(self, part: str) -> bool:
+        """What he said last of it holds."""
+        for words in reversed(self.words):
+            if words.names(part):
+                return True
+            if words.denies(part):
+                return False
+        return False
+
+    def _recall(self, value: str, look: Callable[[], bool]) -> bool:
         known = self.named.get(value)
         if known is None:
             if len(self.named) >= MOST_NAMED:
                 self.named.clear()
-            parts = split_moment(value)
-            known = self.named[value] = all(any(names(text, part) for text in self.said) for part in parts)
+            known = self.named[value] = look()
         return known
-
-    def user_wrote(self, value: str) -> bool:
-        """Whether the user wrote a value letter by letter, as a word or words of its own."""
-        return any(value in split_words(text) or (" " in value and has_words(text, value)) for text in self.written)
 
     def user_spelled(self, address: str) -> bool:
         """Whether the user wrote the path of an address, if it has one, in the same capitals."""
         path = address.partition("://")[2] or address
         path = path.partition("/")[2].rstrip("/.,:;!#@…")
-        return not path or any(path in text for text in self.written)
+        return not path or any(path in text for words in self.words for text in words.written)
 
     def others_name(self, value: str) -> bool:
         """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
@@ -144,15 +170,16 @@ class Origins:
     """
 
     __slots__ = (
-        "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_said_normal", "_text_chars",
-        "_texts", "full", "vouches",
+        "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_text_chars", "_texts", "_unheard",
+        "_words", "full", "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._exposed = self.full = False
         self.vouches = Vouches()
         self._said: deque[str] = deque()
-        self._said_normal: dict[str, str] = {}
+        self._words: dict[str, Words] = {}
+        self._unheard: list[str] = []
         self._said_chars = 0
         self._named: dict[str, bool] = {}
         self._index = Index()
@@ -183,6 +210,7 @@ class Origins:
                 author = part.label.author
                 if author == "user" and part.label.trusted:
                     self._hear(part.text)
+                    self._unheard.append(part.text)
                 elif author in {"third_party", "tool"}:
                     self.take(part.label.source, "", part.text, part.label, ())
 
@@ -250,9 +278,10 @@ class Origins:
     def evidence(self) -> Evidence:
         """What is known now; valid until the next event."""
         self._digest()
+        words = self._read_said()
         return Evidence(
-            self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self.vouches,
-            self._texts, self._named,
+            self._exposed, words, tuple([one.asked for one in words]), self._index, self._marks, self.full,
+            self.vouches, self._texts, self._named,
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -271,14 +300,13 @@ class Origins:
             vouched_texts=self.vouches.carry(),
         )
 
-    def _normal_said(self) -> tuple[str, ...]:
-        known = self._said_normal
-        self._said_normal = {
-            text: known[text] if text in known else normalise(_JOINED.sub(". ", text)) for text in self._said
-        }
-        return tuple([self._said_normal[text] for text in self._said])
+    def _read_said(self) -> tuple[Words, ...]:
+        known = self._words
+        self._words = {text: known[text] if text in known else Words(text) for text in self._said}
+        return tuple([self._words[text] for text in self._said])
 
     def _digest(self) -> None:
+        self._listen()
         fresh, self._fresh = self._fresh, []
         for tool, arguments, content, label, fields, made, failed in fresh:
             kept = arguments if len(arguments) <= MOST_ARGUMENTS else ""
@@ -289,6 +317,15 @@ class Origins:
                 source = name_source(tool, arguments)
                 self._take_others([Text(source, text, arguments, failed=failed) for text in others])
 
+    def _listen(self) -> None:
+        """What the user has pasted is text by others: who wrote that, nobody knows."""
+        unheard, self._unheard = self._unheard, []
+        for text in unheard:
+            words = self._words[text] = self._words.get(text) or Words(text)
+            if words.pasted:
+                self._exposed = True
+                self._take_others([Text(name_pasted(part), part) for part in words.pasted])
+
     def _take_others(self, texts: list[Text]) -> None:
         for text in texts:
             self._marks.update([mark(piece) for piece in pieces(text.text)])
@@ -297,9 +334,9 @@ class Origins:
                 self.full = True
             self._texts.append(text)
             self.vouches.read(text)
-            self._text_chars += len(text.text)
+            self._text_chars += text.chars
         while self._text_chars > MOST_TEXT_CHARS:
-            self._text_chars -= len(self._texts.popleft().text)
+            self._text_chars -= self._texts.popleft().chars
 
 
 def _is_number(content: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from msgspec.structs import replace
 
 from surefoot.policy.decision import Proposed, Trace
-from surefoot.policy.matching import normalise, normalise_value, split_moment
+from surefoot.policy.matching import names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Evidence
 from surefoot.policy.selection import is_settled
 from surefoot.policy.speech import says
@@ -89,7 +89,7 @@ def _is_all_of_user(call: Proposed, known: Evidence, *, thing: bool, found: bool
             told = told or own
             own = own or is_worked_out(value, "what", known)
         else:
-            own = known.user_names(text) or (found and says(known.said, text))
+            own = any(names(one, text) for one in known.told) or (found and says(known.told, text))
             told = told or len(text.split()) >= LEAST_WORDS
         if not own:
             return False

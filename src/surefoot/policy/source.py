@@ -14,6 +14,7 @@ MOST_VOUCHED: Final = 4_000
 MOST_VOUCHED_CHARS: Final = 400_000
 """Texts of sources that a person has vouched for; what has no more room proves nothing."""
 MOST_SHOWN_CHARS: Final = 180
+MOST_PASTED_CHARS: Final = 60
 
 
 class Text:
@@ -30,6 +31,11 @@ class Text:
     def __init__(self, source: str, text: str, arguments: str = "", *, failed: bool = False) -> None:
         self.source, self.text, self.failed, self._arguments = source, text, failed, arguments
         self._normal = self._own = ""
+
+    @property
+    def chars(self) -> int:
+        """How much of it is kept."""
+        return len(self.text) + len(self._arguments)
 
     @property
     def normal(self) -> str:
@@ -55,6 +61,12 @@ def name_source(tool: str, arguments: str) -> str:
         return f"{tool}({arguments})"
     digest = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"{tool}({arguments[: MOST_SHOWN_CHARS - 60]}…{arguments[-60:]}#{digest})"
+
+
+def name_pasted(text: str) -> str:
+    """What people call what a user has pasted; no two parts have one name, and no tool's results have such a one."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"pasted by the user ({' '.join(text[:MOST_PASTED_CHARS].split())}…#{digest})"
 
 
 class Vouches:

@@ -212,7 +212,7 @@ async def test_all_of_what_is_approved_is_shown_as_the_model_wrote_it(desk):
     assert f'["{address}"]' in shown
     assert shown.count(f"{'✗'}to[0]") == 1
     assert "(2,000charactersinall)" in shown
-    assert shown.count("…") == 1
+    assert shown.count("…") == 2  # of the long text, in its panel and where the call is named again
     assert "whennull" in shown
     assert "reallytrue" in shown
     assert 'send_email(to="eve@evil.org")' in desk.screen.getvalue()  # each is named again

@@ -5,6 +5,7 @@ import codecs
 import hashlib
 import html
 import json
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.guard import InputSanitizer, ThreatClass, detect
-from surefoot.guard.classifier import FILE, FREE_WORDS, _add_up, load_classifier
+from surefoot.guard.classifier import FILE, FREE_WORDS, load_classifier
 from surefoot.guard.detect import CHUNK_CHARS, MAX_OF_A_KIND, MAX_THREATS, SUSPICIOUS, combine
-from surefoot.guard.features import FEATURES, list_features
+from surefoot.guard.features import FEATURES, REMEMBERED, STOPS, WINDOW_WORDS, list_features
 from surefoot.guard.threats import Threat
 from surefoot.guard.tokens import list_words
+from surefoot.guard.word_kinds import KIND_OF
 
 GENERATORS = ("synthetic.py", "deeds.py", "questions.py", "grammar.py", "noise.py")
 K = ThreatClass
@@ -406,6 +408,7 @@ def test_features_of_a_word_do_not_depend_on_the_length_of_the_text():
                 "x",
             ]
         ),
+        min_size=1,
         max_size=60,
     ).map(" ".join)
 )
@@ -415,7 +418,24 @@ def test_what_training_sees_and_what_the_classifier_adds_up_is_the_same(text):
         check_sums(words, table, list_features(words, with_pieces=scale.with_pieces))
 
 
+def test_a_long_text_of_many_words_is_added_up_the_same():
+    """More words than are looked up together, more different ones than are remembered, all kinds, and stops."""
+    names = [f"w{'abcdefghij'[number % 10]}{number}" for number in range(9_000)]
+    words = [word for pair in zip(names, cycle([*KIND_OF, "the", '"', "."]), strict=False) for word in pair]
+    scale, table = load_classifier()._channels["tool"]
+    table.weigh([str(number) for number in range(REMEMBERED)])
+    check_sums(words[: 2 * WINDOW_WORDS], table, list_features(words[: 2 * WINDOW_WORDS], with_pieces=False))
+    rows = list_features(words, with_pieces=scale.with_pieces)
+    weighed = table.weigh(words)
+    for start in range(0, len(words), WINDOW_WORDS - 1):
+        here = [row for word in rows[start : start + WINDOW_WORDS] for row in word]
+        assert weighed.add_up(start, start + WINDOW_WORDS) == (sum(map(table.weight_of, here)), len(here))
+
+
 def check_sums(words, table, rows):
-    sums, counts = _add_up(words, table)
-    assert sums == [sum(table.weight_of(row) for word in rows[:n] for row in word) for n in range(len(rows) + 1)]
-    assert counts == [sum(map(len, rows[:n])) for n in range(len(rows) + 1)]
+    weighed = table.weigh(words)
+    for start in range(len(words)):
+        for end in {start + 1, min(start + WINDOW_WORDS, len(words))}:
+            here = [row for word in rows[start:end] for row in word]
+            assert weighed.add_up(start, end) == (sum(map(table.weight_of, here)), len(here))
+    assert weighed.stops == [place for place, word in enumerate(words) if word in STOPS]

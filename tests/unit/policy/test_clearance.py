@@ -323,6 +323,8 @@ async def test_rules_of_the_application(tmp_path):
     assert "nobody mails Eve" in result.messages[2].text
     with pytest.raises(ConfigError, match="policy"):
         Runtime(settings=settings(tmp_path), policy=["x"])
+    with pytest.raises(ConfigError, match=r"Runtime\(policy=...\): <function .*must be a list of functions"):
+        Runtime(settings=settings(tmp_path), policy=none_to_eve)
     with pytest.raises(ConfigError, match="approve"):
         Runtime(settings=settings(tmp_path), approve="x")
 
