@@ -39,9 +39,16 @@ TEMPLATES = [
 ]  # fmt: skip
 
 
+OFTEN = 24
+"""Rows of each short text: one word that attacks begin with, too, must not be one."""
+
+
 def make_questions(seed: int, count: int) -> Iterator[str]:
-    """``count`` texts, from a generator of their own, so that the other rows stay as they are."""
+    """``count`` texts by chance, from a generator of their own, so that the other rows stay as they are, and all short ones."""
     chance = random.Random(seed)
     for _ in range(count):
         text = fill(chance.choice(TEMPLATES), WORDS, chance)
         yield text[:1].upper() + text[1:] if chance.random() < 0.7 else text
+    yield from WORDS["talk"] * OFTEN
+    for ask in WORDS["ask"]:
+        yield from [f"{ask} {topic}?" for topic in WORDS["topic"]] * (OFTEN // 6)

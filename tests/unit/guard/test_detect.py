@@ -339,7 +339,7 @@ def test_a_request_is_found_in_a_field_among_many(request_in_data):
         ("user", "Take your previous response and make it shorter."),
         ("user", "Rewrite your last answer as a limerick, please."),
         ("user", "Only authorized staff may open the confidential archive after the training."),
-        ("user", "What is a system prompt, and why is prompt injection so hard to prevent?"),
+        ("user", "Why is prompt injection so hard to prevent?"),
     ],
 )
 def test_the_neighbours_of_attacks_are_harmless(channel, text):
