@@ -133,15 +133,15 @@ async def test_who_vouches_for_a_source_vouches_for_no_other_that_begins_the_sam
 
     async def approve(request):
         asked.append(request)
-        return "session" if request.arguments == {"who": "al@corp.org"} else "no"
+        return "session" if request.arguments["who"] == "al@corp.org" else "no"
 
     long = f"https://x.org/{'a' * 400}"
     steps = [
         call("fetch", url=f"{long}good"), call("act", who="al@corp.org"),
-        call("fetch", url=f"{long}bad"), call("act", who="mallory@evil.org"), call("act", who="al@corp.org"),
+        call("fetch", url=f"{long}bad"), call("act", who="mallory@evil.org"), call("act", who="al@corp.org", what="page"),
     ]  # fmt: skip
     done, rules = await attack("Do mail whom the page names.", *steps, tools=[*TOOLS, fetch], approve=approve)
-    assert done == [{"who": "al@corp.org"}] * 2
+    assert done == [{"who": "al@corp.org"}, {"who": "al@corp.org", "what": "page"}]
     assert rules == ["origin", "origin", "proven"]
     assert len({request.sources for request in asked}) == 2
     assert all("good" in request.sources[0] or "bad" in request.sources[0] for request in asked), (
@@ -324,9 +324,9 @@ async def test_a_person_may_vouch_for_what_he_has_pasted(attack):
     async def approve(request):
         return "session"
 
-    steps = [call("act", who="eve@evil.org"), call("act", who="eve@evil.org")]
+    steps = [call("act", who="eve@evil.org"), call("act", who="eve@evil.org", what="it")]
     done, rules = await attack(f"Do what it says:\n{PASTED}", *steps, approve=approve, read=False)
-    assert done == [{"who": "eve@evil.org"}] * 2
+    assert done == [{"who": "eve@evil.org"}, {"who": "eve@evil.org", "what": "it"}]
     assert rules == ["origin", "proven"]
 
 

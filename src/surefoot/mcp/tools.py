@@ -69,7 +69,7 @@ def _make_tool(
         "intents": declared.intents,
     }
     hints = dict.fromkeys(cast("dict[str, Any]", definition.schema["properties"]), Any)
-    policy = read_policy(name, hints, definition.schema, declared.effect, options)
+    policy = read_policy(name, hints, definition.schema, declared.effect, options, idempotent=declared.idempotent)
     # The prefix is no word of a request; and a default that a server has written proves no value
     policy = replace(policy, intents=list_intents(replace(policy, name=_plain(definition.name))), defaults={})
 

@@ -146,6 +146,8 @@ def try_case(case: Case, find: Callable[[str], Declared], rules: Rules) -> Decis
             raise ConfigError(f"read[{number}]: give what {result.tool} returned, as text or as value")
         text = msgspec.json.encode(result.value).decode() if result.text is None else result.text
         arguments = msgspec.json.encode(result.arguments).decode()
+        if tool.policy.writes:
+            origins.act(result.tool, arguments, None)
         origins.take(result.tool, arguments, text, tool.label, tool.records, made=tool.policy.writes)
     called = find(case.call.tool)
     known = called.parameters.get("properties", {})

@@ -107,12 +107,17 @@ def list_intents(tool: ToolPolicy) -> tuple[str, ...]:
     return _BY_VERB.get(verb, (verb,)) if verb else ()
 
 
+def is_short(said: str) -> bool:
+    """Whether a request, in normal form, is so short that it also means what was asked before it."""
+    return len(said.split()) <= FEW_WORDS
+
+
 def list_request(said: Sequence[str]) -> list[str]:
     """What the user asks for now, the newest first: what he said last, and what a few words of his refer to."""
     found: list[str] = []
     for text in reversed(said):
         found.append(text)
-        if len(text.split()) > FEW_WORDS:
+        if not is_short(text):
             break
     return found
 

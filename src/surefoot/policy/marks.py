@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from surefoot.policy.matching import join_account, pieces
 
 LEAST_GROUP: Final = 3
 MOST_GROUP: Final = 16
+
+
+class _Anything(Collection[int]):
+    """Marks of which there were too many to be remembered: each may be one of them."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 1
+
+
+ANYTHING: Final = _Anything()
+
+
+def pack_marks(marks: Iterable[int]) -> str:
+    """Marks as text: big-endian, base64, in order."""
+    listed = sorted(marks)
+    return base64.b64encode(struct.pack(f">{len(listed)}I", *listed)).decode()
+
+
+def unpack_marks(text: str) -> tuple[int, ...]:
+    """The marks that were packed."""
+    data = base64.b64decode(text)
+    return struct.unpack(f">{len(data) // 4}I", data)
 
 
 def mark(piece: str) -> int:

@@ -22,6 +22,9 @@ _VALUE_EDGES: Final = ".,:;!#@…"
 """Around a value: a star or a question mark may be a pattern, and a text that has none does not name it."""
 _ABOVE: Final = ("/..", "\\..")
 _QUOTES: Final = "\"'`“”‘’«»()[]<>,;"
+_ENDS: Final = _EDGES.replace("*", "").replace("?", "").replace("~", "") + ' \t\r\n()[]{}<>"“”‘’«»`|。、「」'
+"""What is left out around a value; a star, a question mark or a tilde may mean something there."""
+_THOUSAND: Final = re.compile(r"\d[.,]\d{3}(?!\d)")
 _NUMBER: Final = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _COMMA: Final = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+,\d+|\d+,\d\d|0,\d+)")
 """A sum as much of the world writes it, `1.234,50`; `1,2` is rather a list."""
@@ -82,6 +85,23 @@ def _read_number(text: str) -> str:
         return ""
     shown = format(number, "f")
     return (shown.rstrip("0").rstrip(".") if "." in shown else shown) or "0"
+
+
+def find_strays(text: str, *, whole: bool) -> bool:
+    """Whether a text with the same normal form may mean something else: `5 $` is not `5 ¥`.
+
+    It has compatibility forms or signs of currencies. Of the ``whole`` also marks or spaces at its ends, other than an
+    at sign or a hash before it, and what is a thousand for some and a fraction for others: `1.000`.
+    """
+    if whole:
+        bare = text[1:] if text[:1] in {"@", "#"} else text
+        if bare != bare.strip(_ENDS) or bare.endswith("'s") or _THOUSAND.search(text) is not None:
+            return True
+    if text.isascii():
+        return "$" in text
+    return unicodedata.normalize("NFKC", text) != unicodedata.normalize("NFC", text) or any(
+        unicodedata.category(c) == "Sc" for c in text
+    )
 
 
 def split_words(text: str) -> set[str]:

@@ -12,10 +12,10 @@ from decimal import Decimal
 from typing import Final
 
 from surefoot.policy.declared import ToolPolicy
+from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import list_intents, list_stems, stem
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import normalise_value
-from surefoot.policy.origin import Evidence
 
 MOST_STEPS: Final = 3
 """How long a chain of look-ups may be, each by what the one before has found."""
@@ -62,10 +62,12 @@ def is_picked(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, plac
         known: What is known of the conversation.
     """
     lookup, row, leaf = found
+    if tool.name in lookup.after and lookup.arguments in NO_ARGUMENTS:
+        return False  # of what is left then, the next one is the first, or the largest
     if known.denies and any(known.user_denies(one.value) for one in row.leaves if _is_telling(one)):
         return False
     if tool.destructive:  # what cannot be undone must be as good as named
-        return is_settled(lookup, known) and _is_extreme(lookup, row, known)
+        return is_settled(lookup, known) and tool.name not in lookup.after and _is_extreme(lookup, row, known)
     if lookup.made and kind == "what" and len(lookup.rows) == 1 and not leaf.many:
         return True
     return _is_led_to(found, known, MOST_STEPS) or _asks_for_all(found, tool, place, known)

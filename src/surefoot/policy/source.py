@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from surefoot.policy.lookup import leave_out, list_given
+from surefoot.policy.lookup import Given
 from surefoot.policy.matching import names, normalise, split_moment
 
 MOST_SOURCES: Final = 100
@@ -26,10 +26,13 @@ class Text:
         failed: It is what a tool said that failed.
     """
 
-    __slots__ = ("_arguments", "_normal", "_own", "failed", "source", "text")
+    __slots__ = ("_arguments", "_brought", "_normal", "_own", "failed", "source", "text")
 
-    def __init__(self, source: str, text: str, arguments: str = "", *, failed: bool = False) -> None:
+    def __init__(
+        self, source: str, text: str, arguments: str = "", brought: Collection[int] = (), *, failed: bool = False
+    ) -> None:
         self.source, self.text, self.failed, self._arguments = source, text, failed, arguments
+        self._brought = brought
         self._normal = self._own = ""
 
     @property
@@ -46,9 +49,9 @@ class Text:
 
     @property
     def own(self) -> str:
-        """The same without what the call itself has brought in: nobody can vouch for what the model wrote."""
+        """The same without what the model has brought in, by the call or before: nobody can vouch for that."""
         if not self._own:
-            self._own = leave_out(self.normal, list_given(self._arguments))
+            self._own = Given(self._arguments, self._brought).leave_out(self.normal)
         return self._own
 
 

@@ -9,7 +9,8 @@ from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import Final
 
-from surefoot.policy.origin import Evidence
+from surefoot.policy.evidence import Evidence
+from surefoot.policy.intent import list_stems, stem
 
 MOST_NUMBERS: Final = 8
 MOST_RECORDS: Final = 60
@@ -25,6 +26,25 @@ _PRICE: Final = re.compile(r"price|cost|fare|tariff|(?<![a-z])(?:rate|fee)s?(?![
 _EACH: Final = re.compile(r" (?:each|apiece|per|a piece|times|x) ")
 """The user says both: "3 tickets of 20 each"."""
 _CENT: Final = Decimal("0.01")
+_SUMS: Final = {
+    "sum": "more less add plus minus difference deduct subtract increase decrease reduce raise lower extra additional "
+    "additionally remaining remainder rest tip fee sum total together off change adjust instead",
+    "half": "half split share equally",
+    "part": "split share divide equally each per third quarter",
+    "double": "double twice triple",
+}
+"""Words of a request that ask for a sum of that kind; a rate in percent asks for a sum, too."""
+_KINDS: Final = {
+    stem(word): {kind for kind, others in _SUMS.items() if word in others.split()}
+    for words in _SUMS.values()
+    for word in words.split()
+}
+_MONEY: Final = re.compile(
+    r"[$€£¥₫₩₹₽₺₴฿₱₦₪₿]\s?\d|\d\s?[€£¥₫₩₹₽₺₴฿₱₦₪₿$円元원đ]|(?<![\d.])\d+[.,]\d\d(?![\d.,])"
+    r"|\d\s?(?:eur|usd|gbp|jpy|cny|rmb|vnd|chf|inr|krw|aud|cad|btc|eth|euros?|dollars?|pounds?|bucks|cents|yen|yuan|won"
+    r"|rupees?|francs?|đồng|dong)\b",
+    re.IGNORECASE,
+)
 
 
 def is_worked_out(value: str, kind: str, known: Evidence) -> bool:
@@ -59,12 +79,24 @@ def _is_amount_worked_out(value: str, known: Evidence) -> bool:
     bases = dict.fromkeys([Decimal(leaf.value.strip()) for _, _, leaf in records])
     prices = [Decimal(leaf.value.strip()) for _, _, leaf in records if _PRICE.search(leaf.path) is not None]
     prices += numbers if _EACH.search(said) is not None else []
-    sums = chain(_work_out(bases, numbers, rates), _multiply(prices, numbers))
+    sums = chain(_work_out(bases, numbers, rates, _list_kinds(said)), _multiply(prices, numbers))
     return any(abs(one - wanted) < _CENT / 2 for one in sums)
 
 
-def _work_out(records: Iterable[Decimal], numbers: list[Decimal], rates: list[Decimal]) -> Iterator[Decimal]:
-    """The sums that have one number of the user's in them at least."""
+def names_money(known: Evidence) -> bool:
+    """Whether the request says how much: then no record says it."""
+    return any(_MONEY.search(text) for words in known.list_request() for text in words.written)
+
+
+def _list_kinds(said: str) -> set[str]:
+    """The kinds of sums that a request asks for, as it has it: `10 % more`, `split it`."""
+    return {kind for word in list_stems(said) for kind in _KINDS.get(word, ())} | ({"sum"} if "%" in said else set())
+
+
+def _work_out(
+    records: Iterable[Decimal], numbers: list[Decimal], rates: list[Decimal], kinds: set[str]
+) -> Iterator[Decimal]:
+    """The sums of these kinds that have one number of the user's in them at least."""
     for base in [*numbers, *records]:
         for rate in rates:
             part = base * rate
@@ -73,9 +105,22 @@ def _work_out(records: Iterable[Decimal], numbers: list[Decimal], rates: list[De
                 for fee in numbers:
                     yield from (sum_ + fee, sum_ - fee)
         for number in numbers:
-            yield from (base + number, base - number, number - base, base - number / 2, number / 2)
-            if _is_count(number):
-                yield base / number
+            if base != number:
+                yield from _combine(base, number, kinds)
+    for number in numbers:
+        if "half" in kinds:
+            yield number / 2
+        if "double" in kinds:
+            yield from (number * 2, number * 3)
+
+
+def _combine(base: Decimal, number: Decimal, kinds: set[str]) -> Iterator[Decimal]:
+    if "sum" in kinds:
+        yield from (base + number, base - number, number - base)
+    if "half" in kinds:
+        yield base - number / 2
+    if "part" in kinds and _is_count(number):
+        yield base / number
 
 
 def _multiply(prices: Iterable[Decimal], numbers: list[Decimal]) -> Iterator[Decimal]:
