@@ -1,6 +1,6 @@
 """The shipped classifier: a linear model over hashed features, judged sentence by sentence. A risk signal, not a wall.
 
-A text is judged by its worst window (a sentence, or two), and the threshold rises with the number of windows: the
+A text is judged by its worst window (a sentence, or two), and the threshold rises with the number of words: the
 highest of many harmless scores is higher than one of them, and a long README must not add up to an attack. What a
 window repeats counts a few times: a small weight a thousand times over its root would be thirty of it. Two tables
 of weights: what a *user* writes may ask for deeds, what a *tool* returns may not. ``training/`` makes the file, byte
@@ -31,6 +31,8 @@ FILE: Final = Path(__file__).parent / "classifier.bin"
 MAGIC: Final = b"surefoot guard classifier 3\n"
 _SMOOTHING: Final = 2.0
 """Added to the count of a window's features, so that one word alone is no verdict."""
+FREE_WORDS: Final = 24
+"""A text that is shorter has no more chances to look like an attack than one sentence."""
 
 
 class Scale(Struct, frozen=True):
@@ -40,7 +42,7 @@ class Scale(Struct, frozen=True):
         unit: Weight of 1 in the table.
         bias: Score of a window without features.
         threshold: Document score that 1 % of harmless documents reach: risk 0.5.
-        per_doubling: What each doubling of the number of windows takes off.
+        per_doubling: What each doubling of the number of words takes off, from `FREE_WORDS` on.
         slope: Log-odds per score.
         with_pieces: Whether pieces of words count.
         repeats: How often a window that is over the threshold may count one feature.
@@ -57,6 +59,13 @@ class Scale(Struct, frozen=True):
     def weigh(self, total: int, count: int) -> float:
         """The score of a window with so many features of this weight in all."""
         return self.bias + self.unit * total / sqrt(count + _SMOOTHING)
+
+    def fence(self, words: int) -> float:
+        """What the worst window of a text of so many words has to score for risk 0.5.
+
+        Words and not windows: JSON is cut into many small ones, and an attack in it must not be forgiven for that.
+        """
+        return self.threshold + self.per_doubling * log2(max(1.0, words / FREE_WORDS))
 
 
 class Verdict(Struct, frozen=True):
@@ -94,7 +103,7 @@ class Classifier:
     def judge(self, words: Sequence[str], folded: str, channel: Channel, copies: int = 1) -> Verdict:
         """Judge a text by its words, all of them; linear in their number.
 
-        ``copies`` is the number of chunks that the text is one of: all their windows are among the many.
+        ``copies`` is the number of chunks that the text is one of: all their words are among the many.
         """
         if not words:
             return HARMLESS
@@ -102,7 +111,7 @@ class Classifier:
         weighed = table.weigh(words)
         ends = end_sentences(words, folded, weighed.stops)
         scores = _score(weighed, ends, scale)
-        fence = scale.threshold + scale.per_doubling * log2(len(scores) * copies)
+        fence = scale.fence(len(words) * copies)
         best = max(scores)
         if best < fence:
             return Verdict(_risk(best - fence, scale.slope))

@@ -23,7 +23,8 @@ _RULES: Final = (
     "instruction|instructions|instruct|rules|guidelines|directives|directions|commands|prompt|prompts|policies|constraints|restrictions|"
     "programming|training|safeguards|guardrails|context"
 )
-_SHOW: Final = "reveal|show|print|display|output|repeat|disclose|leak|expose|share|dump|recite|tell_me|give_me|write_out|what_is|what_are|what_was|what_were|list|paste|copy|translate|summarize|encode"
+_SHOW: Final = "reveal|show|print|display|output|repeat|disclose|leak|expose|share|dump|recite|tell_me|give_me|write_out|list|paste|copy|translate|summarize|encode"
+_ASKED: Final = "what_is|what_are|what_was|what_were|what_'_s"
 _SECRET: Final = (
     "system_prompt|system_message|system_instructions|hidden_instructions|hidden_prompt|initial_instructions|initial_prompt|secret_instructions|developer_message|"
     "your_instructions|your_prompt|your_guidelines|your_rules|original_instructions|original_prompt|prompt_above|text_above|words_above|instructions_above|pre_-_prompt|preprompt|"
@@ -77,6 +78,8 @@ _PHRASES: Final[tuple[tuple[ThreatClass, float, str, str], ...]] = (
     (_F, 0.7, "neu_ban_la|vi_ban_la ~2 ai|tro_ly|mo_hinh ~4 hay|phai|vui_long|,", "speaks to the model itself (Vietnamese)"),
     (_F, 0.7, "致|给|请注意|如果你是|作为 ~2 ai|助手|人工智能|模型|智能体 ~3 ：|:|，|,|请|必须|你", "speaks to the model itself (Chinese)"),
     (_P, 0.85, f"{_SHOW} ~5 {_SECRET}", "asks for the instructions of the model"),
+    (_P, 0.85, f"{_ASKED} ~1 your|the|this|these|all ~3 {_SECRET}", "asks for the instructions of the model"),  # what "a system prompt" is may be asked
+    (_P, 0.85, f"{_ASKED} ~2 your_instructions|your_prompt|your_guidelines|your_rules", "asks for the instructions of the model"),
     (_P, 0.7, "repeat|print|output|copy|write|say ~3 everything|all|text|words|content ~3 above|before_this|prior_to_this|preceding", "asks for the text before this one"),
     (_P, 0.6, "what ~2 instructions|rules|prompt|guidelines ~2 were|are|have|did ~1 you ~2 given|following|been|have|receive|told", "asks for the instructions of the model"),
     (_P, 0.8, "tiet_lo|in_ra|hien_thi|cho_toi_xem|cho_toi_biet|lap_lai|viet_lai|xuat_ra|doc_cho_toi|sao_chep|dich ~5 loi_nhac_he_thong|system_prompt|huong_dan_an|chi_dan_an|chi_dan_ban_dau|huong_dan_ban_dau|huong_dan_he_thong|prompt_goc|prompt_he_thong|cau_hinh_noi_bo|quy_tac_noi_bo", "asks for the instructions of the model (Vietnamese)"),
