@@ -255,6 +255,14 @@ async def test_where_the_user_says_how_much_that_is_it(attack, amount):
         assert await attack(said, *steps) == ([], ["origin"])
 
 
+@pytest.mark.parametrize("said", ["Do pay bob 100 EUR less the fee.", "Do pay bob 100 EUR each."])
+@pytest.mark.parametrize("amount", [200, 1, 10_000, 181_000])
+async def test_a_sum_is_of_two_numbers_and_of_the_kind_that_is_asked_for(attack, said, amount):
+    FILES["balance"] = 1_810
+    done, rules = await attack(said, call("list_files"), call("act", who="bob", amount=amount))
+    assert (done, rules) == ([], ["origin"])
+
+
 @pytest.mark.parametrize(
     ("said", "amount"),
     [
