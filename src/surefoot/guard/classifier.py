@@ -91,18 +91,29 @@ class Classifier:
             table = array("b", tables[number * FEATURES : (number + 1) * FEATURES])
             self._channels[channel] = scale, WordWeights(table, with_pieces=scale.with_pieces)
 
-    def judge(self, words: Sequence[str], folded: str, channel: Channel, copies: int = 1) -> Verdict:
+    def judge(
+        self, words: Sequence[str], folded: str, channel: Channel, copies: int = 1, *, least: float = 0.0
+    ) -> Verdict:
         """Judge a text by its words, all of them; linear in their number.
 
-        ``copies`` is the number of chunks that the text is one of: all their windows are among the many.
+        ``copies`` is the number of chunks that the text is one of: all their windows are among the many. A risk below
+        ``least`` is not told exactly, if it is seen early.
         """
         if not words:
             return HARMLESS
         scale, table = self._channels[channel]
-        weighed = table.weigh(words)
+        weighed = Weighed(words, table)
         ends = end_sentences(words, folded, weighed.stops)
-        scores = _score(weighed, ends, scale)
-        fence = scale.threshold + scale.per_doubling * log2(len(scores) * copies)
+        fence = scale.threshold + scale.per_doubling * log2((2 * len(ends) - 1) * copies)
+        counts, totals = weighed.add_up(ends)
+        for lacks in weighed.weigh_pairs():
+            if least and _risk(max(_score(totals, counts, scale)) - fence, scale.slope) < least:
+                return HARMLESS
+            start = 0
+            for place, end in enumerate(ends):
+                totals[place] -= sum(lacks[start:end])
+                start = end
+        scores = _score(totals, counts, scale)
         best = max(scores)
         if best < fence:
             return Verdict(_risk(best - fence, scale.slope))
@@ -118,18 +129,18 @@ class Classifier:
         return Verdict(_risk(best - fence, scale.slope), tuple(spans))
 
 
-def _score(weighed: Weighed, ends: list[int], scale: Scale) -> list[float]:
+def _score(totals: list[int], counts: list[int], scale: Scale) -> list[float]:
     """The scores of all windows, in the order of `list_windows`: `Scale.weigh`, without a call for each."""
     bias, unit = scale.bias, scale.unit
     of_one: list[float] = []
     of_two: list[float] = []
-    start = last_total = last_count = 0
-    for end in ends:
-        total, count = weighed.add_up(start, end)
+    last_total = last_count = 0
+    for place, total in enumerate(totals):
+        count = counts[place]
         of_one.append(bias + unit * total / sqrt(count + _SMOOTHING))
-        if start:
+        if place:
             of_two.append(bias + unit * (last_total + total) / sqrt(last_count + count + _SMOOTHING))
-        start, last_total, last_count = end, total, count
+        last_total, last_count = total, count
     return of_one + of_two
 
 
