@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
-from math import exp, log2, sqrt
+from math import exp, inf, log, log2, sqrt
 from pathlib import Path
 from typing import Final, Literal
 
@@ -72,6 +72,8 @@ class Verdict(Struct, frozen=True):
     windows: tuple[tuple[int, int, float], ...] = ()
 
 
+_ROUNDING: Final = 1e-9
+"""More than floating-point numbers make of a score."""
 WINDOW_RISK: Final = 0.5
 MAX_WINDOWS: Final = 20
 HARMLESS: Final = Verdict(0.0)
@@ -106,8 +108,9 @@ class Classifier:
         ends = end_sentences(words, folded, weighed.stops)
         fence = scale.threshold + scale.per_doubling * log2((2 * len(ends) - 1) * copies)
         counts, totals = weighed.add_up(ends)
+        enough = fence + _margin(least, scale.slope)
         for lacks in weighed.weigh_pairs():
-            if least and _risk(max(_score(totals, counts, scale)) - fence, scale.slope) < least:
+            if least and max(_score(totals, counts, scale)) < enough:
                 return HARMLESS
             start = 0
             for place, end in enumerate(ends):
@@ -168,6 +171,11 @@ def _lower_repeats(
 
 def _risk(margin: float, slope: float) -> float:
     return 1.0 / (1.0 + exp(-max(-30.0, min(30.0, slope * margin))))
+
+
+def _margin(risk: float, slope: float) -> float:
+    """The score, above the fence, below which all are of less than ``risk``."""
+    return log(risk / (1.0 - risk)) / slope - _ROUNDING if 0.0 < risk < 1.0 else -inf
 
 
 def _span(words: Sequence[tuple[str, int]], window: tuple[int, int]) -> tuple[int, int]:

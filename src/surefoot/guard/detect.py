@@ -36,6 +36,8 @@ SUSPICIOUS: Final = 0.5
 _SHORT_CHARS: Final = 600
 
 Locate = Callable[[int, int], tuple[int, int]]
+_Words = tuple[list[str], frozenset[str]]
+"""All words of a text in order, and the different ones."""
 
 
 class Detection(Struct, frozen=True):
@@ -90,11 +92,12 @@ def suspect(text: str, channel: Channel, least: float) -> Detection | None:
     signs = None
     if least > 0.0 and len(text) <= CHUNK_CHARS and text.isascii():
         folded = text.lower()
-        words = list_words(folded) if channel == "user" or len(text) > _SHORT_CHARS else None
-        signs = read_signs(folded, _telling_words(), words)
-        if signs is NO_SIGNS and words is None:
-            return None
-        if _is_calm(text, folded, signs) and _is_harmless(folded, signs, words, channel, least):
+        is_data = channel == "tool" and len(text) <= _SHORT_CHARS  # its words may not be asked for at all
+        words = None if is_data else _list_words(folded)
+        signs = read_signs(folded, _telling_words(), words and words[1])
+        if (is_data and signs is NO_SIGNS) or (
+            _is_calm(text, folded, signs) and _is_harmless(folded, signs, words, channel, least)
+        ):
             return None
     found = _detect(text, channel, signs)
     return found if found.risk >= least else None
@@ -105,21 +108,27 @@ def _is_calm(text: str, folded: str, signs: Signs) -> bool:
     return (
         not signs.has_marks
         and signs.words.isdisjoint(_turning_words())
-        and (text.isprintable() or normalize(text).places is None)
+        and (not signs.is_rare or text.isprintable() or normalize(text).places is None)
         and not may_have_readings(text, folded, signs)
     )
 
 
-def _is_harmless(folded: str, signs: Signs, words: list[str] | None, channel: Channel, least: float) -> bool:
+def _list_words(folded: str) -> _Words:
+    words = list_words(folded)
+    return words, frozenset(words)
+
+
+def _is_harmless(folded: str, signs: Signs, words: _Words | None, channel: Channel, least: float) -> bool:
     """Whether the words of a text that has nothing else are of no phrase, and of less risk than ``least``."""
-    is_judged, may_begin = _is_judged(channel, folded, signs.words), not signs.words.isdisjoint(rare_words())
+    is_judged = _is_judged(channel, folded, signs.words)
+    may_begin = not signs.words.isdisjoint(rare_words())
     if not is_judged and not may_begin:
         return True
-    words = list_words(folded) if words is None else words
-    likely = likely_phrases(frozenset(words)) if may_begin else set[int]()
-    if likely and (may_have_fields(folded) or find_phrases(words, likely)):
+    listed, said = words or _list_words(folded)
+    likely = likely_phrases(said) if may_begin else None
+    if likely and (may_have_fields(folded) or find_phrases(listed, likely)):
         return False
-    return not is_judged or load_classifier().judge(words, folded, channel, least=least).risk < least
+    return not is_judged or load_classifier().judge(listed, folded, channel, least=least).risk < least
 
 
 def _cut(text: str) -> Iterator[tuple[int, int]]:

@@ -5,7 +5,6 @@ Each is a pass over bytes in C. A sign says "perhaps"; that there is none is cer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -81,6 +80,7 @@ class Signs(Struct, frozen=True):
         is_split: A word in pieces.
         is_glued: Strings that are put together.
         is_leet: A digit for a letter.
+        is_rare: A character that few texts have.
     """
 
     words: frozenset[str]
@@ -91,10 +91,11 @@ class Signs(Struct, frozen=True):
     is_split: bool = False
     is_glued: bool = False
     is_leet: bool = False
+    is_rare: bool = False
 
 
 _NONE: Final = frozenset[str]()
-_ALL: Final = (True,) * 7
+_ALL: Final = (True,) * 8
 NO_SIGNS: Final = Signs(_NONE)
 LETTERS: Final = frozenset(_LETTERS.decode())
 _ALONE: Final = LETTERS - KIND_OF.keys()
@@ -102,22 +103,25 @@ LEAST_LETTERS: Final = 4
 """Different ones, in a row of letters that may be words."""
 
 
-def read_signs(folded: str, wanted: frozenset[str], words: Sequence[str] | None = None) -> Signs:
+def read_signs(folded: str, wanted: frozenset[str], said: frozenset[str] | None = None) -> Signs:
     """The signs of a folded text, `NO_SIGNS` itself for most without; ``wanted`` are words, and `LETTERS` for rows.
 
-    ``words`` are all words of the text, if they are known already.
+    ``said`` are the words of the text, if they are known already.
     """
     if not folded.isascii():
-        return Signs(wanted.intersection(list_words(folded) if words is None else words), *_ALL)
+        return Signs(wanted.intersection(list_words(folded) if said is None else said), *_ALL)
     data = folded.encode()
     shape = data.translate(_TO_SHAPE).decode()
     has_long = has_blocks = False
     if len(shape) >= len(_BLOCK):
         has_long = _BLOCK in data.translate(_TO_BLOCKS).decode()
         has_blocks = has_long or (" " in shape and _has_hex(data.translate(_TO_HEX).decode()))
-    if words is None:
-        words = list_words(folded) if has_long and _LONG in shape else data.translate(_TO_WORDS).decode().split()
-    found = wanted.intersection(words)
+    if said is not None:
+        found = wanted & said
+    elif has_long and _LONG in shape:
+        found = wanted.intersection(list_words(folded))
+    else:
+        found = wanted.intersection(data.translate(_TO_WORDS).decode().split())
     is_spaced = False
     if found and not found.isdisjoint(LETTERS):
         is_spaced = len(found & LETTERS) >= LEAST_LETTERS and _has_row(data.translate(_TO_SPACED).decode())
@@ -150,6 +154,7 @@ def _read_closely(folded: str, shape: str, words: frozenset[str], *, has_blocks:
         ("q" in shape and ("=" in shape or "q-" in shape or "q -" in shape))
         or (is_rare and _has_any(folded, ("+", "=", "&", "`.", "` ."))),
         "0a" in shape or (is_rare and ("|" in folded or "$" in folded)),
+        is_rare,
     )
 
 

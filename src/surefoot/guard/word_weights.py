@@ -49,7 +49,8 @@ class WordWeights:
         self.with_pieces = with_pieces
         self.lacks = bytes([_MOST - weight for weight in weights])
         self._records: dict[str, bytes] = {}
-        self._kinds: dict[int, int] = {}
+        self.kinds: dict[int, int] = {}
+        """What was learnt of kinds, see `learn_kinds`."""
 
     def weight_of(self, row: int) -> int:
         """The weight of one row of `list_features`."""
@@ -80,16 +81,14 @@ class WordWeights:
         """The number of ``rows``, and how far their weights are below the most, in one number that can be added up."""
         return (len(rows) << _LACK_BITS) + sum([self.lacks[row] for row in rows])
 
-    def pack_kinds(self, near: int) -> int:
-        """The features of a kind with up to three that are before it and near (see `list_kinds`), packed."""
-        known = self._kinds.get(near)
-        if known is None:
-            kind, *before = [near >> at & (_STOP - 1) for at in range(0, 4 * _KIND_BITS, _KIND_BITS)]
-            known = self._pack(list_kinds(kind, 0, [(other, 0) for other in before if other]))
-            if len(self._kinds) >= REMEMBERED:
-                self._kinds.clear()
-            self._kinds[near] = known
-        return known
+    def learn_kinds(self, near: int) -> int:
+        """The features of a kind with one to three that are before it and near (see `list_kinds`), packed."""
+        kind, *before = [near >> at & (_STOP - 1) for at in range(0, 4 * _KIND_BITS, _KIND_BITS)]
+        made = self._pack(list_kinds(kind, 0, [(other, 0) for other in before if other]))
+        if len(self.kinds) >= REMEMBERED:
+            self.kinds.clear()
+        self.kinds[near] = made
+        return made
 
 
 class Weighed:
@@ -108,27 +107,8 @@ class Weighed:
             blocks = [words[at : at + _BLOCK_WORDS] for at in range(_BLOCK_WORDS, len(words), _BLOCK_WORDS)]
             records += b"".join([weights.find_records(block)[2 * _RECORD.size :] for block in blocks])
         self._lanes = array("I", records)
-        self._own = self._lanes[2 * _LANES + _OWN :: _LANES]
-        self.stops: list[int] = []
-        self._add_kinds(records[2 * _RECORD.size + _KIND :: _RECORD.size], weights)
-
-    def _add_kinds(self, kinds: bytes, weights: WordWeights) -> None:
-        kind_1 = kind_2 = kind_3 = 0
-        at_1 = at_2 = at_3 = FAR
-        for place in compress(count(), kinds):
-            kind = kinds[place]
-            if kind == _STOP:
-                self.stops.append(place)
-                continue
-            near = kind
-            if place - at_1 <= KIND_REACH:
-                near |= kind_1 << _KIND_BITS
-                if place - at_2 <= KIND_REACH:
-                    near |= kind_2 << 2 * _KIND_BITS
-                    if place - at_3 <= KIND_REACH:
-                        near |= kind_3 << 3 * _KIND_BITS
-            self._own[place] += weights.pack_kinds(near)
-            kind_3, at_3, kind_2, at_2, kind_1, at_1 = kind_2, at_2, kind_1, at_1, kind, place
+        self._own = self._lanes[2 * _LANES + _OWN :: _LANES].tolist()
+        self.stops = _add_kinds(self._own, records[2 * _RECORD.size + _KIND :: _RECORD.size], weights)
 
     def add_up(self, ends: Sequence[int]) -> tuple[list[int], list[int]]:
         """The number of the features of each sentence, and its weight if all pairs weigh as much as any can."""
@@ -158,6 +138,28 @@ class Weighed:
             rows = array("I", (sums >> _ROW_AT & _ROWS).to_bytes(4 * len(seconds), byteorder))
             lacks += itemgetter(*rows, 0)(self._lacks)[:-1]  # of one row alone it would make no tuple
         return lacks
+
+
+def _add_kinds(own: list[int], kinds: bytes, weights: WordWeights) -> list[int]:
+    """Add the features of kinds to the words' ``own``; the places of words that may end a sentence."""
+    stops: list[int] = []
+    known = weights.kinds.get
+    kind_1 = kind_2 = kind_3 = 0
+    at_1 = at_2 = at_3 = FAR
+    for place in compress(count(), kinds):
+        kind = kinds[place]
+        if kind == _STOP:
+            stops.append(place)
+            continue
+        if place - at_1 <= KIND_REACH:
+            near = kind | kind_1 << _KIND_BITS
+            if place - at_2 <= KIND_REACH:
+                near |= kind_2 << 2 * _KIND_BITS
+                if place - at_3 <= KIND_REACH:
+                    near |= kind_3 << 3 * _KIND_BITS
+            own[place] += known(near) or weights.learn_kinds(near)
+        kind_3, at_3, kind_2, at_2, kind_1, at_1 = kind_2, at_2, kind_1, at_1, kind, place
+    return stops
 
 
 assert array("I").itemsize * _LANES == _RECORD.size, "a part is one item of an array"

@@ -109,10 +109,11 @@ def test_a_text_without_a_sign_has_nothing_of_its_kind(text, from_user):
     assert [name for name, found in finds.items() if found and not getattr(signs, name)] == []
     if not signs.has_marks and MARK_WORDS.isdisjoint(signs.words):
         assert find_marks(folded, from_user=from_user) == []
+    assert not text.isascii() or read_signs(text.lower(), WANTED).is_rare or plain.places is None
     words = frozenset(list_words(folded))
     assert signs.words == words & (WANTED - LETTERS | (KIND_OF.keys() & LETTERS))
     assert signs is not NO_SIGNS or not any(astuple(signs))
-    assert read_signs(folded, WANTED, list_words(folded)) == signs
+    assert read_signs(folded, WANTED, words) == signs
     likely = likely_phrases(words)
     assert not signs.words.isdisjoint(rare_words()) or not likely
     assert find_phrases(list_words(folded), likely) == find_phrases(list_words(folded), ALL_PHRASES)
