@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
-from math import exp, inf, log, log2, sqrt
+from math import exp, log, log2, sqrt
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from surefoot.guard.features import FEATURES, KIND_REACH, cap_repeats, end_sentences, list_features, list_windows
 from surefoot.guard.tokens import find_words
-from surefoot.guard.word_weights import Weighed, WordWeights
+from surefoot.guard.word_weights import PAIRS_OF_A_WORD, Weighed, WordWeights
 
 Channel = Literal["user", "tool"]
 
@@ -54,6 +54,10 @@ class Scale(Struct, frozen=True):
     with_pieces: bool
     repeats: int
 
+    def fence(self, sentences: int, copies: int = 1) -> float:
+        """The score of risk 0.5 of a text of so many sentences: each is a window, and each with the one after it."""
+        return self.threshold + self.per_doubling * log2((2 * sentences - 1) * copies)
+
     def weigh(self, total: int, count: int) -> float:
         """The score of a window with so many features of this weight in all."""
         return self.bias + self.unit * total / sqrt(count + _SMOOTHING)
@@ -72,6 +76,8 @@ class Verdict(Struct, frozen=True):
     windows: tuple[tuple[int, int, float], ...] = ()
 
 
+_LONG_SENTENCE: Final = 8
+"""Words from which on it takes less to weigh a sentence once more than to look up what its pairs weigh."""
 _ROUNDING: Final = 1e-9
 """More than floating-point numbers make of a score."""
 WINDOW_RISK: Final = 0.5
@@ -93,29 +99,40 @@ class Classifier:
             table = array("b", tables[number * FEATURES : (number + 1) * FEATURES])
             self._channels[channel] = scale, WordWeights(table, with_pieces=scale.with_pieces)
 
-    def judge(
-        self, words: Sequence[str], folded: str, channel: Channel, copies: int = 1, *, least: float = 0.0
-    ) -> Verdict:
+    def is_below(self, least: float, words: Sequence[str], folded: str, channel: Channel) -> bool:
+        """Whether the risk of a text is below ``least`` for sure: `judge`, up to the point where this is seen.
+
+        Pairs that were not looked at yet count as much as any pair can. Short sentences are done sooner than bounded.
+        """
+        scale, table = self._channels[channel]
+        if not words or not 0.0 < least < 1.0:
+            return False
+        weighed = Weighed(words, table)
+        ends = end_sentences(words, folded, weighed.stops)
+        enough = scale.fence(len(ends)) + log(least / (1.0 - least)) / scale.slope - _ROUNDING
+        counts, totals = weighed.add_up(ends)
+        if len(words) < _LONG_SENTENCE * len(ends):
+            _take(weighed.weigh_all_pairs(), totals, [PAIRS_OF_A_WORD * end for end in ends])
+        else:
+            for lacks in weighed.weigh_pairs():
+                if max(_score(totals, counts, scale)) < enough:
+                    return True
+                _take(lacks, totals, ends)
+        return max(_score(totals, counts, scale)) < enough
+
+    def judge(self, words: Sequence[str], folded: str, channel: Channel, copies: int = 1) -> Verdict:
         """Judge a text by its words, all of them; linear in their number.
 
-        ``copies`` is the number of chunks that the text is one of: all their windows are among the many. A risk below
-        ``least`` is not told exactly, if it is seen early.
+        ``copies`` is the number of chunks that the text is one of: all their windows are among the many.
         """
         if not words:
             return HARMLESS
         scale, table = self._channels[channel]
         weighed = Weighed(words, table)
         ends = end_sentences(words, folded, weighed.stops)
-        fence = scale.threshold + scale.per_doubling * log2((2 * len(ends) - 1) * copies)
+        fence = scale.fence(len(ends), copies)
         counts, totals = weighed.add_up(ends)
-        enough = fence + _margin(least, scale.slope)
-        for lacks in weighed.weigh_pairs():
-            if least and max(_score(totals, counts, scale)) < enough:
-                return HARMLESS
-            start = 0
-            for place, end in enumerate(ends):
-                totals[place] -= sum(lacks[start:end])
-                start = end
+        _take(weighed.weigh_all_pairs(), totals, [PAIRS_OF_A_WORD * end for end in ends])
         scores = _score(totals, counts, scale)
         best = max(scores)
         if best < fence:
@@ -130,6 +147,13 @@ class Classifier:
         worst = sorted([(-score, place) for place, score in enumerate(scores) if score >= fence])[:MAX_WINDOWS]
         spans = [(*_span(places, windows[place]), _risk(-score - fence, scale.slope)) for score, place in worst]
         return Verdict(_risk(best - fence, scale.slope), tuple(spans))
+
+
+def _take(lacks: Sequence[int], totals: list[int], ends: Sequence[int]) -> None:
+    start = 0
+    for place, end in enumerate(ends):
+        totals[place] -= sum(lacks[start:end])
+        start = end
 
 
 def _score(totals: list[int], counts: list[int], scale: Scale) -> list[float]:
@@ -171,11 +195,6 @@ def _lower_repeats(
 
 def _risk(margin: float, slope: float) -> float:
     return 1.0 / (1.0 + exp(-max(-30.0, min(30.0, slope * margin))))
-
-
-def _margin(risk: float, slope: float) -> float:
-    """The score, above the fence, below which all are of less than ``risk``."""
-    return log(risk / (1.0 - risk)) / slope - _ROUNDING if 0.0 < risk < 1.0 else -inf
 
 
 def _span(words: Sequence[tuple[str, int]], window: tuple[int, int]) -> tuple[int, int]:

@@ -128,7 +128,7 @@ def _is_harmless(folded: str, signs: Signs, words: _Words | None, channel: Chann
     likely = likely_phrases(said) if may_begin else None
     if likely and (may_have_fields(folded) or find_phrases(listed, likely)):
         return False
-    return not is_judged or load_classifier().judge(listed, folded, channel, least=least).risk < least
+    return not is_judged or load_classifier().is_below(least, listed, folded, channel)
 
 
 def _cut(text: str) -> Iterator[tuple[int, int]]:

@@ -26,6 +26,7 @@ _OWN: Final = 6
 _KIND: Final = 28
 _PAIRS: Final = ((0, 3, 1), (1, 4, 1), (2, 5, 2))
 """Pairs of words, of stems, of stems with a word between: places of both parts, and how far back the first one is."""
+PAIRS_OF_A_WORD: Final = len(_PAIRS)
 _PART_BITS: Final = 31
 """Two parts make no more than 32; the row of a pair is in 20 of them, from `_ROW_AT` on, whatever the pair."""
 _ROW_AT: Final = 11
@@ -70,7 +71,7 @@ class WordWeights:
             rows += pieces
         parts = word * 0x9E3779B1 << 8, stem * 0x85EBCA6B << 6, stem * 0xC2B2AE35 << 4, word << 8, stem << 6, stem << 4
         lanes = [part % (1 << _PART_BITS) for part in parts]
-        own = self._pack(rows) + (len(_PAIRS) << _LACK_BITS)
+        own = self._pack(rows) + (PAIRS_OF_A_WORD << _LACK_BITS)
         made = _RECORD.pack(*lanes, own, _STOP if text in STOPS else kind)
         if len(self._records) >= REMEMBERED:
             self._records.clear()
@@ -123,10 +124,17 @@ class Weighed:
             start = end
         return counts, bounds
 
-    def weigh_pairs(self) -> Iterator[Sequence[int]]:
+    def weigh_pairs(self) -> Iterator[list[int]]:
         """How far the weight of each word's pair is below the most: all of one kind, then of the next, as asked for."""
         for first, second, back in _PAIRS:
             yield self._weigh_pair(first, second, back)
+
+    def weigh_all_pairs(self) -> list[int]:
+        """The same, all pairs of a word together: three for each."""
+        found = [0] * (PAIRS_OF_A_WORD * len(self._own))
+        for number, lacks in enumerate(self.weigh_pairs()):
+            found[number::PAIRS_OF_A_WORD] = lacks
+        return found
 
     def _weigh_pair(self, first: int, second: int, back: int) -> list[int]:
         lacks: list[int] = []
