@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from surefoot.agent import Agent
 from surefoot.errors import ConfigError, SurefootError
@@ -37,9 +37,10 @@ def load_rules(names: Iterable[str]) -> list[Rule]:
     rules: list[Rule] = []
     for name in names:
         found = _load("rules", name)
-        functions: Sequence[Any] = found if isinstance(found, (list, tuple)) else [found]
+        functions = cast("Sequence[Any]", found if isinstance(found, (list, tuple)) else [found])
         if not functions or not all(callable(one) and not isinstance(one, type) for one in functions):
-            raise ConfigError(f"rules {name!r}: {_describe(name, 'function, and no list of functions,', found)}")
+            problem = _describe(name, "function, and no list of functions,", cast("object", found))
+            raise ConfigError(f"rules {name!r}: {problem}")
         rules += functions
     return rules
 

@@ -25,6 +25,10 @@ APART_S: Final = 30.0
 """Least time between two full collections, ..."""
 SHARE: Final = 200
 """... and after one that took long, so many times as long: they take half a per cent of the time at most."""
+MANY: Final = 1_000
+"""A collection that frees so many objects shows that somebody leaves cycles: ..."""
+SOONER: Final = 10
+"""... the next comes so many times sooner."""
 GROWTH_MB: Final = 512
 """When the process takes so much more memory than after the last one, the next does not wait for its time."""
 
@@ -78,18 +82,19 @@ class Calm:
             return
         try:
             if generation == 2:
-                self._time_full(phase)
+                self._time_full(phase, info["collected"])
             elif phase == "stop" and self._is_due():
                 self._put((*YOUNG, 0))  # whether one is worth its while is for Python's own rule to say
         finally:
             self._lock.release()
 
-    def _time_full(self, phase: str) -> None:
+    def _time_full(self, phase: str, freed: int) -> None:
         now = self._monotonic()
         if phase == "start":
             self._began_s = now
         elif self._began_s is not None:
-            self._next_s = now + max(APART_S, (now - self._began_s) * SHARE)
+            wait_s = max(APART_S, (now - self._began_s) * SHARE)
+            self._next_s = now + (wait_s if freed < MANY else wait_s / SOONER)
             self._after_mb, self._began_s = self._memory(), None
             self._put((*YOUNG, HELD))
 

@@ -6,11 +6,15 @@ Of all the calls of one reply that a person has to look at, he is asked once.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine, Sequence
+from copy import deepcopy
+from decimal import Decimal
 from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from surefoot.deadline import is_cancelled
 from surefoot.errors import ConfigError
@@ -19,10 +23,11 @@ from surefoot.observation import refuse
 from surefoot.policy.approval import APPROVALS, ApprovalRequest, digest_call, list_sources
 from surefoot.policy.decide import FAILED, decide
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Proposed, name_verdict
+from surefoot.policy.deeds import make_deed
 from surefoot.run import Run
 from surefoot.screening import list_suspects
 from surefoot.tools import Prepared
-from surefoot.types import ToolResult
+from surefoot.types import ToolCall, ToolResult
 
 _UNTOLD: Final = frozenset({"read", "unexposed"})
 """Rules that let a call run without another look: they are not journaled."""
@@ -32,7 +37,19 @@ _ADVICE: Final = {
     "content": "Leave it out, or let the user name it.",
     "intent": "Only the user may ask for that.",
     "anchor": "Let the user name what it is about.",
+    "repeat": "Only the user may ask for it once more.",
 }
+
+
+def _read_number(text: str) -> float | str:
+    """A number with a fraction; as text if no float is that number: a tool that takes a Decimal gets all its digits."""
+    number = float(text)
+    if math.isinf(number):
+        raise msgspec.DecodeError("a number out of range")
+    return number if text in {repr(number), f"{number:.2f}"} or Decimal(repr(number)) == Decimal(text) else text
+
+
+_read_json: Final = msgspec.json.Decoder(float_hook=_read_number).decode
 
 
 class Doubt(Struct, frozen=True):
@@ -59,7 +76,7 @@ def clear(run: Run, ready: list[Prepared | ToolResult]) -> Coroutine[Any, Any, N
     doubts: dict[int, Doubt] = {}
     for place, one in enumerate(ready):
         if isinstance(one, Prepared) and (one.tool.checked or ruled):
-            found = _judge(run, one)
+            found = _judge(run, one, ready[:place] if place else ())
             if isinstance(found, Doubt):
                 if asks:
                     doubts[place] = found
@@ -70,18 +87,19 @@ def clear(run: Run, ready: list[Prepared | ToolResult]) -> Coroutine[Any, Any, N
     return _settle(run, ready, doubts) if doubts else None
 
 
-def _judge(run: Run, prepared: Prepared) -> Doubt | ToolResult | None:
-    """What is decided of a call, as the journal is told: None if it may run, what the model is told if it may not."""
+def _judge(run: Run, prepared: Prepared, before: Sequence[Prepared | ToolResult]) -> Doubt | ToolResult | None:
+    """What is decided of a call, as the journal is told: None if it may run, what the model is told if it may not.
+
+    Those ``before`` it in its reply count as done.
+    """
     desk = run.desk.policing
     if desk.mode == "off":
         return None
     tool = prepared.tool
     if tool.policy.is_free and not desk.rules.functions and tool.policy.name not in desk.rules.tools:
         return None  # as `decide` would say, which need not look at the conversation for it
-    arguments = _read_arguments(prepared)
-    decision = UNREADABLE if arguments is None else decide(
-        Proposed(tool.policy, arguments), run.state.origins.evidence(), desk.rules
-    )  # fmt: skip
+    arguments = _read_arguments(prepared.call.arguments)
+    decision = UNREADABLE if arguments is None else _decide(run, prepared, arguments, before)
     if decision.rule in _UNTOLD:
         return None
     _note(run, prepared, decision)
@@ -102,10 +120,27 @@ def _note(run: Run, prepared: Prepared, decision: Decision) -> None:
     )  # fmt: skip
 
 
-def _read_arguments(prepared: Prepared) -> dict[str, Any] | None:
+def _decide(
+    run: Run, prepared: Prepared, arguments: dict[str, Any], before: Sequence[Prepared | ToolResult]
+) -> Decision:
+    """As `decide`; calls ``before`` it of which nobody has told the journal yet count as done."""
+    known, kept = run.state.origins.evidence(), None
+    acts = [one.call for one in before if isinstance(one, Prepared) and one.tool.effect == "write"]
+    if acts:
+        known = replace(known, done=(*known.done, *[make_deed(call.name, _keep(run, call)) for call in acts]))
+    if known.done and (text := _keep(run, prepared.call)) is not prepared.call.arguments:
+        kept = _read_arguments(text)
+    return decide(Proposed(prepared.tool.policy, arguments, kept), known, run.desk.policing.rules)
+
+
+def _keep(run: Run, call: ToolCall) -> str:
+    return call.arguments if run.redactor is None else run.redactor.keep_arguments(call)
+
+
+def _read_arguments(text: str) -> dict[str, Any] | None:
     """In JSON's own types; None where only a type of the tool's could read them: a Decimal of a thousand digits."""
     try:
-        found: dict[str, Any] = msgspec.json.decode(prepared.call.arguments or "{}")
+        found: dict[str, Any] = _read_json(text or "{}")
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     return found
@@ -124,13 +159,15 @@ async def _settle(run: Run, ready: list[Prepared | ToolResult], doubts: dict[int
             if refusal is not None:
                 ready[here] = refusal
         if "session" in answers:  # what was vouched for may settle others
-            doubts = {here: again for here, one in doubts.items() if (again := _judge_again(run, one)) is not None}
+            for here, one in list(doubts.items()):
+                others = [other for place, other in enumerate(ready) if place not in doubts]
+                if _judge_again(run, one, others) is None:
+                    del doubts[here]
 
 
-def _judge_again(run: Run, doubt: Doubt) -> Doubt | None:
-    """A call that a source may settle which was vouched for meanwhile; None if it may run now."""
-    proposed = Proposed(doubt.prepared.tool.policy, doubt.arguments)
-    decision = decide(proposed, run.state.origins.evidence(), run.desk.policing.rules)
+def _judge_again(run: Run, doubt: Doubt, others: Sequence[Prepared | ToolResult]) -> Doubt | None:
+    """A call that a source may settle which was vouched for meanwhile; None if it may run now, as the ``others`` do."""
+    decision = _decide(run, doubt.prepared, doubt.arguments, others)
     if not isinstance(decision, Allowed):
         return doubt
     _note(run, doubt.prepared, decision)
@@ -138,10 +175,11 @@ def _judge_again(run: Run, doubt: Doubt) -> Doubt | None:
 
 
 def _make_requests(run: Run, doubts: Sequence[Doubt]) -> list[ApprovalRequest]:
+    """What he is shown: arguments of his own, for what he does to them is no other call."""
     caller, suspects = run.caller, list_suspects(run.state.messages)
     return [
         ApprovalRequest(
-            tool=one.prepared.tool.spec.name, arguments=one.arguments, reason=one.decision.reason,
+            tool=one.prepared.tool.spec.name, arguments=deepcopy(one.arguments), reason=one.decision.reason,
             rule=one.decision.rule, traces=one.decision.traces, sources=list_sources(one.decision.traces),
             user=caller.user, tenant=caller.tenant, session=caller.session, run_id=run.run_id,
             call_id=one.prepared.call.id, digest=_digest(run, one), suspects=suspects,
@@ -164,7 +202,7 @@ async def _ask(run: Run, doubts: Sequence[Doubt]) -> list[Answer]:
     scope = asyncio.timeout(max(0.0, left_s))
     try:
         async with scope:
-            pending: Any = policing.approve(msgspec.structs.replace(first, more=tuple(more)))
+            pending: Any = policing.approve(replace(first, more=tuple(more)))
             if not hasattr(pending, "__await__"):
                 raise ConfigError(f"approve() gave {pending!r} at once: it must be an async function")
             answer: object = await pending

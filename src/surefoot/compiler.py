@@ -21,13 +21,14 @@ from surefoot.compiled import Compiled
 from surefoot.config import Settings
 from surefoot.context import DEFAULT_WINDOW
 from surefoot.errors import PriceUnknown
+from surefoot.journal.context_events import READ_MORE
 from surefoot.models.base import Model, ModelProfile
 from surefoot.models.http import HttpClient
 from surefoot.models.registry import MAX_MODELS, Models, Way, make_model, split_model
 from surefoot.models.router import Direct, Router, Routes
 from surefoot.protocol import find_protocol
 from surefoot.providers import KNOWN_PROVIDERS, Provider
-from surefoot.read_more import READ_MORE, read_more
+from surefoot.read_more import read_more
 from surefoot.secret import Secret
 from surefoot.tools import Toolbox
 from surefoot.types import UNLIMITED, Message, Source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from pathlib import Path
@@ -32,6 +33,7 @@ from surefoot.sections import (
 )
 
 CONFIG_NAME: Final = "surefoot.toml"
+_PASSWORD: Final = re.compile(r"(?<=://)[^\s/@'\"]+@")
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,6 +83,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     guard: GuardSettings = GuardSettings()
     mcp: dict[str, McpSettings] = {}
 
+    def __repr__(self) -> str:
+        """All of them, without passwords in addresses and canaries."""
+        shown = ", ".join([f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__])
+        for canary in filter(None, self.guard.canaries):
+            shown = shown.replace(canary, "***")
+        return f"Settings({_PASSWORD.sub('***@', shown)})"
+
     def provider(self, name: str) -> Provider | None:
         """The provider of that name, None if there is none."""
         return self.providers.get(name) or KNOWN_PROVIDERS.get(name)
@@ -96,7 +105,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     Raises:
         ConfigError: The file is missing, is not TOML, or holds an unknown key or a wrong value; says which and where.
     """
-    chosen = path or os.environ.get("SUREFOOT_CONFIG") or (CONFIG_NAME if Path(CONFIG_NAME).is_file() else None)
+    chosen = path or os.environ.get("SUREFOOT_CONFIG") or (CONFIG_NAME if Path(CONFIG_NAME).exists() else None)
     table: dict[str, Any] = read_toml(Path(chosen))[0] if chosen is not None else {}
     for variable, place in _OVERRIDES.items():
         if value := os.environ.get(variable):

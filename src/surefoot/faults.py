@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -44,11 +46,43 @@ def name_fault(table: dict[str, Any], kind: type, error: msgspec.ValidationError
     fault, _, place = str(error).replace("`key` in `$", "`$").partition(" - at `$")
     what, _, field = fault.partition(" field `")
     named = _name_place(table, kind, place, str(error))
+    allowed = _list_allowed(kind, place, of_key="`key` in" in str(error))
     if field:
-        name = f"{named}.{field.rstrip('`')}".lstrip(".")
-        return f"{name} is missing" if "missing" in what else f"there is no setting {name}"
+        field = field.rstrip("`")
+        name = f"{named}.{field}".lstrip(".")
+        if "missing" in what:
+            return f"{name} is missing"
+        near = difflib.get_close_matches(field, allowed, 1)
+        return f"there is no setting {name}{f'; did you mean {near[0]}?' if near else ''}"
     told = f"{named.lstrip('.')}: " if named else ""
-    return f"{told}{fault.replace('`object`', '`table`')}"
+    choice = f"; it must be {', '.join(allowed[:-1])} or {allowed[-1]}" if "enum value" in fault and allowed else ""
+    return f"{told}{fault.replace('`object`', '`table`')}{choice}"
+
+
+def _list_allowed(kind: type, place: str, *, of_key: bool) -> list[str]:
+    """The words that may stand at a place of msgspec's, or the names of the fields that a table there may have."""
+    import msgspec.inspect as look  # only for those who have made a mistake
+
+    here: list[Any] = list(_members(look.type_info(kind)))
+    for field, _ in _STEP.findall(place):
+        inner = [_step_into(one, field) for one in here]
+        here = [member for one in inner if one is not None for member in _members(one)]
+    here = [member for one in here for member in _members(one.key_type)] if of_key else here
+    fields = [str(field.encode_name) for one in here for field in getattr(one, "fields", [])]
+    return fields or [str(word) for one in here for word in getattr(one, "values", [])]
+
+
+def _members(kind: Any) -> Iterator[Any]:
+    """A type of `msgspec.inspect`, or those of a union."""
+    yield from getattr(kind, "types", [kind])
+
+
+def _step_into(kind: Any, field: str) -> Any:
+    """The type of a field of a class, or of the items of a list or a dict; None if it has no such part."""
+    if field:
+        fields = {one.encode_name: one.type for one in getattr(kind, "fields", ())}
+        return fields.get(field)
+    return getattr(kind, "value_type", None) or getattr(kind, "item_type", None)
 
 
 def _name_place(table: dict[str, Any], kind: type, place: str, error: str) -> str:

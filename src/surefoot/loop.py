@@ -204,7 +204,7 @@ def _take_reply(run: Run, call: ModelCall, reply: Reply) -> tuple[ToolCall, ...]
         take_summary(run, call, reply)
         return ()
     call.settle()
-    turn = run.compiled.protocol.parse(reply.message, run.stage)
+    turn = run.parse(reply.message)
     message = _canonical(turn, reply.message)
     joins = message is reply.message and not turn.problem
     now = run.desk.clock.monotonic()

@@ -30,6 +30,8 @@ from surefoot.journal.threat_events import FoundThreat, ThreatsFound
 from surefoot.types import Message, Money, ToolCall
 
 LINE_CHARS: Final = 300
+TOLD_WAIT_MS: Final = 50
+"""A run whose start took less has waited for nobody, but for the disk and the event loop."""
 _RUNGS: Final = {
     "trim": "older results are cut",
     "summarise": "the conversation is summed up",
@@ -100,6 +102,14 @@ def describe_arguments(name: str, arguments: dict[str, Any]) -> str:
     return describe_call(ToolCall("", name, msgspec.json.encode(arguments).decode()))
 
 
+def _tell_redacted(redacted: dict[str, int]) -> str:
+    taken = [f"{count} × {kind}" if count > 1 else kind for kind, count in redacted.items() if kind != "leak"]
+    told = [f"taken out: {', '.join(taken)}"] if taken else []
+    if "leak" in redacted:  # flagged alone: see docs/output.md
+        told.append("left as it is: a part of the agent's instructions")
+    return "; ".join(told)
+
+
 class Narrator:
     """Tells one run. A reply is told when it is known what became of it: a step, an answer, or a mistake."""
 
@@ -118,8 +128,7 @@ class Narrator:
         is_told = self._has_told(event)
         lines = self._tell_event(event)
         if event.redacted and not is_told:
-            taken = ", ".join([f"{count} × {kind}" if count > 1 else kind for kind, count in event.redacted.items()])
-            self._late.append(Line("▒", f"taken out: {taken}", "yellow", "yellow"))
+            self._late.append(Line("▒", _tell_redacted(event.redacted), "yellow", "yellow"))
             lines += [] if self._reply is not None else self.rest()
         return lines
 
@@ -220,7 +229,7 @@ class Narrator:
             case LimitReached():
                 self._limited = True
                 return [Line("■", f"limit on {event.limit}: {plain(event.message)}", "yellow", "yellow")]
-            case RunStarted() if event.waited_ms:
+            case RunStarted() if event.waited_ms >= TOLD_WAIT_MS:
                 return [Line("…", f"waited {duration(event.waited_ms)} for its turn")]
             case Nudged() if self._limited:
                 self._waits_for_last_call = True  # there is none where nothing fits

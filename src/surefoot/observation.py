@@ -29,15 +29,17 @@ def report(value: Any, label: Label, max_bytes: int) -> ToolResult:
         return _cap(value if type(value) is str else str.__str__(value), label, max_bytes)  # a StrEnum is its value
     if value is None:
         return ToolResult("", label)
+    said = SYSTEM_LABEL
     try:
         if not isinstance(value, (bytes, bytearray, memoryview)):
             return _cap(encode_json(value).decode(), label, max_bytes)
         problem = "bytes are not text"
     except Exception as error:  # noqa: BLE001 - serializers of the user's classes raise what they like
-        problem = _describe(error)
+        problem, said = _describe(error), Label("third_party", source=label.source)  # its message may quote anybody
     # Its effect has happened: a bare "failed" would make the model call it once more
     advice = "Do not call it again: its author must make it return str, None or a value that has a JSON form."
-    return refuse(f"{label.source} has run, but its result cannot be shown ({problem}). {advice}")
+    text = f"{label.source} has run, but its result cannot be shown ({problem}). {advice}"
+    return _cap(text, said, _MAX_ERROR_BYTES, is_error=True)
 
 
 def report_failure(error: BaseException, label: Label, max_bytes: int) -> ToolResult:

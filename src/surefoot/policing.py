@@ -35,8 +35,10 @@ class Policing(Struct, frozen=True):
         """Of ``[policy]`` and of what the runtime is given.
 
         Raises:
-            ConfigError: One of the rules cannot be called, nor can ``approve``.
+            ConfigError: The rules are no list, one of them cannot be called, or ``approve`` cannot.
         """
+        if callable(functions):
+            raise ConfigError(f"Runtime(policy=...): {functions!r} must be a list of functions")
         for given, name in [(approve, "approve"), *[(function, "policy") for function in functions]]:
             if given is not None and not callable(given):
                 raise ConfigError(f"Runtime({name}=...): {given!r} is not a function")

@@ -9,13 +9,12 @@ from msgspec.json import encode as encode_json
 
 from surefoot.budget.tokens import byte_bound
 from surefoot.errors import StoreError
-from surefoot.journal.context_events import OutputKept
+from surefoot.journal.context_events import READ_MORE, OutputKept
 from surefoot.observation import MOST_KEPT_BYTES, refuse
 from surefoot.run import Run
 from surefoot.tools import tool
 from surefoot.types import ToolCall, ToolResult
 
-READ_MORE: Final = "read_more"
 MOST_KEPT: Final = 32
 """Outputs that one run keeps."""
 MOST_KEPT_OF_RUN: Final = 1 << 20

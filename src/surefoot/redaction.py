@@ -34,6 +34,7 @@ from surefoot.journal.events import (
 from surefoot.journal.fold import RunState
 from surefoot.journal.policy_events import CallJudged
 from surefoot.observation import recap
+from surefoot.protocol.base import Turn
 from surefoot.sections import GuardSettings
 from surefoot.types import Message, Part, ToolCall, ToolResult
 
@@ -106,9 +107,9 @@ class Redactor:
         self._clean_calls: tuple[ToolCall, ...] = ()
 
     def clean(self, event: EventT) -> EventT:
-        """The event as it may be kept, with the count of what was taken out."""
-        handler = self.HANDLERS.get(type(event))
-        return event if handler is None else handler(self, event)
+        """The event, of a class that is `CLEANED`, as it may be kept, with the count of what was taken out."""
+        handler: Callable[[Redactor, EventT], EventT] = self.HANDLERS[type(event)]
+        return handler(self, event)
 
     def show(self, text: str) -> Redacted:
         """What may be shown of a text that the model has written."""
@@ -126,7 +127,7 @@ class Redactor:
                 return False
         calls = message.tool_calls
         for call in calls:
-            if "\\" in call.arguments or sees(call.arguments):
+            if "\\" in call.arguments or sees(call.arguments) or self._cleaner.knows(call.id):
                 return False
             if self._find_tool(call.name) is None and sees(call.name):
                 return False
@@ -164,6 +165,23 @@ class Redactor:
     def open_window(self) -> Holdback:
         """For one text of the model while it streams."""
         return self._cleaner.stream(self._scene)
+
+    def keep_ids(self, turn: Turn, step: int) -> Turn:
+        """The calls with ids that may be kept: a server may let a model write them."""
+        knows = self._cleaner.knows
+        if not any(knows(call.id) for call in turn.calls):
+            return turn
+        calls = [
+            replace(call, id=f"call_{step}_{number}_") if knows(call.id) else call
+            for number, call in enumerate(turn.calls, 1)
+        ]
+        return replace(turn, calls=tuple(calls))
+
+    def keep_arguments(self, call: ToolCall) -> str:
+        """The arguments of a call as they may be kept."""
+        if any(clean is call for clean in self._clean_calls):
+            return call.arguments
+        return self._clean_call(call, []).arguments
 
     def keep_result(self, result: ToolResult, *, formats: bool) -> tuple[ToolResult, dict[str, int] | None]:
         """What a tool gave, as the model may see it, and what was taken out, None for nothing.
@@ -222,7 +240,8 @@ class Redactor:
         mine: Found = []
         arguments = self._take(clean_json(call.arguments, self._cleaner.keep), mine)
         name = self.keep_name(call.name, mine)
-        made = replace(call, name=name, arguments=arguments) if mine else call
+        call_id = self._keep(call.id, mine) if self._cleaner.knows(call.id) else call.id
+        made = replace(call, id=call_id, name=name, arguments=arguments) if mine else call
         self._calls = (*self._calls, (call, made, mine))
         found += mine
         return made
@@ -230,6 +249,8 @@ class Redactor:
     def _run_started(self, event: RunStarted) -> RunStarted:
         """The history was cleaned when it happened."""
         *history, question = event.messages
+        if not self._cleaner.is_known_clean(event.agent):
+            event = replace(event, agent=self._keep(event.agent))
         system = history[0] if history and history[0].role == "system" else None
         is_told_clean = system is None or self._cleaner.is_known_clean(system.text)
         if is_told_clean and self._is_clean(question, shown=False):
@@ -241,6 +262,8 @@ class Redactor:
         return _note(event, found, messages=(*history, question))
 
     def _model_replied(self, event: ModelReplied) -> ModelReplied:
+        if self._cleaner.knows(event.response_id):
+            event = replace(event, response_id="")
         if self._is_clean(event.message, shown=event.joins):
             return event
         found: Found = []
@@ -296,6 +319,10 @@ class Redactor:
         ModelSwitched: _model_switched,
         RunFinished: _run_finished,
     }
+
+
+CLEANED: Final = frozenset(Redactor.HANDLERS)
+"""Classes of events that may hold something; of the others there is nothing to ask."""
 
 
 def _note(event: EventT, found: Found, **changed: Any) -> EventT:

@@ -18,14 +18,17 @@ from surefoot.compiled import Compiled
 from surefoot.desk import Desk
 from surefoot.journal.events import JournalEvent, RunEvent
 from surefoot.journal.fold import APPLY, RunState
+from surefoot.journal.policy_events import ChildEnded
 from surefoot.journal.recorder import Recorder
-from surefoot.protocol.base import Stage
+from surefoot.protocol.base import Stage, Turn
+from surefoot.redaction import CLEANED
 from surefoot.repeats import NO_REPEATS, find_repeated
 from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row
 from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome, Store
 from surefoot.store.session_rows import Moved, SessionClaim
+from surefoot.types import Message
 
 NO_RUNGS: Final[Mapping[str, Compiled]] = MappingProxyType({})
 
@@ -143,12 +146,26 @@ class Run:
 
     def emit(self, event: JournalEvent) -> None:
         """One event: into the state, the journal and the stream, without what must not be kept."""
-        if self.redactor is not None:
+        kind = type(event)
+        if self.redactor is not None and kind in CLEANED:
             event = self.redactor.clean(event)
-        APPLY[type(event)](self.state, event)
+        APPLY[kind](self.state, event)
         self._recorder.pending.append(event)
         if self.live:
             self.news.append(event)
+
+    def parse(self, reply: Message) -> Turn:
+        """What the model has said, its calls with ids that may be kept."""
+        turn = self.compiled.protocol.parse(reply, self.stage)
+        return turn if self.redactor is None or not turn.calls else self.redactor.keep_ids(turn, self.state.steps)
+
+    def take_child(self, child: Run) -> None:
+        """A run that one of its tools began has ended: what it has read and done counts here, too."""
+        origins = child.state.origins
+        self.read_through_children |= origins.exposed
+        done = origins.done()
+        if done is not None and self.state.finished is None:
+            self.emit(ChildEnded(at=self.desk.clock.now(), run_id=child.run_id, done=done))
 
     def take_news(self) -> list[RunEvent]:
         """Events since the last call."""
@@ -201,7 +218,7 @@ class Run:
         """
         self._check_behind()
         recorder = self._recorder
-        if self.redactor is not None:
+        if self.redactor is not None and type(events[0]) in CLEANED:  # all are of one kind
             events = [self.redactor.clean(event) for event in events]
         if claim is None and (self.turn is None or recorder.taken):
             self._apply(events)

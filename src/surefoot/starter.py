@@ -254,7 +254,7 @@ class Starter:
                     pass
             return make_result(run)
         finally:
-            parent.read_through_children |= run.state.origins.exposed
+            parent.take_child(run)
             self.close_run(run)
 
     async def find_kept(self, caller: Caller, reference: str) -> OutputKept | None:

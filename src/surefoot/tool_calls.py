@@ -180,10 +180,10 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
             result = await run.compiled.toolbox.run(prepared, context, run.desk.threads, run.write_behind)
         finally:
             _ENCLOSING.set(outer)
-        if run.read_through_children and prepared.tool.takes_context and result.label.author == "tool":
+        if run.read_through_children and prepared.tool.takes_context:
             # An answer carries the least trust of what the run behind it has read
-            result = replace(result, label=Label("third_party", source=prepared.tool.spec.name))
-            records = ()
+            if result.label.author == "tool":
+                result = replace(result, label=Label("third_party", source=prepared.tool.spec.name))
         elif not result.is_error:
             records = prepared.tool.records
     redacted, name = None, call.name

@@ -147,7 +147,9 @@ def tool(
             raise ConfigError(f"{function!r} is a tool already: give its function to tool()")
         signature = read_signature(function, RunContext, name=name, description=description, limits=argument_limits)
         _check_options(signature.name, effect, timeout_s, max_output_bytes, idempotent=idempotent)
-        declared = read_policy(signature.name, signature.hints, signature.parameters, effect, policy)
+        declared = read_policy(
+            signature.name, signature.hints, signature.parameters, effect, policy, idempotent=idempotent
+        )
         records = read_fields(signature.plain, signature.name, policy.get("output", "untrusted"))
         trusted = records == ("",)
         return Tool(
@@ -278,7 +280,7 @@ class Toolbox:
                 made: Any = tool.function(*args, **prepared.arguments)
             else:
                 made = call_settled(tool.settle, partial(tool.function, *args), prepared.arguments, threads)
-            coroutine = cast("Coroutine[Any, Any, Any]", made)
+            coroutine: Coroutine[Any, Any, Any] = made
             try:
                 pending = coroutine.send(None)
             except StopIteration as stop:  # a quick tool ends here and needs no timer, the dearest part of a call

@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from surefoot.calm import APART_S, GROWTH_MB, HELD, SHARE, YOUNG, Calm
+from surefoot.calm import APART_S, GROWTH_MB, HELD, MANY, SHARE, SOONER, YOUNG, Calm
 
 HELD_BACK, DUE = (*YOUNG, HELD), (*YOUNG, 0)
 FOUND = (701, 11, 12)
 MIDDLE = {"generation": 1}
-FULL = {"generation": 2}
+FULL = {"generation": 2, "collected": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +32,10 @@ class Process:
         self.now_s, self.memory_mb = 1_000.0, 100.0
         self.calm = Calm(lambda: self.now_s, lambda: self.memory_mb)
 
-    def collect(self, took_s):
+    def collect(self, took_s, freed=0):
         self.calm.notice("start", FULL)
         self.now_s += took_s
-        self.calm.notice("stop", FULL)
+        self.calm.notice("stop", FULL | {"collected": freed})
 
     def thresholds(self):
         """What the collector has after one more collection of the middle generation."""
@@ -82,6 +82,17 @@ def test_after_a_long_one_the_next_waits_longer(process):
     assert process.thresholds() == HELD_BACK
     process.now_s += 0.2
     assert process.thresholds() == DUE
+
+
+def test_where_somebody_leaves_cycles_the_next_comes_sooner(process):
+    process.collect(took_s=1.0, freed=MANY)
+    process.now_s += SHARE / SOONER - 0.1
+    assert process.thresholds() == HELD_BACK
+    process.now_s += 0.2
+    assert process.thresholds() == DUE
+    process.collect(took_s=0.0, freed=MANY - 1)
+    process.now_s += APART_S - 0.1
+    assert process.thresholds() == HELD_BACK
 
 
 def test_it_does_not_wait_while_memory_grows(process):

@@ -60,10 +60,15 @@ def test_a_file_named_by_argument_or_environment(tmp_path, monkeypatch):
     ("text", "message"),
     [
         ("model = x", r"is not valid TOML: .*line 1"),
-        ("modle = 'x'", "there is no setting modle"),
+        ("modle = 'x'", "there is no setting modle; did you mean model[?]$"),
+        ("[policy]\nmod = 'x'", r"there is no setting policy\.mod; did you mean mode[?]$"),
+        ("[mcp.a]\ncomand = 'x'", r"there is no setting mcp\.a\.comand; did you mean command[?]$"),
         ("[store]\npath = 5", "store.path: Expected `str`, got `int`$"),
-        ("[policy.allow]\nwhom = ['x']", "policy.allow: Invalid enum value 'whom'$"),
-        ("[store]\ndurability = 'maybe'", "store.durability: Invalid enum value 'maybe'$"),
+        (
+            "[policy.allow]\nwhom = ['x']",
+            "policy.allow: Invalid enum value 'whom'; it must be address, amount, content, credential, what or who$",
+        ),
+        ("[store]\ndurability = 'maybe'", "store.durability: Invalid enum value 'maybe'; it must be full or relaxed$"),
         ("[providers.x]\nwire = 'openai'", "providers.x.base_url is missing$"),
         ("[providers.x]\nbase_url = 5", "providers.x.base_url: Expected `str`, got `int`$"),
         ("[providers]\nx = 'http://a'", "providers.x: Expected `table`, got `str`$"),
@@ -72,20 +77,29 @@ def test_a_file_named_by_argument_or_environment(tmp_path, monkeypatch):
         ("providers = 5", "providers: Expected `table`, got `int`$"),
         ("model = 5\n[providers.x]\nbase_url='http://a'", "model: Expected `str`, got `int`$"),
         ("[providers.x]\nbase_url='http://a'\nkey='s3cret'", "there is no setting providers.x.key$"),
-        ("[tenants.acme]\nwieght = 2", r"there is no setting tenants\.acme\.wieght$"),
+        ("[tenants.acme]\nwieght = 2", r"there is no setting tenants\.acme\.wieght; did you mean weight[?]$"),
         (
             "[providers.x]\nbase_url='http://a'\n[[providers.x.endpoints]]\nwieght = 2",
-            r"providers\.x\.endpoints\[0\]\.wieght$",
+            r"providers\.x\.endpoints\[0\]\.wieght; did you mean weight[?]$",
         ),
-        ("[policy.tools]\na = 'ask'\nb = 'maybe'", r"policy\.tools\.b: Invalid enum value 'maybe'$"),
+        (
+            "[policy.tools]\na = 'ask'\nb = 'maybe'",
+            r"policy\.tools\.b: Invalid enum value 'maybe'; it must be allow, ask or deny$",
+        ),
         (
             "[policy.tools]\na = 'ask'\nb = 'maybe'\n[mcp.c]\nurl = 5",
-            r"policy\.tools\.b: Invalid enum value 'maybe'$",
+            r"policy\.tools\.b: Invalid enum value 'maybe'; it must be allow, ask or deny$",
         ),
         ("[policy.tools]\n'a [b]' = 'x'", r'policy\.tools\."a \[b\]": Invalid enum value'),
         ("[policy.allow]\nwho = ['a', 3]", r"policy\.allow\.who\[1\]: Expected `str`, got `int`$"),
-        ("[mcp.a.tools.'x[y]']\nefect = 'read'", r'there is no setting mcp\.a\.tools\."x\[y\]"\.efect$'),
-        ("[mcp.a]\nurl = 'x'\n[mcp.b.tools.c]\neffect = 'z'", r"mcp\.b\.tools\.c\.effect: Invalid enum value 'z'$"),
+        (
+            "[mcp.a.tools.'x[y]']\nefect = 'read'",
+            r'there is no setting mcp\.a\.tools\."x\[y\]"\.efect; did you mean effect[?]$',
+        ),
+        (
+            "[mcp.a]\nurl = 'x'\n[mcp.b.tools.c]\neffect = 'z'",
+            r"mcp\.b\.tools\.c\.effect: Invalid enum value 'z'; it must be read or write$",
+        ),
         ("[limits]\nsteps = {a = 1}", r"limits\.steps: Expected "),
         ("[budgets.global.day]\nusd = []", r"budgets\.global\.day\.usd: Expected "),
         ("[guard]\nthreshold = 2", r"guard\.threshold = 2\.0: must be above 0 and below 1$"),
@@ -293,3 +307,10 @@ def test_endpoints_may_be_tables_in_python_too():
         ProviderEndpoint("http://b/v1", "FIRST_KEY", 2),
         ProviderEndpoint("http://a/v1", "SECOND_KEY", 1),
     )
+
+
+def test_a_folder_in_the_place_of_the_settings_is_not_taken_for_no_settings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "surefoot.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"^surefoot\.toml: cannot be read: Is a directory$"):
+        load_settings()

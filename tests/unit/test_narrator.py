@@ -260,6 +260,19 @@ def test_what_was_taken_out_of_a_thought_is_told_once_and_of_the_next_reply_anew
 
 
 @pytest.mark.parametrize(
+    ("redacted", "told"),
+    [
+        ({"image": 1, "leak": 1}, "taken out: image; left as it is: a part of the agent's instructions"),
+        ({"leak": 2}, "left as it is: a part of the agent's instructions"),
+        ({"prompt": 1}, "taken out: prompt"),
+    ],
+)
+def test_what_is_only_flagged_is_not_said_to_be_taken_out(redacted, told):
+    reply = replace(replied(Message.assistant("An answer.")), redacted=redacted)
+    assert f"  ▒ {told}" in texts(asked(), reply, RunFinished(at=2, stop_reason="final", output="An answer."))
+
+
+@pytest.mark.parametrize(
     ("answer", "sources", "line"),
     [
         ("once", (), ["  ? allowed, this once"]),
@@ -276,3 +289,8 @@ def test_what_a_person_answered_is_told(answer, sources, line):
 def test_one_is_not_many():
     assert [counted(n, "run") for n in (0, 1, 2_000)] == ["0 runs", "1 run", "2,000 runs"]
     assert (counted(1, "query", "queries"), counted(2, "query", "queries")) == ("1 query", "2 queries")
+
+
+def test_a_wait_for_others_is_told_and_the_time_that_a_start_takes_is_not():
+    told = [[line.text for line in Narrator().tell(replace(STARTED, waited_ms=ms))] for ms in (0, 1, 49, 50, 1_500)]
+    assert told == [[], [], [], ["waited 50 ms for its turn"], ["waited 1.5 s for its turn"]]

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 import pytest
-from tests.unit.audit import MANY, open_bench
+from tests.unit.audit import MANY, WatchedStore, open_bench
 from tests.unit.store.conformance import HandClock
 
 from surefoot import Agent, Limits, RunContext, Runtime, tool
@@ -253,6 +253,35 @@ async def test_an_erasure_among_runs_that_come_and_go(pair, seed):
     assert all((row.question == "") is (row.user != "u") for row in rows)
 
 
+class Interloper:
+    """The sessions of a store; a run begins and ends between the moment in which an erasure is asked for and its own."""
+
+    def __init__(self, inner, run):
+        self.inner, self.run = inner, run
+
+    async def erase(self, *args, **options):
+        await self.run()
+        return await self.inner.erase(*args, **options)
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+class MeddledStore(WatchedStore):
+    """Lets the interloper in."""
+
+    sessions = None
+
+
+async def test_what_a_run_left_in_memory_while_its_user_was_erased_goes_as_well(tmp_path, clock):
+    store = MeddledStore(SqliteStore(tmp_path / "bench.db", clock=clock))
+    store.sessions = Interloper(store.inner.sessions, lambda: runtime.run(ECHO, "a secret", user="u", session="s"))
+    async with Runtime(store, settings=Settings(), clock=clock) as runtime:
+        store.runs_of = lambda: runtime._starter.live
+        assert (await runtime.sessions.erase(user="u")).runs == 1
+        assert runtime.sessions.in_memory == (0, 0)
+
+
 # --- memory
 
 
@@ -351,6 +380,7 @@ async def test_what_another_process_did_while_a_run_waits_for_its_provider_is_se
             await held.asked.get()
             group.create_task(getattr(narrow, way)(ECHO, "q2", session="s"))
             await until_waiting(narrow)
+            clock.ahead_s = SessionSettings().max_wait_s + 1  # that is not the session's fault
             held.gate.set()
         assert seen(await elsewhere.sessions.transcript("s")) == ["q0", "re q0", "q1", "re q1", "q2", "re q2"]
 
@@ -403,23 +433,25 @@ async def test_labels_survive_later_turns_eviction_and_other_processes(bench, el
 # --- age
 
 
-async def test_a_session_that_was_not_used_for_long_has_expired(bench, clock):
-    await bench.run(ECHO, "q0", user="u", session="s")
-    ours = await bench.runtime.sessions.create(user="u")
-    clock.ahead_s = 29 * DAY_S
-    await bench.run(ECHO, "q1", user="u", session="s")
-    for days, in_memory in ((59, True), (60, False)):
-        clock.ahead_s = days * DAY_S + 1
-        if not in_memory:
-            transcripts_of(bench.runtime).drop(("", "u", "s"))
-        for session in ("s", ours):
-            with pytest.raises(NotFound, match=f"session '{session}' has expired"):
-                await bench.runtime.run(ECHO, "q2", user="u", session=session)
-            with pytest.raises(NotFound, match="has expired"):
-                await bench.runtime.sessions.transcript(session, user="u")
-    assert len(await bench.runtime.sessions.list(user="u")) == 2
-    with pytest.raises(NotFound, match="no session 's'"):
-        await bench.runtime.sessions.get("s", user="v")
+async def test_a_session_that_was_not_used_for_long_has_expired(tmp_path, clock):
+    kept_long = SessionSettings(ttl_s=100 * DAY_S)  # what is in memory is no younger for that
+    async with open_bench(tmp_path, clock=clock, sessions=kept_long) as bench:
+        await bench.run(ECHO, "q0", user="u", session="s")
+        ours = await bench.runtime.sessions.create(user="u")
+        clock.ahead_s = 29 * DAY_S
+        await bench.run(ECHO, "q1", user="u", session="s")
+        for days, in_memory in ((59, True), (60, False)):
+            clock.ahead_s = days * DAY_S + 1
+            if not in_memory:
+                transcripts_of(bench.runtime).drop(("", "u", "s"))
+            for session in ("s", ours):
+                with pytest.raises(NotFound, match=f"session '{session}' has expired"):
+                    await bench.runtime.run(ECHO, "q2", user="u", session=session)
+                with pytest.raises(NotFound, match="has expired"):
+                    await bench.runtime.sessions.transcript(session, user="u")
+        assert len(await bench.runtime.sessions.list(user="u")) == 2
+        with pytest.raises(NotFound, match="no session 's'"):
+            await bench.runtime.sessions.get("s", user="v")
 
 
 async def test_a_session_that_another_process_uses_has_not_expired(bench, elsewhere, clock):
@@ -462,6 +494,14 @@ async def test_a_transcript_in_memory_of_a_session_that_was_deleted_is_not_used(
             assert seen((await bench.runtime.run(ECHO, "q", user="u", session="s")).messages) == ["q", "re q"]
             with pytest.raises(NotFound, match=f"no session '{ours}'"):
                 await bench.runtime.run(ECHO, "q", user="u", session=ours)
+
+
+async def test_all_that_is_too_old_is_deleted_however_much_it_is(bench):
+    """A transaction takes 50."""
+    for _ in range(60):
+        await bench.runtime.sessions.create(user="u")
+    assert await bench.runtime.sessions.purge(unused_s=0) == 60
+    assert await bench.runtime.sessions.list(user="u") == []
 
 
 # --- turns
@@ -594,6 +634,20 @@ async def test_what_on_busy_may_be(tmp_path, session, on_busy):
         assert (bench.runtime.admission.waiting, bench.runtime.admission.running) == (0, 0)
         assert await bench.runtime.list_runs() == []
         assert (await bench.run(ECHO, "q", session=session, on_busy="reject")).output == "re q"
+
+
+async def test_the_run_of_another_process_is_not_waited_for_by_who_asks_for_a_refusal(tmp_path):
+    async with open_bench(tmp_path, sessions=SessionSettings(max_wait_s=600.0)) as bench:
+        other = SqliteStore(tmp_path / "bench.db", clock=SystemClock())
+        async with Runtime(other, settings=Settings()) as elsewhere:
+            held = Held()
+            first = asyncio.create_task(elsewhere.run(held.agent, "q0", session="s"))
+            await held.asked.get()
+            async with asyncio.timeout(60):  # a tenth of what it would wait
+                with pytest.raises(TooManyRequests, match="is busy with a run of another process"):
+                    await bench.runtime.run(ECHO, "q1", session="s", on_busy="reject")
+            held.gate.set()
+            await first
 
 
 async def test_the_run_of_another_process_is_waited_for_but_not_for_ever(tmp_path):

@@ -121,11 +121,13 @@ def test_what_is_not_used_is_forgotten_after_its_time(clock):
 def test_a_user_is_forgotten_without_the_others(clock):
     transcripts = make(clock)
     fill(transcripts, "a", "b")
-    transcripts.put(("t", "v", "a"), "run_v", 1.0, ())
+    others = [("t", "v", "a"), ("other", "u", "a"), ("", "u", "a")]
+    for key in others:
+        transcripts.put(key, "run_v", 1.0, ())
     transcripts.drop_user("t", "u")
     assert names(transcripts, "a", "b") == []
-    assert transcripts.get(("t", "v", "a")) is not None
-    assert transcripts.size_bytes == ENTRY_BYTES + len(pack(()))
+    assert all(transcripts.get(key) is not None for key in others)
+    assert transcripts.size_bytes == 3 * (ENTRY_BYTES + len(pack(())))
 
 
 def test_what_utf_8_cannot_carry_is_left_to_the_journal(clock):

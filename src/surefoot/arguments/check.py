@@ -19,6 +19,9 @@ class Check:
     __slots__ = ()
     kinds: ClassVar[tuple[type, ...]] = (str,)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
+
     def schema(self, kind: Any) -> JsonSchema:
         """What JSON Schema can say of it to a model, for a value of type ``kind``."""
         raise NotImplementedError

@@ -52,11 +52,15 @@ class Within(Check):
         Raises:
             ConfigError: No folder, or one that is not absolute.
         """
-        self.roots: Final = tuple(os.path.normpath(root) for root in roots)
+        told = ", ".join([repr(str(root) if isinstance(root, Path) else root) for root in roots])
+        try:
+            self.roots: Final = tuple(os.path.normpath(root) for root in roots)
+        except TypeError:
+            raise ConfigError(f"Within({told}): each folder must be a str or a Path") from None
         self.suffixes: Final = tuple(suffix.lower() for suffix in suffixes)
         self.hidden: Final = hidden
         if not roots or not all(map(os.path.isabs, self.roots)):
-            raise ConfigError(f"Within{tuple(map(str, roots))!r}: give at least one absolute folder")
+            raise ConfigError(f"Within({told}): give absolute folders, at least one, such as /srv/reports")
         if not all(suffix.startswith(".") for suffix in suffixes):
             raise ConfigError(f"Within(suffixes={suffixes!r}): each must begin with a dot")
 

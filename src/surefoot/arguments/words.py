@@ -19,10 +19,10 @@ class MaxLength(Check):
     kinds = (str, bytes, list, tuple, set, frozenset, dict)
 
     def __init__(self, most: int) -> None:
-        """Raises `ConfigError` for a limit below 0."""
+        """Raises `ConfigError` for what is no whole number of 0 or more."""
         self.most: Final = most
-        if most < 0:
-            raise ConfigError(f"MaxLength({most}): must be 0 or more")
+        if type(most) is not int or most < 0:
+            raise ConfigError(f"MaxLength({most!r}): must be a whole number, 0 or more")
 
     def schema(self, kind: Any) -> JsonSchema:  # noqa: D102
         if kind is str:
@@ -50,12 +50,19 @@ class Word(Check):
     __slots__ = ("_match", "advice", "name", "pattern", "reserved")
 
     def __init__(self, name: str, pattern: str, advice: str, reserved: frozenset[str] = frozenset()) -> None:
-        """``pattern`` must not be able to match one text in two ways, or a long text takes long."""
+        """``pattern`` must not be able to match one text in two ways, or a long text takes long.
+
+        Raises:
+            ConfigError: It is no regular expression.
+        """
         self.name: Final = name
         self.pattern: Final = pattern
         self.advice: Final = advice
         self.reserved: Final = reserved
-        self._match: Final = re.compile(pattern.removeprefix("^").removesuffix("$")).fullmatch
+        try:
+            self._match: Final = re.compile(pattern.removeprefix("^").removesuffix("$")).fullmatch
+        except re.error as error:
+            raise ConfigError(f"Word({name!r}): {pattern!r} is no regular expression: {error}") from None
 
     def schema(self, kind: Any) -> JsonSchema:  # noqa: D102
         return {"pattern": self.pattern, "description": self.advice}

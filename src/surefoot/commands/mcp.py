@@ -28,6 +28,7 @@ _STYLES: Final = {"approved": "green", "changed": "bold red", "new": "yellow", "
 _NONE: Final = "there are no servers: write [mcp.NAME] into surefoot.toml, see docs/mcp.md"
 _SHOWN_THREATS: Final = 5
 _WHY_CHARS: Final = 100
+_PROBLEM_CHARS: Final = 2_000
 
 
 @click.group()
@@ -79,16 +80,26 @@ def _describe_server(name: str, settings: McpSettings, approved: dict[str, Defin
 def diff(context: click.Context, /, *, names: tuple[str, ...], as_json: bool) -> int:
     """Ask the servers (all, or those named) what their tools say now. Exit code 1 if that is not what is approved."""
     chosen = names or tuple(read_settings(context).mcp)
-    servers = [McpServer.named(name, config=context.obj[0]) for name in chosen]
-    seen = [(server, run_to_end(_look(server))) for server in servers]
+    seen: list[tuple[McpServer, list[Standing]]] = []
+    problems: list[str] = []
+    for name in chosen:  # one that is down hides nothing of the others
+        try:
+            server = McpServer.named(name, config=context.obj[0])
+            seen.append((server, run_to_end(_look(server))))
+        except ConfigError as error:
+            problems.append(str(error))
     if as_json:
         print_json([{"server": server.name, "tools": [_describe(one) for one in tools]} for server, tools in seen])
-    elif not seen:
+    elif not chosen:
         click.echo(_NONE, err=True)
     else:
         console = open_console()
         for server, tools in seen:
             console.print(draw_standings(server, tools))
+    if problems:
+        for problem in problems[:-1]:
+            click.echo(f"surefoot: {plain(problem, _PROBLEM_CHARS)}", err=True)
+        raise ConfigError(problems[-1])
     return EXIT_DIFFERS if any(_differs(server, one) for server, tools in seen for one in tools) else 0
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from surefoot.journal.event import Event
 from surefoot.types import Label
+
+READ_MORE: Final = "read_more"
+"""Name of the tool that reads on in an output that was cut."""
 
 
 class OutputKept(Event, frozen=True, tag="output_kept", kw_only=True):

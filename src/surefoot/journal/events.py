@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from surefoot.journal.context_events import ContextSummarised, ContextTrimmed, OutputKept
 from surefoot.journal.event import Event
-from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
+from surefoot.journal.policy_events import ApprovalAnswered, CallJudged, ChildEnded
 from surefoot.journal.threat_events import ThreatsFound
 from surefoot.policy.origin import Carried
 from surefoot.types import JsonSchema, Label, Message, StopReason, ToolCall, Usage
@@ -325,6 +325,7 @@ JournalEvent = (
     | ThreatsFound
     | CallJudged
     | ApprovalAnswered
+    | ChildEnded
     | ToolIntended
     | OutputKept
     | ToolFinished

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from surefoot.context import replace_by_summary, translate, trim, trim_results
 from surefoot.errors import StoreError
-from surefoot.journal.context_events import ContextSummarised, ContextTrimmed, OutputKept
+from surefoot.journal.context_events import READ_MORE, ContextSummarised, ContextTrimmed, OutputKept
 from surefoot.journal.events import (
     BudgetOverrun,
     BudgetWarning,
@@ -25,7 +25,7 @@ from surefoot.journal.events import (
     ToolFinished,
     ToolIntended,
 )
-from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
+from surefoot.journal.policy_events import ApprovalAnswered, CallJudged, ChildEnded
 from surefoot.journal.tally import Called, Charged, ModelTally, ToolTally, sum_usage, tally_models, tally_tools
 from surefoot.journal.threat_events import ThreatsFound
 from surefoot.policy.origin import Origins
@@ -66,9 +66,9 @@ class RunState:
     """
 
     __slots__ = (
-        "_answers", "_aside", "_called", "_charges", "_open", "_tallied", "finished", "holds", "intended", "kept",
-        "kept_bytes", "left_out", "limit", "messages", "model", "model_calls", "nano", "origins", "results", "rungs",
-        "rungs_passed",
+        "_answers", "_aside", "_called", "_charges", "_judged", "_open", "_tallied", "finished", "holds", "intended",
+        "kept", "kept_bytes", "left_out", "limit", "messages", "model", "model_calls", "nano", "origins", "results",
+        "rungs", "rungs_passed",
         "shortage", "started", "steps", "tokens", "tool_calls",
     )  # fmt: skip
 
@@ -90,6 +90,7 @@ class RunState:
         self.rungs: list[str] = []
         self.rungs_passed = 0
         self.finished: RunFinished | None = None
+        self._judged: dict[str, CallJudged] = {}
         self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, Message] = {}
         self._aside: list[Message] = []
@@ -171,11 +172,12 @@ class RunState:
     def _join(self, message: Message) -> None:
         self.messages.append(message)
         self._open = message.tool_calls
+        self._judged = {}
         if len(self._open) > 1:
             self._answers = {}
 
     def _call_judged(self, event: CallJudged) -> None:
-        """What follows of it is told by what comes after."""
+        self._judged[event.call_id] = event
 
     def _threats_found(self, event: ThreatsFound) -> None:
         """The label of the text has it, too."""
@@ -185,13 +187,20 @@ class RunState:
 
     def _tool_intended(self, event: ToolIntended) -> None:
         self.intended[event.call.id] = event
+        if event.effect == "write":
+            judged = self._judged.get(event.call.id)
+            self.origins.act(event.call.name, event.call.arguments, None if judged is None else judged.traces)
+
+    def _child_ended(self, event: ChildEnded) -> None:
+        self.origins.join(event.done)
 
     def _tool_finished(self, event: ToolFinished) -> None:
         intended = self.intended.pop(event.call_id, None)
         arguments = "" if intended is None else intended.call.arguments
         made = intended is not None and intended.effect == "write" and not event.is_error
-        take = self.origins.take
-        take(event.name, arguments, event.content, event.label, event.records, made=made, failed=event.is_error)
+        if event.name != READ_MORE or not event.label.trusted:  # a part of a result shows no more what is an echo
+            take = self.origins.take
+            take(event.name, arguments, event.content, event.label, event.records, made=made, failed=event.is_error)
         self.tool_calls += 1
         self.results += 1
         self._called.append((event.name, event.is_error, event.latency_ms))
@@ -272,6 +281,7 @@ class RunState:
         CallJudged: _call_judged,
         ThreatsFound: _threats_found,
         ApprovalAnswered: _approval_answered,
+        ChildEnded: _child_ended,
         ToolIntended: _tool_intended,
         OutputKept: _output_kept,
         ToolFinished: _tool_finished,

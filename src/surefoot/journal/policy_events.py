@@ -6,6 +6,7 @@ from typing import Literal
 
 from surefoot.journal.event import Event
 from surefoot.policy.decision import Trace
+from surefoot.policy.deeds import Done
 
 Answer = Literal["once", "session", "no", "timeout", "nobody"]
 """What a person said of a call: this once; yes, and the sources it draws on are vouched for; no. Or there was none."""
@@ -51,3 +52,15 @@ class ApprovalAnswered(Event, frozen=True, tag="approval_answered", kw_only=True
     sources: tuple[str, ...] = ()
     tool: str = ""
     asked_with: str = ""
+
+
+class ChildEnded(Event, frozen=True, tag="child_ended", kw_only=True):
+    """A run that a tool of this one began has ended, and its calls have done something: it was done here.
+
+    Attributes:
+        run_id: Id of that run.
+        done: What was done, also before it began.
+    """
+
+    run_id: str
+    done: Done

@@ -56,7 +56,9 @@ def read_variables(server: str, names: Mapping[str, str]) -> dict[str, str]:
     ours = environment()
     missing = [name for name in names.values() if not ours.get(name)]
     if missing:
-        raise ConfigError(f"mcp.{server}: the environment variable {missing[0]} is not set")
+        raise ConfigError(
+            f"mcp.{server}: the environment variable {missing[0]} is {'empty' if missing[0] in ours else 'not set'}"
+        )
     return {purpose: ours[name] for purpose, name in names.items()}
 
 

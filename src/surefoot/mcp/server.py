@@ -230,8 +230,14 @@ class McpServer:
         self._lock.write(self.name, {one.name: one for one in definitions})
         self._tools = None
 
-    async def _call(self, definition: Definition, repeatable: bool, arguments: dict[str, Any]) -> str:  # noqa: FBT001
-        """The text of a result.
+    async def _call(
+        self,
+        name: str,
+        definition: Definition,
+        repeatable: bool,  # noqa: FBT001
+        arguments: dict[str, Any],
+    ) -> str:
+        """The text of a result. Errors call the tool by ``name``, as the model does.
 
         Raises:
             ToolError: The tool failed, is not as it was approved, or there was no answer.
@@ -247,30 +253,30 @@ class McpServer:
             if isinstance(reached, Lost):
                 lost = reached
                 break
-            self._check_approved(definition, reached)
+            self._check_approved(name, definition, reached)
             result = await reached.call(definition.name, arguments)
             if not isinstance(result, Lost):
                 if result.is_error:
-                    raise ToolError(self._mask(result.text) or f"{definition.name} failed, and says nothing of it.")
+                    raise ToolError(self._mask(result.text) or f"{name} failed, and says nothing of it.")
                 return result.text
             lost = result
             if lost.sent and not repeatable:
                 raise ToolError(
-                    f"The outcome of {definition.name} is unknown: MCP server {self.name!r} was lost while it ran "
+                    f"The outcome of {name} is unknown: MCP server {self.name!r} was lost while it ran "
                     f"({self._mask(lost.why)}). It may have had its effect: check before you call it again."
                 )
         why = self._mask(lost.why)
-        raise ToolError(f"{definition.name} was not done: MCP server {self.name!r} cannot be used: {why}.")
+        raise ToolError(f"{name} was not done: MCP server {self.name!r} cannot be used: {why}.")
 
-    def _check_approved(self, definition: Definition, connection: Connection) -> None:
+    def _check_approved(self, name: str, definition: Definition, connection: Connection) -> None:
         assert connection.listing is not None, "it was reached"
         now = connection.listing.tools.get(definition.name)
         if now is None:
             why = connection.listing.unusable.get(definition.name, "the server no longer has it")
-            raise ToolError(f"{definition.name} was not called: {why}.")
+            raise ToolError(f"{name} was not called: {why}.")
         if now.sha256 != definition.sha256:
             raise ToolError(
-                f"{definition.name} was not called: what MCP server {self.name!r} says of it has changed since it was "
+                f"{name} was not called: what MCP server {self.name!r} says of it has changed since it was "
                 f"approved. A person has to look: surefoot mcp diff {self.name}. Go on without it."
             )
 

@@ -26,8 +26,8 @@ _OURS: Final = "read_more"
 """A tool that Surefoot adds: one of that name would take its place."""
 _FORBIDDEN: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
-Call = Callable[[Definition, bool, dict[str, Any]], Awaitable[str]]
-"""A tool, whether its call may be repeated, and its arguments, to the text for the model."""
+Call = Callable[[str, Definition, bool, dict[str, Any]], Awaitable[str]]
+"""A tool's name for the model, the tool, whether its call may be repeated, and its arguments, to the model's text."""
 
 
 def make_tools(
@@ -69,12 +69,12 @@ def _make_tool(
         "intents": declared.intents,
     }
     hints = dict.fromkeys(cast("dict[str, Any]", definition.schema["properties"]), Any)
-    policy = read_policy(name, hints, definition.schema, declared.effect, options)
+    policy = read_policy(name, hints, definition.schema, declared.effect, options, idempotent=declared.idempotent)
     # The prefix is no word of a request; and a default that a server has written proves no value
     policy = replace(policy, intents=list_intents(replace(policy, name=_plain(definition.name))), defaults={})
 
     async def function(**arguments: Any) -> str:
-        return await call(definition, repeatable, arguments)
+        return await call(name, definition, repeatable, arguments)
 
     return Tool(
         function=function,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 import unicodedata
@@ -30,6 +31,7 @@ _UNSEEN: Final = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]"
 )
 _WIDE_DOT: Final = re.compile(r"(?<=\w)\u3002(?=[a-z0-9])", re.IGNORECASE)
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _ENTITY: Final = re.compile(r"&#?\w")
 # Account numbers, cards and keys: of letters and digits, and long
 _SECRET: Final = re.compile(r"(?=[\w]*\d)\w{12,}", re.ASCII)
@@ -37,9 +39,16 @@ _SECRET: Final = re.compile(r"(?=[\w]*\d)\w{12,}", re.ASCII)
 _MOMENT: Final = re.compile(r"(?<![\w-])\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?(?![\w-])")
 
 
-def find_carried(text: str) -> list[str]:
-    """Links, addresses, account numbers, telephone numbers and keys in a text, as whoever reads it sees them there."""
+def find_carried(text: str, *, encoded: bool = False) -> list[str]:
+    """Links, addresses, account numbers, telephone numbers and keys in a text, as whoever reads it sees them there.
+
+    Args:
+        text: The text.
+        encoded: It may be Base64 of what is read.
+    """
     found = _find(text)
+    if encoded and len(text) % 4 == 0 and _BASE64.fullmatch(text) is not None:
+        found = _find(base64.b64decode(text).decode("utf-8", "replace"))
     if "&" in text and _ENTITY.search(text) is not None:  # it may be shown as a page
         found += _find(html.unescape(text))
     return list(dict.fromkeys(found))

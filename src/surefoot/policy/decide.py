@@ -17,17 +17,22 @@ from surefoot.policy.allow_list import is_listed, is_plain
 from surefoot.policy.carried import find_carried, is_secret
 from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Origin, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
+from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import delegates, find_intent
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
-from surefoot.policy.matching import names, normalise_value, split_moment
-from surefoot.policy.origin import Evidence
+from surefoot.policy.matching import find_strays, names, normalise_value, split_moment
 from surefoot.policy.picks import settle_picks, walk
+from surefoot.policy.repeated import is_repeated
 from surefoot.policy.roles import suggest_sinks
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
-from surefoot.policy.sums import is_worked_out
+from surefoot.policy.sums import is_worked_out, names_money
 
 MOST_LEAVES: Final = 1_000
 """Values in one call; a call with more is denied."""
+MOST_VALUE_CHARS: Final = 20_000
+"""A longer value that decides anything is nobody's: to compare it would take too long."""
+MOST_NAMED_SOURCES: Final = 10
+"""Of the values in doubt of one call the first so many are looked for in the texts by others: that takes long."""
 MOST_SHOWN: Final = 200
 FAILED: Final = "failed"
 """Name of the rule that denies a call because a rule of the application's own is broken."""
@@ -81,11 +86,20 @@ def decide(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision
         return NeedsApproval(
             "content" if doubtful.kind == "content" else "origin", _explain(tool, doubtful, traces), traces
         )
-    if tool.writes and not any(one.kind != "content" for one in traces) and not _is_anchored(call, known, rules):
+    objection = _find_objection(call, traces, known, rules) if tool.writes else None
+    return objection or Allowed("proven", "each value comes from somebody who may say so", traces)
+
+
+def _find_objection(call: Proposed, traces: tuple[Trace, ...], known: Evidence, rules: Rules) -> NeedsApproval | None:
+    """Why a call that writes does not do what the user wants, though each of its values is proven."""
+    tool = call.tool
+    if not any(one.kind != "content" for one in traces) and not _is_anchored(call, known, rules):
         return NeedsApproval("anchor", f"nothing in it is what the user has named for {tool.name}", traces)
-    if tool.writes and not find_intent(tool, known.said) and not _is_delegated(traces, known):
+    if not find_intent(tool, known.said) and not _is_delegated(traces, known):
         return NeedsApproval("intent", f"the user's request does not seem to ask for {tool.name}", traces)
-    return Allowed("proven", "each value comes from somebody who may say so", traces)
+    if is_repeated(call, traces, known):
+        return NeedsApproval("repeat", f"{tool.name} has done that already since the user asked for it", traces)
+    return None
 
 
 def _is_anchored(call: Proposed, known: Evidence, rules: Rules) -> bool:
@@ -175,7 +189,7 @@ def _tell_origin(doubt: Trace) -> str:
 
 def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Trace, ...]:
     """Where each value of a call came from that decides anything."""
-    tool, found = call.tool, list[Trace]()
+    tool, found, doubts = call.tool, list[Trace](), 0
     for name, value in call.arguments.items():
         if name in tool.defaults and value == tool.defaults[name] and type(value) is type(tool.defaults[name]):
             continue
@@ -185,22 +199,30 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
             if declared is None and (isinstance(leaf, bool) or leaf is None):
                 continue  # an option that the author did not say decides anything
             kind = declared or "what"
-            parts = find_carried(str(leaf)) if kind == "content" else [leaf]
-            found += [_trace_value(place, part, kind, call, known, rules=rules) for part in parts]
-        if len(found) > MOST_LEAVES:
-            break
+            for part in find_carried(str(leaf), encoded=tool.encoded) if kind == "content" else [leaf]:
+                one = _trace_value(place, part, kind, call, known, rules=rules, told=doubts < MOST_NAMED_SOURCES)
+                doubts += not one.proven
+                found.append(one)
+                if len(found) > MOST_LEAVES:
+                    return tuple(found)
     return settle_picks(found, known, call)
 
 
-def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evidence, *, rules: Rules) -> Trace:
+def _trace_value(
+    place: str, value: Any, kind: str, call: Proposed, known: Evidence, *, rules: Rules, told: bool = False
+) -> Trace:
     shown = str(value)[:MOST_SHOWN]
+    if isinstance(value, str) and len(value) > MOST_VALUE_CHARS:
+        return Trace(place, shown, kind, "nowhere")
     if kind == "credential":  # a password is not the same in capitals
-        named = known.user_wrote(str(value))
+        named = known.user_gives(str(value))
         return Trace(place, shown, kind, "user" if named else "nowhere", "", named)
     normal = normalise_value(value)
     if kind == "address" and not is_plain(str(value)):
-        return Trace(place, shown, kind, *_find_others(normal, known))
+        return Trace(place, shown, kind, *_find_others(normal, known, told=told))
     origin, source = _find_warrant(normal, kind, call.tool.name, known, rules)
+    if _is_ambiguous(value, kind, origin, known):
+        return Trace(place, shown, kind, *_find_others(normal, known, told=told))
     if origin == "user" and kind == "address" and not known.user_spelled(str(value)):
         origin = ""  # short links differ in nothing but capitals
     if origin:
@@ -212,7 +234,15 @@ def _trace_value(place: str, value: Any, kind: str, call: Proposed, known: Evide
         return Trace(place, shown, kind, "record", source, proven)
     if is_worked_out(normal, kind, known):
         return Trace(place, shown, kind, "worked out")
-    return Trace(place, shown, kind, *_find_others(normal, known))
+    return Trace(place, shown, kind, *_find_others(normal, known, told=told))
+
+
+def _is_ambiguous(value: Any, kind: str, origin: str, known: Evidence) -> bool:
+    """Whether the tool may take it for another value than the one it was compared with, which the user wrote so."""
+    by_user = origin == "user"
+    if not isinstance(value, str) or (kind in {"what", "content"} and not by_user):
+        return False
+    return find_strays(value, whole=by_user) and not known.user_spells(value)
 
 
 def _search_records(value: str, place: str, kind: str, tool: ToolPolicy, known: Evidence) -> tuple[str, bool]:
@@ -226,7 +256,7 @@ def _search_records(value: str, place: str, kind: str, tool: ToolPolicy, known: 
         if (is_picked(one, tool, kind, place, known) and not (private and one[0].arguments in NO_ARGUMENTS))
         or (content and not tool.destructive and _may_be_told(one, value, known))
     )
-    picked = next(picks, None)
+    picked = None if kind == "amount" and names_money(known) else next(picks, None)
     if not found:
         return "", False
     lookup, _, leaf = picked or found[0]
@@ -253,7 +283,7 @@ def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rule
     """Who that may say so has named a normal value, and where; "" if nobody has."""
     if not value:
         return "", ""
-    if known.user_names(value):
+    if known.user_counts(value) if kind == "amount" and is_number(value) else known.user_names(value):
         return "user", ""
     if is_listed(value, rules.allow.get(kind, ())):
         return "allowed", f"the allow-list of {kind}"
@@ -267,12 +297,12 @@ def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rule
     return "", ""
 
 
-def _find_others(value: str, known: Evidence) -> tuple[Origin, str]:
-    """Which text by others names a value."""
+def _find_others(value: str, known: Evidence, *, told: bool) -> tuple[Origin, str]:
+    """Which text by others names a value, where it is to be ``told``."""
     if not known.others_name(value):
         return "nowhere", ""
     parts = split_moment(value)
-    for text in reversed(known.texts):
+    for text in reversed(known.texts if told else ()):
         if _all_named((text.normal,), parts):
             return "others", text.source
     return "others", "an earlier text"

@@ -73,10 +73,12 @@ class Proposed(Struct, frozen=True):
     Attributes:
         tool: What its tool's author declared.
         arguments: Its arguments, in JSON's own types.
+        kept: The same as the journal keeps them, None if that is no different.
     """
 
     tool: ToolPolicy
     arguments: dict[str, Any]
+    kept: dict[str, Any] | None = None
 
 
 def name_verdict(decision: Decision) -> Verdict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,6 +67,8 @@ class ToolPolicy(Struct, frozen=True):
         fields: Names of the fields inside the parameters: of the author, so that nobody need prove them.
         defaults: Values that parameters have if they are left out, by name.
         passes_secrets: What has the form of a key stays in its results.
+        idempotent: The same call once more does nothing more.
+        encoded: Some of its arguments are Base64, which it gets decoded.
     """
 
     name: str
@@ -79,6 +80,8 @@ class ToolPolicy(Struct, frozen=True):
     fields: frozenset[str] = frozenset()
     defaults: dict[str, Any] = {}
     passes_secrets: bool = False
+    idempotent: bool = False
+    encoded: bool = False
 
     @property
     def is_free(self) -> bool:
@@ -109,7 +112,13 @@ class PolicyOptions(TypedDict, total=False):
 
 
 def read_policy(
-    name: str, hints: Mapping[str, Any], schema: JsonSchema, effect: str, options: PolicyOptions
+    name: str,
+    hints: Mapping[str, Any],
+    schema: JsonSchema,
+    effect: str,
+    options: PolicyOptions,
+    *,
+    idempotent: bool = False,
 ) -> ToolPolicy:
     """What a tool's author has declared of its calls.
 
@@ -135,6 +144,8 @@ def read_policy(
         fields=frozenset(_field_names([schema])),
         defaults={parameter: part["default"] for parameter, part in properties.items() if "default" in part},
         passes_secrets=_read_secrets(name, options.get("secrets", "remove")),
+        idempotent=idempotent,
+        encoded=_has_encoded([schema]),
     )
 
 
@@ -152,26 +163,38 @@ def _read_flag(name: str, option: Literal["egress", "destructive"], options: Pol
 
 
 def _read_sinks(name: str, hints: Mapping[str, Any], given: Mapping[str, Sink | SinkKind]) -> dict[str, SinkKind]:
-    kinds: dict[str, SinkKind] = {
-        parameter: sink.kind for parameter, hint in hints.items() for sink in _find(hint, Sink)[:1]
-    }
+    declared: list[tuple[str, SinkKind]] = []
+    for parameter, hint in hints.items():
+        declared.extend([(parameter, sink.kind) for sink in _find(hint, Sink)])
+        if not _find(hint, Sink) and (inner := _find_inside(hint)) is not None:
+            problem = f"Sink({inner.kind!r}) stands inside of its type: mark the parameter itself"
+            raise ConfigError(f"tool {name!r}, parameter {parameter!r}: {problem}")
+    if not hasattr(cast("Any", given), "items"):
+        raise ConfigError(f"tool {name!r}: sinks={given!r} must be a dict, such as {{'to': 'who'}}")
     for parameter, sink in given.items():
         if parameter not in hints:
             known = ", ".join(hints) or "none"
             raise ConfigError(f"tool {name!r}: sinks: there is no parameter {parameter!r}; there are: {known}")
-        kind: SinkKind = (sink if isinstance(sink, Sink) else Sink(sink)).kind
-        if kinds.setdefault(parameter, kind) != kind:
-            raise ConfigError(
-                f"tool {name!r}, parameter {parameter!r}: is declared twice, as {kinds[parameter]!r} and as {kind!r}"
-            )
+        declared.append((parameter, (sink if isinstance(sink, Sink) else Sink(sink)).kind))
+    kinds: dict[str, SinkKind] = dict(declared)
+    for parameter, kind in declared:
+        if kinds[parameter] != kind:
+            twice = f"is declared twice, as {kind!r} and as {kinds[parameter]!r}"
+            raise ConfigError(f"tool {name!r}, parameter {parameter!r}: {twice}")
     return kinds
 
 
+def _find_inside(hint: Any) -> Sink | None:
+    """A mark that stands deeper in a type, where it says nothing of the parameter."""
+    parts = (*get_args(hint), *getattr(hint, "__metadata__", ()))
+    return hint if isinstance(hint, Sink) else next(filter(None, map(_find_inside, parts)), None)
+
+
 def _read_intents(name: str, given: Sequence[str]) -> tuple[str, ...]:
-    words = () if isinstance(given, str) else tuple(given)
-    if isinstance(given, str) or not all(str(word).strip() for word in words):
+    words = cast("Any", given)
+    if isinstance(words, str) or not all(isinstance(word, str) and word.strip() for word in words):
         raise ConfigError(f"tool {name!r}: intents={given!r} must be a list of words")
-    return words
+    return tuple(given)
 
 
 def _find(hint: Any, kind: type[ValueT]) -> list[ValueT]:
@@ -194,6 +217,17 @@ def _field_names(parts: Iterable[Any]) -> Iterable[str]:
         elif isinstance(part, list):
             items: list[Any] = part  # pyright: ignore[reportUnknownVariableType] - of JSON
             yield from _field_names(items)
+
+
+def _has_encoded(parts: Iterable[Any]) -> bool:
+    """Whether bytes stand anywhere in a schema."""
+    for part in parts:
+        inner: Any = cast("dict[str, Any]", part).values() if isinstance(part, dict) else part
+        if isinstance(part, dict) and "contentEncoding" in part:
+            return True
+        if isinstance(part, (dict, list)) and _has_encoded(inner):
+            return True
+    return False
 
 
 # --- what a tool returns ----------------------------------------------------------------------------------------------
@@ -290,47 +324,3 @@ def _fields_of(hint: Any) -> list[tuple[str, Any]]:
         written = dict(zip(hint.__struct_fields__, hint.__struct_encode_fields__, strict=True))
         return [(written[name], hints[name]) for name in written if name in hints]
     return [(name, kind) for name, kind in hints.items() if get_origin(kind) is not typing.ClassVar]
-
-
-_FIELD: Final = re.compile(r"[a-z_][a-zA-Z0-9_]*")
-
-
-def is_object(table: Mapping[str, Any]) -> bool:
-    """Whether the keys of a table are names of fields, of the author, and not of what was found."""
-    return all(_FIELD.fullmatch(key) for key in table)
-
-
-def find_values(value: Any, paths: Iterable[str]) -> tuple[list[tuple[str, Any]], list[str]]:
-    """What stands in a value of JSON: the leaves at ``paths`` with their paths, and the texts of everything else."""
-    wanted = frozenset(paths)
-    records: list[tuple[str, Any]] = []
-    others: list[str] = []
-    todo: list[tuple[str, Any, bool]] = [("", value, False)]
-    while todo:
-        path, item, trusted = todo.pop()
-        trusted = trusted or path in wanted
-        if isinstance(item, dict):
-            table = cast("dict[str, Any]", item)
-            plain = is_object(table)
-            for key, inner in table.items():
-                step = f"{path}.{key}"
-                named = _leads(step, wanted) or (trusted and plain)
-                todo.append((step if named else f"{path}{{}}", inner, trusted))
-                if trusted:
-                    if not plain:
-                        records.append((path, key))
-                elif not _leads(step, wanted):
-                    others.append(key)
-        elif isinstance(item, list):
-            items: list[Any] = item  # pyright: ignore[reportUnknownVariableType] - of JSON
-            todo += [(f"{path}[]", inner, trusted) for inner in items]
-        elif trusted:
-            records.append((path, item))
-        else:
-            others.append(str(item))
-    records.reverse()
-    return records, others
-
-
-def _leads(step: str, wanted: frozenset[str]) -> bool:
-    return any(path == step or path.startswith((f"{step}.", f"{step}[", f"{step}{{")) for path in wanted)

@@ -12,6 +12,28 @@ from surefoot.policy.matching import normalise
 FEW_WORDS: Final = 5
 """A request of so few words ("yes, do that") also means what was asked before it."""
 _ENDINGS: Final = ("ations", "ation", "ings", "ing", "ment", "ies", "ied", "ers", "es", "ed", "er", "al", "s", "e", "y")
+_LITTLE: Final = frozenset(
+    [
+        "not",
+        "all",
+        "and",
+        "any",
+        "but",
+        "for",
+        "had",
+        "her",
+        "him",
+        "his",
+        "how",
+        "now",
+        "one",
+        "our",
+        "the",
+        "was",
+        "you",
+    ]
+)
+"""Words that say nothing by themselves, which others would become without their endings."""
 _DELEGATES: Final = re.compile(
     r" (?:do|perform|complete|follow|execute|carry out|work through) (?:\S+ ){0,4}?"
     r"(?:tasks?|todos?|to-dos?|actions?|instructions?|steps?|items?) (?!in the order)"
@@ -58,12 +80,15 @@ _SAME: Final = (
 
 
 def stem(word: str) -> str:
-    """A word of English without its ending; of what is left at least three letters."""
+    """A word of English without its ending; of what is left at least three letters, and no other word."""
+    bare = word
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
-            word = word.removesuffix(ending)
+            bare = word.removesuffix(ending)
             break
-    return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
+    if bare != word and bare in _LITTLE:
+        return f"{bare}e"  # "note" is not "not"
+    return bare[:-1] if len(bare) > 3 and bare[-1] == bare[-2] else bare
 
 
 def list_stems(text: str) -> tuple[str, ...]:
@@ -82,12 +107,17 @@ def list_intents(tool: ToolPolicy) -> tuple[str, ...]:
     return _BY_VERB.get(verb, (verb,)) if verb else ()
 
 
+def is_short(said: str) -> bool:
+    """Whether a request, in normal form, is so short that it also means what was asked before it."""
+    return len(said.split()) <= FEW_WORDS
+
+
 def list_request(said: Sequence[str]) -> list[str]:
     """What the user asks for now, the newest first: what he said last, and what a few words of his refer to."""
     found: list[str] = []
     for text in reversed(said):
         found.append(text)
-        if len(text.split()) > FEW_WORDS:
+        if not is_short(text):
             break
     return found
 

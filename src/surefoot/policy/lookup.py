@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
 
-from surefoot.policy.declared import find_values, is_object
+from surefoot.policy.leaves import find_values, is_object
+from surefoot.policy.marks import mark
 from surefoot.policy.matching import join_account, list_forms, names, normalise, normalise_value, pieces, split_moment
 from surefoot.types import Label
 
@@ -17,6 +18,7 @@ MOST_VALUE_CHARS: Final = 100
 MOST_SCANNED: Final = 500
 """Places that one word may stand at to be looked through; a value all of whose words stand at more is unknown."""
 _GAP: Final = "\0"
+_NUMBERS: Final = frozenset("0123456789.+-eE")
 
 
 class Leaf(Struct, frozen=True, gc=False, array_like=True):
@@ -53,12 +55,14 @@ class Lookup(Struct, frozen=True, array_like=True):
         arguments: Those of the call, as JSON; "" if they are too long to be kept.
         rows: What it has found, a row for each thing.
         made: The tool writes: what it tells of, the call has made.
+        after: Tools that had acted before it, since the user last asked for something.
     """
 
     tool: str
     arguments: str
     rows: tuple[Row, ...]
     made: bool = False
+    after: tuple[str, ...] = ()
 
     def list_arguments(self) -> list[Any]:
         """The values of the call's arguments, options (true, false and nothing) left out."""
@@ -89,20 +93,23 @@ def list_leaves(value: Any, *, keys: bool = False) -> list[Any]:
 # --- reading a result -------------------------------------------------------------------------------------------------
 
 
-def read_result(content: str, label: Label, fields: tuple[str, ...], arguments: str) -> tuple[list[Row], list[str]]:
+def read_result(
+    content: str, label: Label, fields: tuple[str, ...], arguments: str, brought: Collection[int] = ()
+) -> tuple[list[Row], list[str]]:
     """The rows of a result, and its texts by others.
 
-    Of a result that was cut, and so is no JSON any more, nothing is a record.
+    Of a result that was cut, and so is no JSON any more, nothing is a record; nor is what the call itself, or the model
+    before it (``brought``, by marks), has brought in.
     """
+    given = Given(arguments, brought)
     if not fields and not label.trusted:
         return [], [content]
     try:
         value = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return (_read_lines(content, arguments), []) if label.trusted else ([], [content])
+        return (_read_lines(content, given), []) if label.trusted else ([], [content])
     if not isinstance(value, (dict, list)):
-        return (_read_lines(content, arguments), []) if label.trusted or "" in fields else ([], [content])
-    given = list_given(arguments)
+        return (_read_lines(content, given), []) if label.trusted or "" in fields else ([], [content])
     wanted = frozenset([normalise(text) for text in _read_texts(arguments, keys=False) if text])
     rows, others = list[Row](), list[str]()
     for part in _split(cast("Any", value), label.trusted):
@@ -112,11 +119,16 @@ def read_result(content: str, label: Label, fields: tuple[str, ...], arguments: 
     return rows, others
 
 
-def _read_lines(content: str, arguments: str) -> list[Row]:
+def says_nothing(content: str) -> bool:
+    """Whether a result is a number, true, false or nothing: nobody can write an instruction into that."""
+    return len(content) <= 40 and (_NUMBERS.issuperset(content) or content in {"true", "false", "null"})
+
+
+def _read_lines(content: str, given: Given) -> list[Row]:
     """Of a text that only a system of record writes each line is a row."""
-    given, rows = list_given(arguments), list[Row]()
+    rows = list[Row]()
     for line in content.split("\n"):
-        value = leave_out(normalise(line), given)
+        value = given.leave_out(normalise(line))
         if value:
             rows.append(Row((Leaf("", value, "," in line or ";" in line),)))
     return rows
@@ -140,14 +152,14 @@ def _split(value: Any, trusted: bool) -> list[Any]:  # noqa: FBT001 - one caller
     return [*([rest] if rest else []), *parts] if parts else [table]
 
 
-def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: set[str], wanted: frozenset[str]) -> Row:
+def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: Given, wanted: frozenset[str]) -> Row:
     records, texts = find_values(part, fields)
     places, leaves = list[str](), list[tuple[str, str]]()
     for path, value in records:
         if isinstance(value, str) and len(value) > MOST_VALUE_CHARS:
             texts.append(value)
             continue
-        normal = leave_out(normalise_value(value), given)
+        normal = given.leave_out(normalise_value(value))
         if normal:
             places.append(path)
             leaves.append((path, normal))
@@ -173,12 +185,32 @@ def _read_texts(arguments: str, *, keys: bool) -> list[str]:
     return [leaf for leaf in list_leaves(given, keys=keys) if isinstance(leaf, str)]
 
 
-def leave_out(text: str, given: set[str]) -> str:
-    """A normal text with a gap for each word that the call itself has brought in: an echo proves nothing."""
-    if not given:
-        return text
-    words = [_GAP if (found := pieces(word)) and found <= given else word for word in text.split()]
-    return "" if set(words) <= {_GAP} else f" {' '.join(words)} "
+class Given:
+    """What the model has brought in: by the call itself, and by what it wrote before.
+
+    Args:
+        arguments: Of the call, as JSON.
+        brought: Marks of what it wrote before.
+    """
+
+    __slots__ = ("_brought", "_given")
+
+    def __init__(self, arguments: str, brought: Collection[int] = ()) -> None:
+        self._given = list_given(arguments)
+        self._brought = brought
+
+    def leave_out(self, text: str) -> str:
+        """A normal text with a gap for each word that the model has brought in: an echo proves nothing."""
+        if not self._given and not self._brought:
+            return text
+        words = [_GAP if self._has(pieces(word)) else word for word in text.split()]
+        return "" if set(words) <= {_GAP} else f" {' '.join(words)} "
+
+    def _has(self, found: set[str]) -> bool:
+        given, brought = self._given, self._brought
+        return bool(found) and (
+            found <= given or (bool(brought) and all(one in given or mark(one) in brought for one in found))
+        )
 
 
 # --- finding a value --------------------------------------------------------------------------------------------------

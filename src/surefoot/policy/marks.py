@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from surefoot.policy.matching import join_account, pieces
 
-MOST_ACCOUNT_CHARS: Final = 64
 LEAST_GROUP: Final = 3
 MOST_GROUP: Final = 16
+
+
+class _Anything(Collection[int]):
+    """Marks of which there were too many to be remembered: each may be one of them."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 1
+
+
+ANYTHING: Final = _Anything()
+
+
+def pack_marks(marks: Iterable[int]) -> str:
+    """Marks as text: big-endian, base64, in order."""
+    listed = sorted(marks)
+    return base64.b64encode(struct.pack(f">{len(listed)}I", *listed)).decode()
+
+
+def unpack_marks(text: str) -> tuple[int, ...]:
+    """The marks that were packed."""
+    data = base64.b64decode(text)
+    return struct.unpack(f">{len(data) // 4}I", data)
 
 
 def mark(piece: str) -> int:
@@ -25,7 +54,7 @@ def is_marked(form: str, marks: Collection[int]) -> bool:
 
 def _is_grouped(joined: str, marks: Collection[int]) -> bool:
     """Whether an account number may stand in groups in their text, of three characters or more but for the last."""
-    ends = {0} if 0 < len(joined) <= MOST_ACCOUNT_CHARS else set[int]()
+    ends = {0} if joined else set[int]()
     for start in range(len(joined)):
         if start in ends:
             for end in range(start + LEAST_GROUP, min(start + MOST_GROUP, len(joined)) + 1):

@@ -8,7 +8,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 LONGEST_NUMBER: Final = 40
+SHORT_TEXT: Final = 2_000
+"""Characters of a text that is read quicker than its words are listed."""
 _LEAST_ACCOUNT: Final = 8
+MOST_ACCOUNT_CHARS: Final = 64
 _LEAST_DIGITS: Final = 4
 
 # Scripts that put no spaces between words: each character is a word of its own.
@@ -19,6 +22,9 @@ _VALUE_EDGES: Final = ".,:;!#@…"
 """Around a value: a star or a question mark may be a pattern, and a text that has none does not name it."""
 _ABOVE: Final = ("/..", "\\..")
 _QUOTES: Final = "\"'`“”‘’«»()[]<>,;"
+_ENDS: Final = _EDGES.replace("*", "").replace("?", "").replace("~", "") + ' \t\r\n()[]{}<>"“”‘’«»`|。、「」'
+"""What is left out around a value; a star, a question mark or a tilde may mean something there."""
+_THOUSAND: Final = re.compile(r"\d[.,]\d{3}(?!\d)")
 _NUMBER: Final = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _COMMA: Final = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+,\d+|\d+,\d\d|0,\d+)")
 """A sum as much of the world writes it, `1.234,50`; `1,2` is rather a list."""
@@ -81,6 +87,23 @@ def _read_number(text: str) -> str:
     return (shown.rstrip("0").rstrip(".") if "." in shown else shown) or "0"
 
 
+def find_strays(text: str, *, whole: bool) -> bool:
+    """Whether a text with the same normal form may mean something else: `5 $` is not `5 ¥`.
+
+    It has compatibility forms or signs of currencies. Of the ``whole`` also marks or spaces at its ends, other than an
+    at sign or a hash before it, and what is a thousand for some and a fraction for others: `1.000`.
+    """
+    if whole:
+        bare = text[1:] if text[:1] in {"@", "#"} else text
+        if bare != bare.strip(_ENDS) or bare.endswith("'s") or _THOUSAND.search(text) is not None:
+            return True
+    if text.isascii():
+        return "$" in text
+    return unicodedata.normalize("NFKC", text) != unicodedata.normalize("NFC", text) or any(
+        unicodedata.category(c) == "Sc" for c in text
+    )
+
+
 def split_words(text: str) -> set[str]:
     """The words of a text as they are written, with and without the marks around them."""
     words = text.split()
@@ -122,7 +145,7 @@ def join_account(value: str) -> str:
     """An account or telephone number without its gaps; "" for what is none."""
     joined = value.replace(" ", "").replace("-", "")
     if (
-        len(joined) < _LEAST_ACCOUNT
+        not _LEAST_ACCOUNT <= len(joined) <= MOST_ACCOUNT_CHARS
         or not _ALNUM.fullmatch(joined)
         or sum([c.isdigit() for c in joined]) < _LEAST_DIGITS
     ):
@@ -178,9 +201,43 @@ def split_moment(value: str) -> list[str]:
 def _groups(text: str, value: str) -> bool:
     """Whether the text names an account number or phone number that it writes in groups, or the value does."""
     joined = join_account(value)
-    if not joined or joined not in text.replace("-", "").replace(" ", ""):  # nearly always, and quick
-        return False
-    return re.search(rf"(?<![^ -]){'[ -]*'.join(joined)}(?![^ -])", text) is not None
+    return bool(joined) and joined in join(text) and _has_groups(text, joined)  # nearly always the latter is not asked
+
+
+def join(text: str) -> str:
+    """A normal text without what parts the groups of a number."""
+    return text.replace("-", "").replace(" ", "")
+
+
+def _has_groups(text: str, joined: str) -> bool:
+    # possessive: no letter of it is a gap, so that nothing is tried twice
+    return re.search(rf"(?<![^ -]){'[ -]*+'.join(joined)}(?![^ -])", text) is not None
+
+
+class Passage:
+    """A normal text that is asked for many values: what it cannot name is told without reading it again."""
+
+    __slots__ = ("_joined", "_words", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._words: frozenset[str] | None = None
+        self._joined: str | None = None
+
+    def names(self, value: str) -> bool:
+        """As `names` says."""
+        if len(self.text) <= SHORT_TEXT:
+            return names(self.text, value)
+        if self._words is None:
+            self._words = frozenset(self.text.split())
+        if any(self._words.issuperset(form.split()) and form in self.text for form in (value, *spell(value)) if form):
+            return True
+        joined = join_account(value)
+        if not joined:
+            return False
+        if self._joined is None:
+            self._joined = join(self.text)
+        return joined in self._joined and _has_groups(self.text, joined)
 
 
 def pieces(text: str) -> set[str]:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import re
-import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 
-from surefoot.policy.lookup import Index, Lookup, read_result
-from surefoot.policy.marks import is_marked, mark
-from surefoot.policy.matching import (
-    has_words,
-    list_forms,
-    names,
-    normalise,
-    pieces,
-    split_moment,
-    split_words,
-)
-from surefoot.policy.source import Text, Vouches, name_source
+from surefoot.policy.decision import Trace
+from surefoot.policy.deeds import Deeds, Done
+from surefoot.policy.evidence import Evidence
+from surefoot.policy.intent import is_short
+from surefoot.policy.lookup import Index, Lookup, read_result, says_nothing
+from surefoot.policy.marks import mark, pack_marks, unpack_marks
+from surefoot.policy.matching import pieces
+from surefoot.policy.source import Text, Vouches, name_pasted, name_source
+from surefoot.policy.words import Words
 from surefoot.types import Label, Message
 
-FoundT = TypeVar("FoundT")
+_Fresh = tuple[str, str, str, Label, tuple[str, ...], bool, bool] | tuple[str, str, Sequence[Trace] | None]
+"""A result, as `Origins.take` is told of it, or a deed, as `Origins.act` is."""
 
 MOST_RECORDS: Final = 4_000
 MOST_RECORD_CHARS: Final = 400_000
@@ -36,13 +31,12 @@ MOST_SAID: Final = 200
 MOST_SAID_CHARS: Final = 200_000
 """Words of the user that are remembered, the newest."""
 MOST_TEXT_CHARS: Final = 1_000_000
-"""Texts by others that are at hand whole, the newest: to say where a value came from, and to be endorsed."""
-MOST_NAMED: Final = 10_000
+"""Texts by others that are at hand whole, the newest, each with the arguments of its call: to say where a value came
+from, and to be endorsed."""
+MOST_FRESH_CHARS: Final = 32_000
+"""Results that are put off until somebody asks: more at once would hold the event loop for too long."""
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
-_JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
-"""The end of a sentence after which the user left out the space."""
-_NUMBERS: Final = frozenset("0123456789.+-eE")
 
 
 class Carried(Struct, frozen=True, omit_defaults=True):
@@ -52,10 +46,11 @@ class Carried(Struct, frozen=True, omit_defaults=True):
         exposed: It has read text by others.
         said: What the user said, the oldest first.
         lookups: What was found in systems of record.
-        pieces: Marks of all the pieces of text by others: CRC-32, big-endian, base64.
+        pieces: Marks of all the pieces of text by others, packed.
         full: There were more of these than are remembered.
         vouches: Sources that a person has vouched for, each with the tool that it may fill in.
         vouched_texts: Their texts in normal form, by source.
+        done: What its calls have done, None for nothing.
     """
 
     exposed: bool = False
@@ -65,74 +60,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     full: bool = False
     vouches: tuple[tuple[str, str], ...] = ()
     vouched_texts: Mapping[str, Sequence[str]] = {}
-
-
-class Evidence(Struct, frozen=True):
-    """What is known of the values of a conversation at one moment.
-
-    Attributes:
-        exposed: It has read text by others.
-        said: What the user said, in normal form, the newest last.
-        written: The same as it was written.
-        index: What was found in systems of record.
-        marks: Of the pieces of text by others.
-        full: More was written by others than is remembered.
-        vouches: What a person vouches for.
-        texts: Texts by others that are at hand.
-        named: What is known of which values the user has named: `user_names` looks once for each.
-        found: What was found out about look-ups: `once` looks once for each.
-    """
-
-    exposed: bool = False
-    said: tuple[str, ...] = ()
-    written: tuple[str, ...] = ()
-    index: Index = Index()
-    marks: frozenset[int] | set[int] = frozenset()
-    full: bool = False
-    vouches: Vouches = Vouches()
-    texts: Sequence[Text] = ()
-    named: dict[str, bool] = {}
-    found: dict[tuple[Any, ...], Any] = {}
-
-    def once(self, about: tuple[Any, ...], look: Callable[[], FoundT]) -> FoundT:
-        """What ``look`` finds out ``about`` something; it looks once, however many values of a call ask."""
-        if about not in self.found:
-            self.found[about] = look()
-        known: FoundT = self.found[about]
-        return known
-
-    def user_names(self, value: str) -> bool:
-        """Whether the user has named a normal value; of a date with a time, both."""
-        known = self.named.get(value)
-        if known is None:
-            if len(self.named) >= MOST_NAMED:
-                self.named.clear()
-            parts = split_moment(value)
-            known = self.named[value] = all(any(names(text, part) for text in self.said) for part in parts)
-        return known
-
-    def user_wrote(self, value: str) -> bool:
-        """Whether the user wrote a value letter by letter, as a word or words of its own."""
-        return any(value in split_words(text) or (" " in value and has_words(text, value)) for text in self.written)
-
-    def user_spelled(self, address: str) -> bool:
-        """Whether the user wrote the path of an address, if it has one, in the same capitals."""
-        path = address.partition("://")[2] or address
-        path = path.partition("/")[2].rstrip("/.,:;!#@…")
-        return not path or any(path in text for text in self.written)
-
-    def others_name(self, value: str) -> bool:
-        """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
-        if self.full:
-            return True
-        return all(
-            any(
-                # signs alone leave no mark: whoever wrote anything may have written them
-                (is_marked(form, self.marks) if pieces(form) else bool(form.strip()))
-                for form in list_forms(part)
-            )
-            for part in split_moment(normalise(value))
-        )
+    done: Done | None = None
 
 
 class Origins:
@@ -144,22 +72,24 @@ class Origins:
     """
 
     __slots__ = (
-        "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_said_normal", "_text_chars",
-        "_texts", "full", "vouches",
+        "_deeds", "_exposed", "_fresh", "_fresh_chars", "_index", "_marks", "_named", "_said", "_said_chars",
+        "_text_chars", "_texts", "_unheard", "_words", "full", "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._exposed = self.full = False
+        self._deeds = Deeds()
         self.vouches = Vouches()
         self._said: deque[str] = deque()
-        self._said_normal: dict[str, str] = {}
+        self._words: dict[str, Words] = {}
+        self._unheard: list[str] = []
         self._said_chars = 0
         self._named: dict[str, bool] = {}
         self._index = Index()
         self._marks: set[int] = set()
         self._texts: deque[Text] = deque()
-        self._text_chars = 0
-        self._fresh: list[tuple[str, str, str, Label, tuple[str, ...], bool, bool]] = []
+        self._text_chars = self._fresh_chars = 0
+        self._fresh: list[_Fresh] = []
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -183,6 +113,7 @@ class Origins:
                 author = part.label.author
                 if author == "user" and part.label.trusted:
                     self._hear(part.text)
+                    self._unheard.append(part.text)
                 elif author in {"third_party", "tool"}:
                     self.take(part.label.source, "", part.text, part.label, ())
 
@@ -192,8 +123,9 @@ class Origins:
             self._hear(text)
         for lookup in carried.lookups:
             self._index.add(lookup, MOST_RECORDS, MOST_RECORD_CHARS)
-        data = base64.b64decode(carried.pieces)
-        self._marks.update(struct.unpack(f">{len(data) // 4}I", data))
+        self._marks.update(unpack_marks(carried.pieces))
+        if carried.done is not None:
+            self._deeds.join(carried.done)
         self.vouches.add(carried.vouches, ())
         for source, texts in carried.vouched_texts.items():
             self.vouches.keep(source, texts)
@@ -227,12 +159,27 @@ class Origins:
             made: The tool writes: what it tells of, the call has made.
             failed: It is what the tool said when it failed: it may quote anybody, whoever vouches for the tool.
         """
-        if not label.trusted and not self._exposed and not _is_number(content):
+        if not label.trusted and not self._exposed and not says_nothing(content):
             self._exposed = True
         if label.author != "system":
             self._fresh.append((tool, arguments, content, label, fields, made, failed))
-            if len(self._fresh) >= MOST_SAID:
+            self._fresh_chars += len(content)
+            if len(self._fresh) >= MOST_SAID or self._fresh_chars > MOST_FRESH_CHARS:
                 self._digest()
+
+    def act(self, tool: str, arguments: str, traces: Sequence[Trace] | None) -> None:
+        """A call of a tool that writes begins; ``traces`` are those of its values, None if none were looked for."""
+        self._fresh.append((tool, arguments, traces))
+
+    def join(self, done: Done) -> None:
+        """What a run has done that a tool began."""
+        self._digest()
+        self._deeds.join(done)
+
+    def done(self) -> Done | None:
+        """What its calls have done, None for nothing."""
+        self._digest()
+        return self._deeds.carry()
 
     def endorse(self, sources: Iterable[str], tool: str) -> None:
         """A person vouches for sources: what they have said and will say counts as the user's word to this tool."""
@@ -250,9 +197,11 @@ class Origins:
     def evidence(self) -> Evidence:
         """What is known now; valid until the next event."""
         self._digest()
+        words = self._read_said()
         return Evidence(
-            self._exposed, self._normal_said(), tuple(self._said), self._index, self._marks, self.full, self.vouches,
-            self._texts, self._named,
+            self._exposed, words, tuple([one.asked for one in words]), self._index, self._marks, self.full,
+            self.vouches, self._texts, self._named, done=tuple(self._deeds.done), done_full=self._deeds.full,
+            done_before=self._deeds.before,
         )  # fmt: skip
 
     def carry(self) -> Carried | None:
@@ -260,34 +209,53 @@ class Origins:
         if not self._exposed and not self._fresh and not self._said:
             return None
         self._digest()
-        marks = sorted(self._marks)
         return Carried(
             exposed=self._exposed,
             said=tuple(self._said),
             lookups=tuple(self._index.lookups),
-            pieces=base64.b64encode(struct.pack(f">{len(marks)}I", *marks)).decode(),
+            pieces=pack_marks(self._marks),
             full=self.full,
             vouches=tuple(self.vouches.pairs),
             vouched_texts=self.vouches.carry(),
+            done=self._deeds.carry(),
         )
 
-    def _normal_said(self) -> tuple[str, ...]:
-        known = self._said_normal
-        self._said_normal = {
-            text: known[text] if text in known else normalise(_JOINED.sub(". ", text)) for text in self._said
-        }
-        return tuple([self._said_normal[text] for text in self._said])
+    def _read_said(self) -> tuple[Words, ...]:
+        known = self._words
+        self._words = {text: known[text] if text in known else Words(text) for text in self._said}
+        return tuple([self._words[text] for text in self._said])
 
     def _digest(self) -> None:
-        fresh, self._fresh = self._fresh, []
-        for tool, arguments, content, label, fields, made, failed in fresh:
+        self._listen()
+        fresh, self._fresh, self._fresh_chars = self._fresh, [], 0
+        deeds = self._deeds
+        for one in fresh:
+            if len(one) == 3:
+                deeds.add(*one, [words.told for words in self._read_said()])
+                continue
+            tool, arguments, content, label, fields, made, failed = one
+            if failed and deeds.done and label.author == "third_party":
+                deeds.fail(tool, arguments)
             kept = arguments if len(arguments) <= MOST_ARGUMENTS else ""
-            rows, others = read_result(content, label, fields, arguments)
-            self._index.add(Lookup(tool, kept, tuple(rows), made), MOST_RECORDS, MOST_RECORD_CHARS)
+            rows, others = read_result(content, label, fields, arguments, deeds.brought)
+            after = tuple(dict.fromkeys([deed.tool for deed in deeds.done])) if deeds.done else ()
+            self._index.add(Lookup(tool, kept, tuple(rows), made, after), MOST_RECORDS, MOST_RECORD_CHARS)
             if others:
-                self._exposed = self._exposed or not _is_number(content)
+                self._exposed = self._exposed or not says_nothing(content)
                 source = name_source(tool, arguments)
-                self._take_others([Text(source, text, arguments, failed=failed) for text in others])
+                texts = [Text(source, text, arguments, deeds.brought, failed=failed) for text in others]
+                self._take_others(texts)
+
+    def _listen(self) -> None:
+        """What the user has pasted is text by others: who wrote that, nobody knows."""
+        unheard, self._unheard = self._unheard, []
+        for text in unheard:
+            words = self._words[text] = self._words.get(text) or Words(text)
+            if self._deeds.done and not is_short(words.asked):
+                self._deeds.ask()
+            if words.pasted:
+                self._exposed = True
+                self._take_others([Text(name_pasted(part), part) for part in words.pasted])
 
     def _take_others(self, texts: list[Text]) -> None:
         for text in texts:
@@ -297,11 +265,6 @@ class Origins:
                 self.full = True
             self._texts.append(text)
             self.vouches.read(text)
-            self._text_chars += len(text.text)
+            self._text_chars += text.chars
         while self._text_chars > MOST_TEXT_CHARS:
-            self._text_chars -= len(self._texts.popleft().text)
-
-
-def _is_number(content: str) -> bool:
-    """Whether a result is a number, true, false or nothing: nobody can write an instruction into that."""
-    return len(content) <= 40 and (_NUMBERS.issuperset(content) or content in {"true", "false", "null"})
+            self._text_chars -= self._texts.popleft().chars

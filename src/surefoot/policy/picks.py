@@ -8,11 +8,12 @@ from typing import Any, Final, cast
 from msgspec.structs import replace
 
 from surefoot.policy.decision import Proposed, Trace
-from surefoot.policy.matching import normalise, normalise_value, split_moment
-from surefoot.policy.origin import Evidence
+from surefoot.policy.evidence import Evidence
+from surefoot.policy.matching import names, normalise, normalise_value, split_moment
+from surefoot.policy.repeated import has_acted
 from surefoot.policy.selection import is_settled
 from surefoot.policy.speech import says
-from surefoot.policy.sums import is_worked_out
+from surefoot.policy.sums import is_worked_out, names_money
 
 LEAST_WORDS: Final = 4
 """Words that a text of the user's must have to be one that he means to be sent."""
@@ -40,7 +41,8 @@ def settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple[
     """What a record has that nothing leads to may stand where all else in the call is what the user wants.
 
     An amount may then come from any record, or be a simple sum. One thing to act on may be taken from a list if all
-    else that decides anything is the user's own words; and one thing or one receiver, if all that it gets are.
+    else that decides anything is the user's own words; and one thing or one receiver, if all that it gets are: once,
+    until the user asks for something else.
     """
     doubtful = [one for one in traces if not one.proven]
     if not doubtful or call.tool.destructive:
@@ -48,8 +50,13 @@ def settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple[
     own = [one for one in traces if one.proven]
     picks = [one for one in doubtful if one.origin != "worked out"]
     if not picks or all(one.kind == "amount" and _is_unnamed_record(one, known) for one in picks):
-        ok = any(one.kind not in {"amount", "content"} for one in own)
-    elif len(picks) > 1 or not _is_unnamed_record(picks[0], known) or any(one.origin != "user" for one in own):
+        ok = (not picks or not names_money(known)) and any(one.kind not in {"amount", "content"} for one in own)
+    elif (
+        len(picks) > 1
+        or has_acted(call.tool, known.done)
+        or not _is_unnamed_record(picks[0], known)
+        or any(one.origin != "user" for one in own)
+    ):
         ok = False
     else:
         thing = picks[0].kind == "what"
@@ -89,7 +96,7 @@ def _is_all_of_user(call: Proposed, known: Evidence, *, thing: bool, found: bool
             told = told or own
             own = own or is_worked_out(value, "what", known)
         else:
-            own = known.user_names(text) or (found and says(known.said, text))
+            own = any(names(one, text) for one in known.told) or (found and says(known.told, text))
             told = told or len(text.split()) >= LEAST_WORDS
         if not own:
             return False

@@ -12,10 +12,10 @@ from decimal import Decimal
 from typing import Final
 
 from surefoot.policy.declared import ToolPolicy
-from surefoot.policy.intent import list_intents, list_request, list_stems, stem
+from surefoot.policy.evidence import Evidence
+from surefoot.policy.intent import list_intents, list_stems, stem
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import normalise_value
-from surefoot.policy.origin import Evidence
 
 MOST_STEPS: Final = 3
 """How long a chain of look-ups may be, each by what the one before has found."""
@@ -34,6 +34,11 @@ _EXTREMES: Final = {
 }  # fmt: skip
 _SAVE: Final = frozenset({"except", "but", "not", "never", "keep", "without", "don't", "isn't"})
 """Words that may turn a superlative round."""
+_EXCEPTS: Final = re.compile(
+    r" (?:except|excepting|excluding|without|besides|save for|(?:other|rather) than|(?:apart|aside) from"
+    r"|(?:all|\S*one|\S*body|every \S+|each \S+|all \S+|all the \S+) but) "
+)
+"""Not all of them."""
 _EVERYBODY: Final = frozenset({"everyone", "everybody"})
 _ALL: Final = frozenset({"all", "every", "each", "both"}) | _EVERYBODY
 _NARROWING: Final = frozenset(
@@ -57,8 +62,12 @@ def is_picked(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, plac
         known: What is known of the conversation.
     """
     lookup, row, leaf = found
+    if tool.name in lookup.after and lookup.arguments in NO_ARGUMENTS:
+        return False  # of what is left then, the next one is the first, or the largest
+    if known.denies and any(known.user_denies(one.value) for one in row.leaves if _is_telling(one)):
+        return False
     if tool.destructive:  # what cannot be undone must be as good as named
-        return is_settled(lookup, known) and _is_extreme(lookup, row, known)
+        return is_settled(lookup, known) and tool.name not in lookup.after and _is_extreme(lookup, row, known)
     if lookup.made and kind == "what" and len(lookup.rows) == 1 and not leaf.many:
         return True
     return _is_led_to(found, known, MOST_STEPS) or _asks_for_all(found, tool, place, known)
@@ -107,6 +116,33 @@ def _is_only_titled(lookup: Lookup, row: Row, known: Evidence) -> bool:
 # --- the only row that holds what the user has named ------------------------------------------------------------------
 
 
+_NAMES: Final = frozenset(
+    [
+        "",
+        "name",
+        "title",
+        "subject",
+        "file",
+        "filename",
+        "path",
+        "slug",
+        "url",
+        "link",
+        "key",
+        "email",
+        "mail",
+        "username",
+    ]
+)
+"""Fields that say which thing it is, and not what belongs to it."""
+
+
+def is_name(path: str) -> bool:
+    """Whether a field says which thing a row is about: "all my notes" are no authors of notes."""
+    last = path.rpartition(".")[2].rstrip("[]{}").casefold()
+    return is_id(path) or last in _NAMES or last.endswith(("_name", "_title"))
+
+
 def _is_described(lookup: Lookup, row: Row, known: Evidence) -> bool:
     return row is known.once(("described", id(lookup)), lambda: _find_described(lookup, known))
 
@@ -115,7 +151,15 @@ def _find_described(lookup: Lookup, known: Evidence) -> Row | None:
     scores = [_count_named(one, lookup, known) for one in lookup.rows]
     best = max(scores, default=0)
     rows = [one for one, score in zip(lookup.rows, scores, strict=True) if score == best]
-    return rows[0] if best > 0 and len(rows) == 1 else None
+    if best == 0 or len(rows) > 1:
+        return None
+    # Of what the model has chosen to look up, one word that it has in common with the user's describes nothing
+    chosen = best == 1 and not is_settled(lookup, known, 1)
+    return None if chosen and not any(_is_named(leaf, known) for leaf in rows[0].leaves) else rows[0]
+
+
+def _is_named(leaf: Leaf, known: Evidence) -> bool:
+    return is_name(leaf.path) and _is_telling(leaf) and known.user_names(leaf.value)
 
 
 def _count_named(row: Row, lookup: Lookup, known: Evidence) -> int:
@@ -145,8 +189,9 @@ def _is_extreme(lookup: Lookup, row: Row, known: Evidence) -> bool:
 
 
 def _list_extremes(lookup: Lookup, known: Evidence) -> set[int]:
-    words = {word for text in list_request(known.said) for word in text.split()}
-    if words & _SAVE or len(lookup.rows) < 2:
+    request = known.list_request()
+    words = {word for one in request for word in one.asked.split()}
+    if {word for one in request for word in one.told.split()} & _SAVE or len(lookup.rows) < 2:
         return set()
     wanted = {_EXTREMES[word] for word in words if word in _EXTREMES}
     if "recent" in words:
@@ -183,18 +228,20 @@ def _asks_for_all(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, place: str,
 
 
 def _wants_all(lookup: Lookup, leaf: Leaf, tool: ToolPolicy, place: str, known: Evidence) -> bool:
-    kinds = {*_nouns(place), *_nouns(leaf.path), *_nouns(lookup.tool)[1:]}
+    kinds = {*_nouns(place), *_nouns(leaf.path), *(_nouns(lookup.tool)[1:] if is_name(leaf.path) else ())}
     kinds |= _PEOPLE if kinds & _PEOPLE else frozenset()
     verbs = {word for intent in list_intents(tool) for word in list_stems(intent)}
-    for text in list_request(known.said):
-        words = text.split()
+    for one in known.list_request():
+        words = one.asked.split()
+        if _EXCEPTS.search(one.told) is not None:  # nobody can tell whom he means
+            continue
         for at, word in enumerate(words):
             if word not in _ALL:
                 continue
             end = at + 1 if word in _EVERYBODY else next(
                 (place for place in range(at + 1, min(at + 5, len(words))) if stem(words[place]) in kinds), 0
             )  # fmt: skip
-            near = {stem(one) for one in (*words[max(0, at - 5) : at], *words[end : end + 3])}
+            near = {stem(near) for near in (*words[max(0, at - 5) : at], *words[end : end + 3])}
             if not end or (word in _EVERYBODY and not kinds & _PEOPLE) or not verbs & near:
                 continue
             narrowed = bool(_NARROWING.intersection(words[end : end + 2]))
@@ -210,5 +257,5 @@ def _nouns(name: str) -> Sequence[str]:
 def is_mentioned(lookup: Lookup, leaf: Leaf, known: Evidence) -> bool:
     """Whether the user has asked for this field: ``send him my IBAN``."""
     nouns = set(_nouns(leaf.path.rpartition(".")[2]) or _nouns(lookup.tool)[1:])
-    said = {stem(word) for text in list_request(known.said) for word in text.split()}
+    said = {stem(word) for one in known.list_request() for word in one.asked.split()}
     return bool(nouns) and nouns <= said

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from surefoot.policy.lookup import leave_out, list_given
+from surefoot.policy.lookup import Given
 from surefoot.policy.matching import names, normalise, split_moment
 
 MOST_SOURCES: Final = 100
@@ -14,6 +14,7 @@ MOST_VOUCHED: Final = 4_000
 MOST_VOUCHED_CHARS: Final = 400_000
 """Texts of sources that a person has vouched for; what has no more room proves nothing."""
 MOST_SHOWN_CHARS: Final = 180
+MOST_PASTED_CHARS: Final = 60
 
 
 class Text:
@@ -25,11 +26,19 @@ class Text:
         failed: It is what a tool said that failed.
     """
 
-    __slots__ = ("_arguments", "_normal", "_own", "failed", "source", "text")
+    __slots__ = ("_arguments", "_brought", "_normal", "_own", "failed", "source", "text")
 
-    def __init__(self, source: str, text: str, arguments: str = "", *, failed: bool = False) -> None:
+    def __init__(
+        self, source: str, text: str, arguments: str = "", brought: Collection[int] = (), *, failed: bool = False
+    ) -> None:
         self.source, self.text, self.failed, self._arguments = source, text, failed, arguments
+        self._brought = brought
         self._normal = self._own = ""
+
+    @property
+    def chars(self) -> int:
+        """How much of it is kept."""
+        return len(self.text) + len(self._arguments)
 
     @property
     def normal(self) -> str:
@@ -40,9 +49,9 @@ class Text:
 
     @property
     def own(self) -> str:
-        """The same without what the call itself has brought in: nobody can vouch for what the model wrote."""
+        """The same without what the model has brought in, by the call or before: nobody can vouch for that."""
         if not self._own:
-            self._own = leave_out(self.normal, list_given(self._arguments))
+            self._own = Given(self._arguments, self._brought).leave_out(self.normal)
         return self._own
 
 
@@ -55,6 +64,12 @@ def name_source(tool: str, arguments: str) -> str:
         return f"{tool}({arguments})"
     digest = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"{tool}({arguments[: MOST_SHOWN_CHARS - 60]}…{arguments[-60:]}#{digest})"
+
+
+def name_pasted(text: str) -> str:
+    """What people call what a user has pasted; no two parts have one name, and no tool's results have such a one."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"pasted by the user ({' '.join(text[:MOST_PASTED_CHARS].split())}…#{digest})"
 
 
 class Vouches:

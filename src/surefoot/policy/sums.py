@@ -6,19 +6,45 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import Final
 
-from surefoot.policy.intent import list_request
-from surefoot.policy.origin import Evidence
+from surefoot.policy.evidence import Evidence
+from surefoot.policy.intent import list_stems, stem
 
 MOST_NUMBERS: Final = 8
 MOST_RECORDS: Final = 60
 MOST_ROWS: Final = 60
+MOST_COUNT: Final = 100
+"""So many times a price, or so many who share it: a larger number says how much and not how many."""
 _MOMENT: Final = re.compile(r" (\d{4}-\d\d-\d\d)(?: (\d\d:\d\d)(?::\d\d)?)? ")
 _LENGTH: Final = re.compile(r" (\d{1,3}|an?|one|two|three|half an?)[ -](minute|hour|day|week)s?(?=[ -])")
 _COUNTS: Final = {"a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "half a": 0.5, "half an": 0.5}
 _NUMBER: Final = re.compile(r"(?<!\S)(\d+(?:\.\d+)?)( ?%| percent)?(?!\S)")
+_PRICE: Final = re.compile(r"price|cost|fare|tariff|(?<![a-z])(?:rate|fee)s?(?![a-z])", re.IGNORECASE)
+"""Fields of what one thing costs."""
+_EACH: Final = re.compile(r" (?:each|apiece|per|a piece|times|x) ")
+"""The user says both: "3 tickets of 20 each"."""
 _CENT: Final = Decimal("0.01")
+_SUMS: Final = {
+    "sum": "more less add plus minus difference deduct subtract increase decrease reduce raise lower extra additional "
+    "additionally remaining remainder rest tip fee sum total together off change adjust instead",
+    "half": "half split share equally",
+    "part": "split share divide equally each per third quarter",
+    "double": "double twice triple",
+}
+"""Words of a request that ask for a sum of that kind; a rate in percent asks for a sum, too."""
+_KINDS: Final = {
+    stem(word): {kind for kind, others in _SUMS.items() if word in others.split()}
+    for words in _SUMS.values()
+    for word in words.split()
+}
+_MONEY: Final = re.compile(
+    r"[$€£¥₫₩₹₽₺₴฿₱₦₪₿]\s?\d|\d\s?[€£¥₫₩₹₽₺₴฿₱₦₪₿$円元원đ]|(?<![\d.])\d+[.,]\d\d(?![\d.,])"
+    r"|\d\s?(?:eur|usd|gbp|jpy|cny|rmb|vnd|chf|inr|krw|aud|cad|btc|eth|euros?|dollars?|pounds?|bucks|cents|yen|yuan|won"
+    r"|rupees?|francs?|đồng|dong)\b",
+    re.IGNORECASE,
+)
 
 
 def is_worked_out(value: str, kind: str, known: Evidence) -> bool:
@@ -35,23 +61,42 @@ def is_worked_out(value: str, kind: str, known: Evidence) -> bool:
 
 
 def _is_amount_worked_out(value: str, known: Evidence) -> bool:
-    """Whether it is a difference, a half, a part in a hundred."""
+    """Whether it is a difference, a part, or so many times the price of one thing."""
     try:
         wanted = Decimal(value.strip())
     except InvalidOperation:
         return False
-    said = " ".join(list_request(known.said))
-    parts = list(dict.fromkeys(_NUMBER.findall(said)))[:MOST_NUMBERS]
-    rates = [Decimal(number) / 100 for number, percent in parts if percent]
-    numbers = [Decimal(number) for number, percent in parts if not percent]
-    records = [Decimal(leaf.value.strip()) for _, _, leaf in known.index.numbers(MOST_RECORDS)]
+    request = known.list_request()
+    said = " ".join([words.asked for words in request])
+    amounts = frozenset[str]().union(*[words.amounts for words in request])
+    named: list[tuple[str, str]] = list(dict.fromkeys(_NUMBER.findall(said)))
+    parts = [(number, percent) for number, percent in named if percent or number in amounts][:MOST_NUMBERS]
     if not parts or not wanted.is_finite():
         return False
-    return any(abs(one - wanted) < _CENT / 2 for one in _work_out(dict.fromkeys(records), numbers, rates))
+    rates = [Decimal(number) / 100 for number, percent in parts if percent]
+    numbers = [Decimal(number) for number, percent in parts if not percent]
+    records = list(known.index.numbers(MOST_RECORDS))
+    bases = dict.fromkeys([Decimal(leaf.value.strip()) for _, _, leaf in records])
+    prices = [Decimal(leaf.value.strip()) for _, _, leaf in records if _PRICE.search(leaf.path) is not None]
+    prices += numbers if _EACH.search(said) is not None else []
+    sums = chain(_work_out(bases, numbers, rates, _list_kinds(said)), _multiply(prices, numbers))
+    return any(abs(one - wanted) < _CENT / 2 for one in sums)
 
 
-def _work_out(records: Iterable[Decimal], numbers: list[Decimal], rates: list[Decimal]) -> Iterator[Decimal]:
-    """The sums that have one number of the user's in them at least."""
+def names_money(known: Evidence) -> bool:
+    """Whether the request says how much: then no record says it."""
+    return any(_MONEY.search(text) for words in known.list_request() for text in words.written)
+
+
+def _list_kinds(said: str) -> set[str]:
+    """The kinds of sums that a request asks for, as it has it: `10 % more`, `split it`."""
+    return {kind for word in list_stems(said) for kind in _KINDS.get(word, ())} | ({"sum"} if "%" in said else set())
+
+
+def _work_out(
+    records: Iterable[Decimal], numbers: list[Decimal], rates: list[Decimal], kinds: set[str]
+) -> Iterator[Decimal]:
+    """The sums of these kinds that have one number of the user's in them at least."""
     for base in [*numbers, *records]:
         for rate in rates:
             part = base * rate
@@ -60,9 +105,34 @@ def _work_out(records: Iterable[Decimal], numbers: list[Decimal], rates: list[De
                 for fee in numbers:
                     yield from (sum_ + fee, sum_ - fee)
         for number in numbers:
-            yield from (base + number, base - number, number - base, base - number / 2, number / 2, base * number)
-            if number:
-                yield base / number
+            if base != number:
+                yield from _combine(base, number, kinds)
+    for number in numbers:
+        if "half" in kinds:
+            yield number / 2
+        if "double" in kinds:
+            yield from (number * 2, number * 3)
+
+
+def _combine(base: Decimal, number: Decimal, kinds: set[str]) -> Iterator[Decimal]:
+    if "sum" in kinds:
+        yield from (base + number, base - number, number - base)
+    if "half" in kinds:
+        yield base - number / 2
+    if "part" in kinds and _is_count(number):
+        yield base / number
+
+
+def _multiply(prices: Iterable[Decimal], numbers: list[Decimal]) -> Iterator[Decimal]:
+    """So many of one thing: of any two numbers a product is everything and nothing."""
+    for price in prices:
+        for number in numbers:
+            if _is_count(number):
+                yield price * number
+
+
+def _is_count(number: Decimal) -> bool:
+    return 1 < number <= MOST_COUNT and number == number.to_integral_value()
 
 
 def _is_moment_worked_out(value: str, known: Evidence) -> bool:
@@ -71,7 +141,8 @@ def _is_moment_worked_out(value: str, known: Evidence) -> bool:
     if wanted is None:
         return False
     form = "%Y-%m-%d %H:%M" if ":" in value else "%Y-%m-%d"
-    lengths = dict.fromkeys([*_list_lengths(" ".join(list_request(known.said))), *_measure_rows(known)])
+    said = " ".join([words.asked for words in known.list_request()])
+    lengths = dict.fromkeys([*_list_lengths(said), *_measure_rows(known)])
     for length in lengths:
         for sign in (1, -1):
             try:

@@ -493,6 +493,16 @@ def test_a_check_of_ones_own():
     assert decode(Annotated[str, Word("a colour", "^(?:red|green)$", "red or green")], "red") == "red"
     with pytest.raises(ConfigError, match="0 or more"):
         MaxLength(-1)
+    for wrong in ("2", 2.5, True):
+        with pytest.raises(ConfigError, match="must be a whole number"):
+            MaxLength(wrong)
+    with pytest.raises(ConfigError, match="is no regular expression: missing"):
+        Word("a colour", "^(red$", "red")
+    with pytest.raises(ConfigError, match=r"Within\('files'\): give absolute folders"):
+        Within("files")
+    with pytest.raises(ConfigError, match=r"Within\(5\): each folder must be a str or a Path"):
+        Within(5)
+    assert repr(Within("/srv")) == "Within(...)"  # in errors
     assert MaxLength(2).schema(list[int]) == {"maxItems": 2}
     assert MaxLength(2).schema(dict[str, int]) == {"maxProperties": 2}
 

@@ -114,6 +114,7 @@ async def test_a_line_that_comes_too_late_answers_the_question_that_is_shown(des
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
+        assert desk.screen.getvalue().endswith("n = no: \n")
         asked = asyncio.create_task(desk.asker.ask(request(tool="pay")))
         await desk.sees("n = no: ", 2)
         desk.type("n\n")
@@ -212,7 +213,7 @@ async def test_all_of_what_is_approved_is_shown_as_the_model_wrote_it(desk):
     assert f'["{address}"]' in shown
     assert shown.count(f"{'✗'}to[0]") == 1
     assert "(2,000charactersinall)" in shown
-    assert shown.count("…") == 1
+    assert shown.count("…") == 2  # of the long text, in its panel and where the call is named again
     assert "whennull" in shown
     assert "reallytrue" in shown
     assert 'send_email(to="eve@evil.org")' in desk.screen.getvalue()  # each is named again

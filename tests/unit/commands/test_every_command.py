@@ -101,7 +101,7 @@ def test_settings_that_cannot_be_read_are_one_line(fails, folder, command):
     arguments = [] if command == "demo" or REFUSED[command][0] in {"--limit", "--nonsense"} else REFUSED[command]
     arguments = REFUSED_BEFORE.get(command, arguments)
     line = fails("--config", NAME, *command.split(), *arguments)
-    assert line == f"{NAME}: policy.tools.\"[bold]\": Invalid enum value 'x'"
+    assert line == f"{NAME}: policy.tools.\"[bold]\": Invalid enum value 'x'; it must be allow, ask or deny"
 
 
 def test_names_with_brackets_come_back_in_lists_and_records(surefoot, desk):

@@ -45,7 +45,7 @@ async def test_a_flood_is_one_clear_error_and_the_next_call_finds_another_proces
     async with hostile() as server:
         echo, most = tools_of(server)["echo"], []
         counting = asyncio.create_task(ticking(most))
-        with pytest.raises(ToolError, match=f"The outcome of echo is unknown: MCP server 'h' was lost .*{told}"):
+        with pytest.raises(ToolError, match=f"The outcome of [a-z]+_echo is unknown: MCP server 'h' was lost .*{told}"):
             await echo(text=said)
         assert await echo(text="hi") == "hi"
         counting.cancel()

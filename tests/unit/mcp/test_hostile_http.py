@@ -38,7 +38,7 @@ async def web(tmp_path, state):
 async def test_what_is_too_much_is_one_clear_error_and_the_others_go_on(web, state, said, told):
     async with web() as server:
         echo = tools_of(server)["echo"]
-        with pytest.raises(ToolError, match=f"The outcome of echo is unknown.*{told}"):
+        with pytest.raises(ToolError, match=f"The outcome of [a-z]+_echo is unknown.*{told}"):
             await echo(text=said)
         assert await echo(text="hi") == "hi"
     assert (state.begun, state.resumed) == (1, 0)
@@ -71,7 +71,7 @@ async def test_a_request_that_was_given_up_holds_no_connection_whether_the_serve
 async def test_a_server_that_asks_and_takes_no_answers_is_left(web, state):
     async with web() as server:
         echo = tools_of(server)["echo"]
-        with pytest.raises(ToolError, match=r"The outcome of echo is unknown.*it asked more than 64 questions"):
+        with pytest.raises(ToolError, match=r"The outcome of [a-z]+_echo is unknown.*it asked more than 64 questions"):
             await echo(text="pings")
         state.holds = False
         assert await echo(text="hi") == "hi"
@@ -84,7 +84,9 @@ async def test_an_answer_with_the_id_of_somebody_elses_request_is_nobodys(web, s
         echo = tools_of(server)["echo"]
         drip = asyncio.create_task(echo(text="drip"))
         await until(lambda: state.dripping, "somebody waits")
-        with pytest.raises(ToolError, match=r"The outcome of echo is unknown.*it is the answer to another request"):
+        with pytest.raises(
+            ToolError, match=r"The outcome of [a-z]+_echo is unknown.*it is the answer to another request"
+        ):
             await echo(text="not yours")
         assert not drip.done()
         drip.cancel()

@@ -52,7 +52,7 @@ async def test_a_new_tool_is_not_there_and_one_that_is_gone_is_not_called(plain)
     async with plain("more") as server:
         assert "extra" not in tools_of(server)
     async with plain("less") as server:
-        with pytest.raises(ToolError, match="variables was not called: the server no longer has it"):
+        with pytest.raises(ToolError, match="plain_variables was not called: the server no longer has it"):
             await tools_of(server)["variables"]()
 
 
@@ -86,7 +86,7 @@ async def test_tools_that_cannot_be_used_leave_the_others(plain):
             "far": "its schema refers to 'http://evil.example', which is not one of its own $defs",
         }
         assert await tools_of(server)["echo"](text="hi") == "hi"
-        with pytest.raises(ToolError, match=r"note was not called: the server has two tools of that name\."):
+        with pytest.raises(ToolError, match=r"plain_note was not called: the server has two tools of that name\."):
             await tools_of(server)["note"](text="hi")
 
 

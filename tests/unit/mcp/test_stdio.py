@@ -93,7 +93,7 @@ async def test_what_the_server_says_is_a_failure_of_the_tool_and_the_connection_
 async def test_lost_in_the_middle_of_a_write_the_outcome_is_unknown_and_nothing_is_repeated(plain, marks, said, told):
     async with plain(env={"TOKEN": "sekret-4711"}) as server:
         echo = tools_of(server)["echo"]
-        with pytest.raises(ToolError, match=f"outcome of echo is unknown.*{told}") as caught:
+        with pytest.raises(ToolError, match=f"outcome of [a-z]+_echo is unknown.*{told}") as caught:
             await echo(text=said)
         assert "sekret" not in str(caught.value)
         assert marks("called-echo") == 1
@@ -144,7 +144,7 @@ async def test_calls_in_flight_at_the_end_are_told(plain, marks):
     async with server:
         task = asyncio.create_task(tools_of(server)["echo"](text="hang"))
         await until(lambda: marks("called-echo") == 1, "it is there")
-    with pytest.raises(ToolError, match="outcome of echo is unknown"):
+    with pytest.raises(ToolError, match=r"outcome of [a-z]+_echo is unknown"):
         await task
 
 

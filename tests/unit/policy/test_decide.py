@@ -342,7 +342,7 @@ def test_the_next_turn_knows_what_this_one_did(said, fields, records):
     assert (other.exposed, other.full, other.marks, other.index.lookups) == (
         one.exposed, one.full, one.marks, one.index.lookups,
     )  # fmt: skip
-    assert other.written == (*one.written, "Go on.")
+    assert [words.written for words in other.words] == [*[words.written for words in one.words], ("Go on.",)]
 
 
 def test_a_record_is_a_value_and_no_text():

@@ -10,7 +10,7 @@ import pytest
 
 from surefoot import Foreign, Record, Sink, tool
 from surefoot.errors import ConfigError
-from surefoot.policy.declared import find_values
+from surefoot.policy.leaves import find_values
 
 
 class Mail(TypedDict):
@@ -115,7 +115,10 @@ def test_sinks_of_marks_and_of_names():
         ({"sinks": {"x": "whom"}}, "Sink('whom'): must be one of who, what"),
         ({"sinks": {"x": "who"}}, "parameter 'x': is declared twice, as 'what' and as 'who'"),
         ({"intents": "pay"}, "intents='pay' must be a list of words"),
+        ({"intents": ""}, "must be a list of words"),
         ({"intents": [""]}, "must be a list of words"),
+        ({"intents": [5]}, "intents=[5] must be a list of words"),
+        ({"sinks": ["x"]}, "sinks=['x'] must be a dict, such as {'to': 'who'}"),
         ({"unheard": True}, "there is no option 'unheard'"),
     ],
 )
@@ -126,6 +129,24 @@ def test_wrong_declarations_are_refused_when_the_tool_is_defined(options, proble
 
     with pytest.raises(ConfigError) as caught:
         tool(write, **options)
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem"),
+    [
+        (Annotated[str, Sink("who"), Sink("what")], "parameter 'x': is declared twice, as 'who' and as 'what'"),
+        (list[Annotated[str, Sink("who")]], "parameter 'x': Sink('who') stands inside of its type: mark the parameter"),
+        (dict[str, list[Annotated[str, Sink("what")]]], "Sink('what') stands inside of its type"),
+    ],
+)
+def test_a_mark_that_would_say_nothing_is_refused(kind, problem):
+    def write(x: kind) -> str:
+        """Write."""
+        return str(x)
+
+    with pytest.raises(ConfigError) as caught:
+        tool(write)
     assert problem in str(caught.value)
 
 

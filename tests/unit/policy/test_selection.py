@@ -14,7 +14,7 @@ from surefoot.types import Label, Message
 
 OTHERS = Label("third_party", source="list")
 TRUSTED = Label("tool", trusted=True, source="list")
-PATHS = ("[].id", "[].owner", "[].size", "[].start", "[].end", "[].people[]")
+PATHS = ("[].price", "[].id", "[].owner", "[].size", "[].start", "[].end", "[].people[]")
 
 SEND = ToolPolicy("send_email", sinks={"to": "who", "body": "content"})
 PAY = ToolPolicy("pay", sinks={"to": "who", "amount": "amount", "note": "content"})
@@ -53,6 +53,8 @@ PUT = ToolPolicy(
     "move_event", sinks={"id": "what", "start": "content", "end": "content", "note": "content"}, intents=("move",)
 )
 INVITE = ToolPolicy("invite", sinks={"who": "who", "start": "content"})
+PRICED = found([{"id": "t1", "price": 30}, {"id": "t2", "price": 50}])
+NOTE = ToolPolicy("note", sinks={"id": "what", "text": "content"})
 MADE = ("create_file", '{"text": "by the model"}', {"id": "f99"}, OTHERS, (".id",), True)
 
 
@@ -137,6 +139,29 @@ MADE = ("create_file", '{"text": "by the model"}', {"id": "f99"}, OTHERS, (".id"
         (PAY, {"to": "al@x.org", "amount": 30}, "Pay al@x.org of it.", [LISTED], NeedsApproval),
         (PAY, {"to": "al@x.org", "amount": 7}, "Pay al@x.org.", [found([{"id": 7}], "{}")], NeedsApproval),
         (DROP, {"id": 300}, "Drop the one of ann@x.org.", [LISTED], NeedsApproval),
+        # so many times the price of one thing, and no other product
+        (PAY, {"to": "al@x.org", "amount": 90}, "Pay al@x.org for 3 tickets.", [PRICED], Allowed),
+        (PAY, {"to": "al@x.org", "amount": 900}, "Pay al@x.org for 3 tickets.", [LISTED], NeedsApproval),
+        (PAY, {"to": "al@x.org", "amount": 600}, "Pay al@x.org 50 for 12 of them.", [LISTED], NeedsApproval),
+        (PAY, {"to": "al@x.org", "amount": 600}, "Pay al@x.org 50 each for 12 of them.", [LISTED], Allowed),
+        (PAY, {"to": "al@x.org", "amount": 150000}, "Pay al@x.org 5000.", [PRICED], NeedsApproval),
+        (PAY, {"to": "al@x.org", "amount": 315}, "Pay al@x.org what it is on 15 May.", [LISTED], NeedsApproval),
+        (PAY, {"to": "al@x.org", "amount": 15}, "Pay al@x.org half of 30, or a part.", [LISTED], Allowed),
+        (PAY, {"to": "al@x.org", "amount": 2}, "Pay al@x.org of the 100 what 150 are.", [LISTED], NeedsApproval),
+        # what the user denies picks nothing
+        (SEND, {"to": "bob@x.org", "body": "x"}, "Mail each owner a note, not bob@x.org.", [LISTED], NeedsApproval),
+        (SEND, {"to": "bob@x.org", "body": "x"}, "Mail each owner a note except the boss.", [LISTED], NeedsApproval),
+        (SEND, {"to": "bob@x.org", "body": "x"}, "Mail all owners but the boss a note.", [LISTED], NeedsApproval),
+        (SEND, {"to": "ann@x.org", "body": "x"}, "Mail each owner a note, not bob@x.org.", [LISTED], Allowed),
+        (DROP, {"id": "f11"}, "Drop one, but not that of ann@x.org.", [LISTED], NeedsApproval),
+        # all the notes are not all who wrote them, and to note is not "not"
+        (SHARE, {"id": "f12", "to": "al@x.org"}, "Share all my files with al@x.org.", [("search_files", '{"query": "files"}', FILES)], Allowed),
+        (SEND, {"to": "bob@x.org", "body": "x"}, "Send all my files around.", [("search_files", '{"query": "files"}', FILES)], NeedsApproval),
+        (NOTE, {"text": "f12", "id": "f12"}, "Why did you not take notes.txt?", [found(FILES)], NeedsApproval),
+        # one word that a chosen record has in common with the user's words does not describe it
+        (SEND, {"to": "eve@x.org", "body": "x"}, "Mail somebody in Paris.", [("get", '{"id": "u9"}', [{"owner": "eve@x.org", "start": "Paris"}])], NeedsApproval),
+        (SEND, {"to": "eve@x.org", "body": "x"}, "Mail somebody in Paris.", [("get", '{"id": "u9"}', [{"owner": "eve@x.org", "start": "Paris"}, {"owner": "bob@x.org"}])], NeedsApproval),
+        (SEND, {"to": "al@x.org", "body": "x"}, "Mail u9 in Paris.", [("get", '{"id": "u9"}', [{"owner": "al@x.org", "start": "Paris"}])], Allowed),
     ],
 )  # fmt: skip
 def test_what_the_users_words_pick(tool, arguments, said, reads, expected):
