@@ -199,6 +199,8 @@ def test_escapes_with_braces_are_read():
 @example("", "tool", 0.5)
 def test_a_suspect_is_what_is_detected_of_that_risk(text, channel, least):
     found, told = detect(text, channel), suspect(text, channel, least)
+    assert suspect(text, channel, found.risk) is not None
+    assert suspect(text, channel, found.risk + 1e-6) is None
     assert (told is not None) == (found.risk >= least)
     if told is not None:
         assert (told.risk, told.threats, told.skipped) == (found.risk, found.threats, found.skipped)
