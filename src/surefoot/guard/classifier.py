@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
-from math import exp, log2, sqrt
+from math import exp, log, log2, sqrt
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from surefoot.guard.features import FEATURES, KIND_REACH, cap_repeats, end_sentences, list_features, list_windows
 from surefoot.guard.tokens import find_words
-from surefoot.guard.word_weights import Weighed, WordWeights
+from surefoot.guard.word_weights import PAIRS_OF_A_WORD, Weighed, WordWeights
 
 Channel = Literal["user", "tool"]
 
@@ -81,6 +81,10 @@ class Verdict(Struct, frozen=True):
     windows: tuple[tuple[int, int, float], ...] = ()
 
 
+_LONG_SENTENCE: Final = 8
+"""Words from which on it takes less to weigh a sentence once more than to look up what its pairs weigh."""
+_ROUNDING: Final = 1e-9
+"""More than floating-point numbers make of a score."""
 WINDOW_RISK: Final = 0.5
 MAX_WINDOWS: Final = 20
 HARMLESS: Final = Verdict(0.0)
@@ -100,6 +104,27 @@ class Classifier:
             table = array("b", tables[number * FEATURES : (number + 1) * FEATURES])
             self._channels[channel] = scale, WordWeights(table, with_pieces=scale.with_pieces)
 
+    def is_below(self, least: float, words: Sequence[str], folded: str, channel: Channel) -> bool:
+        """Whether the risk of a text is below ``least`` for sure: `judge`, up to the point where this is seen.
+
+        Pairs that were not looked at yet count as much as any pair can. Short sentences are done sooner than bounded.
+        """
+        scale, table = self._channels[channel]
+        if not words or not 0.0 < least < 1.0:
+            return False
+        weighed = Weighed(words, table)
+        ends = end_sentences(words, folded, weighed.stops)
+        enough = scale.fence(len(words)) + log(least / (1.0 - least)) / scale.slope - _ROUNDING
+        counts, totals = weighed.add_up(ends)
+        if len(words) < _LONG_SENTENCE * len(ends):
+            _take(weighed.weigh_all_pairs(), totals, [PAIRS_OF_A_WORD * end for end in ends])
+        else:
+            for lacks in weighed.weigh_pairs():
+                if max(_score(totals, counts, scale)) < enough:
+                    return True
+                _take(lacks, totals, ends)
+        return max(_score(totals, counts, scale)) < enough
+
     def judge(self, words: Sequence[str], folded: str, channel: Channel, copies: int = 1) -> Verdict:
         """Judge a text by its words, all of them; linear in their number.
 
@@ -108,10 +133,12 @@ class Classifier:
         if not words:
             return HARMLESS
         scale, table = self._channels[channel]
-        weighed = table.weigh(words)
+        weighed = Weighed(words, table)
         ends = end_sentences(words, folded, weighed.stops)
-        scores = _score(weighed, ends, scale)
         fence = scale.fence(len(words) * copies)
+        counts, totals = weighed.add_up(ends)
+        _take(weighed.weigh_all_pairs(), totals, [PAIRS_OF_A_WORD * end for end in ends])
+        scores = _score(totals, counts, scale)
         best = max(scores)
         if best < fence:
             return Verdict(_risk(best - fence, scale.slope))
@@ -127,18 +154,25 @@ class Classifier:
         return Verdict(_risk(best - fence, scale.slope), tuple(spans))
 
 
-def _score(weighed: Weighed, ends: list[int], scale: Scale) -> list[float]:
+def _take(lacks: Sequence[int], totals: list[int], ends: Sequence[int]) -> None:
+    start = 0
+    for place, end in enumerate(ends):
+        totals[place] -= sum(lacks[start:end])
+        start = end
+
+
+def _score(totals: list[int], counts: list[int], scale: Scale) -> list[float]:
     """The scores of all windows, in the order of `list_windows`: `Scale.weigh`, without a call for each."""
     bias, unit = scale.bias, scale.unit
     of_one: list[float] = []
     of_two: list[float] = []
-    start = last_total = last_count = 0
-    for end in ends:
-        total, count = weighed.add_up(start, end)
+    last_total = last_count = 0
+    for place, total in enumerate(totals):
+        count = counts[place]
         of_one.append(bias + unit * total / sqrt(count + _SMOOTHING))
-        if start:
+        if place:
             of_two.append(bias + unit * (last_total + total) / sqrt(last_count + count + _SMOOTHING))
-        start, last_total, last_count = end, total, count
+        last_total, last_count = total, count
     return of_one + of_two
 
 

@@ -8,6 +8,7 @@ character by character.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -139,17 +140,23 @@ def _automaton() -> _Automaton:
     return _Automaton(ordered, tuple(gaps))
 
 
-def find_phrases(words: Sequence[str]) -> list[Found]:
-    """All phrases in ``words``; each word costs as many steps as literals begin with it, whatever the text."""
+def find_phrases(words: Sequence[str], among: AbstractSet[int]) -> list[Found]:
+    """All phrases of those ``among`` (`likely_phrases`) in ``words``.
+
+    A word that begins one costs as many steps as literals begin with it, whatever the text; any other next to nothing.
+    """
     literals, gaps = _automaton()
+    begins = frozenset[str]().union(*[_first_words_of()[phrase] for phrase in among])
     reached: dict[tuple[int, int], tuple[int, int]] = {}  # phrase and slot: first word, and last word so far
     found: list[Found] = []
-    for place, word in enumerate(words):
-        for literal, places in literals.get(word, ()):
+    for place in [place for place, word in enumerate(words) if word in begins]:
+        for literal, places in literals[words[place]]:
             last = place + len(literal) - 1
             if len(literal) > 1 and tuple(words[place : last + 1]) != literal:
                 continue
             for phrase, slot in places:
+                if phrase not in among:
+                    continue
                 first = place
                 if slot:
                     before = reached.get((phrase, slot - 1))
@@ -288,13 +295,24 @@ def _slot_words() -> tuple[tuple[frozenset[str], ...], ...]:
 
 
 @cache
-def _phrases_at() -> dict[str, tuple[tuple[frozenset[str], ...], ...]]:
-    """For each word of a rarest slot the other slots of its phrases."""
-    found: dict[str, list[tuple[frozenset[str], ...]]] = {}
-    for rarest, *others in _slot_words():
+def _phrases_at() -> dict[str, tuple[tuple[int, tuple[frozenset[str], ...]], ...]]:
+    """For each word of a rarest slot its phrases, and the other slots of each."""
+    found: dict[str, list[tuple[int, tuple[frozenset[str], ...]]]] = {}
+    for phrase, (rarest, *others) in enumerate(_slot_words()):
         for word in rarest:
-            found.setdefault(word, []).append(tuple(others))
+            found.setdefault(word, []).append((phrase, tuple(others)))
     return {word: tuple(of) for word, of in found.items()}
+
+
+@cache
+def _first_words_of() -> tuple[frozenset[str], ...]:
+    """For each phrase the words that its literals begin with."""
+    literals, gaps = _automaton()
+    words: list[set[str]] = [set() for _ in gaps]
+    for first, of in literals.items():
+        for phrase in [phrase for _, places in of for phrase, _ in places]:
+            words[phrase].add(first)
+    return tuple(map(frozenset, words))
 
 
 @cache
@@ -303,19 +321,12 @@ def rare_words() -> frozenset[str]:
     return frozenset(_phrases_at())
 
 
-def may_begin_phrase(words: frozenset[str]) -> bool:
-    """Whether any of ``words`` is of the rarest slot of a phrase: quicker than `may_have_phrase`."""
-    return not words.isdisjoint(rare_words())
-
-
-def may_have_phrase(words: frozenset[str]) -> bool:
-    """Whether a text of these words can have a phrase: each slot of one has a word here. Most texts have none."""
+def likely_phrases(words: AbstractSet[str]) -> set[int]:
+    """The phrases that have a word for each slot among ``words``: a text of these has no others. Most have none."""
     at = _phrases_at()
-    for word in words & at.keys():
-        for others in at[word]:
-            if not any(map(words.isdisjoint, others)):
-                return True
-    return False
+    return {
+        phrase for word in words & rare_words() for phrase, others in at[word] if not any(map(words.isdisjoint, others))
+    }
 
 
 def _rarest(literal: tuple[str, ...]) -> str:

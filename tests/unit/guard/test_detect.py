@@ -5,7 +5,7 @@ import codecs
 import hashlib
 import html
 import json
-from itertools import cycle
+from itertools import cycle, pairwise
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from surefoot.guard.features import FEATURES, REMEMBERED, STOPS, WINDOW_WORDS, l
 from surefoot.guard.threats import Threat
 from surefoot.guard.tokens import list_words
 from surefoot.guard.word_kinds import KIND_OF
+from surefoot.guard.word_weights import Weighed
 
 GENERATORS = ("synthetic.py", "deeds.py", "questions.py", "grammar.py", "noise.py")
 K = ThreatClass
@@ -443,19 +444,20 @@ def test_a_long_text_of_many_words_is_added_up_the_same():
     names = [f"w{'abcdefghij'[number % 10]}{number}" for number in range(9_000)]
     words = [word for pair in zip(names, cycle([*KIND_OF, "the", '"', "."]), strict=False) for word in pair]
     scale, table = load_classifier()._channels["tool"]
-    table.weigh([str(number) for number in range(REMEMBERED)])
-    check_sums(words[: 2 * WINDOW_WORDS], table, list_features(words[: 2 * WINDOW_WORDS], with_pieces=False))
-    rows = list_features(words, with_pieces=scale.with_pieces)
-    weighed = table.weigh(words)
-    for start in range(0, len(words), WINDOW_WORDS - 1):
-        here = [row for word in rows[start : start + WINDOW_WORDS] for row in word]
-        assert weighed.add_up(start, start + WINDOW_WORDS) == (sum(map(table.weight_of, here)), len(here))
+    for at in range(0, REMEMBERED, 500):
+        table.find_records([str(number) for number in range(at, at + 500)])
+    check_sums(words, table, list_features(words, with_pieces=scale.with_pieces))
 
 
 def check_sums(words, table, rows):
-    weighed = table.weigh(words)
-    for start in range(len(words)):
-        for end in {start + 1, min(start + WINDOW_WORDS, len(words))}:
-            here = [row for word in rows[start:end] for row in word]
-            assert weighed.add_up(start, end) == (sum(map(table.weight_of, here)), len(here))
+    """As if each range were a sentence: `WINDOW_WORDS` and fewer."""
+    weighed = Weighed(words, table)
+    ends = [*range(1, min(9, len(words))), *range(9, len(words), WINDOW_WORDS), len(words)]
+    counts, totals = weighed.add_up(ends)
+    below = list(map(sum, zip(*weighed.weigh_pairs(), strict=True)))
+    for place, (start, end) in enumerate(pairwise([0, *ends])):
+        here = [row for word in rows[start:end] for row in word]
+        assert counts[place] == len(here)
+        total = sum(map(table.weight_of, here))
+        assert total == totals[place] - sum(below[start:end]) <= totals[place]
     assert weighed.stops == [place for place, word in enumerate(words) if word in STOPS]
