@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
 
-EXIT_INTERRUPTED: Final = 130
+from surefoot import exits
 
 
 def main() -> None:
@@ -16,7 +15,7 @@ def main() -> None:
         run()
     except KeyboardInterrupt:
         sys.stderr.write("\nsurefoot: interrupted\n")
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(exits.INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar, get_args
 
 import click
 
-from surefoot import __version__
+from surefoot import __version__, exits
 from surefoot.agent import Agent
 from surefoot.agent_file import load_agent, load_rules
 from surefoot.budget.limits import Limits, read_limits
@@ -63,19 +63,7 @@ from surefoot.sections import OnBusy
 from surefoot.store.base import RunRow
 from surefoot.terminal import RunView, explain_no_runs, open_console, readable, runs_table, timeline
 
-EXIT_STOPPED: Final = 1
-EXIT_BUDGET: Final = 3
-EXIT_INTERRUPTED: Final = 130
-EXIT_TERMINATED: Final = 143
 ERROR_CHARS: Final = 2_000
-_EXIT_BY_STOP: Final = {
-    "final": 0,
-    "budget": EXIT_BUDGET,
-    "length": EXIT_STOPPED,
-    "content_filter": EXIT_STOPPED,
-    "refusal": EXIT_STOPPED,
-    "cancelled": EXIT_INTERRUPTED,
-}
 
 ResultT = TypeVar("ResultT")
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -91,16 +79,17 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(error.format_message(), err=True)  # the help as it is, not an error in one line
         code = error.exit_code
     except click.UsageError as error:
-        where = f"; see {error.ctx.command_path} --help" if error.ctx is not None else ""
-        code = _complain(f"{error.format_message().rstrip('.')}{where}", error.exit_code)
+        told = error.format_message().rstrip(".")
+        where = f"see {error.ctx.command_path} --help" if error.ctx is not None else ""
+        code = _complain(f"{told} ({where})" if told.endswith(("?", ")")) else f"{told}; {where}", error.exit_code)
     except SurefootError as error:
         code = _complain(str(error), error.exit_code)
     except click.Abort:
-        code = _complain("interrupted", EXIT_INTERRUPTED)
+        code = _complain("interrupted", exits.INTERRUPTED)
     except asyncio.CancelledError:
-        code = _complain("terminated", EXIT_TERMINATED)
+        code = _complain("terminated", exits.TERMINATED)
     except OSError as error:  # a broken pipe is click's: it exits with 1
-        code = _complain(f"{error.filename or 'the output'}: {error.strerror or error}", EXIT_STOPPED)
+        code = _complain(f"{error.filename or 'the output'}: {error.strerror or error}", exits.STOPPED)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter would try, and fail, once more
     sys.exit(code)
 
@@ -125,8 +114,12 @@ def _complain(message: str, code: int) -> int:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, package_name="surefoot")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings file instead of surefoot.toml.")
-@click.option("--store", type=click.Path(path_type=Path), help="Database file instead of the settings'.")
+@click.option(
+    "--config", metavar="FILE", type=click.Path(path_type=Path), help="Settings file instead of surefoot.toml."
+)
+@click.option(
+    "--store", metavar="FILE", type=click.Path(path_type=Path), help="Database file instead of the settings'."
+)
 @click.pass_context
 def commands(context: click.Context, /, *, config: Path | None, store: Path | None) -> None:
     """Run ReAct agents inside hard budgets, and look at what they did."""
@@ -189,7 +182,7 @@ def run(
     )
     if not as_json:
         click.echo(readable(finished.output) if sys.stdout.isatty() else finished.output.encode(errors="replace"))
-    return _EXIT_BY_STOP[finished.stop_reason]
+    return exits.BY_STOP_REASON[finished.stop_reason]
 
 
 async def _watch(
@@ -312,7 +305,7 @@ def demo(context: click.Context, /, *, all_tasks: bool, as_json: bool) -> int:
     from surefoot.demo.show import run_demo  # brings the tasks: only for this command
 
     failed = run_to_end(run_demo(read_settings(context), all_tasks=all_tasks, as_json=as_json))
-    return EXIT_STOPPED if failed else 0
+    return exits.STOPPED if failed else 0
 
 
 def _make_agent(settings: Settings, name: str | None, model: str | None, protocol: str | None) -> Agent[Any]:

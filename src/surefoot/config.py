@@ -105,7 +105,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     Raises:
         ConfigError: The file is missing, is not TOML, or holds an unknown key or a wrong value; says which and where.
     """
-    chosen = path or os.environ.get("SUREFOOT_CONFIG") or (CONFIG_NAME if Path(CONFIG_NAME).is_file() else None)
+    chosen = path or os.environ.get("SUREFOOT_CONFIG") or (CONFIG_NAME if Path(CONFIG_NAME).exists() else None)
     table: dict[str, Any] = read_toml(Path(chosen))[0] if chosen is not None else {}
     for variable, place in _OVERRIDES.items():
         if value := os.environ.get(variable):

@@ -30,6 +30,8 @@ from surefoot.journal.threat_events import FoundThreat, ThreatsFound
 from surefoot.types import Message, Money, ToolCall
 
 LINE_CHARS: Final = 300
+TOLD_WAIT_MS: Final = 50
+"""A run whose start took less has waited for nobody, but for the disk and the event loop."""
 _RUNGS: Final = {
     "trim": "older results are cut",
     "summarise": "the conversation is summed up",
@@ -227,7 +229,7 @@ class Narrator:
             case LimitReached():
                 self._limited = True
                 return [Line("■", f"limit on {event.limit}: {plain(event.message)}", "yellow", "yellow")]
-            case RunStarted() if event.waited_ms:
+            case RunStarted() if event.waited_ms >= TOLD_WAIT_MS:
                 return [Line("…", f"waited {duration(event.waited_ms)} for its turn")]
             case Nudged() if self._limited:
                 self._waits_for_last_call = True  # there is none where nothing fits

@@ -108,9 +108,9 @@ class Redactor:
         self._clean_calls: tuple[ToolCall, ...] = ()
 
     def clean(self, event: EventT) -> EventT:
-        """The event as it may be kept, with the count of what was taken out."""
-        handler = self.HANDLERS.get(type(event))
-        return event if handler is None else handler(self, event)
+        """The event, of a class that is `CLEANED`, as it may be kept, with the count of what was taken out."""
+        handler: Callable[[Redactor, EventT], EventT] = self.HANDLERS[type(event)]
+        return handler(self, event)
 
     def show(self, text: str) -> Redacted:
         """What may be shown of a text that the model has written."""
@@ -319,6 +319,10 @@ class Redactor:
         ModelSwitched: _model_switched,
         RunFinished: _run_finished,
     }
+
+
+CLEANED: Final = frozenset(Redactor.HANDLERS)
+"""Classes of events that may hold something; of the others there is nothing to ask."""
 
 
 def _note(event: EventT, found: Found, **changed: Any) -> EventT:

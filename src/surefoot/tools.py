@@ -280,7 +280,7 @@ class Toolbox:
                 made: Any = tool.function(*args, **prepared.arguments)
             else:
                 made = call_settled(tool.settle, partial(tool.function, *args), prepared.arguments, threads)
-            coroutine = cast("Coroutine[Any, Any, Any]", made)
+            coroutine: Coroutine[Any, Any, Any] = made
             try:
                 pending = coroutine.send(None)
             except StopIteration as stop:  # a quick tool ends here and needs no timer, the dearest part of a call

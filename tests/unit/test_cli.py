@@ -420,7 +420,7 @@ def test_init_where_nothing_can_be_written(surefoot, folder):
         (["--agent", "desk:nobody"], "in desk there is no 'nobody'"),
         (["--agent", "desk:number"], "in desk 'number' is no Agent but int"),
         (["--agent", "nowhere:agent"], "ModuleNotFoundError: No module named 'nowhere'"),
-        (["--agent", "..desk:agent"], "relative import"),
+        (["--agent", "..desk:agent"], "..desk is a path; go to its folder"),
     ],
 )
 def test_a_wrong_option(surefoot, monkeypatch, options, said):
@@ -469,7 +469,7 @@ def test_a_module_that_cannot_be_used(surefoot, folder, module, said):
         ('modle = "x"\n', "there is no setting modle"),
         ('[store]\npathh = "x"\n', "there is no setting store.pathh"),
         ("[limits]\ntoken = 5\n", "[limits]: unknown limit 'token'; known are tokens, usd"),
-        ("[limits]\ntokens = nan\n", "[limits]: Limits(tokens=nan)"),
+        ("[limits]\ntokens = nan\n", '[limits]: tokens=nan: must be a positive whole number or "unlimited"'),
         ('[prices]\n"gpt-4.1" = -1\n', 'prices."gpt-4.1"'),
         ("[retry]\nattempts = 0\n", "retry.attempts = 0: must be a positive number"),
         (b"\xff\xfe", "is not UTF-8 text"),

@@ -307,3 +307,10 @@ def test_endpoints_may_be_tables_in_python_too():
         ProviderEndpoint("http://b/v1", "FIRST_KEY", 2),
         ProviderEndpoint("http://a/v1", "SECOND_KEY", 1),
     )
+
+
+def test_a_folder_in_the_place_of_the_settings_is_not_taken_for_no_settings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "surefoot.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"^surefoot\.toml: cannot be read: Is a directory$"):
+        load_settings()

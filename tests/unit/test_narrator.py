@@ -289,3 +289,8 @@ def test_what_a_person_answered_is_told(answer, sources, line):
 def test_one_is_not_many():
     assert [counted(n, "run") for n in (0, 1, 2_000)] == ["0 runs", "1 run", "2,000 runs"]
     assert (counted(1, "query", "queries"), counted(2, "query", "queries")) == ("1 query", "2 queries")
+
+
+def test_a_wait_for_others_is_told_and_the_time_that_a_start_takes_is_not():
+    told = [[line.text for line in Narrator().tell(replace(STARTED, waited_ms=ms))] for ms in (0, 1, 49, 50, 1_500)]
+    assert told == [[], [], [], ["waited 50 ms for its turn"], ["waited 1.5 s for its turn"]]

@@ -53,9 +53,10 @@ class Within(Check):
             ConfigError: No folder, or one that is not absolute.
         """
         told = ", ".join([repr(str(root) if isinstance(root, Path) else root) for root in roots])
-        if not all(isinstance(root, (str, Path)) for root in roots):
-            raise ConfigError(f"Within({told}): each folder must be a str or a Path")
-        self.roots: Final = tuple(os.path.normpath(root) for root in roots)
+        try:
+            self.roots: Final = tuple(os.path.normpath(root) for root in roots)
+        except TypeError:
+            raise ConfigError(f"Within({told}): each folder must be a str or a Path") from None
         self.suffixes: Final = tuple(suffix.lower() for suffix in suffixes)
         self.hidden: Final = hidden
         if not roots or not all(map(os.path.isabs, self.roots)):

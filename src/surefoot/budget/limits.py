@@ -151,7 +151,13 @@ def read_limits(table: Mapping[str, object], where: str) -> Limits:
     try:
         return Limits(**values)  # type: ignore[arg-type]  # __post_init__ checks every value
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {_say_as_written(str(error))}") from None
+
+
+def _say_as_written(fault: str) -> str:
+    """``Limits(steps=0): must be ... or UNLIMITED``, as somebody reads it who has written no Python."""
+    named, _, told = fault.partition("): ")
+    return f"{named.removeprefix('Limits(')}: " + told.replace("UNLIMITED", '"unlimited"')
 
 
 def _read_ladder(ladder: object) -> tuple[str, ...]:

@@ -111,13 +111,12 @@ def cost(rates: Rates, usage: Usage) -> int:
     if rates.tiers:
         rates = rates.at(usage.input_tokens)
     read, written = usage.cache_read_tokens, usage.cache_write_tokens
-    # Never below zero: a provider that counts its cache outside the prompt must not earn a rebate.
-    fresh = usage.input_tokens - read - written
-    if fresh < 0:  # noqa: PLR1730 - max() is a call, on the path of every step
-        fresh = 0
-    total = (
-        fresh * rates.input + read * rates.cache_read + written * rates.cache_write + usage.output_tokens * rates.output
-    )
+    fresh, total = usage.input_tokens, usage.output_tokens * rates.output
+    if read or written:
+        # Never below zero: a provider that counts its cache outside the prompt must not earn a rebate.
+        fresh = max(0, fresh - read - written)
+        total += read * rates.cache_read + written * rates.cache_write
+    total += fresh * rates.input
     if usage.cache_write_1h_tokens or usage.audio_input_tokens or usage.audio_output_tokens or usage.reasoning_tokens:
         total += _price_differences(rates, usage, fresh)
     return -(-total // _PER_RATE)

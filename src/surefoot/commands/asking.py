@@ -69,7 +69,11 @@ class Asker:
         _forget_typed(self._keyboard)
         for _ in range(MOST_TRIES):
             self._console.print(Text(f"{choices}: "), end="")
-            typed = await self._read_line()
+            try:
+                typed = await self._read_line()
+            except asyncio.CancelledError:
+                self._console.print()  # what comes next has a line of its own
+                raise
             if not typed:
                 self._console.print("the input has ended: that is a no")
                 return refused
@@ -140,6 +144,8 @@ def read_answers(word: str, request: ApprovalRequest) -> list[Approval] | None:
 
 def _draw(request: ApprovalRequest) -> Panel:
     arguments = Table.grid(padding=(0, 1))
+    arguments.add_column(overflow="fold")
+    arguments.add_column(overflow="fold")  # never cut: a person says yes to what he sees
     for name, value in request.arguments.items():
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         cut = f" ({len(text):,} characters in all)" if len(text) > _SHOWN_CHARS else ""

@@ -18,6 +18,26 @@ BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 BAR_CELLS: Final = 28
 MOST_TENANTS: Final = 10
 TRACE_LINES: Final = 12
+PROMISES: Final = {
+    "B1": "no account spends more than its limit",
+    "B2": "no call without a hold that covers it",
+    "B3": "a hold is at the price of the model that is called",
+    "B4": "a call is charged what the provider said, or all that was held",
+    "B6": "a child run spends its parent's budget",
+    "C1": "nobody sees another's words",
+    "C2": "conversations keep their order, and lose nothing",
+    "C3": "every queue and cache has a limit",
+    "C4": "admission keeps its limits",
+    "R1": "what was acknowledged, or acted on, is on record",
+    "R2": "no tool call is made twice",
+    "R3": "a process that was silent for too long does no more",
+    "R4": "attempts are bounded, and a run goes to the next model",
+    "R5": "loops end",
+    "context": "what fits goes whole",
+    "liveness": "everything ends",
+    "pace": "calls keep to what a provider says",
+}
+"""In words; docs/simulator.md has more of them."""
 _LABEL_CELLS: Final = 13
 _HOUR_CELLS: Final = 8
 _WIDE: Final = 90
@@ -52,13 +72,17 @@ def draw_report(report: Any, world: Any, console: Console) -> RenderableType:
     parts += [Text(), _load(report, world, console)]
     if report.breaches:
         told = [
-            Text(f"✗ {breach.promise} broken at {breach.at_s:,.3f} s: {breach.message}", "red")
+            Text(f"✗ {_name_promise(breach)}, broken at {breach.at_s:,.3f} s: {breach.message}", "red")
             for breach in report.breaches
         ]
         parts += [Text(), *told[:3]]
     else:
         parts += [Text(), Text("✓ every promise was watched all along, and held", "green")]
     return Group(*parts)
+
+
+def _name_promise(breach: Any) -> str:
+    return f"{breach.promise} ({PROMISES.get(breach.promise, 'see docs/simulator.md')})"
 
 
 def _outcomes(report: Any) -> Table:
@@ -210,6 +234,8 @@ def draw_breaches(report: Any, case: Any, path: Path) -> RenderableType:
         )
     ]
     lines += [Text(f"  {line}", DIM) for line in report.trace[-TRACE_LINES:]]
-    lines += [Text(f"✗ {breach.promise}: {plain(breach.message, 1_000)}", "red") for breach in report.breaches[:1]]
+    lines += [
+        Text(f"✗ {_name_promise(breach)}: {plain(breach.message, 1_000)}", "red") for breach in report.breaches[:1]
+    ]
     lines.append(Text(f"play it again: surefoot sim --replay {shlex.quote(str(path))}"))
     return Group(*lines)

@@ -14,6 +14,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from surefoot import exits
 from surefoot.agent import Agent
 from surefoot.agent_file import load_agent
 from surefoot.budget.accounts import read_rule
@@ -36,7 +37,6 @@ from surefoot.terminal import open_console
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 EXIT_FAILURES: Final = 1
-EXIT_INTERRUPTED: Final = 130
 DEFAULT_MODEL: Final = "openai:gpt-4.1"
 DEFAULT_USD: Final = "1.00"
 """What a test against a real endpoint may cost unless it is told."""
@@ -179,7 +179,7 @@ def stress(
             html_file.write_text(write_page(report), encoding="utf-8")
         click.echo(f"wrote {html_file}", err=True)
     if report.outcome == "interrupted":
-        return EXIT_INTERRUPTED
+        return exits.INTERRUPTED
     return EXIT_FAILURES if report.failed_share * 100 > max_failures else 0
 
 

@@ -21,6 +21,8 @@ from surefoot.stress.words import NOTHING, say_index, say_s, say_spread, say_usd
 BAR_CELLS: Final = 40
 NARROW_CELLS: Final = 20
 NARROW_COLUMNS: Final = 80
+_BAR_COLUMNS: Final = 110
+"""In less, the figures need the room."""
 TOLD_PARTS: Final = 4
 """Without a terminal the progress is told after each of so many parts,"""
 TOLD_EVERY_S: Final = 30.0
@@ -34,8 +36,9 @@ class LiveView:
         self._console = console
         self._total = plan.requests
         self._told, self._told_at_s = 0, 0.0
+        bar = (TextColumn("[bold]stress"), BarColumn(BAR_CELLS)) if console.width >= _BAR_COLUMNS else ()
         self._progress = Progress(
-            TextColumn("[bold]stress"), BarColumn(BAR_CELLS), MofNCompleteColumn(), TextColumn("{task.fields[told]}"),
+            *bar, MofNCompleteColumn(), TextColumn("{task.fields[told]}"),
             console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
         self._task = self._progress.add_task("", total=plan.requests, told=doing)

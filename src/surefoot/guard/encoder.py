@@ -67,6 +67,8 @@ class Encoder:
         if not 0 < settings.threshold < 1 or settings.temperature <= 0:
             raise ConfigError("guard.threshold must be above 0 and below 1, guard.temperature above 0")
         folder = Path(settings.model)
+        if not folder.is_dir():
+            raise ConfigError(f"guard.model: there is no folder {folder}")
         missing = [name for name in _FILES if not (folder / name).is_file()]
         if missing:
             raise ConfigError(f"guard.model: {folder} has no {' and no '.join(missing)}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast, get_args
+
 from msgspec import Struct
 
+from surefoot.errors import ConfigError
 from surefoot.guard.classifier import Channel
 from surefoot.guard.detect import SUSPICIOUS, Detection, detect
 from surefoot.guard.markup import take_out_delimiters
@@ -37,15 +40,27 @@ class InputSanitizer:
     Args:
         threshold: Risk from which a text is not safe, above 0.
         channel: ``user`` for what a user writes, ``tool`` for what a tool returns: there, any request is suspicious.
+
+    Raises:
+        ConfigError: The threshold is no such number, or the channel is neither.
     """
 
     def __init__(self, *, threshold: float = SUSPICIOUS, channel: Channel = "user") -> None:
-        assert 0 < threshold <= 1, "a threshold is above 0 and at most 1"
+        if not 0 < threshold <= 1:
+            raise ConfigError(f"InputSanitizer(threshold={threshold!r}): must be above 0, at most 1")
+        if channel not in get_args(Channel):
+            raise ConfigError(f"InputSanitizer(channel={channel!r}): must be 'user' or 'tool'")
         self.threshold = threshold
         self.channel: Channel = channel
 
     def sanitize(self, text: str) -> SanitizationResult:
-        """Sanitise one text, in time proportional to its length."""
+        """Sanitise one text, in time proportional to its length.
+
+        Raises:
+            TypeError: It is no text.
+        """
+        if not isinstance(cast("object", text), str):
+            raise TypeError(f"sanitize() takes a str, not {type(text).__name__}")
         found = detect(text, self.channel)
         by_score = sorted(found.threats, key=lambda threat: -threat.score)
         kinds = list(dict.fromkeys([threat.kind.value for threat in by_score]))

@@ -315,8 +315,9 @@ def _read_usage(usage: _Usage) -> Usage | None:
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if prompt < 0 or completion < 0:
         return None
-    if usage.total_tokens - prompt > completion:  # noqa: PLR1730 - max() is a call, on the path of every step
-        completion = usage.total_tokens - prompt
+    generated = usage.total_tokens - prompt
+    if generated > completion:  # noqa: PLR1730 - max() is a call, on the path of every step
+        completion = generated
     details, spent = usage.prompt_tokens_details, usage.completion_tokens_details
     cached = usage.prompt_cache_hit_tokens or 0
     written = heard = reasoning = spoken = 0
@@ -325,8 +326,11 @@ def _read_usage(usage: _Usage) -> Usage | None:
         written, heard = details.cache_write_tokens or 0, details.audio_tokens or 0
     if spent is not None:
         reasoning, spoken = spent.reasoning_tokens or 0, spent.audio_tokens or 0
+    parts = cached | written | heard | reasoning | spoken
+    if not parts:
+        return Usage(prompt, completion)
     if (
-        (cached | written | heard | reasoning | spoken) < 0  # if one of them is
+        parts < 0  # if one of them is
         or cached + written > prompt
         or heard > prompt
         or reasoning + spoken > completion

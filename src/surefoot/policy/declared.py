@@ -163,46 +163,36 @@ def _read_flag(name: str, option: Literal["egress", "destructive"], options: Pol
 
 
 def _read_sinks(name: str, hints: Mapping[str, Any], given: Mapping[str, Sink | SinkKind]) -> dict[str, SinkKind]:
-    kinds: dict[str, SinkKind] = {}
+    declared: list[tuple[str, SinkKind]] = []
     for parameter, hint in hints.items():
-        marks = [sink.kind for sink in _find(hint, Sink)]
-        if not marks and (inner := _find_inside(hint)) is not None:
-            raise ConfigError(
-                f"tool {name!r}, parameter {parameter!r}: Sink({inner.kind!r}) stands inside of its type: mark the "
-                f"parameter itself, Annotated[TYPE, Sink({inner.kind!r})]"
-            )
-        for kind in marks:
-            _declare(name, kinds, parameter, kind)
-    anything: Any = given
-    if not hasattr(anything, "items"):
+        declared.extend([(parameter, sink.kind) for sink in _find(hint, Sink)])
+        if not _find(hint, Sink) and (inner := _find_inside(hint)) is not None:
+            problem = f"Sink({inner.kind!r}) stands inside of its type: mark the parameter itself"
+            raise ConfigError(f"tool {name!r}, parameter {parameter!r}: {problem}")
+    if not hasattr(cast("Any", given), "items"):
         raise ConfigError(f"tool {name!r}: sinks={given!r} must be a dict, such as {{'to': 'who'}}")
     for parameter, sink in given.items():
         if parameter not in hints:
             known = ", ".join(hints) or "none"
             raise ConfigError(f"tool {name!r}: sinks: there is no parameter {parameter!r}; there are: {known}")
-        _declare(name, kinds, parameter, (sink if isinstance(sink, Sink) else Sink(sink)).kind)
+        declared.append((parameter, (sink if isinstance(sink, Sink) else Sink(sink)).kind))
+    kinds: dict[str, SinkKind] = dict(declared)
+    for parameter, kind in declared:
+        if kinds[parameter] != kind:
+            twice = f"is declared twice, as {kind!r} and as {kinds[parameter]!r}"
+            raise ConfigError(f"tool {name!r}, parameter {parameter!r}: {twice}")
     return kinds
-
-
-def _declare(name: str, kinds: dict[str, SinkKind], parameter: str, kind: SinkKind) -> None:
-    if kinds.setdefault(parameter, kind) != kind:
-        raise ConfigError(
-            f"tool {name!r}, parameter {parameter!r}: is declared twice, as {kinds[parameter]!r} and as {kind!r}"
-        )
 
 
 def _find_inside(hint: Any) -> Sink | None:
     """A mark that stands deeper in a type, where it says nothing of the parameter."""
-    if isinstance(hint, Sink):
-        return hint
     parts = (*get_args(hint), *getattr(hint, "__metadata__", ()))
-    return next((found for part in parts if (found := _find_inside(part)) is not None), None)
+    return hint if isinstance(hint, Sink) else next(filter(None, map(_find_inside, parts)), None)
 
 
 def _read_intents(name: str, given: Sequence[str]) -> tuple[str, ...]:
-    anything: Any = given
-    is_list = hasattr(anything, "__iter__") and not isinstance(anything, str)
-    if not is_list or not all(isinstance(word, str) and word.strip() for word in anything):
+    words = cast("Any", given)
+    if isinstance(words, str) or not all(isinstance(word, str) and word.strip() for word in words):
         raise ConfigError(f"tool {name!r}: intents={given!r} must be a list of words")
     return tuple(given)
 

@@ -140,7 +140,8 @@ def _create_file(path: Path) -> None:
     except FileNotFoundError:
         raise StoreError(f"{path}: its directory does not exist; create {path.parent}") from None
     except (OSError, ValueError) as error:
-        raise StoreError(f"{str(path)!r}: cannot be created: {error}; give a path that may be written") from None
+        why = error.strerror if isinstance(error, OSError) else error  # without the path a second time
+        raise StoreError(f"{str(path)!r}: cannot be created: {why}; give a path that may be written") from None
 
 
 def _read_version(connection: sqlite3.Connection, path: Path) -> int:

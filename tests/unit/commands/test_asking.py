@@ -114,6 +114,7 @@ async def test_a_line_that_comes_too_late_answers_the_question_that_is_shown(des
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
+        assert desk.screen.getvalue().endswith("n = no: \n")
         asked = asyncio.create_task(desk.asker.ask(request(tool="pay")))
         await desk.sees("n = no: ", 2)
         desk.type("n\n")

@@ -2,14 +2,16 @@
 
 import io
 import json
+import re
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from surefoot.commands.sim_view import _say_figure, draw_report
-from surefoot.testing import World, simulate
+from surefoot.commands.sim_view import PROMISES, _say_figure, draw_report
+from surefoot.testing import World, simulate, simulation
 from surefoot.testing.simulation import read_world
 from surefoot.testing.simulation.world import Faults
 
@@ -134,7 +136,7 @@ def test_a_broken_promise_is_shrunk_saved_and_played_again(surefoot, tmp_path):
     case = tmp_path / "case.json"
     code, out, err = surefoot("sim", str(path), "--save", str(case))
     assert code == 1
-    assert "✗ B2 broken at" in out
+    assert "✗ B2 (no call without a hold that covers it), broken at" in out
     assert "shrunk to 1 request and 0 troubles" in err
     assert f"surefoot sim --replay {case}" in err
     code, out, _ = surefoot("sim", "--replay", str(case), "--save", str(case), "--json")
@@ -219,3 +221,17 @@ def test_where_a_case_cannot_be_saved_is_known_before_the_simulation(surefoot):
     code, out, err = surefoot("sim", "--save", "/nowhere/case.json")
     assert (code, out) == (2, "")
     assert err == "surefoot: --save /nowhere/case.json: its directory does not exist; create /nowhere\n"
+
+
+def test_each_promise_that_can_break_is_told_in_words_and_stands_in_the_documentation():
+    root = Path(simulation.__file__).parent
+    broken = {
+        name
+        for path in root.glob("*.py")
+        for name in re.findall(r'breach\([^)]*?"(B\d|C\d|R\d|context|pace|liveness)"', path.read_text())
+    }
+    page = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text()
+    cells = {
+        name for line in page.splitlines() if line.startswith("| ") for name in line.split("|")[1].strip().split(", ")
+    }
+    assert broken <= set(PROMISES) <= cells

@@ -238,13 +238,21 @@ def test_more_files_than_the_system_allows_are_refused_before_the_test():
 def test_the_live_view_draws_a_bar_on_a_terminal():
     drawn = io.StringIO()
     score = Score(4)
-    with LiveView(Console(file=drawn, force_terminal=True, width=100), Plan(users=4, unique=1, requests=4)) as view:
-        view.show(score, 0.0)
-        score.begin()
-        score.end("a", ended_s=1.0, latency_s=0.5, reason="model")
-        view.show(score, 1.0)
-    assert "1/4" in drawn.getvalue()
-    assert "1 failed" in drawn.getvalue()
+    for width in (60, 120):
+        with LiveView(
+            Console(file=drawn, force_terminal=True, width=width), Plan(users=4, unique=1, requests=4)
+        ) as view:
+            view.show(score, 0.0)
+            score.begin()
+            score.end("a", ended_s=1.0, latency_s=0.5, reason="model")
+            view.show(score, 1.0)
+        told = Text.from_ansi(drawn.getvalue()).plain
+        assert "1/4" in told
+        assert "1 failed" in told
+        assert ("stress" in told) is (width == 120), "a bar where there is room for it, and no figure is cut"
+        assert "…" not in told
+        score = Score(4)
+        drawn.truncate(0)
 
 
 def test_a_report_fits_a_narrow_terminal(stress):

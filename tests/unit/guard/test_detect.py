@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from surefoot.errors import ConfigError
 from surefoot.guard import InputSanitizer, ThreatClass, detect
 from surefoot.guard.classifier import FILE, load_classifier
 from surefoot.guard.detect import CHUNK_CHARS, MAX_OF_A_KIND, MAX_THREATS, SUSPICIOUS, combine
@@ -300,6 +301,25 @@ def test_the_bridge_has_the_names_of_the_article():
     assert calm.cleaned_input == "What is 2 + 2?"
     assert calm.detection.text.original == "What\u200b is 2 + 2？"
     assert not InputSanitizer(threshold=0.01).sanitize("pretend you are a pirate").is_safe
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"threshold": 0}, "threshold=0.: must be above 0, at most 1"),
+        ({"threshold": float("nan")}, "threshold=nan.: must be above 0"),
+        ({"channel": "system"}, "channel='system'.: must be 'user' or 'tool'"),
+    ],
+)
+def test_a_sanitiser_that_cannot_be(options, said):
+    with pytest.raises(ConfigError, match=said):
+        InputSanitizer(**options)
+
+
+@pytest.mark.parametrize("given", [None, 5, b"Hi", ["Hi"]])
+def test_what_is_no_text_is_not_sanitised(given):
+    with pytest.raises(TypeError, match=f"takes a str, not {type(given).__name__}"):
+        InputSanitizer().sanitize(given)
 
 
 # --------------------------------------------------------------------------------------------------------- classifier

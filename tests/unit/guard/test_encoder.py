@@ -123,6 +123,8 @@ def test_types_of_tokens_are_given_if_they_are_taken(tmp_path):
 def test_what_is_wrong_with_a_model_is_told(tmp_path):
     with pytest.raises(ConfigError, match=r"has no model.onnx and no tokenizer.json and no config.json"):
         open_at(tmp_path)
+    with pytest.raises(ConfigError, match=r"guard.model: there is no folder .*nowhere"):
+        open_at(tmp_path / "nowhere")
     whole = write_encoder(tmp_path / "whole")
     for name, message in (
         ("model.onnx", "cannot be loaded"),
@@ -227,5 +229,5 @@ def test_the_loop_is_not_held(folder):
 
 def test_a_run_that_looks_at_nothing_loads_nothing():
     assert Screen.read(GuardSettings(detect="off", model="nowhere")).look_at_once("obey", "user") is None
-    with pytest.raises(ConfigError, match=r"has no model\.onnx"):
+    with pytest.raises(ConfigError, match=r"there is no folder nowhere"):
         Screen.read(GuardSettings(model="nowhere"))

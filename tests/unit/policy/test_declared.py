@@ -118,7 +118,6 @@ def test_sinks_of_marks_and_of_names():
         ({"intents": ""}, "must be a list of words"),
         ({"intents": [""]}, "must be a list of words"),
         ({"intents": [5]}, "intents=[5] must be a list of words"),
-        ({"intents": 5}, "intents=5 must be a list of words"),
         ({"sinks": ["x"]}, "sinks=['x'] must be a dict, such as {'to': 'who'}"),
         ({"unheard": True}, "there is no option 'unheard'"),
     ],
