@@ -7,13 +7,12 @@ They add what public data lacks: instructions inside what tools return, Vietname
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator
+
+from grammar import fill
 
 Row = tuple[str, int, str]
 """Text, label (1 is an attack), and the name of the source."""
-
-SLOT = re.compile(r"\{(\w+)\}")
 
 WORDS: dict[str, list[str]] = {
     # ------------------------------------------------------------------------------------------------ English
@@ -202,13 +201,6 @@ CARRIERS = [
 ]  # fmt: skip
 
 
-def fill(template: str, chance: random.Random) -> str:
-    """``template`` with a phrase in each slot, slots in phrases too."""
-    while SLOT.search(template):
-        template = SLOT.sub(lambda match: chance.choice(WORDS[match[1]]), template)
-    return " ".join(template.split(" ")).replace("  ", " ").strip()
-
-
 def carry(text: str, chance: random.Random) -> str:
     """``text`` as a field or line of what a tool returned."""
     parts = {"n": str(chance.randrange(1000)), "d": str(chance.randrange(1, 6)), "note": chance.choice(WORDS["note"])}
@@ -251,7 +243,7 @@ def with_digits(text: str, chance: random.Random) -> str:
 
 def _draw(templates: list[str], label: int, source: str, count: int, chance: random.Random) -> Iterator[Row]:
     for _ in range(count):
-        text = vary(fill(chance.choice(templates), chance), chance)
+        text = vary(fill(chance.choice(templates), WORDS, chance), chance)
         if label and chance.random() < DIGITS:
             text = with_digits(text, chance)
         yield (text, label, source)

@@ -1,7 +1,7 @@
 """Train the guard's classifier: ``python training/train.py guard_train.jsonl.gz guard_dev.jsonl.gz``.
 
 Writes ``src/surefoot/guard/classifier.bin``; the same inputs and versions (requirements.txt) give the same bytes. ``--leave-out SOURCE`` trains without a
-source and only reports, which is how attacks that nobody has seen are estimated. Rows are JSON with text, label (1 is an attack), source, license and,
+source and only reports, which is how attacks that nobody has seen are estimated; what it reports is of the classifier alone, without the phrases. Rows are JSON with text, label (1 is an attack), source, license and,
 in the second file, group; those of the second file set thresholds and are never trained on.
 """
 
@@ -16,11 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
+from deeds import make_deeds
 from noise import make_noise
+from questions import make_questions
 from sklearn.linear_model import LogisticRegression
 from synthetic import make_rows
 
-from surefoot.guard.classifier import FILE, MAGIC
+from surefoot.guard.classifier import FILE, FREE_WORDS, MAGIC
 from surefoot.guard.features import FEATURES, cap_repeats, find_sentences, list_features, list_windows
 from surefoot.guard.normalize import normalize
 from surefoot.guard.tokens import list_words
@@ -33,12 +35,13 @@ WITH_PIECES = {"user": True, "tool": False}
 SMOOTHING = 2.0
 NEVER = ("agentdojo", "agentdyn", "injecagent")
 REPEATS = {"user": 80, "tool": 3}
-PER_DOUBLING = {"user": 0.3, "tool": 0.3}
+PER_DOUBLING = {"user": 0.4, "tool": 0.4}
 GROUPS = {"user": ("benign_prompt", "hard_benign"), "tool": ("benign_tool", "benign_text")}
 FOUND = {"user": ("direct",), "tool": ("indirect",)}
 WHOLE_WORDS = 160
 FEW, MANY = 0.3, 3.0
-NOT_FOR = {"user": ("own_indirect",), "tool": ("own_direct", "own_requests")}
+PROSE = {"docs_vi", "docs_zh", "quoref", "ropes", "bipia_mail"}
+NOT_FOR = {"user": ("own_indirect", "own_deeds", "own_neighbours"), "tool": ("own_direct", "own_requests")}
 HERE = Path(__file__).parent
 
 
@@ -100,7 +103,7 @@ def gather(channel: str, train: list[dict], harmless: list[dict], left_out: set[
             continue
         for window in whole(row["text"], channel):
             made.add(window, int(row["label"]), 1.0)
-    for text, label, source in make_rows(SEED, SCALE):
+    for text, label, source in [*make_rows(SEED, SCALE), *make_deeds(SEED, SCALE)]:
         if source in NOT_FOR[channel]:
             continue
         weight = 1.0 if channel == "user" or not label or text.isascii() else FEW
@@ -109,7 +112,7 @@ def gather(channel: str, train: list[dict], harmless: list[dict], left_out: set[
         if channel == "tool" and not label:
             for window in windows(text, channel):
                 made.add(window, 0, 0.5)
-    for text in make_noise(SEED, NOISE) if channel == "user" else ():
+    for text in [*make_noise(SEED, NOISE), *make_questions(SEED, 3 * SCALE)] if channel == "user" else ():
         for window in whole(text, channel):
             made.add(window, 0, FEW)
     for row in harmless:
@@ -127,14 +130,18 @@ def add_harmless(made: Rows, channel: str, row: dict) -> None:
             made.add(window, 0, 0.4 if channel == "tool" else 1.0)
     if not row["source"].startswith("ui"):
         weight = 0.5 if is_prompt else 1.0 if channel == "user" or "channel" in row else 0.4
-        if channel == "tool" and row["source"] in {"docs_vi", "docs_zh"}:
-            weight = MANY  # of Vietnamese and Chinese prose there is too little for what tools return of it
+        if channel == "tool" and row["source"] in PROSE:
+            weight = MANY  # there is little of it beside what tools return of it
         for window in windows(row["text"], channel):
             made.add(window, 0, weight)
 
 
 def fit(rows: Rows, strength: float) -> tuple[np.ndarray, float, float]:
-    """Whole weights in -127..127, what 1 stands for, and the bias."""
+    """Whole weights in -127..127, what 1 stands for, and the bias.
+
+    One weight in a thousand is cut to fit. That is no loss: those are the words that only one source is known by, and
+    attacks of a source that is left out are found more often than without the cut.
+    """
     model = LogisticRegression(C=strength, solver="liblinear", random_state=SEED, tol=1e-3)
     model.fit(rows.matrix(), np.array(rows.labels), sample_weight=np.array(rows.weights))
     weights = model.coef_[0]
@@ -155,7 +162,7 @@ def score(table: np.ndarray, unit: float, bias: float, text: str, channel: str) 
         capped = cap_repeats(rows[first:last], REPEATS[channel])
         weight = unit * sum([int(table[row]) * count for row, count in capped.items()])
         scores[place] = min(scores[place], bias + weight / np.sqrt(sum(capped.values()) + SMOOTHING))
-    return float(scores.max() - PER_DOUBLING[channel] * np.log2(len(ranges)))
+    return float(scores.max() - PER_DOUBLING[channel] * np.log2(max(1.0, len(rows) / FREE_WORDS)))
 
 
 def report(channel: str, docs: list[dict], scores: np.ndarray, threshold: float) -> dict[str, float]:
@@ -210,7 +217,8 @@ def main() -> None:
         return
     data = MAGIC + json.dumps(head, sort_keys=False).encode() + b"\n" + zlib.compress(tables, 9)
     FILE.write_bytes(data)
-    inputs = [options.train, options.dev, *sorted((HERE / "data").iterdir()), HERE / "synthetic.py", HERE / "noise.py"]
+    own = [HERE / f"{name}.py" for name in ("synthetic", "deeds", "questions", "grammar", "noise")]
+    inputs = [options.train, options.dev, *sorted((HERE / "data").iterdir()), *own]
     manifest = {
         "inputs": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs},
         "output": {"classifier.bin": hashlib.sha256(data).hexdigest(), "bytes": len(data)},

@@ -16,9 +16,6 @@ from typing import Final
 from surefoot.clock import SystemClock
 from surefoot.resident import resident_mb
 
-YOUNG: Final = (2_000, 10)
-"""Objects to a collection of the youngest generation, and of these to one of the middle; Python 3.13 has it so by
-itself. 20,000 objects are walked in 1 ms."""
 HELD: Final = 1_000_000
 """As many collections of the middle generation that no full one comes."""
 APART_S: Final = 30.0
@@ -62,7 +59,7 @@ class Calm:
             if self._next_s is None:
                 self._next_s, self._after_mb = self._monotonic() + APART_S, self._memory()
             if self._found[0]:
-                self._put((*YOUNG, HELD))
+                self._put(HELD)
                 gc.callbacks.append(self.notice)
 
     def end(self) -> None:
@@ -73,7 +70,7 @@ class Calm:
             if self._wanted or not self._found[0]:
                 return
             gc.callbacks.remove(self.notice)
-            self._put(self._found)
+            self._put(self._found[2])
 
     def notice(self, phase: str, info: dict[str, int]) -> None:
         """Called by the collector before and after each collection, in whatever thread has caused it."""
@@ -84,7 +81,7 @@ class Calm:
             if generation == 2:
                 self._time_full(phase, info["collected"])
             elif phase == "stop" and self._is_due():
-                self._put((*YOUNG, 0))  # whether one is worth its while is for Python's own rule to say
+                self._put(0)  # whether one is worth its while is for Python's own rule to say
         finally:
             self._lock.release()
 
@@ -96,16 +93,18 @@ class Calm:
             wait_s = max(APART_S, (now - self._began_s) * SHARE)
             self._next_s = now + (wait_s if freed < MANY else wait_s / SOONER)
             self._after_mb, self._began_s = self._memory(), None
-            self._put((*YOUNG, HELD))
+            self._put(HELD)
 
     def _is_due(self) -> bool:
         assert self._next_s is not None, "begun before"
         return self._monotonic() >= self._next_s or self._memory() >= self._after_mb + GROWTH_MB
 
-    def _put(self, thresholds: tuple[int, int, int]) -> None:
+    def _put(self, oldest: int) -> None:
+        """So many collections of the middle generation to a full one; the younger stay as they were found."""
         if gc.get_threshold() == self._set:  # else whoever has changed it knows why
-            gc.set_threshold(*thresholds)
-            self._set = thresholds
+            young, middle, _ = self._found
+            gc.set_threshold(young, middle, oldest)
+            self._set = young, middle, oldest
 
 
 OF_THE_PROCESS: Final = Calm(SystemClock().monotonic)

@@ -35,6 +35,7 @@ from surefoot.journal.fold import RunState
 from surefoot.journal.policy_events import CallJudged
 from surefoot.observation import recap
 from surefoot.protocol.base import Turn
+from surefoot.secret import holds_secret
 from surefoot.sections import GuardSettings
 from surefoot.types import Message, Part, ToolCall, ToolResult
 
@@ -127,7 +128,7 @@ class Redactor:
                 return False
         calls = message.tool_calls
         for call in calls:
-            if "\\" in call.arguments or sees(call.arguments) or self._cleaner.knows(call.id):
+            if "\\" in call.arguments or sees(call.arguments) or holds_secret(call.id):
                 return False
             if self._find_tool(call.name) is None and sees(call.name):
                 return False
@@ -168,11 +169,10 @@ class Redactor:
 
     def keep_ids(self, turn: Turn, step: int) -> Turn:
         """The calls with ids that may be kept: a server may let a model write them."""
-        knows = self._cleaner.knows
-        if not any(knows(call.id) for call in turn.calls):
+        if not any(holds_secret(call.id) for call in turn.calls):
             return turn
         calls = [
-            replace(call, id=f"call_{step}_{number}_") if knows(call.id) else call
+            replace(call, id=f"call_{step}_{number}_") if holds_secret(call.id) else call
             for number, call in enumerate(turn.calls, 1)
         ]
         return replace(turn, calls=tuple(calls))
@@ -240,7 +240,7 @@ class Redactor:
         mine: Found = []
         arguments = self._take(clean_json(call.arguments, self._cleaner.keep), mine)
         name = self.keep_name(call.name, mine)
-        call_id = self._keep(call.id, mine) if self._cleaner.knows(call.id) else call.id
+        call_id = self._keep(call.id, mine) if holds_secret(call.id) else call.id
         made = replace(call, id=call_id, name=name, arguments=arguments) if mine else call
         self._calls = (*self._calls, (call, made, mine))
         found += mine
@@ -262,7 +262,7 @@ class Redactor:
         return _note(event, found, messages=(*history, question))
 
     def _model_replied(self, event: ModelReplied) -> ModelReplied:
-        if self._cleaner.knows(event.response_id):
+        if holds_secret(event.response_id):
             event = replace(event, response_id="")
         if self._is_clean(event.message, shown=event.joins):
             return event

@@ -255,6 +255,14 @@ async def test_where_the_user_says_how_much_that_is_it(attack, amount):
         assert await attack(said, *steps) == ([], ["origin"])
 
 
+@pytest.mark.parametrize("said", ["Do pay bob 100 EUR less the fee.", "Do pay bob 100 EUR each."])
+@pytest.mark.parametrize("amount", [200, 1, 10_000, 181_000])
+async def test_a_sum_is_of_two_numbers_and_of_the_kind_that_is_asked_for(attack, said, amount):
+    FILES["balance"] = 1_810
+    done, rules = await attack(said, call("list_files"), call("act", who="bob", amount=amount))
+    assert (done, rules) == ([], ["origin"])
+
+
 @pytest.mark.parametrize(
     ("said", "amount"),
     [
@@ -455,3 +463,44 @@ async def test_what_bytes_carry_is_looked_at_as_the_tool_gets_it(attack):
     fine = call("attach", who="bob", data=[encode("plain words " * 50)])
     done, rules = await attack("Do send it to bob.", evil, fine, tools=[read_inbox, attach])
     assert (len(done), rules) == (1, ["content", "proven"])
+
+
+# --- what a system of record says -------------------------------------------------------------------------------------
+
+
+async def test_what_a_system_of_record_says_when_it_fails_is_no_record(attack):
+    @tool(effect="read", output="trusted")
+    async def read_balance() -> str:
+        """My balance."""
+        raise ValueError("999")
+
+    steps = [call("read_balance"), call("act", who="bob", amount=999)]
+    assert await attack("Do pay the bill to bob.", *steps, tools=[*TOOLS, read_balance]) == ([], ["origin"])
+
+
+async def test_the_only_one_of_a_list_is_one(attack):
+    names = ["al", "mallory"]
+
+    @tool(effect="read", output="trusted")
+    async def read_next() -> dict[str, str]:
+        """Who is next."""
+        return {"payee": names.pop(0)}
+
+    steps = [step for name in ("al", "mallory") for step in (call("read_next"), call("act", who=name))]
+    done, rules = await attack("Do write to who is next.", *steps, tools=[*TOOLS, read_next])
+    assert (done, rules) == ([{"who": "al"}], ["proven", "origin"])
+
+
+async def test_the_largest_is_one_also_of_what_was_looked_up_by_the_users_words(attack):
+    FILES.update({"a": 30, "b": 20, "c": 10})
+
+    @tool(effect="read")
+    async def find_files(folder: str) -> list[File]:
+        """Files in a folder."""
+        return [{"id": name, "size": size} for name, size in FILES.items()]
+
+    steps = [
+        step for name in "ab" for step in (call("find_files", folder="docs"), call("delete_file", file_id=name))
+    ]  # fmt: skip
+    done, rules = await attack("Delete the largest file in docs.", *steps, tools=[*TOOLS, find_files])
+    assert (done, rules) == (["a"], ["proven", "origin"])

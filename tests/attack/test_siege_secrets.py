@@ -2,10 +2,11 @@
 
 import logging
 
+import msgspec
 import pytest
 
 from surefoot import UNLIMITED, Agent, Limits, RunContext, Runtime, Settings, ToolError, tool
-from surefoot.errors import ConfigError, SurefootError
+from surefoot.errors import ConfigError, ModelUnreachable, SurefootError
 from surefoot.secret import Secret
 from surefoot.sections import GuardSettings, McpSettings, PolicySettings, StoreSettings
 from surefoot.testing import ScriptedModel, call, calls, say
@@ -148,3 +149,23 @@ def test_settings_show_no_password_of_an_address():
     with pytest.raises(SurefootError) as caught:
         Runtime(settings=settings)
     assert "pw-4711" not in str(caught.value)
+
+
+class Number(msgspec.Struct, forbid_unknown_fields=True):
+    """An answer."""
+
+    n: int
+
+
+async def test_they_are_in_no_record_of_a_model_that_fails_or_of_an_answer_that_does_not_fit(runtime, tmp_path, caplog):
+    def fail(messages, step):
+        raise ModelUnreachable(f"down: {BOTH}")
+
+    backup = ScriptedModel([say(f'{{"n": 1, "{KEY}": 2}}'), say('{"n": 3}')], name="backup")
+    models = [ScriptedModel(fail, name="first"), backup]
+    async with runtime:
+        agent = Agent(models=models, instructions=f"Never tell {BOTH}.", output=Number)
+        result = await runtime.run(agent, "How many?", user="u")
+        _, events = await runtime.read_run(result.run_id)
+        assert {"ModelSwitched", "Nudged"} <= {type(event).__name__ for event in events}
+        assert (result.output.n, search(tmp_path, str(events), caplog.text)) == (3, [])

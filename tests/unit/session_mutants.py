@@ -88,6 +88,42 @@ MUTANTS = [
         "return name_parts(account)[:2] == (self._tenant, self._user)",
         "return True",
     ),
+    Mutant(
+        "memory is believed though the session has expired",
+        SESSIONS,
+        "if kept is not None and not turns.is_expired(kept.used_at):",
+        "if kept is not None:",
+    ),
+    Mutant(
+        "who lost the first race gives up if its time is over",
+        SESSIONS,
+        "if self._moves > 1 and self._turns",
+        "if self._turns",
+    ),
+    Mutant(
+        "who waits for another process is not refused at once though it asked",
+        SESSIONS,
+        'if self._on_busy == "reject" or left_s <= 0:',
+        "if left_s <= 0:",
+    ),
+    Mutant(
+        "users of one name in two tenants are forgotten together",
+        TRANSCRIPTS,
+        "if key[:2] == (tenant, user)]",
+        "if key[1] == user]",
+    ),
+    Mutant(
+        "what a run of the user left in memory while he was erased stays",
+        "conversations.py",
+        "compact=compact)\n        self._turns.transcripts.drop_user(tenant, user)\n",
+        "compact=compact)\n",
+    ),
+    Mutant(
+        "a purge ends after its first transaction",
+        "conversations.py",
+        "            done, more = await self._store.sessions.purge(before)\n",
+        "            done, more = await self._store.sessions.purge(before)\n            more = False\n",
+    ),
 ]
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from surefoot.context import (
     LEAST_OUTPUT,
@@ -11,10 +12,12 @@ from surefoot.context import (
     SHORTENED,
     SUMMARY,
     SUMMARY_OF_OTHERS,
+    Trim,
     find_question,
     is_note,
     is_summary,
     least_output,
+    plan_forget,
     plan_trim,
     replace_by_summary,
     trim,
@@ -208,6 +211,23 @@ def test_a_summary_is_never_trusted_and_remembers_that_others_wrote():
     again = replace_by_summary(messages, question, "read more", [])
     assert again[1].parts[0].label == SUMMARY_OF_OTHERS
     assert not SUMMARY_OF_OTHERS.trusted
+
+
+def test_a_summary_is_as_risky_as_the_riskiest_of_what_it_sums_up():
+    question = Message.user("read")
+    risky = [Message.user("x", replace(THIRD, risk=risk)) for risk in (0.2, 0.9, 0.4)]
+    for messages, risk in ((risky, 0.9), (turn(1), 0.0)):
+        summary = replace_by_summary([question, *messages], question, "read", [])[1]
+        assert summary.parts[0].label == replace(SUMMARY_OF_OTHERS, risk=risk)
+
+
+def test_turns_are_forgotten_only_where_that_helps():
+    question = Message.user("and now?")
+    messages = [Message.system("Be kind."), *turn(1), *turn(2), question, *turn(3)[1:3]]
+    sizes = [100] * len(messages)
+    kept = 400 + NOTE_TOKENS  # system message, question and the run's own step, and the note
+    assert plan_forget(messages, sizes, question, room=0, most=kept) == Trim(3, 8)
+    assert plan_forget(messages, sizes, question, room=0, most=kept - 1) is None
 
 
 def test_what_was_set_aside_comes_after_the_summary_and_the_question_is_not_said_twice():

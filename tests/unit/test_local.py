@@ -11,7 +11,8 @@ import pytest
 
 from surefoot.errors import ConfigError
 from surefoot.local import LocalServer
-from surefoot.models.http import HttpClient, check_base_url
+from surefoot.models.address import check_base_url
+from surefoot.models.http import HttpClient
 from surefoot.models.status import Peer
 from surefoot.sections import LocalSettings
 from surefoot.weights import Weights

@@ -17,6 +17,7 @@ from surefoot.ladder import SUMMARY_NUDGE
 from surefoot.providers import Provider
 from surefoot.sections import ContextSettings
 from surefoot.testing import FakeProvider, ScriptedModel, call, calls, say, status
+from surefoot.types import Message
 
 WIDE = Limits(tokens=UNLIMITED, usd=UNLIMITED, steps=UNLIMITED, model_calls=UNLIMITED, tool_calls=UNLIMITED)
 
@@ -329,6 +330,20 @@ async def test_a_count_of_what_was_sent_says_nothing_of_a_prompt_that_begins_ane
             assert prompt.bound() > 10
             assert prompt.bound_in_window(prompt.bound()) == (10 if counted else prompt.bound())
             assert (prompt.density() < 1) is counted
+
+
+async def test_what_joins_a_prompt_that_was_counted_is_bounded_by_its_bytes(tmp_path):
+    async with open_bench(tmp_path) as bench:
+        trusted = Agent(ScriptedModel([say("so")], trusts_usage=True), limits=WIDE)
+        result = await bench.run(trusted, "words " * 100)
+        prompt = GrowingPrompt(bench.store.live[result.run_id])
+        prompt.open()
+        prompt.show()
+        prompt.mark_sent()
+        prompt.measure(10)
+        before = prompt.wire.size
+        prompt.wire.append(Message.user("more " * 50))
+        assert prompt.bound() == prompt.bound_in_window(10**6) == 10 + prompt.wire.size - before > 250
 
 
 # ---------------------------------------------------------------------------------------------- which window

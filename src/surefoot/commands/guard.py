@@ -35,6 +35,7 @@ BAR_CELLS: Final = 24
 LEAST_BAR_CELLS: Final = 8
 _WHY_CELLS: Final = 44
 _NO_ROWS: Final = "no rows"
+_TOTAL: Final = "all together"
 _SIGNAL: Final = "detection is a risk signal, not a wall: what it does not flag may still be an attack"
 
 
@@ -192,10 +193,10 @@ def _score(samples: Sequence[Sample], encoder: Encoder | None) -> list[float]:
 
 
 def draw_evaluation(made: Evaluation, console: Console) -> RenderableType:
-    """One line for each source, attacks first, with a bar; then all together."""
+    """One line for each source and each group, attacks first, with a bar; then all together."""
     parts: list[RenderableType] = []
     for label, title in ((1, "attacks found (TPR)"), (0, "harmless texts flagged (FPR)")):
-        lines = [line for line in made.lines if line.label == label]
+        lines = [line for line in _with_totals(made) if line.label == label]
         if lines:
             parts += [Text(title, "bold"), _lines_table(lines, made.rate, "green" if label else "red", console), Text()]
     if made.attacks_flagged is None or made.harmless_flagged is None or made.attacks_flagged_at_rate is None:
@@ -207,6 +208,12 @@ def draw_evaluation(made: Evaluation, console: Console) -> RenderableType:
             f"TPR {made.attacks_flagged_at_rate:.1%} at FPR {made.rate:.1%} (risk above {made.threshold:.2f})"
         )
     return Group(*parts, Text(told), Text(_SIGNAL, DIM))
+
+
+def _with_totals(made: Evaluation) -> list[Line]:
+    """The lines, each group's followed by its total, if it has one."""
+    totals = [replace(line, source=_TOTAL) for line in made.totals]
+    return sorted([*made.lines, *totals], key=lambda line: (line.group, line.source == _TOTAL, line.source))
 
 
 def _lines_table(lines: Sequence[Line], rate: float, style: str, console: Console) -> RenderableType:
@@ -227,5 +234,6 @@ def _lines_table(lines: Sequence[Line], rate: float, style: str, console: Consol
             f"{line.count:,}",
             f"{line.flagged:.1%}",
             _NO_ROWS if line.flagged_at_rate is None else f"{line.flagged_at_rate:.1%}",
+            style="bold" if line.source == _TOTAL else "",
         )
     return fitted(table, console)

@@ -23,7 +23,7 @@ from surefoot.commands.options import FloatRange, json_option, point_to, print_j
 from surefoot.commands.stress_view import LiveView, draw
 from surefoot.config import Settings
 from surefoot.errors import ConfigError
-from surefoot.models.http import check_base_url, find_address
+from surefoot.models.address import check_base_url, find_address
 from surefoot.models.registry import split_model
 from surefoot.narrator import counted
 from surefoot.stress.desk import make_desk

@@ -1,6 +1,6 @@
 """The shipped classifier: a linear model over hashed features, judged sentence by sentence. A risk signal, not a wall.
 
-A text is judged by its worst window (a sentence, or two), and the threshold rises with the number of windows: the
+A text is judged by its worst window (a sentence, or two), and the threshold rises with the number of words: the
 highest of many harmless scores is higher than one of them, and a long README must not add up to an attack. What a
 window repeats counts a few times: a small weight a thousand times over its root would be thirty of it. Two tables
 of weights: what a *user* writes may ask for deeds, what a *tool* returns may not. ``training/`` makes the file, byte
@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
-from math import exp, log2, sqrt
+from math import exp, log, log2, sqrt
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from surefoot.guard.features import FEATURES, KIND_REACH, cap_repeats, end_sentences, list_features, list_windows
 from surefoot.guard.tokens import find_words
-from surefoot.guard.word_weights import Weighed, WordWeights
+from surefoot.guard.word_weights import PAIRS_OF_A_WORD, Weighed, WordWeights
 
 Channel = Literal["user", "tool"]
 
@@ -31,6 +31,8 @@ FILE: Final = Path(__file__).parent / "classifier.bin"
 MAGIC: Final = b"surefoot guard classifier 3\n"
 _SMOOTHING: Final = 2.0
 """Added to the count of a window's features, so that one word alone is no verdict."""
+FREE_WORDS: Final = 24
+"""A text that is shorter has no more chances to look like an attack than one sentence."""
 
 
 class Scale(Struct, frozen=True):
@@ -40,7 +42,7 @@ class Scale(Struct, frozen=True):
         unit: Weight of 1 in the table.
         bias: Score of a window without features.
         threshold: Document score that 1 % of harmless documents reach: risk 0.5.
-        per_doubling: What each doubling of the number of windows takes off.
+        per_doubling: What each doubling of the number of words takes off, from `FREE_WORDS` on.
         slope: Log-odds per score.
         with_pieces: Whether pieces of words count.
         repeats: How often a window that is over the threshold may count one feature.
@@ -58,6 +60,13 @@ class Scale(Struct, frozen=True):
         """The score of a window with so many features of this weight in all."""
         return self.bias + self.unit * total / sqrt(count + _SMOOTHING)
 
+    def fence(self, words: int) -> float:
+        """What the worst window of a text of so many words has to score for risk 0.5.
+
+        Words and not windows: JSON is cut into many small ones, and an attack in it must not be forgiven for that.
+        """
+        return self.threshold + self.per_doubling * log2(max(1.0, words / FREE_WORDS))
+
 
 class Verdict(Struct, frozen=True):
     """What the classifier makes of a text.
@@ -72,6 +81,10 @@ class Verdict(Struct, frozen=True):
     windows: tuple[tuple[int, int, float], ...] = ()
 
 
+_LONG_SENTENCE: Final = 8
+"""Words from which on it takes less to weigh a sentence once more than to look up what its pairs weigh."""
+_ROUNDING: Final = 1e-9
+"""More than floating-point numbers make of a score."""
 WINDOW_RISK: Final = 0.5
 MAX_WINDOWS: Final = 20
 HARMLESS: Final = Verdict(0.0)
@@ -91,18 +104,41 @@ class Classifier:
             table = array("b", tables[number * FEATURES : (number + 1) * FEATURES])
             self._channels[channel] = scale, WordWeights(table, with_pieces=scale.with_pieces)
 
+    def is_below(self, least: float, words: Sequence[str], folded: str, channel: Channel) -> bool:
+        """Whether the risk of a text is below ``least`` for sure: `judge`, up to the point where this is seen.
+
+        Pairs that were not looked at yet count as much as any pair can. Short sentences are done sooner than bounded.
+        """
+        scale, table = self._channels[channel]
+        if not words or not 0.0 < least < 1.0:
+            return False
+        weighed = Weighed(words, table)
+        ends = end_sentences(words, folded, weighed.stops)
+        enough = scale.fence(len(words)) + log(least / (1.0 - least)) / scale.slope - _ROUNDING
+        counts, totals = weighed.add_up(ends)
+        if len(words) < _LONG_SENTENCE * len(ends):
+            _take(weighed.weigh_all_pairs(), totals, [PAIRS_OF_A_WORD * end for end in ends])
+        else:
+            for lacks in weighed.weigh_pairs():
+                if max(_score(totals, counts, scale)) < enough:
+                    return True
+                _take(lacks, totals, ends)
+        return max(_score(totals, counts, scale)) < enough
+
     def judge(self, words: Sequence[str], folded: str, channel: Channel, copies: int = 1) -> Verdict:
         """Judge a text by its words, all of them; linear in their number.
 
-        ``copies`` is the number of chunks that the text is one of: all their windows are among the many.
+        ``copies`` is the number of chunks that the text is one of: all their words are among the many.
         """
         if not words:
             return HARMLESS
         scale, table = self._channels[channel]
-        weighed = table.weigh(words)
+        weighed = Weighed(words, table)
         ends = end_sentences(words, folded, weighed.stops)
-        scores = _score(weighed, ends, scale)
-        fence = scale.threshold + scale.per_doubling * log2(len(scores) * copies)
+        fence = scale.fence(len(words) * copies)
+        counts, totals = weighed.add_up(ends)
+        _take(weighed.weigh_all_pairs(), totals, [PAIRS_OF_A_WORD * end for end in ends])
+        scores = _score(totals, counts, scale)
         best = max(scores)
         if best < fence:
             return Verdict(_risk(best - fence, scale.slope))
@@ -118,18 +154,25 @@ class Classifier:
         return Verdict(_risk(best - fence, scale.slope), tuple(spans))
 
 
-def _score(weighed: Weighed, ends: list[int], scale: Scale) -> list[float]:
+def _take(lacks: Sequence[int], totals: list[int], ends: Sequence[int]) -> None:
+    start = 0
+    for place, end in enumerate(ends):
+        totals[place] -= sum(lacks[start:end])
+        start = end
+
+
+def _score(totals: list[int], counts: list[int], scale: Scale) -> list[float]:
     """The scores of all windows, in the order of `list_windows`: `Scale.weigh`, without a call for each."""
     bias, unit = scale.bias, scale.unit
     of_one: list[float] = []
     of_two: list[float] = []
-    start = last_total = last_count = 0
-    for end in ends:
-        total, count = weighed.add_up(start, end)
+    last_total = last_count = 0
+    for place, total in enumerate(totals):
+        count = counts[place]
         of_one.append(bias + unit * total / sqrt(count + _SMOOTHING))
-        if start:
+        if place:
             of_two.append(bias + unit * (last_total + total) / sqrt(last_count + count + _SMOOTHING))
-        start, last_total, last_count = end, total, count
+        last_total, last_count = total, count
     return of_one + of_two
 
 

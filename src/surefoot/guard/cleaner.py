@@ -14,7 +14,7 @@ from surefoot.guard.leak import NO_INSTRUCTIONS, find_leak, find_leak_start, rea
 from surefoot.guard.links import Hosts, find_links, may_hold_link, read_hosts
 from surefoot.guard.personal import find_personal
 from surefoot.guard.redact import Finding, Redacted, Redaction, replace
-from surefoot.secret import KNOWN, holds_secret
+from surefoot.secret import KNOWN
 from surefoot.sections import GuardSettings
 
 LEAK: Final = "leak"
@@ -52,21 +52,16 @@ class Cleaner:
         sees: Whether there may be something in a text that comes in, as one glance tells; `keep` takes it out.
     """
 
-    __slots__ = ("_allowed", "_canaries", "_clean", "_clean_of", "_credentials", "_leak", "_personal", "sees")
+    __slots__ = ("_allowed", "_clean", "_clean_of", "_credentials", "_leak", "_personal", "sees")
 
     def __init__(self, settings: GuardSettings) -> None:
         self._credentials = Credentials(settings.canaries, formats=settings.secrets == "all")
-        self._canaries = tuple(settings.canaries)
         self._allowed = frozenset([host.lower() for host in settings.link_hosts])
         self._leak = settings.leak
         self._personal = settings.personal
         self.sees: Callable[[str], bool] = _always if self._personal else self._credentials.sees
         self._clean: dict[str, None] = {}
         self._clean_of: tuple[str, ...] = ()
-
-    def knows(self, name: str) -> bool:
-        """Whether an id or another name holds a secret of the process or a canary, as it is."""
-        return holds_secret(name) or any(canary in name for canary in self._canaries)
 
     def is_known_clean(self, text: str) -> bool:
         """Whether there is nothing to take out of the instructions of an agent, which all its runs have in common."""

@@ -14,12 +14,13 @@ from msgspec import Struct
 
 from surefoot.guard.classifier import Channel, load_classifier
 from surefoot.guard.markup import find_hidden, find_marks
-from surefoot.guard.normalize import Normalized, Unseen, normalize
-from surefoot.guard.phrases import find_phrases, may_begin_phrase, may_have_phrase, rare_words
-from surefoot.guard.readings import MAX_DEPTH, Reading, find_readings, may_have_readings, turned_words
+from surefoot.guard.normalize import Normalized, normalize
+from surefoot.guard.phrases import find_phrases, likely_phrases, rare_words
+from surefoot.guard.readings import MAX_DEPTH, Reading, find_readings, may_have_fields, may_have_readings, turned_words
 from surefoot.guard.signs import LETTERS, MARK_WORDS, NO_SIGNS, Signs, read_signs
 from surefoot.guard.threats import Threat, ThreatClass
 from surefoot.guard.tokens import find_words, list_words
+from surefoot.guard.unseen import find_unseen
 from surefoot.guard.word_kinds import KIND_OF
 
 CHUNK_CHARS: Final = 50_000
@@ -33,10 +34,10 @@ MAX_OF_A_KIND: Final = 50
 SUSPICIOUS: Final = 0.5
 """Risk from which a text is called unsafe: one harmless document in a hundred gets there."""
 _SHORT_CHARS: Final = 600
-_RTL: Final = (range(0x590, 0x900), range(0xFB1D, 0xFE00), range(0xFE70, 0xFEFF))
-_SHOWN_CHARS: Final = 60
 
 Locate = Callable[[int, int], tuple[int, int]]
+_Words = tuple[list[str], frozenset[str]]
+"""All words of a text in order, and the different ones."""
 
 
 class Detection(Struct, frozen=True):
@@ -87,26 +88,47 @@ def _detect(text: str, channel: Channel, signs: Signs | None) -> Detection:
 
 
 def suspect(text: str, channel: Channel, least: float) -> Detection | None:
-    """As `detect`, None for a text of less risk than ``least``: most of what tools return is told by its signs."""
+    """As `detect`, None for a text of less risk than ``least``: most are told by their signs and by the classifier."""
     signs = None
-    if channel == "tool" and len(text) <= _SHORT_CHARS and least > 0.0 and text.isascii():
+    if least > 0.0 and len(text) <= CHUNK_CHARS and text.isascii():
         folded = text.lower()
-        signs = read_signs(folded, _telling_words())
-        if signs is NO_SIGNS or _is_calm(text, folded, signs):
+        is_data = channel == "tool" and len(text) <= _SHORT_CHARS  # its words may not be asked for at all
+        words = None if is_data else _list_words(folded)
+        signs = read_signs(folded, _telling_words(), words and words[1])
+        if (is_data and signs is NO_SIGNS) or (
+            _is_calm(text, folded, signs) and _is_harmless(folded, signs, words, channel, least)
+        ):
             return None
     found = _detect(text, channel, signs)
     return found if found.risk >= least else None
 
 
 def _is_calm(text: str, folded: str, signs: Signs) -> bool:
-    """Whether no step of a search has anything to do in a short text in ASCII that a tool returned."""
+    """Whether no step of a search but those that look at words has anything to do in a text in ASCII."""
     return (
         not signs.has_marks
-        and signs.words.isdisjoint(_weighty_words())
-        and len(signs.words & _KIND_WORDS) < _LEAST_KINDS
-        and (text.isprintable() or normalize(text).places is None)
+        and signs.words.isdisjoint(_turning_words())
+        and (not signs.is_rare or text.isprintable() or normalize(text).places is None)
         and not may_have_readings(text, folded, signs)
     )
+
+
+def _list_words(folded: str) -> _Words:
+    words = list_words(folded)
+    return words, frozenset(words)
+
+
+def _is_harmless(folded: str, signs: Signs, words: _Words | None, channel: Channel, least: float) -> bool:
+    """Whether the words of a text that has nothing else are of no phrase, and of less risk than ``least``."""
+    is_judged = _is_judged(channel, folded, signs.words)
+    may_begin = not signs.words.isdisjoint(rare_words())
+    if not is_judged and not may_begin:
+        return True
+    listed, said = words or _list_words(folded)
+    likely = likely_phrases(said) if may_begin else None
+    if likely and (may_have_fields(folded) or find_phrases(listed, likely)):
+        return False
+    return not is_judged or load_classifier().is_below(least, listed, folded, channel)
 
 
 def _cut(text: str) -> Iterator[tuple[int, int]]:
@@ -122,7 +144,7 @@ def _cut(text: str) -> Iterator[tuple[int, int]]:
 
 def _search(plain: Normalized, channel: Channel, copies: int, signs: Signs | None) -> _Search:
     search = _Search(channel, copies)
-    for threat in _unseen(plain):
+    for threat in find_unseen(plain):
         search.add(threat.kind, (threat.start, threat.end), threat.score, threat.why, "")
     search.look(plain, plain.span, signs=signs)
     if search.is_cut:
@@ -180,11 +202,11 @@ class _Search:
         since = len(self.found)
         is_whole = reading not in _WORDS_ONLY
         is_judged = is_whole and _is_judged(self.channel, folded, telling)
-        may_begin = may_begin_phrase(telling)
+        may_begin = not telling.isdisjoint(rare_words())
         words = list_words(folded) if is_judged or may_begin else []
-        has_phrase = may_begin and may_have_phrase(frozenset(words))
-        if has_phrase:
-            self._add_phrases(words, folded, locate, via)
+        likely = likely_phrases(frozenset(words)) if may_begin else set[int]()
+        if likely:
+            self._add_phrases(words, likely, folded, locate, via)
         if is_judged:
             self._judge(words, folded, locate, via)
         if signs.has_marks or not MARK_WORDS.isdisjoint(telling):
@@ -193,13 +215,13 @@ class _Search:
         if len(self.found) > since:
             self._note_hidden(folded, locate, since, via)
         if depth and is_whole:
-            others, is_cut = find_readings(text, signs, has_phrase=has_phrase)
+            others, is_cut = find_readings(text, signs, has_phrase=bool(likely))
             self.is_cut = self.is_cut or is_cut
             for other in others:
                 self._look_again(other, text, locate, via, depth)
 
-    def _add_phrases(self, words: list[str], folded: str, locate: Locate, via: str) -> None:
-        found = find_phrases(words)
+    def _add_phrases(self, words: list[str], likely: set[int], folded: str, locate: Locate, via: str) -> None:
+        found = find_phrases(words, likely)
         places = find_words(folded) if found else []
         for phrase in found:
             last, at = places[phrase.last]
@@ -258,9 +280,9 @@ def _telling_words() -> frozenset[str]:
 
 
 @cache
-def _weighty_words() -> frozenset[str]:
-    """Those of them that one alone is looked at for."""
-    return MARK_WORDS | rare_words() | turned_words()
+def _turning_words() -> frozenset[str]:
+    """Those of them that marks begin with, or that another reading is known by."""
+    return MARK_WORDS | turned_words()
 
 
 def _is_judged(channel: Channel, folded: str, telling: frozenset[str]) -> bool:
@@ -288,47 +310,6 @@ def _locator(reading: Reading, text: Normalized, locate: Locate) -> Locate:
 
 def _is_known(threat: Threat, known: list[Threat]) -> bool:
     return any(other.kind is threat.kind and other.start < threat.end and threat.start < other.end for other in known)
-
-
-def _unseen(text: Normalized) -> Iterator[Threat]:
-    """What the characters that nobody sees are a sign of."""
-    joiners = [unseen for unseen in text.unseen if unseen.kind == "zero-width"]
-    for unseen in text.unseen:
-        score, why = _judge_unseen(unseen, text, len(joiners))
-        if score:
-            yield Threat(ThreatClass.HIDDEN_TEXT, unseen.start, unseen.end, score, why)
-
-
-def _judge_unseen(unseen: Unseen, text: Normalized, joiners: int) -> tuple[float, str]:
-    if unseen.message and (unseen.kind == "tags" or len(unseen.message) >= _LEAST_MESSAGE):
-        said = ascii(unseen.message[:_SHOWN_CHARS])
-        return (0.3 if _is_flag(unseen, text) else 0.85), f"unseen characters that spell {said}"
-    if unseen.kind == "bidi":
-        is_rtl = any(ord(letter) in block for letter in text.text[:_SAMPLE_CHARS] for block in _RTL)
-        return (0.1, "direction marks") if is_rtl else (0.4, "direction marks that show letters in another order")
-    if unseen.kind == "zero-width" and _is_between_letters(unseen, text.original):
-        return (0.45 if joiners >= _MANY_JOINERS else 0.2), "unseen characters inside words"
-    if unseen.kind == "marks":
-        return 0.3, "heaps of marks on a letter"
-    return 0.0, ""
-
-
-_LEAST_MESSAGE: Final = 4
-_MANY_JOINERS: Final = 3
-_SAMPLE_CHARS: Final = 20_000
-
-
-def _is_flag(unseen: Unseen, text: Normalized) -> bool:
-    """Flags of England and the like are a black flag with tags."""
-    return text.original[unseen.start - 1 : unseen.start] == "\U0001f3f4" and len(unseen.message) <= _FLAG_CHARS
-
-
-_FLAG_CHARS: Final = 6
-
-
-def _is_between_letters(unseen: Unseen, original: str) -> bool:
-    before, after = original[unseen.start - 1 : unseen.start], original[unseen.end : unseen.end + 1]
-    return before.isascii() and before.isalpha() and after.isascii() and after.isalpha()
 
 
 def _merge(found: list[Threat]) -> tuple[Threat, ...]:

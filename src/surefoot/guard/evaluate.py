@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -72,6 +73,7 @@ class Evaluation(Struct, frozen=True):
         attacks_flagged: Share of all attacks at risk 0.5.
         harmless_flagged: Share of all harmless texts at risk 0.5.
         attacks_flagged_at_rate: Share of all attacks above ``threshold``.
+        totals: As ``lines``, for all sources of a group and label together, if there are several; their source is "".
     """
 
     lines: tuple[Line, ...]
@@ -80,6 +82,7 @@ class Evaluation(Struct, frozen=True):
     attacks_flagged: float | None
     harmless_flagged: float | None
     attacks_flagged_at_rate: float | None
+    totals: tuple[Line, ...] = ()
 
 
 def read_samples(data: bytes, name: str) -> list[Sample]:
@@ -116,17 +119,24 @@ def evaluate(samples: Sequence[Sample], risks: Sequence[float], rate: float) -> 
     """The figures of samples whose risks are known, in the same order; ``rate`` is a share, above 0 and below 1."""
     harmless = sorted([risk for sample, risk in zip(samples, risks, strict=True) if not sample.label], reverse=True)
     threshold = harmless[int(rate * len(harmless))] if harmless else None
-    groups: dict[tuple[str, str, int], list[float]] = {}
+    by_source: dict[tuple[str, str, int], list[float]] = {}
+    by_group: dict[tuple[str, str, int], list[float]] = {}
     for sample, risk in zip(samples, risks, strict=True):
-        groups.setdefault((sample.group, sample.source, sample.label), []).append(risk)
-    lines = [
-        Line(source, group, label, len(of), _share_from(of) or 0.0, _share_above(of, threshold))
-        for (group, source, label), of in sorted(groups.items())
-    ]
+        by_source.setdefault((sample.group, sample.source, sample.label), []).append(risk)
+        by_group.setdefault((sample.group, "", sample.label), []).append(risk)
+    lines = _lines(by_source, threshold)
+    many = Counter([(line.group, line.label) for line in lines])
+    totals = [line for line in _lines(by_group, threshold) if many[line.group, line.label] > 1]
     attacks = [risk for sample, risk in zip(samples, risks, strict=True) if sample.label]
-    return Evaluation(
-        tuple(lines), rate, threshold, _share_from(attacks), _share_from(harmless), _share_above(attacks, threshold)
-    )
+    found = _share_from(attacks), _share_from(harmless), _share_above(attacks, threshold)
+    return Evaluation(tuple(lines), rate, threshold, *found, tuple(totals))
+
+
+def _lines(shares: Mapping[tuple[str, str, int], Sequence[float]], threshold: float | None) -> list[Line]:
+    return [
+        Line(source, group, label, len(of), _share_from(of) or 0.0, _share_above(of, threshold))
+        for (group, source, label), of in sorted(shares.items())
+    ]
 
 
 def _share_from(risks: Sequence[float]) -> float | None:

@@ -143,16 +143,19 @@ def end_sentences(words: Sequence[str], folded: str, stops: Iterable[int]) -> li
     ``stops`` are the places of `STOPS` in ``words``; what is between is not looked at: each is a word wherever it
     stands.
     """
-    ends = _end_blocks(folded) if "\n\n" in folded else set[int]()
+    ends: list[int] = []
     at = -1
     for place in stops:
-        at = folded.index(words[place], at + 1)
-        if _is_end(words[place], at, folded):
-            ends.add(place + 1)
-    ends.add(len(words))
+        word = words[place]
+        at = folded.index(word, at + 1)
+        if _is_end(word, at, folded):
+            ends.append(place + 1)
+    ends.append(len(words))
+    if "\n\n" in folded:
+        ends = sorted([*ends, *_end_blocks(folded)])
     found: list[int] = []
     start = 0
-    for end in sorted(ends):
+    for end in ends:
         while end - start > WINDOW_WORDS:
             start += WINDOW_WORDS
             found.append(start)
@@ -171,7 +174,7 @@ def _end_blocks(folded: str) -> set[int]:
 def _is_end(text: str, at: int, folded: str) -> bool:
     after = folded[at + 1 : at + 2]
     if text in _ENDS:
-        return not after or after.isspace() or text > "~" or after in _QUOTES
+        return after == " " or not after or after.isspace() or text > "~" or after in _QUOTES
     return after in _AROUND_FIELDS or folded[at - 2 : at].strip() in _AROUND_FIELDS
 
 

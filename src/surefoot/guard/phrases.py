@@ -8,6 +8,7 @@ character by character.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -23,7 +24,8 @@ _RULES: Final = (
     "instruction|instructions|instruct|rules|guidelines|directives|directions|commands|prompt|prompts|policies|constraints|restrictions|"
     "programming|training|safeguards|guardrails|context"
 )
-_SHOW: Final = "reveal|show|print|display|output|repeat|disclose|leak|expose|share|dump|recite|tell_me|give_me|write_out|what_is|what_are|what_was|what_were|list|paste|copy|translate|summarize|encode"
+_SHOW: Final = "reveal|show|print|display|output|repeat|disclose|leak|expose|share|dump|recite|tell_me|give_me|write_out|list|paste|copy|translate|summarize|encode"
+_ASKED: Final = "what_is|what_are|what_was|what_were|what_'_s"
 _SECRET: Final = (
     "system_prompt|system_message|system_instructions|hidden_instructions|hidden_prompt|initial_instructions|initial_prompt|secret_instructions|developer_message|"
     "your_instructions|your_prompt|your_guidelines|your_rules|original_instructions|original_prompt|prompt_above|text_above|words_above|instructions_above|pre_-_prompt|preprompt|"
@@ -77,6 +79,8 @@ _PHRASES: Final[tuple[tuple[ThreatClass, float, str, str], ...]] = (
     (_F, 0.7, "neu_ban_la|vi_ban_la ~2 ai|tro_ly|mo_hinh ~4 hay|phai|vui_long|,", "speaks to the model itself (Vietnamese)"),
     (_F, 0.7, "致|给|请注意|如果你是|作为 ~2 ai|助手|人工智能|模型|智能体 ~3 ：|:|，|,|请|必须|你", "speaks to the model itself (Chinese)"),
     (_P, 0.85, f"{_SHOW} ~5 {_SECRET}", "asks for the instructions of the model"),
+    (_P, 0.85, f"{_ASKED} ~1 your|the|this|these|all ~3 {_SECRET}", "asks for the instructions of the model"),  # what "a system prompt" is may be asked
+    (_P, 0.85, f"{_ASKED} ~2 your_instructions|your_prompt|your_guidelines|your_rules", "asks for the instructions of the model"),
     (_P, 0.7, "repeat|print|output|copy|write|say ~3 everything|all|text|words|content ~3 above|before_this|prior_to_this|preceding", "asks for the text before this one"),
     (_P, 0.6, "what ~2 instructions|rules|prompt|guidelines ~2 were|are|have|did ~1 you ~2 given|following|been|have|receive|told", "asks for the instructions of the model"),
     (_P, 0.8, "tiet_lo|in_ra|hien_thi|cho_toi_xem|cho_toi_biet|lap_lai|viet_lai|xuat_ra|doc_cho_toi|sao_chep|dich ~5 loi_nhac_he_thong|system_prompt|huong_dan_an|chi_dan_an|chi_dan_ban_dau|huong_dan_ban_dau|huong_dan_he_thong|prompt_goc|prompt_he_thong|cau_hinh_noi_bo|quy_tac_noi_bo", "asks for the instructions of the model (Vietnamese)"),
@@ -136,17 +140,23 @@ def _automaton() -> _Automaton:
     return _Automaton(ordered, tuple(gaps))
 
 
-def find_phrases(words: Sequence[str]) -> list[Found]:
-    """All phrases in ``words``; each word costs as many steps as literals begin with it, whatever the text."""
+def find_phrases(words: Sequence[str], among: AbstractSet[int]) -> list[Found]:
+    """All phrases of those ``among`` (`likely_phrases`) in ``words``.
+
+    A word that begins one costs as many steps as literals begin with it, whatever the text; any other next to nothing.
+    """
     literals, gaps = _automaton()
+    begins = frozenset[str]().union(*[_first_words_of()[phrase] for phrase in among])
     reached: dict[tuple[int, int], tuple[int, int]] = {}  # phrase and slot: first word, and last word so far
     found: list[Found] = []
-    for place, word in enumerate(words):
-        for literal, places in literals.get(word, ()):
+    for place in [place for place, word in enumerate(words) if word in begins]:
+        for literal, places in literals[words[place]]:
             last = place + len(literal) - 1
             if len(literal) > 1 and tuple(words[place : last + 1]) != literal:
                 continue
             for phrase, slot in places:
+                if phrase not in among:
+                    continue
                 first = place
                 if slot:
                     before = reached.get((phrase, slot - 1))
@@ -285,13 +295,24 @@ def _slot_words() -> tuple[tuple[frozenset[str], ...], ...]:
 
 
 @cache
-def _phrases_at() -> dict[str, tuple[tuple[frozenset[str], ...], ...]]:
-    """For each word of a rarest slot the other slots of its phrases."""
-    found: dict[str, list[tuple[frozenset[str], ...]]] = {}
-    for rarest, *others in _slot_words():
+def _phrases_at() -> dict[str, tuple[tuple[int, tuple[frozenset[str], ...]], ...]]:
+    """For each word of a rarest slot its phrases, and the other slots of each."""
+    found: dict[str, list[tuple[int, tuple[frozenset[str], ...]]]] = {}
+    for phrase, (rarest, *others) in enumerate(_slot_words()):
         for word in rarest:
-            found.setdefault(word, []).append(tuple(others))
+            found.setdefault(word, []).append((phrase, tuple(others)))
     return {word: tuple(of) for word, of in found.items()}
+
+
+@cache
+def _first_words_of() -> tuple[frozenset[str], ...]:
+    """For each phrase the words that its literals begin with."""
+    literals, gaps = _automaton()
+    words: list[set[str]] = [set() for _ in gaps]
+    for first, of in literals.items():
+        for phrase in [phrase for _, places in of for phrase, _ in places]:
+            words[phrase].add(first)
+    return tuple(map(frozenset, words))
 
 
 @cache
@@ -300,19 +321,12 @@ def rare_words() -> frozenset[str]:
     return frozenset(_phrases_at())
 
 
-def may_begin_phrase(words: frozenset[str]) -> bool:
-    """Whether any of ``words`` is of the rarest slot of a phrase: quicker than `may_have_phrase`."""
-    return not words.isdisjoint(rare_words())
-
-
-def may_have_phrase(words: frozenset[str]) -> bool:
-    """Whether a text of these words can have a phrase: each slot of one has a word here. Most texts have none."""
+def likely_phrases(words: AbstractSet[str]) -> set[int]:
+    """The phrases that have a word for each slot among ``words``: a text of these has no others. Most have none."""
     at = _phrases_at()
-    for word in words & at.keys():
-        for others in at[word]:
-            if not any(map(words.isdisjoint, others)):
-                return True
-    return False
+    return {
+        phrase for word in words & rare_words() for phrase, others in at[word] if not any(map(words.isdisjoint, others))
+    }
 
 
 def _rarest(literal: tuple[str, ...]) -> str:

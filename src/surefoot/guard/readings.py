@@ -222,13 +222,18 @@ def _regrouped(text: Normalized, signs: Signs, *, has_phrase: bool) -> Iterator[
         yield _substitute(folded, _SPLIT_WORD, lambda _: "", "split words")
     if signs.is_glued and _has_glue(folded):
         yield _substitute(folded, _GLUE, lambda _: "", "joined strings")
-    if has_phrase and ('":' in folded or '", "' in folded):
+    if has_phrase and may_have_fields(folded):
         values = list(_VALUE.finditer(folded))
         if len(values) > 1:
             places = Places()
             for value in values:
                 places.keep(value.start(1), value.end(1) + 1)
             yield Reading(normalize("".join([f"{value[1]} " for value in values])), "split over fields", places)
+
+
+def may_have_fields(folded: str) -> bool:
+    """Whether a text may be of fields that a phrase is split over."""
+    return '":' in folded or '", "' in folded
 
 
 def _has_glue(folded: str) -> bool:

@@ -5,7 +5,9 @@ Each is a pass over bytes in C. A sign says "perhaps"; that there is none is cer
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from surefoot.guard.tokens import MAX_WORD_CHARS, list_words
 from surefoot.guard.word_kinds import KIND_OF
@@ -66,7 +68,7 @@ MARK_WORDS: Final = frozenset(
 """Words that turns of other speakers, and of a ReAct run, begin with, and those that have a page run a script."""
 
 
-class Signs(NamedTuple):
+class Signs(Struct, frozen=True):
     """What a text may have.
 
     Attributes:
@@ -78,56 +80,64 @@ class Signs(NamedTuple):
         is_split: A word in pieces.
         is_glued: Strings that are put together.
         is_leet: A digit for a letter.
+        is_rare: A character that few texts have.
     """
 
     words: frozenset[str]
-    has_marks: bool = True
-    has_blocks: bool = True
-    has_escapes: bool = True
-    is_spaced: bool = True
-    is_split: bool = True
-    is_glued: bool = True
-    is_leet: bool = True
+    has_marks: bool = False
+    has_blocks: bool = False
+    has_escapes: bool = False
+    is_spaced: bool = False
+    is_split: bool = False
+    is_glued: bool = False
+    is_leet: bool = False
+    is_rare: bool = False
 
 
 _NONE: Final = frozenset[str]()
-_NOTHING: Final = (False,) * 7
-NO_SIGNS: Final = Signs(_NONE, *_NOTHING)
+_ALL: Final = (True,) * 8
+NO_SIGNS: Final = Signs(_NONE)
 LETTERS: Final = frozenset(_LETTERS.decode())
 _ALONE: Final = LETTERS - KIND_OF.keys()
 LEAST_LETTERS: Final = 4
 """Different ones, in a row of letters that may be words."""
 
 
-def read_signs(folded: str, wanted: frozenset[str]) -> Signs:
-    """The signs of a folded text, `NO_SIGNS` itself for most without; ``wanted`` are words, and `LETTERS` for rows."""
+def read_signs(folded: str, wanted: frozenset[str], said: frozenset[str] | None = None) -> Signs:
+    """The signs of a folded text, `NO_SIGNS` itself for most without; ``wanted`` are words, and `LETTERS` for rows.
+
+    ``said`` are the words of the text, if they are known already.
+    """
     if not folded.isascii():
-        return Signs(wanted.intersection(list_words(folded)))
+        return Signs(wanted.intersection(list_words(folded) if said is None else said), *_ALL)
     data = folded.encode()
     shape = data.translate(_TO_SHAPE).decode()
     has_long = has_blocks = False
     if len(shape) >= len(_BLOCK):
         has_long = _BLOCK in data.translate(_TO_BLOCKS).decode()
         has_blocks = has_long or (" " in shape and _has_hex(data.translate(_TO_HEX).decode()))
-    words = list_words(folded) if has_long and _LONG in shape else data.translate(_TO_WORDS).decode().split()
-    found, is_spaced = _NONE, False
-    if not wanted.isdisjoint(words):
-        found = wanted.intersection(words)
+    if said is not None:
+        found = wanted & said
+    elif has_long and _LONG in shape:
+        found = wanted.intersection(list_words(folded))
+    else:
+        found = wanted.intersection(data.translate(_TO_WORDS).decode().split())
+    is_spaced = False
+    if found and not found.isdisjoint(LETTERS):
         is_spaced = len(found & LETTERS) >= LEAST_LETTERS and _has_row(data.translate(_TO_SPACED).decode())
         found -= _ALONE
     if (
         "r" in shape
-        or "0a" in shape
-        or "-a" in shape
-        or "bb" in shape
+        or ("0" in shape and ("0a" in shape or "u00" in folded))
+        or ("-" in shape and "-a" in shape)
+        or ("b" in shape and "bb" in shape)
         or ("q" in shape and ("=" in shape or "q-" in shape or "q -" in shape))
-        or "u00" in folded
-        or "javascript:" in folded
         or is_spaced
         or has_blocks
+        or "javascript:" in folded
     ):
         return _read_closely(folded, shape, found, has_blocks=has_blocks, is_spaced=is_spaced)
-    return Signs(found, *_NOTHING) if found else NO_SIGNS
+    return Signs(found) if found else NO_SIGNS
 
 
 def _read_closely(folded: str, shape: str, words: frozenset[str], *, has_blocks: bool, is_spaced: bool) -> Signs:
@@ -144,6 +154,7 @@ def _read_closely(folded: str, shape: str, words: frozenset[str], *, has_blocks:
         ("q" in shape and ("=" in shape or "q-" in shape or "q -" in shape))
         or (is_rare and _has_any(folded, ("+", "=", "&", "`.", "` ."))),
         "0a" in shape or (is_rare and ("|" in folded or "$" in folded)),
+        is_rare,
     )
 
 

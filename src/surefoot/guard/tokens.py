@@ -25,22 +25,38 @@ _TO_SHAPE: Final = bytes(
 """Letters as ``a``, digits as ``0``, what nobody sees as ``?``."""
 _LONG: Final = "a" * (MAX_WORD_CHARS + 1)
 _FIGURES: Final = "0" * (MAX_WORD_CHARS + 1)
+_PIECE_CHARS: Final = 8_000
+"""What `re` looks at in one go: it lets no other thread run."""
+_NO_WORD: Final = re.compile(r"[^a-z0-9]")
+"""Where a text may be cut, no word goes on."""
 _WORD: Final = re.compile(r"[a-z]{1,24}|[0-9]{1,24}|[^\s\x00-\x20]")
 
 
 def list_words(folded: str) -> list[str]:
     """All words of ``folded``, in order: quicker than `find_words`, most of all where words are as those of prose."""
     if not folded.isascii():
-        return _WORD.findall(folded)
+        return _list_by_pieces(folded)
     data = folded.encode()
     shape = data.translate(_TO_SHAPE).decode()
     marks = set(data.translate(None, _NO_MARKS))
-    if len(marks) > _FEW_MARKS or "?" in shape or "0a" in shape or "a0" in shape or _LONG in shape or _FIGURES in shape:
-        return _WORD.findall(folded)
+    has_figures = "0" in shape and ("0a" in shape or "a0" in shape or _FIGURES in shape)
+    if len(marks) > _FEW_MARKS or "?" in shape or has_figures or _LONG in shape:
+        return _list_by_pieces(folded)
     for code in marks:
         mark = chr(code)
         folded = folded.replace(mark, f" {mark} ")
     return folded.split()
+
+
+def _list_by_pieces(folded: str) -> list[str]:
+    words: list[str] = []
+    at = 0
+    while at < len(folded):
+        gap = _NO_WORD.search(folded, at + _PIECE_CHARS)
+        end = len(folded) if gap is None else gap.start()
+        words += _WORD.findall(folded, at, end)
+        at = end
+    return words
 
 
 def find_words(folded: str) -> list[tuple[str, int]]:

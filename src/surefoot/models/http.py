@@ -10,18 +10,21 @@ What the library is used for, and what it is kept from doing:
   out on a connection which the server closes at that moment has an unknown outcome, and costs its whole hold.
 * A cancelled `HttpClient.post` frees the caller at once; the library gives the connection up when the answer comes or
   the timeout of the request is over. A cancelled stream closes its connection as soon as headers have come.
+* Where an answer, or an error, and a cancellation come in the same moment the library gives the answer out, and nobody
+  would ever learn of the cancellation: so it is looked whether there was one after each wait (`_heed`).
 """
 
 from __future__ import annotations
 
-import ipaddress
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from surefoot.errors import ConfigError, ModelBroken, ModelError, ModelUnreachable
+from surefoot.models.address import check_base_url, find_address, is_loopback
 from surefoot.models.status import HeaderLookup, Peer
 
 if TYPE_CHECKING:
@@ -77,29 +80,6 @@ class Endpoint:
         return self._copy(template[1], self._carry(body))
 
 
-def check_base_url(base_url: str, setting: str) -> SplitResult:
-    """The parts of a base URL.
-
-    Raises:
-        ConfigError: It is not an http or https URL with a host; names ``setting``.
-    """
-    try:
-        parts = urlsplit(base_url)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigError(f"{setting}: base_url {_mask(base_url)!r} is not a URL: {error}") from None
-    if parts.scheme not in {"http", "https"}:
-        raise ConfigError(f"{setting}: base_url {_mask(base_url)!r} must begin with http:// or https://")
-    if not parts.hostname or port == 0 or not base_url.isprintable() or " " in base_url or parts.fragment:
-        raise ConfigError(f"{setting}: base_url {_mask(base_url)!r} is not the address of an API, like https://host/v1")
-    return parts
-
-
-def find_address(parts: SplitResult) -> str:
-    """The URL without user, password, query and fragment: fit for messages."""
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
-
-
 class HttpClient:
     """A pool of connections, shared by all models of a runtime.
 
@@ -139,7 +119,7 @@ class HttpClient:
         lines = HeaderMap()
         for name, value in headers.items():
             lines.insert(name, value, is_sensitive=True)
-        return Endpoint(self._find_client(direct=_is_loopback(url)), target, lines, peer)
+        return Endpoint(self._find_client(direct=is_loopback(url)), target, lines, peer)
 
     async def post(self, endpoint: Endpoint, body: bytes, timeout_s: float) -> tuple[int, HeaderLookup, bytes]:
         """One request and its whole answer: status, headers and body, whatever the status.
@@ -153,15 +133,19 @@ class HttpClient:
             ModelUnreachable: Nothing was sent.
             ModelBroken: The outcome is unknown.
         """
+        cancels = _count_cancels()
         try:
             request = endpoint.build(body, timeout_s, piecewise=False)
             response = await request.__aenter__()
             try:
+                _heed(cancels)
                 data = await response.body_reader.read(MAX_BODY_BYTES + 1)
+                _heed(cancels)
             except BaseException:
                 await request.__aexit__(None, None, None)
                 raise
         except _failures() as error:
+            _heed(cancels)
             raise _translate(error, endpoint.peer, timeout_s) from None
         if data is not None and len(data) > MAX_BODY_BYTES:
             await request.__aexit__(None, None, None)
@@ -182,11 +166,16 @@ class HttpClient:
             ModelUnreachable: Nothing was sent.
             ModelBroken: The outcome is unknown.
         """
+        cancels = _count_cancels()
         request = endpoint.build(body, timeout_s, piecewise=True)
         try:
             response = await request.__aenter__()
         except _failures() as error:
+            _heed(cancels)
             raise _translate(error, endpoint.peer, timeout_s) from None
+        if _count_cancels() > cancels:
+            await request.__aexit__(None, None, None)
+            raise asyncio.CancelledError
         return HttpStream(request, response, endpoint.peer, timeout_s)
 
     async def close(self) -> None:
@@ -239,10 +228,13 @@ class HttpStream:
         Raises:
             ModelBroken: The stream was cut, is too long, or the time is over.
         """
+        cancels = _count_cancels()
         try:
             chunk = await self._read_chunk()
         except _failures() as error:
+            _heed(cancels)
             raise _translate(error, self._peer, self._timeout_s) from None
+        _heed(cancels)
         if chunk is None:
             return b""
         self._bytes_read += len(chunk)
@@ -263,7 +255,9 @@ class HttpStream:
 
     async def close(self) -> None:
         """Give the connection back, or up if the body has not ended."""
+        cancels = _count_cancels()
         await self._request.__aexit__(None, None, None)
+        _heed(cancels)
 
 
 async def download(url: str, *, connect_timeout_s: float, read_timeout_s: float) -> AsyncGenerator[bytes, None]:
@@ -287,7 +281,7 @@ async def download(url: str, *, connect_timeout_s: float, read_timeout_s: float)
     builder = builder.read_timeout(timedelta(seconds=read_timeout_s)).follow_redirects(enable=True)
     try:
         async with (
-            (builder.no_proxy() if _is_loopback(parts) else builder).build() as client,
+            (builder.no_proxy() if is_loopback(parts) else builder).build() as client,
             client.get(url).build_streamed() as response,
         ):
             if response.status != 200:
@@ -296,6 +290,18 @@ async def download(url: str, *, connect_timeout_s: float, read_timeout_s: float)
                 yield chunk.to_bytes()
     except _failures() as error:
         raise _translate(error, peer, read_timeout_s) from None
+
+
+def _count_cancels() -> int:
+    """How often somebody has asked the current task to end, and has not taken it back."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def _heed(cancels: int) -> None:
+    """End the current task if that was asked for since there were so many `_count_cancels`."""
+    if _count_cancels() > cancels:
+        raise asyncio.CancelledError
 
 
 def _look_up(find: HeaderLookup, name: str) -> str | None:
@@ -334,16 +340,3 @@ def _translate(error: DetailedPyreqwestError, peer: Peer, timeout_s: float) -> M
     if isinstance(error, RequestTimeoutError):
         return ModelBroken(f"{peer.model}: no complete reply from {peer.address} within {timeout_s:.3g} s")
     return ModelBroken(f"{peer.model}: the connection to {peer.address} broke: {reason}")
-
-
-def _is_loopback(url: SplitResult) -> bool:
-    host = url.hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _mask(base_url: str) -> str:
-    """A malformed URL as a message may show it: what stands before an @ or after a ? may be a secret."""
-    return base_url.rpartition("@")[2].partition("?")[0]

@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from surefoot.errors import ModelBroken, ModelError
+from surefoot.models.address import check_base_url, find_address
 from surefoot.models.base import ModelProfile, Options, Prompt, Reply
-from surefoot.models.http import HttpClient, HttpStream, check_base_url, find_address
+from surefoot.models.http import HttpClient, HttpStream
 from surefoot.models.mask import find_header_secrets, find_query_secrets
 from surefoot.models.rate_hint import RateReader
 from surefoot.models.sse import EventOverflow, SseParser

@@ -79,8 +79,9 @@ def _is_amount_worked_out(value: str, known: Evidence) -> bool:
     records = list(known.index.numbers(MOST_RECORDS))
     bases = dict.fromkeys([Decimal(leaf.value.strip()) for _, _, leaf in records])
     prices = [Decimal(leaf.value.strip()) for _, _, leaf in records if _PRICE.search(leaf.path) is not None]
-    prices += numbers if _EACH.search(said) is not None else []
-    sums = chain(_work_out(bases, numbers, rates, _list_kinds(said)), _multiply(prices, numbers))
+    given = numbers if _EACH.search(said) is not None else []
+    products = chain(_multiply(prices, numbers), *[_multiply([one], [n for n in numbers if n != one]) for one in given])
+    sums = chain(_work_out(bases, numbers, rates, _list_kinds(said)), products)
     return any(abs(one - wanted) < _CENT / 2 for one in sums)
 
 

@@ -292,6 +292,19 @@ MUTANTS = [
         "asyncio.timeout(ticket.expires - desk.clock.monotonic())",
         "asyncio.timeout(1e6)",
     ),
+    Mutant("weights count for nothing in what is told of a wait", TURNS, "* place / user.tenant.weight", "* place"),
+    Mutant(
+        "turns of users that left are kept by their tenant",
+        TURNS,
+        "tenant.deficit = min(tenant.deficit, quantum + 1) - 1",
+        "tenant.deficit = tenant.deficit - 1",
+    ),
+    Mutant(
+        "a level that is full twice counts once",
+        OUTLOOK,
+        "if place > level.runs * (1 + rounds):",
+        "if place > level.runs:",
+    ),
 ]
 
 

@@ -10,9 +10,12 @@ from tests.unit.admission.virtual import VirtualClock, VirtualLoop, run_virtuall
 from surefoot.admission import REVIEW_MOST, Admission
 from surefoot.caller import Caller
 from surefoot.config import Settings
+from surefoot.entitlements import Entitlement
 from surefoot.errors import TooManyRequests
+from surefoot.outlook import find_late
 from surefoot.run_times import RunTimes
 from surefoot.sections import AdmissionSettings, Tenant
+from surefoot.turns import Turns
 
 OPEN = {
     "user_requests_per_minute": 1e6,
@@ -189,3 +192,45 @@ def test_what_a_mean_is_at_least_is_so_in_most_cases():
             times.add("", chance.lognormvariate(0, 0.5))
         above += times.least_s > math.exp(0.125)
     assert above <= 0.08 * 400
+
+
+# --- the order and the estimates themselves
+
+
+def fill(turns, rights, *callers):
+    """Let each of the callers have one item in the queue, its own name."""
+    for caller in callers:
+        user = turns.find(caller, rights)
+        turns.enter(user)
+        turns.push(user, caller.user, 0.0)
+
+
+def test_turns_of_users_that_left_are_nobodys():
+    rights = Entitlement(AdmissionSettings(user_queue=100), Tenant())
+    turns = Turns(1, 1_000)
+    many = [Caller(f"a{n}", "", "A") for n in range(10)]
+    fill(turns, rights, *many, *[many[0]] * 20, *[Caller("b", "", "B")] * 20)
+    assert turns.pop(0.0) == "a0"
+    for caller in many[1:]:
+        user = turns.users["A", caller.user]
+        turns.remove(user, caller.user, 0.0)
+        turns.drop(user, 0.0)
+    assert [turns.pop(0.0) for _ in range(7)] == ["a0", "a0", "b", "a0", "b", "a0", "b"]
+
+
+def test_the_wait_that_is_told_is_shorter_for_a_weightier_tenant():
+    turns = Turns(1, 1_000)
+    plain, gold = (Entitlement(AdmissionSettings(), Tenant(weight=weight)) for weight in (1, 4))
+    turns.enter(runner := turns.find(Caller("r"), plain))
+    turns.start(runner, 0.0)
+    fill(turns, plain, *[Caller(f"u{n}") for n in range(11)])
+    assert turns.ahead(turns.find(Caller("late"), plain)) == 1 + 11
+    assert turns.ahead(turns.find(Caller("late", "", "gold"), gold)) == 1 + 12 / 4
+
+
+def test_of_two_levels_the_one_with_the_longer_wait_counts():
+    turns = Turns(2, 1_000)
+    rights = Entitlement(AdmissionSettings(user_runs=1), Tenant())
+    fill(turns, rights, *[Caller("u")] * 5)
+    late = find_late(turns, 1.0, lambda item: 2.5, 10)
+    assert len(late) == 2  # the fourth begins after 3 s in the user's own line, after 1 s in that of all

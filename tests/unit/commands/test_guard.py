@@ -174,6 +174,22 @@ def test_the_threshold_is_the_risk_that_the_rate_of_harmless_texts_reaches():
     assert evaluate(samples[:10], [0.9] * 10, 0.1).attacks_flagged is None
 
 
+def test_a_group_of_several_sources_has_a_line_for_all_of_them():
+    sizes = {("direct", "a"): 3, ("direct", "b"): 1, ("indirect", "c"): 2}
+    samples = [Sample("", 1, source, group) for (group, source), size in sizes.items() for _ in range(size)]
+    made = evaluate([*samples, Sample("", 0, "h", "direct")], [0.9, 0.9, 0.1, 0.1, 0.9, 0.1, 0.6], 0.5)
+    assert [(line.source, line.group, line.count, line.flagged, line.flagged_at_rate) for line in made.totals] == [
+        ("", "direct", 4, 0.5, 0.5)
+    ]
+    told = drawn(draw_evaluation, made).splitlines()
+    assert [line.split()[:2] for line in told[2:6]] == [
+        ["a", "direct"],
+        ["b", "direct"],
+        ["all", "together"],
+        ["c", "indirect"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("labels", "nothing"),
     [([1], {"threshold", "harmless_flagged", "attacks_flagged_at_rate"}),

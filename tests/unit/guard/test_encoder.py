@@ -223,7 +223,7 @@ def test_the_loop_is_not_held(folder):
         return turns, task.result()
 
     turns, found = asyncio.run(run())
-    assert turns > 10
+    assert turns > 1  # looked at on the loop it would be one turn; how many there are depends on the machine
     assert found.risk > 0.5
 
 

@@ -212,6 +212,19 @@ MUTANTS = [
     Mutant(
         "no credit is a request of our own making", "models/status.py", "or text.lower().startswith(_UNPAID_TEXT)", ""
     ),
+    Mutant(
+        "who left still has the line behind him wait",
+        GATE,
+        "            self.dispatch()  # whoever stood behind may have room\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a call that was not sent counts in the requests",
+        PERMIT,
+        "        self._requests.give_back(1)\n",
+        "        pass\n",
+    ),
+    Mutant("all processes probe at the same moment", BREAKER, "* (1 + self._clock.random() / 2)", ""),
 ]
 
 if __name__ == "__main__":

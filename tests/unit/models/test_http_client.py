@@ -3,14 +3,17 @@
 import asyncio
 import gzip
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
 from tests.unit.testing.wire_client import until
 
 from surefoot.errors import ConfigError, ModelBroken, ModelError, ModelOverloaded, ModelRefused, ModelUnreachable
+from surefoot.models.address import check_base_url, find_address
 from surefoot.models.base import ModelProfile, Options
-from surefoot.models.http import MAX_BODY_BYTES, HttpClient, check_base_url, download, find_address
+from surefoot.models.http import MAX_BODY_BYTES, HttpClient, download
 from surefoot.models.openai_chat import OpenAIChat
 from surefoot.models.status import Peer
 from surefoot.models.wire import MAX_PIECE_BYTES
@@ -270,6 +273,69 @@ async def test_a_cancelled_stream_closes_its_connection(http):
         with pytest.raises(asyncio.CancelledError):
             await task
         await until(lambda: provider.stats.abandoned == 1)
+
+
+async def cancel_as_its_end_comes(task, has_come):
+    """Hold the event loop until the answer is there and nobody has seen it, then cancel."""
+    await asyncio.sleep(0)  # it is sent, by a thread of the library
+    while not has_come():
+        time.sleep(0.001)  # noqa: ASYNC251 - that is the point
+    time.sleep(0.03)  # noqa: ASYNC251 - on a slow machine nothing has come yet, which is an ordinary cancellation
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@both
+async def test_a_call_that_is_cancelled_as_its_answer_comes_is_cancelled(http, streamed):
+    """The library would give the answer out, and a run whose user has gone away would go on."""
+    with FakeProvider.start_in_thread([say("fine")] * 3, api_key="", latency_s=0.02) as provider:
+        for number in range(1, 4):
+            task = asyncio.create_task(ask(http, provider.base_url, streamed=streamed))
+            stats = provider.stats
+            await cancel_as_its_end_comes(task, lambda: stats.requests >= number and not stats.in_flight)  # noqa: B023
+
+
+@both
+async def test_a_call_that_is_cancelled_as_it_fails_is_cancelled(http, streamed):
+    """It would be tried again, for nobody."""
+    dropped = []
+
+    def drop():
+        for _ in range(4):
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65_536)
+                time.sleep(0.02)
+            dropped.append(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as threads:
+        dropping = threads.submit(drop)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        for number in range(1, 5):
+            task = asyncio.create_task(ask(http, url, streamed=streamed))
+            await cancel_as_its_end_comes(task, lambda: len(dropped) >= number)  # noqa: B023
+        dropping.result()
+
+
+async def test_a_stream_that_is_cancelled_as_a_piece_comes_is_cancelled(http):
+    body = b'{"stream":true,"max_tokens":9000,"model":"m","messages":[{"role":"user","content":"hi"}]}'
+    with FakeProvider.start_in_thread([say("word " * 1_000, pace_s=0.01)] * 3, api_key="") as provider:
+        url = check_base_url(f"{provider.base_url}/chat/completions", "t")
+        endpoint = http.prepare(url, {}, Peer("fake:m", "there", "the key"))
+        for _ in range(3):
+            stream = await http.open(endpoint, body, 10.0)
+            while True:
+                task = asyncio.create_task(stream.read())
+                await asyncio.sleep(0)
+                if not task.done():  # nothing was there yet
+                    break
+            time.sleep(0.03)  # noqa: ASYNC251 - a piece comes meanwhile, and nobody sees it
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await stream.close()
 
 
 async def test_closing_the_pool_ends_what_is_in_flight_and_what_comes_later():

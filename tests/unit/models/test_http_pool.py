@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from surefoot.models.http import check_base_url, find_address
+from surefoot.models.address import check_base_url, find_address
 from surefoot.models.status import Peer
 
 SECRET = "s3cret-value"

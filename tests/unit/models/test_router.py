@@ -451,6 +451,47 @@ def test_a_probe_at_a_time_closes_it_or_opens_it_for_longer():
     assert routes.take(1) is not None
 
 
+def test_processes_whose_provider_died_together_do_not_come_back_together():
+    waits = []
+    for seed in range(20):
+        routes = build(HandClock(seed), breaker=BreakerSettings(failures=1, cooldown_s=10))
+        routes.take(1).fail(ModelUnreachable("refused"), "u")
+        waits.append(routes.routes[0].breaker.wait_s(routes._clock.time))
+    assert len(set(waits)) == 20
+    assert 10 <= min(waits) < 12
+    assert 13 < max(waits) <= 15
+
+
+def test_what_a_provider_says_of_requests_is_not_used_up_by_calls_that_were_not_sent():
+    clock = HandClock()
+    routes = build(clock)
+    routes.take(1).succeed(1, RateHint(requests=Said(60, 2, "58s")))
+    for _ in range(2):
+        routes.take(1).fail(ModelUnreachable("refused"), "u")
+        routes.take(1).drop(sent=False)
+    assert [routes.take(1) is None for _ in range(3)] == [False, False, True]
+
+
+def test_who_leaves_the_line_lets_those_behind_go_at_once():
+    """The first of a line waits for many tokens; when it leaves, there is room for the small call behind it."""
+
+    async def work(clock):
+        routes = build(clock, tpm=6_000)  # a thousand at once, a hundred a second
+        routes.take(1_000).drop(sent=True)
+        clock_at = clock.monotonic()
+        large = asyncio.create_task(routes.wait(1_000, "u1", FAR))
+        await asyncio.sleep(0)
+        small = asyncio.create_task(routes.wait(100, "u2", FAR))
+        await asyncio.sleep(2.0)
+        assert not small.done()
+        large.cancel()
+        permit = await small
+        assert clock.monotonic() - clock_at == pytest.approx(2.0)
+        permit.succeed(100, None)
+
+    run_virtually(work)
+
+
 def test_a_probe_without_a_verdict_leaves_room_for_the_next():
     clock = HandClock()
     routes = build(clock, breaker=BreakerSettings(failures=1, cooldown_s=1))
