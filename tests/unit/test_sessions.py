@@ -420,7 +420,7 @@ async def test_labels_survive_later_turns_eviction_and_other_processes(bench, el
     labels = [[part.label for part in message.parts] for message in first.messages]
     (post_label,) = labels[2]
     assert post_label == Label("third_party", source="post", risk=post_label.risk)
-    assert post_label.risk > 0.9  # the detector's word survives as well
+    assert post_label.risk > 0.5  # the detector's word survives as well
     if way == "evicted":
         transcripts_of(bench.runtime).drop(("", "u", "s"))
     runtime = elsewhere if way == "elsewhere" else bench.runtime
