@@ -8,8 +8,9 @@ from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from surefoot.guard.detect import Detection, detect
+from surefoot.guard.detect import Detection, combine, detect
 from surefoot.types import JsonSchema
 
 MAX_DEFINITION_BYTES: Final = 32 << 10
@@ -19,6 +20,8 @@ MAX_NAME_CHARS: Final = 128
 MAX_TOOLS: Final = 256
 """Of one server."""
 _MAX_DEPTH: Final = 32
+_LEAST_WORDS: Final = 18
+"""Of a definition, with those that every schema has, from which on its wording tells anything."""
 _REFERENCE: Final = "#/$defs/"
 _OLD_REFERENCE: Final = "#/definitions/"
 _ESCAPED: Final = frozenset("/%~")
@@ -48,8 +51,15 @@ class Definition(Struct, frozen=True):
         return hashlib.sha256(_encode([self.name, self.description, self.schema])).hexdigest()
 
     def scan(self) -> Detection:
-        """What the detector sees in all of its words: a parameter's description reaches the model, too."""
-        return detect("\n".join([self.name, self.description, *_words(self.schema)]), "tool")
+        """What the detector sees in all of its words: a parameter's description reaches the model, too.
+
+        What tools return may not ask for deeds, and a description does so by its nature; what users write may not ask
+        for the text above, which a tool may well give back. So the wording is that of an attack if it is to both; of a
+        few words it says nothing, but for the phrases in them.
+        """
+        text = "\n".join([self.name, self.description, *_words(self.schema)])
+        found = min(detect(text, "user"), detect(text, "tool"), key=lambda found: found.risk)
+        return found if len(text.split()) >= _LEAST_WORDS else replace(found, risk=combine(found.threats))
 
 
 def read_definition(name: str, description: str, schema: Any) -> Definition | str:

@@ -65,8 +65,11 @@ class Lookup(Struct, frozen=True, array_like=True):
     after: tuple[str, ...] = ()
 
     def list_arguments(self) -> list[Any]:
-        """The values of the call's arguments, options (true, false and nothing) left out."""
-        given = msgspec.json.decode(self.arguments) if self.arguments else None
+        """The values of the call's arguments, options (true, false and nothing) left out; of what is no JSON, none."""
+        try:
+            given = msgspec.json.decode(self.arguments) if self.arguments else None
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return []
         return [leaf for leaf in list_leaves(given) if leaf is not None and not isinstance(leaf, bool)]
 
 

@@ -29,11 +29,14 @@ class RawServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """No coroutine: one that is cancelled before its first turn would leave its connection open for ever."""
         self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
+        task = asyncio.ensure_future(self.serve(reader, writer))
         self.open[task] = writer
+        task.add_done_callback(self.open.pop)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -51,13 +54,12 @@ class RawServer:
             self.closed += 1
         finally:
             writer.close()
-            del self.open[task]
 
 
 @asynccontextmanager
 async def start(*answers: bytes | Play) -> AsyncIterator[RawServer]:
     raw = RawServer(list(answers))
-    server = await asyncio.start_server(raw.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(raw.accept, "127.0.0.1", 0)
     raw.port = server.sockets[0].getsockname()[1]
     try:
         yield raw

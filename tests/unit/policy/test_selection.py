@@ -230,3 +230,8 @@ def test_no_text_by_others_next_to_a_record_makes_it_looser(rows, more, wanted):
     written = [{**record, "name": name, "note": more} for record, (_, name) in zip(records, rows, strict=True)]
     after = decide_on(DROP, {"id": wanted}, said, found(written, '{"query": "other"}'))
     assert isinstance(plain, NeedsApproval) <= isinstance(after, NeedsApproval), (plain, after)
+
+
+def test_arguments_that_are_no_json_say_nothing():
+    assert Lookup("book", '{"id": 4, "all": true}', ()).list_arguments() == [4]
+    assert Lookup("book", "00", ()).list_arguments() == []

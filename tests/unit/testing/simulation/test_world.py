@@ -51,8 +51,8 @@ def test_a_few_users_ask_most_unless_all_ask_alike():
         ("users = 0", "users = 0: must be between 1 and"),
         ("[arrivals]\nturns = 0.5", "arrivals.turns = 0.5: must be between 1 and 100"),
         ("[faults]\ncut = 2", "faults.cut = 2: must be between 0 and 1"),
-        ("user = 5", "unknown field `user`"),
-        ("[model]\nlatency_s = 'slow'", r"Expected `float`, got `str` - at `\$.model.latency_s`"),
+        ("user = 5", "there is no setting user; did you mean users"),
+        ("[model]\nlatency_s = 'slow'", "model.latency_s: Expected `float`, got `str`"),
         ("users = ", "is not valid TOML"),
     ],
 )
