@@ -23,7 +23,7 @@ from surefoot.guard.tokens import find_words, list_words
 from surefoot.guard.unseen import find_unseen
 from surefoot.guard.word_kinds import KIND_OF
 
-CHUNK_CHARS: Final = 50_000
+CHUNK_CHARS: Final = 10_000
 """A longer text is looked at chunk by chunk, so that each has room of its own for threats and for other readings."""
 OVERLAP_CHARS: Final = 1_000
 """What two chunks have in common: no phrase is longer."""

@@ -134,10 +134,12 @@ def normalize(text: str) -> Normalized:
         at = end
         kept = min(end, start + 1 + MAX_MARKS)
         shown = seen[start:kept]
-        plain = _cap_marks(unicodedata.normalize("NFKC", shown))
+        whole = unicodedata.normalize("NFKC", shown)
+        plain = _cap_marks(whole)
+        if kept < end or plain != whole:  # a letter may bring marks of its own
+            cut = kept if kept < end else start
+            _note(unseen, Unseen(_place(taken, cut), _place(taken, end - 1) + 1, "marks"))
         plain = plain if len(plain) <= MAX_GROWTH * len(shown) else shown
-        if kept < end:
-            _note(unseen, Unseen(_place(taken, kept), _place(taken, end - 1) + 1, "marks"))
         pieces.append(plain)
         if len(plain) == kept - start:
             places.copy(taken, start, kept)

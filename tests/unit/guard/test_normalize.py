@@ -54,6 +54,7 @@ def test_a_piece_of_the_text_is_found_again_in_the_original(text):
 )
 @example("\u0340a")
 @example("\u1100\u1161\u11a8")
+@example("\u0958\u0301\u0301\u0301\u0301")
 def test_what_is_not_looked_at_character_by_character_is_nfkc_all_the_same(text):
     made = normalize(text)
     if not made.unseen:  # no heap was cut
