@@ -121,6 +121,7 @@ def _find_common(letters: str, instructions: Instructions) -> Iterator[tuple[int
     pieces, size, least = instructions.pieces, instructions.size, instructions.least
     step = least - size + 1 - (_STRIDE - 1)
     first, after = 0, 0
+    ends: dict[tuple[str, int], int] = {}  # of the stretch that two texts have in common when laid so upon each other
     for group in range(0, len(letters) - size + 1, step):
         for at in range(group, group + _STRIDE):
             piece = letters[at : at + size]
@@ -128,7 +129,10 @@ def _find_common(letters: str, instructions: Instructions) -> Iterator[tuple[int
                 continue
             for form in instructions.forms:
                 for place in _find_places(form, piece):
+                    if at < ends.get((form, place - at), 0):
+                        continue
                     start, end = _extend(letters, at, form, place)
+                    ends[form, place - at] = end
                     if end - start >= least and (start < first or end > after):
                         yield start, end
                         first, after = start, end
