@@ -271,9 +271,8 @@ def _tell(decision: Decision) -> str:
     doubt = next((one for one in decision.traces if not one.proven), None)
     advice = _ADVICE.get(decision.rule, "")
     if decision.rule in {"origin", "content"} and doubt is not None:
-        parameter = doubt.place.partition("[")[0].partition(".")[0].partition(" ")[0]
         verb = "carries something that" if decision.rule == "content" else "holds a value that"
-        return f"`{parameter}` {verb} neither the user nor a trusted source has named. {advice}"
+        return f"`{doubt.parameter}` {verb} neither the user nor a trusted source has named. {advice}"
     if decision.rule == FAILED:
         return "a rule of the application could not be asked."
     return f"{decision.reason}. {advice}".strip()

@@ -109,8 +109,9 @@ def _refuse_others(context: click.Context, alone: str, allowed: set[str]) -> Non
     for option in context.command.params:
         given = context.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
         if given and option.name != alone and option.name not in allowed:
-            name, of = (option.human_readable_name if isinstance(option, click.Argument) else option.opts[0]), alone
-            raise ConfigError(f"{name} does nothing beside --{'init' if of == 'write_example' else of}; leave it out")
+            name = option.human_readable_name if isinstance(option, click.Argument) else option.opts[0]
+            beside = "init" if alone == "write_example" else alone
+            raise ConfigError(f"{name} does nothing beside --{beside}; leave it out")
 
 
 def _play(case: Any, case_file: Path, *, as_json: bool) -> int:

@@ -33,6 +33,11 @@ class Trace(Struct, frozen=True, gc=False, omit_defaults=True):
     source: str = ""
     proven: bool = False
 
+    @property
+    def parameter(self) -> str:
+        """The parameter in whose value it stands: ``recipients``."""
+        return self.place.partition("[")[0].partition(".")[0].partition(" ")[0]
+
 
 class Allowed(Struct, frozen=True, gc=False):
     """The call may run.

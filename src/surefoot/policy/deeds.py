@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from surefoot.policy.decision import Trace
+from surefoot.policy.leaves import read_json
 from surefoot.policy.lookup import list_leaves
 from surefoot.policy.marks import ANYTHING, mark, pack_marks, unpack_marks
 from surefoot.policy.matching import pieces
@@ -96,7 +97,7 @@ class Deeds:
         self._add([make_deed(tool, arguments)])
         if traces is not None and self.brought is not ANYTHING:
             given = read_arguments(arguments)
-            proven = {_name(one.place) for one in traces if one.proven and one.kind != "content"}
+            proven = {one.parameter for one in traces if one.proven and one.kind != "content"}
             texts = [str(leaf) for name, value in given.items() if name not in proven for leaf in list_values(value)]
             own = {piece for text in said for piece in pieces(text)} if texts else set[str]()
             self._bring([mark(piece) for text in texts for piece in pieces(text) if piece not in own])
@@ -154,16 +155,9 @@ def list_values(value: Any) -> list[Any]:
     return list_leaves(value, keys=True)
 
 
-def _name(place: str) -> str:
-    return place.partition("[")[0].partition(".")[0].partition(" ")[0]
-
-
 def read_arguments(arguments: str) -> dict[str, Any]:
     """Of JSON; nothing of what is none."""
-    try:
-        found: Any = msgspec.json.decode(arguments or "{}")
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return {}
+    found = read_json(arguments)
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 

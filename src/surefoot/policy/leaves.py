@@ -6,7 +6,17 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
+import msgspec
+
 _FIELD: Final = re.compile(r"[a-z_][a-zA-Z0-9_]*")
+
+
+def read_json(text: str) -> Any:
+    """The value of JSON; None of what is none."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 def is_object(table: Mapping[str, Any]) -> bool:

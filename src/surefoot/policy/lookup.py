@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import Struct
 
-from surefoot.policy.leaves import find_values, is_object
+from surefoot.policy.leaves import find_values, is_object, read_json
 from surefoot.policy.marks import mark
 from surefoot.policy.matching import join_account, list_forms, names, normalise, normalise_value, pieces, split_moment
 from surefoot.types import Label
@@ -66,11 +66,9 @@ class Lookup(Struct, frozen=True, array_like=True):
 
     def list_arguments(self) -> list[Any]:
         """The values of the call's arguments, options (true, false and nothing) left out; of what is no JSON, none."""
-        try:
-            given = msgspec.json.decode(self.arguments) if self.arguments else None
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return []
-        return [leaf for leaf in list_leaves(given) if leaf is not None and not isinstance(leaf, bool)]
+        return [
+            leaf for leaf in list_leaves(read_json(self.arguments)) if leaf is not None and not isinstance(leaf, bool)
+        ]
 
 
 Place = tuple[int, int, int]
@@ -181,11 +179,7 @@ def list_given(arguments: str) -> set[str]:
 
 def _read_texts(arguments: str, *, keys: bool) -> list[str]:
     """The texts in the arguments of a call."""
-    try:
-        given = msgspec.json.decode(arguments)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return []
-    return [leaf for leaf in list_leaves(given, keys=keys) if isinstance(leaf, str)]
+    return [leaf for leaf in list_leaves(read_json(arguments), keys=keys) if isinstance(leaf, str)]
 
 
 class Given:

@@ -36,18 +36,19 @@ class Words:
         pasted: What he has pasted, part by part: it is text by others.
     """
 
-    __slots__ = ("_parts", "_text", "pasted")
+    __slots__ = ("_parts", "_spans", "_text", "pasted")
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self.pasted = tuple([text[start:end] for start, end in find_pasted(text)])
+        self._spans = find_pasted(text)
+        self.pasted = tuple([text[start:end] for start, end in self._spans])
         self._parts: _Parts | None = None
 
     @property
     def parts(self) -> _Parts:
         """The text taken apart, as soon as somebody asks."""
         if self._parts is None:
-            self._parts = _take_apart(self._text)
+            self._parts = _take_apart(self._text, self._spans)
         return self._parts
 
     @property
@@ -93,8 +94,7 @@ def list_request(words: Iterable[Words]) -> Iterator[Words]:
             return
 
 
-def _take_apart(text: str) -> _Parts:
-    pasted = find_pasted(text)
+def _take_apart(text: str, pasted: Sequence[Span]) -> _Parts:
     own = [*_invert(text, pasted)]
     denied = [(at + start, at + end) for at, last in own for start, end in find_denied(text[at:last])]
     left = sorted([*pasted, *denied])
