@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from surefoot.policy.allow_list import is_listed
 from surefoot.policy.decide import MOST_LEAVES, Rules, decide, trace
-from surefoot.policy.decision import Allowed, Denied, NeedsApproval, Proposed
+from surefoot.policy.decision import Allowed, Denied, NeedsApproval, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.matching import normalise
 from surefoot.policy.origin import MOST_PIECES, Carried, Origins
@@ -440,3 +440,8 @@ def test_what_is_known_of_a_look_up_is_found_out_once_for_all_values_of_a_call()
     decision = decide(Proposed(SEND, {"to": ["shop"] * 900}), evidence)
     assert isinstance(decision, NeedsApproval)
     assert len(looks) == len(set(looks)) < 20
+
+
+@pytest.mark.parametrize("place", ["to", "to[0]", "to[0].name", "to.name", "to.name[2]", "to (in words)"])
+def test_a_trace_knows_the_parameter_that_its_value_stands_in(place):
+    assert Trace(place, "bob", "who", "user").parameter == "to"
