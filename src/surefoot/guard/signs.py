@@ -45,25 +45,10 @@ _TO_SHAPE: Final = _classes(
 _BLOCK: Final = "a" * 16
 _LONG: Final = "a" * (MAX_WORD_CHARS + 1)
 MARK_WORDS: Final = frozenset(
-    [
-        "system",
-        "developer",
-        "assistant",
-        "human",
-        "instruction",
-        "instructions",
-        "response",
-        "responses",
-        "inst",
-        "thought",
-        "action",
-        "observation",
-        "final",
-        "onerror",
-        "onload",
-        "onclick",
-        "onmouseover",
-    ]
+    """
+    system developer assistant human instruction instructions response responses inst thought action observation
+    final onerror onload onclick onmouseover
+    """.split()  # noqa: SIM905 - a table
 )
 """Words that turns of other speakers, and of a ReAct run, begin with, and those that have a page run a script."""
 
