@@ -55,11 +55,6 @@ class Detection(Struct, frozen=True):
     risk: float
     skipped: int = 0
 
-    @property
-    def text(self) -> Normalized:
-        """The text, plain, with its original: made when it is asked for, in one go, as detection has no need of it."""
-        return normalize(self.original)
-
 
 def detect(text: str, channel: Channel = "user") -> Detection:
     """Look at all of a text that a user wrote, or that a tool returned; never raises.

@@ -12,9 +12,10 @@ from re import _parser as parser
 
 import pytest
 
-from surefoot.guard import detect, normalize
+from surefoot.guard import detect
 from surefoot.guard.cleaner import Cleaner, Scene
 from surefoot.guard.detect import CHUNK_CHARS, _telling_words
+from surefoot.guard.normalize import normalize
 from surefoot.guard.readings import MAX_DECODED_CHARS, MAX_READINGS, find_readings
 from surefoot.guard.signs import read_signs
 from surefoot.sections import GuardSettings

@@ -7,9 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from surefoot.guard import detect, normalize, readings
+from surefoot.guard import detect, readings
 from surefoot.guard.detect import _telling_words, suspect
 from surefoot.guard.markup import find_marks
+from surefoot.guard.normalize import normalize
 from surefoot.guard.phrases import _PHRASES, find_phrases, known_words, likely_phrases, rare_words
 from surefoot.guard.signs import LETTERS, MARK_WORDS, NO_SIGNS, may_have_hex, read_signs
 from surefoot.guard.spellings import LEET_I, LEET_L, may_be_leet, may_be_split
