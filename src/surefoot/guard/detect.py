@@ -17,7 +17,7 @@ from surefoot.guard.markup import find_hidden, find_marks
 from surefoot.guard.normalize import Normalized, normalize
 from surefoot.guard.phrases import find_phrases, likely_phrases, rare_words
 from surefoot.guard.readings import MAX_DEPTH, Reading, find_readings, may_have_fields, may_have_readings, turned_words
-from surefoot.guard.signs import LETTERS, MARK_WORDS, NO_SIGNS, Signs, read_signs
+from surefoot.guard.signs import ALPHABET, MARK_WORDS, NO_SIGNS, Signs, read_signs
 from surefoot.guard.threats import Threat, ThreatClass
 from surefoot.guard.tokens import find_words, list_words
 from surefoot.guard.unseen import find_unseen
@@ -268,7 +268,7 @@ class _Search:
 @cache
 def _telling_words() -> frozenset[str]:
     """All words that any step has to see: most words of a harmless text are none of them."""
-    return MARK_WORDS | LETTERS | _KIND_WORDS | rare_words() | turned_words()
+    return MARK_WORDS | ALPHABET | _KIND_WORDS | rare_words() | turned_words()
 
 
 @cache
