@@ -13,7 +13,6 @@ import zlib
 from array import array
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
 from math import exp, inf, log, log2, sqrt
 from pathlib import Path
 from typing import Final, Literal
@@ -135,7 +134,7 @@ class Classifier:
         if best < fence:
             return Verdict(_risk(best - fence, scale.slope))
         hot = [place for place, score in enumerate(scores) if score >= fence]
-        windows = list_windows(list(pairwise([0, *ends])))
+        windows = list_windows(ends)
         _lower_repeats(scores, hot, windows, words, (scale, table))
         best = max(scores)
         if best < fence:
