@@ -52,8 +52,9 @@ class Live:
         It is made for all who wait, and goes on being made if one of them has gone: a server that starts more slowly
         than a call may take would never be there.
         """
-        if self._connection is not None and _is_good(self._connection):
-            return self._connection
+        connection = self._connection
+        if connection is not None and connection.is_usable and connection.is_listed:
+            return connection
         if self._making is None or self._making.done():
             self._making = asyncio.create_task(self._connect())
         making = self._making
@@ -76,7 +77,7 @@ class Live:
 
     async def _try_once(self) -> Connection | Lost:
         connection = self._connection
-        if connection is None or connection.why_lost or connection.is_worn:
+        if connection is None or not connection.is_usable:
             self._retire()
             connection = await self._make()
             self._connection = connection
@@ -109,8 +110,3 @@ class Live:
         self._retire()
         await asyncio.gather(*[connection.close() for connection in self._old])
         self._old.clear()
-
-
-def _is_good(connection: Connection) -> bool:
-    usable = not connection.why_lost and not connection.is_worn
-    return usable and not connection.is_stale and connection.listing is not None
