@@ -141,28 +141,28 @@ class Connection:
         if isinstance(message, ToolListChangedNotification):
             self._changes += 1
 
-    async def list_tools(self) -> Listing | Lost:
-        """All tools, page by page."""
+    async def list_tools(self) -> str:
+        """Ask for all tools, page by page; why they are not known, "" if they are."""
         changes, found = self._changes, Listing({}, {})
         cursor, count = None, 0
         for _ in range(MAX_PAGES):
             client = self._client
             if client is None:
-                return Lost(self.why_lost, sent=False)
+                return self.why_lost
             page = await self._ask(client.session.list_tools(params=PaginatedRequestParams(cursor=cursor)))
             if isinstance(page, Lost):
-                return page
+                return page.why
             if isinstance(page, str):
-                return Lost(f"it cannot list its tools: {page}", sent=True)
+                return f"it cannot list its tools: {page}"
             count += len(page.tools)
             if count > MAX_TOOLS:
-                return Lost(f"it has more than {MAX_TOOLS} tools", sent=True)
+                return f"it has more than {MAX_TOOLS} tools"
             await asyncio.to_thread(_read_page, page.tools, found)
             cursor = page.next_cursor
             if not cursor:
                 self.listing, self._listed = found, changes
-                return found
-        return Lost(f"it has more than {MAX_PAGES} pages of tools", sent=True)
+                return ""
+        return f"it has more than {MAX_PAGES} pages of tools"
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Shown | Lost:
         """Call a tool and wait for its result."""

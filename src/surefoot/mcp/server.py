@@ -218,7 +218,7 @@ class McpServer:
 
     def is_allowed(self, tool: str) -> bool:
         """Whether the settings allow a tool, by the server's own name."""
-        return "*" in self._settings.allow or tool in self._settings.allow
+        return self._settings.allows(tool)
 
     def approve(self, definitions: Iterable[Definition]) -> None:
         """Make these, and no others, the approved tools; agents made from now on are told of them.
