@@ -1,8 +1,8 @@
-"""The phrases that attacks on a model are known by, in ten languages.
+"""The phrases that attacks on a model are known by, in eleven languages.
 
 A phrase is a row of slots; a slot is any of some words (``_`` joins words that stand together), and ``~3`` before a
 slot lets up to three other words stand between (one is the default). Words are folded as a text is, so accents are as
-good as none; a word is counted as `surefoot.guard.tokens` cuts it: a character of Chinese or Japanese is one, a word
+good as none; a word is counted as `surefoot.guard.tokens` cuts it: a character of Chinese, Japanese or Korean is one, a word
 of Russian several, since those of its letters that look like Latin ones count as these.
 """
 
@@ -234,11 +234,18 @@ _JAPANESE: Final[tuple[_Row, ...]] = (
     (_O, 0.9, "以前|前|上記|これまで|今まで|先程|先ほど|すべて|全て|あなた|元 ~8 指示|命令|ルール|規則|制約|プロンプト|設定|制限|指令 ~8 無視|忘れて|忘れろ|忘れなさい|忘れ、|従わない|従わず|破棄|無効", "tells the model to drop its instructions (Japanese)"),
     (_R, 0.8, "あなた|君|お前 ~14 制限のない|制限なし|無制限|制約のない|制約なし|何でもできる|何の制限も", "gives the model a role without limits (Japanese)"),
     (_P, 0.8, "システムプロンプト|システムメッセージ|隠された指示|内部指示|初期指示|最初の指示|元の指示|初期設定の指示 ~14 教えて|表示|見せて|出力|開示|繰り返し|書いて|明かし|翻訳", "asks for the instructions of the model (Japanese)"),
-    (_E, 0.6, "ユーザー|ユーザ|利用者 ~6 言わない|言わず|伝えない|伝えず|知らせない|知らせず|教えない|内緒|秘密", "wants it kept from the user (Japanese)"),
+    (_E, 0.6, "ユーザー|ユーザ|利用者 ~6 言わない|言わず|伝えない|伝えず|知らせない|知らせず|教えない|内緒|秘密に", "wants it kept from the user (Japanese)"),
     (_F, 0.75, "もし|この文|注意|重要 ~12 ai|aiアシスタント|言語モデル|チャットボット|llm ~14 なら|場合|ください|下さい|しなさい|:", "speaks to the model itself (Japanese)"),
 )  # fmt: skip
+_KOREAN: Final[tuple[_Row, ...]] = (
+    (_O, 0.9, "이전|앞의|앞선|위의|지금까지|기존|모든|원래|너의|당신의 ~8 지시|명령|규칙|지침|프롬프트|제한 ~5 무시|잊어|잊으|따르지|무효|버려|버리", "tells the model to drop its instructions (Korean)"),
+    (_R, 0.8, "너는|당신은|넌 ~14 제한없는|제한_없는|제한이_없는|무제한|규칙_없는|규칙이_없는|검열_없는|검열되지", "gives the model a role without limits (Korean)"),
+    (_P, 0.8, "시스템_프롬프트|시스템_메시지|숨겨진_지시|숨겨진_프롬프트|초기_지시|내부_지침|내부_규칙|원래_지시 ~14 보여|알려|출력|공개|말해|적어|반복|번역", "asks for the instructions of the model (Korean)"),
+    (_E, 0.6, "사용자에게|사용자한테|유저에게|이용자에게 ~6 말하지|알리지|언급하지|비밀로|비밀이야|숨겨", "wants it kept from the user (Korean)"),
+    (_F, 0.75, "만약|당신이|주의|중요 ~10 ai|언어_모델|챗봇|llm|인공지능 ~14 라면|이면|해라|하세요|하십시오|:", "speaks to the model itself (Korean)"),
+)  # fmt: skip
 
-PHRASES: Final = (*_FIRST, *[row for language in _LANGUAGES for row in language.rows()], *_JAPANESE)
+PHRASES: Final = (*_FIRST, *[row for language in _LANGUAGES for row in language.rows()], *_JAPANESE, *_KOREAN)
 """Of each phrase its class, its score, its slots and what it does."""
 DISGUISED: Final = len(_FIRST)
 """So many of them, from the first on, are looked for in other readings as well: spelt with digits, backwards, in
