@@ -11,14 +11,15 @@ from surefoot.guard import detect, readings
 from surefoot.guard.detect import _telling_words, suspect
 from surefoot.guard.markup import find_marks
 from surefoot.guard.normalize import normalize
-from surefoot.guard.phrases import _PHRASES, find_phrases, known_words, likely_phrases, rare_words
+from surefoot.guard.phrase_table import PHRASES
+from surefoot.guard.phrases import find_phrases, known_words, likely_phrases, rare_words
 from surefoot.guard.signs import ALPHABET, MARK_WORDS, NO_SIGNS, may_have_hex, read_signs
 from surefoot.guard.spellings import LEET_I, LEET_L, may_be_leet, may_be_split
 from surefoot.guard.tokens import find_words, list_words
 from surefoot.guard.word_kinds import KIND_OF
 
 WANTED = _telling_words()
-ALL_PHRASES = set(range(len(_PHRASES)))
+ALL_PHRASES = set(range(len(PHRASES)))
 PIECES = st.one_of(
     st.sampled_from(
         [
