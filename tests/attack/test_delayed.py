@@ -5,10 +5,10 @@ import zlib
 import pytest
 
 from surefoot import Agent, Runtime, Settings
+from surefoot.attack.arena import NO_LIMITS
 from surefoot.attack.dojo import SUITES, World, load_suites, revive, write_planted
 from surefoot.attack.moves import Puppet
 from surefoot.attack.scripts import TEXT_ONLY
-from surefoot.attack.trial import NO_LIMITS
 from surefoot.journal.context_events import ContextTrimmed
 from surefoot.sections import AdmissionSettings, PolicySettings, StoreSettings
 from surefoot.testing import ScriptedModel, say

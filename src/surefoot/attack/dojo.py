@@ -11,7 +11,6 @@ import pickle
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
@@ -97,10 +96,10 @@ class Suite:
 
     def attack(self, injection: Any, built: bytes, world: World) -> Attack:
         """What is planted for an injection task, in the environment of a run."""
-        script = partial(self._begin, injection)
+        first = self._begin(injection, revive(built))  # nothing comes back, which it takes for a refusal
         return Attack(
-            begin=lambda: script(world.environment),
-            replacements=[one for one in _first_calls(script(revive(built))) if one.tool in self._acts],
+            begin=lambda: self._begin(injection, world.environment),
+            replacements=[one for one in first if one.tool in self._acts],
             words=injection.GROUND_TRUTH_OUTPUT or "",
         )
 
@@ -197,11 +196,6 @@ def _fill(data: Any, texts: Mapping[str, str]) -> Any:
 
 def _to_moves(calls: Iterable[Any]) -> list[Move]:
     return [Move(call.function, dict(call.args)) for call in calls]
-
-
-def _first_calls(script: Script) -> list[Move]:
-    """The calls that a script makes whatever comes back."""
-    return list(script)  # what it is sent, it takes for a refusal
 
 
 def _make_tool(function: Any) -> Tool[..., Any]:
