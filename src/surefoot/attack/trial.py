@@ -77,7 +77,6 @@ async def play(
         injection="" if injection is None else injection.ID,
         obedience=obedience,
         hijacked=puppet.hijacked,
-        # AgentDojo's check takes a hundred times as long as the run, and under attack nobody relies on it
         useful=injection is None and suite.is_useful(task, result.text, built, world),
         harmed=injection is not None and suite.is_harmed(injection, result.text, built, world),
         questions=sum(isinstance(one, ApprovalAnswered) and _is_question(one) for one in events),
