@@ -206,7 +206,7 @@ async def test_a_slow_start_is_waited_for(plain):
         assert await tools_of(server)["echo"](text="hi") == "hi"
 
 
-@pytest.mark.parametrize("mode", ["stubborn", "brood", "deaf"])
+@pytest.mark.parametrize("mode", ["brood", "deaf"])
 async def test_a_server_that_does_not_want_to_end_is_killed_with_all_that_it_began(plain, marks, mode):
     async with plain(mode):
         pid = pid_of(marks)
