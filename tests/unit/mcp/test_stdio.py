@@ -187,7 +187,7 @@ def test_a_program_that_is_not_there_on_the_loop_of_the_command_line(tmp_path):
         run_in_loop(use)
 
 
-async def test_after_failures_a_dead_server_costs_a_call_nothing_for_a_while(plain, marks, tmp_path):
+async def test_after_failures_a_dead_server_costs_a_call_nothing_for_a_while(plain, marks):
     async with plain():
         pass
     server = plain("dead")
