@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from surefoot.guard.letters import drop_gaps, find_letters
 from surefoot.guard.normalize import normalize
-from surefoot.guard.redact import Finding, Redacted, replace
+from surefoot.guard.redact import Finding
 
 LEAK_LETTERS: Final = 48
 """Letters in a row that an answer has from the instructions by leak, and hardly by chance: some ten words."""
@@ -98,11 +98,6 @@ def find_leak_start(answer: str, instructions: Instructions) -> int:
     for form in instructions.forms:
         longest = max(longest, _longest(min(len(letters), len(form)), lambda more: letters[-more:] in form))  # noqa: B023 - called at once
     return plain.span(places[-longest], places[-longest] + 1)[0] if longest else len(answer)
-
-
-def redact_prompt(answer: str, prompt: str) -> Redacted:
-    """``answer`` without what repeats the instructions ``prompt``."""
-    return replace(answer, find_leak(answer, read_instructions(prompt)))
 
 
 def _find_common(letters: str, instructions: Instructions) -> Iterator[tuple[int, int]]:
