@@ -20,6 +20,14 @@ _MONEY: Final = (
     r"(?:eur|euros?|usd|dollars?|bucks|cents?|gbp|pounds?|quid|chf|francs?|jpy|yen|vnd|đồng|dong|cny|rmb|yuan|inr|"
     r"rupees?|aud|cad|krw|won)\b|[元块₫]|人民币"
 )
+NUMBER_WORDS: Final = {
+    word: str(number)
+    for number, word in [
+        *enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2),
+        *zip((15, 20, 30, 40, 50, 60, 90), "fifteen twenty thirty forty fifty sixty ninety".split(), strict=True),
+    ]
+}
+"""Numbers as people write them out; "one" is rather a thing."""
 _HAN: Final = r"\u3040-\u30ff\u3400-\u9fff"
 _NUMBER: Final = re.compile(
     rf"(?:(?<![\w.,:/@#+-])|(?<=[{_HAN}]))-?(?P<sign>[^\w\s.,:;/@#+'\"()\[\]{{}}<>*_~!?%&=-]?)(?P<digits>\d(?:[\d.,]*\d)?)"
@@ -53,6 +61,7 @@ _FORMS: Final = tuple(
         ]
     ]
 )
+_SPELLED: Final = re.compile(rf" ({'|'.join(NUMBER_WORDS)}) (?!(?:second|minute|hour|day|week|month|year)s? )")
 _LIST_BEFORE: Final = re.compile(r"(?:\A|[\n:;.!?])\s*\(?\Z")
 _LIST_AFTER: Final = re.compile(r"[.)]\s")
 
@@ -65,6 +74,11 @@ def is_amount_of(text: str, number: str) -> bool:
     """
     same = (found for found in _NUMBER.finditer(text) if _is_same(found["digits"], number))
     return any(_is_amount(text, found) for found in islice(same, MOST_PLACES))
+
+
+def spells_out(text: str, number: str) -> bool:
+    """Whether a normal text has a number in letters, so that it can say how much: "two hours" are no two of anything."""
+    return any(NUMBER_WORDS[word] == number for word in _SPELLED.findall(text))
 
 
 def _is_same(digits: str, number: str) -> bool:

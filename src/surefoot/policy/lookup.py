@@ -28,11 +28,13 @@ class Leaf(Struct, frozen=True, gc=False, array_like=True):
         path: Where it stands in the result: ``[].id``.
         value: The value in normal form.
         many: It is one of several at its place in its row.
+        code: Digits that were written as a text: a number for a name.
     """
 
     path: str
     value: str
     many: bool = False
+    code: bool = False
 
 
 class Row(Struct, frozen=True, array_like=True):
@@ -155,7 +157,7 @@ def _split(value: Any, trusted: bool) -> list[Any]:  # noqa: FBT001 - one caller
 
 def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: Given, wanted: frozenset[str]) -> Row:
     records, texts = find_values(part, fields)
-    places, leaves = list[str](), list[tuple[str, str]]()
+    places, leaves = list[str](), list[tuple[str, str, bool]]()
     for path, value in records:
         if isinstance(value, str) and len(value) > MOST_VALUE_CHARS:
             texts.append(value)
@@ -163,13 +165,13 @@ def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: Give
         normal = given.leave_out(normalise_value(value))
         if normal:
             places.append(path)
-            leaves.append((path, normal))
+            leaves.append((path, normal, isinstance(value, str) and value.strip().isdigit()))
     others += texts
     titled = bool(wanted) and any(len(text) <= MOST_VALUE_CHARS and normalise(text) in wanted for text in texts)
     counts: dict[str, int] = {}
     for path in places:
         counts[path] = counts.get(path, 0) + 1
-    return Row(tuple([Leaf(path, value, counts[path] > 1) for path, value in leaves]), titled)
+    return Row(tuple([Leaf(path, value, counts[path] > 1, code) for path, value, code in leaves]), titled)
 
 
 def list_given(arguments: str) -> set[str]:
@@ -265,7 +267,7 @@ class Index:
                 for leaf in row.leaves:
                     if most <= 0:
                         return
-                    if is_number(leaf.value) and not is_id(leaf.path):
+                    if is_number(leaf.value) and not leaf.code and not is_id(leaf.path):
                         most -= 1
                         yield lookup, row, leaf
 

@@ -189,6 +189,10 @@ def _spell_date(year: str, month: str, day: str) -> list[str]:
     for mark in ("/", ".", "-"):
         spelled += [f" {day}{mark}{month}{mark}{year} ", f" {number}{mark}{place + 1}{mark}{year} "]
         spelled += [f" {month}{mark}{day}{mark}{year} ", f" {place + 1}{mark}{number}{mark}{year} "]
+    for first, second in ((number, place + 1), (place + 1, number), (day, month), (month, day)):
+        spelled.append(f" {first}/{second} ")
+    spelled.append(f" {number} tháng {place + 1} ")
+    spelled += [f" {place + 1} 月 {number} {sign} " for sign in "日号號"]
     return spelled
 
 
@@ -196,7 +200,12 @@ def _spell_time(hour: int, minute: str) -> list[str]:
     half, twelve = "am" if hour < 12 else "pm", hour % 12 or 12
     clocks = [f"{twelve}:{minute}", f"{twelve:02}:{minute}"] + ([str(twelve)] if minute == "00" else [])
     spelled = [f" {clock}{gap}{half} " for clock in clocks for gap in ("", " ")]
-    return [*spelled, f" {hour}:{minute} "]
+    spelled += [f" {hour}:{minute} ", f" {hour}h{minute} ", f" {hour} giờ {minute} ", f" {hour} 点 {minute} "]
+    if minute == "00":
+        spelled += [f" at {twelve} ", f" {hour}h ", f" {hour} giờ ", f" {hour} 点 "]
+        spelled += [f" {twelve} giờ {part} " for part in (("sáng",) if hour < 12 else ("chiều", "tối"))]
+        spelled += [f" {part} {twelve} 点 " for part in (("上 午", "早 上") if hour < 12 else ("下 午", "晚 上"))]
+    return spelled
 
 
 def split_moment(value: str) -> list[str]:

@@ -1,0 +1,112 @@
+"""Whether the user wants a tool called for each thing of a kind: ``mail every member of the team``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from surefoot.policy.declared import ToolPolicy
+from surefoot.policy.described import is_name, is_telling, nouns
+from surefoot.policy.evidence import Evidence
+from surefoot.policy.intent import list_intents, list_stems, stem
+from surefoot.policy.lookup import Leaf, Lookup, Row
+from surefoot.policy.matching import names
+from surefoot.policy.selection import NO_ARGUMENTS, is_settled
+
+_EXCEPTS: Final = re.compile(
+    r" (?:except|excepting|excluding|without|besides|save for|(?:other|rather) than|(?:apart|aside) from"
+    r"|(?:all|\S*one|\S*body|every \S+|each \S+|all \S+|all the \S+) but) "
+)
+"""Not all of them."""
+_EVERYBODY: Final = frozenset({"everyone", "everybody"})
+_ALL: Final = frozenset({"all", "every", "each", "both"}) | _EVERYBODY
+_NARROWING: Final = frozenset(
+    {"of", "in", "on", "at", "who", "whose", "that", "which", "from", "with", "mentioned", "for", "named"}
+)
+"""Words after "all the ..." that say which: then it must have been looked up by the user's own words."""
+_PEOPLE: Final = frozenset([
+    stem(word)
+    for word in ("user", "person", "people", "member", "participant", "recipient", "sender", "contact", "colleague")
+])  # fmt: skip
+_OF_THEM: Final = frozenset({"them", "one", "ones", "those", "these"})
+_OWN: Final = frozenset({"her", "his", "its", "their", *_OF_THEM})
+"""Words for what stands elsewhere in the request."""
+_CUTS: Final = frozenset({"and", "then", "but", "or", "also", "afterwards"})
+"""Words with which a verb for something else may begin."""
+_BEFORE: Final = 5
+_AFTER: Final = 6
+"""Words around "all the ..." among which the verb is looked for."""
+
+
+def asks_for_all(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, place: str, known: Evidence) -> bool:
+    """Whether the user wants the tool called for each thing of this kind, of which this is one.
+
+    Args:
+        found: A value of a system of record, in its row of its look-up.
+        tool: The tool that is to be called with it.
+        kind: What it decides there.
+        place: Where it stands in the arguments.
+        known: What is known of the conversation.
+    """
+    lookup, row, leaf = found
+    kinds = {*nouns(place), *nouns(leaf.path), *(nouns(lookup.tool)[1:] if is_name(leaf.path) else ())}
+    kinds |= _PEOPLE if kind == "who" or kinds & _PEOPLE else frozenset()
+    key = ("all", id(lookup), tool.name, frozenset(kinds))
+    groups = known.once(key, lambda: _list_groups(lookup, tool, kinds, known))
+    return any(group is None or id(row) in group for group in groups)
+
+
+def _list_groups(lookup: Lookup, tool: ToolPolicy, kinds: set[str], known: Evidence) -> list[frozenset[int] | None]:
+    """Of each "all the ..." of the request that means the tool and such things, which rows: None for all of them."""
+    verbs = {word for intent in list_intents(tool) for word in list_stems(intent)}
+    groups = list[frozenset[int] | None]()
+    for one in known.list_request():
+        words = one.asked.split()
+        if _EXCEPTS.search(one.told) is not None:  # nobody can tell whom he means
+            continue
+        for at, word in enumerate(words):
+            if word not in _ALL:
+                continue
+            before = _cut(words[max(0, at - _BEFORE) : at][::-1])
+            for end, own in _find_nouns(words, at, kinds, _list_fields(lookup)):
+                after = _cut(words[end : end + _AFTER])
+                if verbs.isdisjoint([stem(near) for near in (*before, *after)]):
+                    continue
+                narrowed = own or not _NARROWING.isdisjoint(after[:2])
+                if not narrowed or is_settled(lookup, known):
+                    rows = _narrow(lookup, f" {' '.join(after)} ", known, own=own)
+                    groups += [rows] if rows is None or rows else []
+    return groups
+
+
+def _cut(words: Sequence[str]) -> list[str]:
+    """The words up to one with which something else begins."""
+    end = next((at for at, word in enumerate(words) if word in _CUTS), len(words))
+    return list(words[:end])
+
+
+def _list_fields(lookup: Lookup) -> set[str]:
+    return {noun for row in lookup.rows[:1] for leaf in row.leaves for noun in nouns(leaf.path.rpartition(".")[2])}
+
+
+def _find_nouns(words: list[str], at: int, kinds: set[str], fields: Iterable[str]) -> list[tuple[int, bool]]:
+    """Where what "all" belongs to ends, and whether another part of the request says which: "all of them"."""
+    if words[at] in _EVERYBODY:
+        return [(at + 1, False)] if kinds & _PEOPLE else []
+    for place in range(at + 1, min(at + 5, len(words))):
+        own = not _OWN.isdisjoint(words[at + 1 : place + 1])
+        if stem(words[place]) in kinds or words[place] in _OF_THEM or (own and stem(words[place]) in fields):
+            return [(place + 1, own)]
+    return []
+
+
+def _narrow(lookup: Lookup, after: str, known: Evidence, *, own: bool) -> frozenset[int] | None:
+    """The rows that hold most of what the words after the noun name, or of what the request names; None for all."""
+    texts = [after, *([words.asked for words in known.list_request()] if own else [])]
+    for text in texts:
+        counts = {id(row): sum([is_telling(leaf) and names(text, leaf.value) for leaf in row.leaves]) for row in lookup.rows}
+        best = max(counts.values(), default=0)
+        if best:
+            return frozenset([row for row, count in counts.items() if count == best])
+    return frozenset() if own and lookup.arguments in NO_ARGUMENTS else None
