@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from surefoot.policy.declared import ToolPolicy
@@ -57,26 +57,36 @@ def asks_for_all(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, p
     return any(group is None or id(row) in group for group in groups)
 
 
+def wants_several(tool: ToolPolicy, known: Evidence) -> bool:
+    """Whether the user wants the tool called for all of something, whatever it is."""
+    return known.once(("several", tool.name), lambda: any(_means(tool, *one) for one in _list_alls(known)))
+
+
+def _list_alls(known: Evidence) -> list[tuple[list[str], int]]:
+    """Where the request says "all" and the like: the words of the clause, and which of them it is."""
+    asked = [one for one in known.list_request() if _EXCEPTS.search(one.told) is None]  # nobody can tell whom he means
+    clauses = [clause.split() for one in asked for clause in one.list_clauses()]
+    return [(words, at) for words in clauses for at, word in enumerate(words) if word in _ALL]
+
+
+def _means(tool: ToolPolicy, words: list[str], at: int, end: int = 0) -> bool:
+    """Whether a word for the tool stands beside what "all" belongs to, which ends before ``end``."""
+    verbs = {word for intent in list_intents(tool) for word in list_stems(intent)}
+    near = (*_cut(words[max(0, at - _BEFORE) : at][::-1]), *_cut(words[end or at + 1 :][:_AFTER]))
+    return not verbs.isdisjoint([stem(word) for word in near])
+
+
 def _list_groups(lookup: Lookup, tool: ToolPolicy, kinds: set[str], known: Evidence) -> list[frozenset[int] | None]:
     """Of each "all the ..." of the request that means the tool and such things, which rows: None for all of them."""
-    verbs = {word for intent in list_intents(tool) for word in list_stems(intent)}
-    groups = list[frozenset[int] | None]()
-    for one in known.list_request():
-        words = one.asked.split()
-        if _EXCEPTS.search(one.told) is not None:  # nobody can tell whom he means
+    groups, fields = list[frozenset[int] | None](), _list_fields(lookup)
+    for words, at in _list_alls(known):
+        end = _find_noun(words, at, kinds, fields)
+        if not end or not _means(tool, words, at, end):
             continue
-        for at, word in enumerate(words):
-            if word not in _ALL:
-                continue
-            before = _cut(words[max(0, at - _BEFORE) : at][::-1])
-            for end, own in _find_nouns(words, at, kinds, _list_fields(lookup)):
-                after = _cut(words[end : end + _AFTER])
-                if verbs.isdisjoint([stem(near) for near in (*before, *after)]):
-                    continue
-                narrowed = own or not _NARROWING.isdisjoint(after[:2])
-                if not narrowed or is_settled(lookup, known):
-                    rows = _narrow(lookup, f" {' '.join(after)} ", known, own=own)
-                    groups += [rows] if rows is None or rows else []
+        own = not _OWN.isdisjoint(words[at + 1 : end])
+        after = _cut(words[end : end + _AFTER])
+        if (not own and _NARROWING.isdisjoint(after[:2])) or is_settled(lookup, known):
+            groups.append(_narrow(lookup, f" {' '.join(after)} ", known, own=own))
     return groups
 
 
@@ -90,15 +100,15 @@ def _list_fields(lookup: Lookup) -> set[str]:
     return {noun for row in lookup.rows[:1] for leaf in row.leaves for noun in nouns(leaf.path.rpartition(".")[2])}
 
 
-def _find_nouns(words: list[str], at: int, kinds: set[str], fields: Iterable[str]) -> list[tuple[int, bool]]:
-    """Where what "all" belongs to ends, and whether another part of the request says which: "all of them"."""
+def _find_noun(words: list[str], at: int, kinds: set[str], fields: set[str]) -> int:
+    """Where what "all" belongs to ends, 0 if that is none of these things."""
     if words[at] in _EVERYBODY:
-        return [(at + 1, False)] if kinds & _PEOPLE else []
+        return at + 1 if kinds & _PEOPLE else 0
     for place in range(at + 1, min(at + 5, len(words))):
-        own = not _OWN.isdisjoint(words[at + 1 : place + 1])
+        own = not _OWN.isdisjoint(words[at + 1 : place])
         if stem(words[place]) in kinds or words[place] in _OF_THEM or (own and stem(words[place]) in fields):
-            return [(place + 1, own)]
-    return []
+            return place + 1
+    return 0
 
 
 def _narrow(lookup: Lookup, after: str, known: Evidence, *, own: bool) -> frozenset[int] | None:

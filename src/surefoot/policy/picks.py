@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from surefoot.policy.decision import Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.described import is_telling
-from surefoot.policy.every import asks_for_all
+from surefoot.policy.every import asks_for_all, wants_several
 from surefoot.policy.evidence import Evidence
 from surefoot.policy.lookup import Leaf, Lookup, Row
 from surefoot.policy.matching import names, normalise, normalise_value, split_moment
@@ -88,6 +88,7 @@ def settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple[
         or has_acted(call.tool, known.done)
         or not _is_unnamed_record(picks[0], known)
         or any(one.origin != "user" for one in own)
+        or wants_several(call.tool, known)
         or is_passed_over(normalise_value(picks[0].value), known)
     ):
         ok = False

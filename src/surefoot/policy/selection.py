@@ -132,11 +132,19 @@ def is_contradicted(value: str, known: Evidence) -> bool:
 
 def is_passed_over(value: str, known: Evidence) -> bool:
     """Whether the user's words describe another thing of which the same is known: then he does not mean this one."""
-    if is_contradicted(value, known):
+    if is_contradicted(value, known) or _is_other_called(value, known):
         return True
     fields = {_name_field(leaf) for _, _, leaf in known.index.find(value)}
     described = [_find_meant(lookup, known) for lookup in known.index.lookups]
     return any(row is not None and any(_name_field(leaf) in fields for leaf in row.leaves) for row in described)
+
+
+def _is_other_called(value: str, known: Evidence) -> bool:
+    """Whether the user's words have the title of another thing of the same list: it can only make it stricter."""
+    found = known.index.find(value)
+    rows = {id(row) for _, row, _ in found}
+    others = [row for lookup in {id(one[0]): one[0] for one in found}.values() for row in lookup.rows]
+    return any(known.user_names(text) for row in others if id(row) not in rows for text in row.texts)
 
 
 def _find_meant(lookup: Lookup, known: Evidence, value: str = "") -> Row | None:

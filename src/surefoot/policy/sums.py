@@ -62,7 +62,7 @@ _KINDS: Final = {
 }
 _MONEY: Final = re.compile(
     r"[$€£¥₫₩₹₽₺₴฿₱₦₪₿]\s?\d|\d\s?[€£¥₫₩₹₽₺₴฿₱₦₪₿$円元원đ]|(?<![\d.])\d+[.,]\d\d(?![\d.,])"
-    r"|\d\s?(?:eur|usd|gbp|jpy|cny|rmb|vnd|chf|inr|krw|aud|cad|btc|eth|euros?|dollars?|pounds?|bucks|cents|yen|yuan|won"
+    rf"|(?:\d|\b(?:{'|'.join(NUMBER_WORDS)}))\s?(?:eur|usd|gbp|jpy|cny|rmb|vnd|chf|inr|krw|aud|cad|btc|eth|euros?|dollars?|pounds?|bucks|cents|yen|yuan|won"
     r"|rupees?|francs?|đồng|dong)\b",
     re.IGNORECASE,
 )
