@@ -118,6 +118,8 @@ _LEADS: Final = re.compile(
     re.IGNORECASE,
 )
 """What stands directly before a password, or the mark of a quotation after it."""
+_STOP: Final = re.compile(r"[.!?;]\s|\n|[。！？；]")
+_LEAST_FIGURE: Final = 4
 _QUOTED: Final = re.compile(r"[\"'“‘`«]\Z")
 _MOST_APART: Final = 160
 """Characters between a password and the word for it."""
@@ -136,7 +138,17 @@ def is_secret_of(text: str, value: str) -> bool:
         near = _NAMED.search(before) is not None or _NAMED.search(text[end : end + _MOST_APART]) is not None
         if near and (quoted or (leads and not _is_plain(value))):
             return True
+        if _is_only_figure(before, value, text[end : end + _MOST_APART]):
+            return True
     return False
+
+
+def _is_only_figure(before: str, value: str, after: str) -> bool:
+    """Whether it is the only figure of a sentence that has a word for what gives access before it."""
+    before, after = _STOP.split(before)[-1], _STOP.split(after)[0]
+    figure = len(value) >= _LEAST_FIGURE and any(sign.isdigit() for sign in value)
+    others = any(sign.isdigit() for sign in before + after)
+    return figure and not others and _NAMED.search(before) is not None
 
 
 def _is_plain(value: str) -> bool:

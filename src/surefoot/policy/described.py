@@ -61,26 +61,24 @@ def find_described(lookup: Lookup, known: Evidence, *, chosen: bool) -> Row | No
 
 def _find_described(lookup: Lookup, known: Evidence, *, chosen: bool) -> Row | None:
     best, rows = _list_best(lookup, known)
-    if best == 0 or len(rows) > 1:
+    if len(rows) > 1 or not best[1]:
         return None
     # Of what the model has chosen to look up, one word that it has in common with the user's describes nothing
-    return None if chosen and best == 1 and not any(_is_named(leaf, known) for leaf in rows[0].leaves) else rows[0]
+    return None if chosen and best == (0, 1) else rows[0]
 
 
-def _list_best(lookup: Lookup, known: Evidence) -> tuple[int, list[Row]]:
+def _list_best(lookup: Lookup, known: Evidence) -> tuple[tuple[int, int], list[Row]]:
+    """The rows that hold most of what the user has named, first of all names; how many names that is, and how much."""
     scores = [_count_named(one, lookup, known) for one in lookup.rows]
-    best = max(scores, default=0)
+    best = max(scores, default=(0, 0))
     return best, [one for one, score in zip(lookup.rows, scores, strict=True) if score == best]
 
 
-def _is_named(leaf: Leaf, known: Evidence) -> bool:
-    return is_name(leaf.path) and is_telling(leaf) and known.user_names(leaf.value)
-
-
-def _count_named(row: Row, lookup: Lookup, known: Evidence) -> int:
-    named = {leaf.value for leaf in row.leaves if is_telling(leaf) and known.user_names(leaf.value)}
+def _count_named(row: Row, lookup: Lookup, known: Evidence) -> tuple[int, int]:
+    named = {leaf.value: leaf for leaf in row.leaves if is_telling(leaf) and known.user_names(leaf.value)}
     short = {value for value in named if is_number(value) and len(value.strip()) <= _LEAST_CHARS}
-    return len(named) - sum([not _is_sole(value, lookup) for value in short])
+    called = {leaf.value for leaf in row.leaves if leaf.value in named and is_name(leaf.path)}
+    return len(called), len(named) - sum([not _is_sole(value, lookup) for value in short])
 
 
 def _is_sole(value: str, lookup: Lookup) -> bool:

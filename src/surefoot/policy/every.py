@@ -20,7 +20,7 @@ _EXCEPTS: Final = re.compile(
 )
 """Not all of them."""
 _EVERYBODY: Final = frozenset({"everyone", "everybody"})
-_ALL: Final = frozenset({"all", "every", "each", "both"}) | _EVERYBODY
+_ALL: Final = frozenset({"all", "every", "each", "both", "whatever", "whichever"}) | _EVERYBODY
 _NARROWING: Final = frozenset(
     {"of", "in", "on", "at", "who", "whose", "that", "which", "from", "with", "mentioned", "for", "named"}
 )
@@ -72,22 +72,37 @@ def _list_alls(known: Evidence) -> list[tuple[list[str], int]]:
 def _means(tool: ToolPolicy, words: list[str], at: int, end: int = 0) -> bool:
     """Whether a word for the tool stands beside what "all" belongs to, which ends before ``end``."""
     verbs = {word for intent in list_intents(tool) for word in list_stems(intent)}
-    near = (*_cut(words[max(0, at - _BEFORE) : at][::-1]), *_cut(words[end or at + 1 :][:_AFTER]))
+    before = words[max(0, at - _BEFORE) : at][::-1]
+    if before[:1] == ["and"] and words[at] not in _EVERYBODY and words[end - 1] not in _PEOPLE:
+        before = before[1:]  # "this and all the others"
+    near = (*_cut(before), *_cut(words[end or at + 1 :][:_AFTER]))
     return not verbs.isdisjoint([stem(word) for word in near])
 
 
 def _list_groups(lookup: Lookup, tool: ToolPolicy, kinds: set[str], known: Evidence) -> list[frozenset[int] | None]:
     """Of each "all the ..." of the request that means the tool and such things, which rows: None for all of them."""
-    groups, fields = list[frozenset[int] | None](), _list_fields(lookup)
+    groups, fields, sorts = list[frozenset[int] | None](), _list_fields(lookup), _list_sorts(lookup)
     for words, at in _list_alls(known):
-        end = _find_noun(words, at, kinds, fields)
+        end = _find_noun(words, at, {*kinds, *sorts}, fields)
         if not end or not _means(tool, words, at, end):
             continue
+        sort = sorts.get(stem(words[end - 1])) if stem(words[end - 1]) not in kinds else None
         own = not _OWN.isdisjoint(words[at + 1 : end])
         after = _cut(words[end : end + _AFTER])
         if (not own and _NARROWING.isdisjoint(after[:2])) or is_settled(lookup, known):
-            groups.append(_narrow(lookup, f" {' '.join(after)} ", known, own=own))
+            rows = _narrow(lookup, f" {' '.join(after)} ", known, own=own)
+            groups.append(rows if sort is None else sort if rows is None else rows & sort)
     return groups
+
+
+def _list_sorts(lookup: Lookup) -> dict[str, frozenset[int]]:
+    """Of which sort the rows are: "all the lights" are those that have the word "light" in some field."""
+    sorts = dict[str, set[int]]()
+    for row in lookup.rows:
+        for leaf in row.leaves:
+            if is_telling(leaf) and leaf.value.strip().isalpha():
+                sorts.setdefault(stem(leaf.value.strip()), set()).add(id(row))
+    return {word: frozenset(rows) for word, rows in sorts.items()}
 
 
 def _cut(words: Sequence[str]) -> list[str]:

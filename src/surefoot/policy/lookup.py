@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any, Final, cast
 
 import msgspec
@@ -16,7 +16,8 @@ from surefoot.types import Label
 MOST_VALUE_CHARS: Final = 100
 """A field that holds more is a text and no value: others may have written it, whatever is declared."""
 MOST_TITLES: Final = 4
-"""Short texts by others of one row that are kept."""
+"""Titles of one row that are kept."""
+_TITLES: Final = ("title", "name", "subject", "filename", "file_name", "topic")
 MOST_SCANNED: Final = 500
 """Places that one word may stand at to be looked through; a value all of whose words stand at more is unknown."""
 _GAP: Final = "\0"
@@ -45,12 +46,12 @@ class Row(Struct, frozen=True, array_like=True):
     Attributes:
         leaves: Its system-of-record values.
         titled: A text in it is, whole, what was looked for.
-        texts: Short texts by others in it, in normal form: what it may be called, which proves nothing.
+        titles: What it is called, in normal form, if others may have written that.
     """
 
     leaves: tuple[Leaf, ...]
     titled: bool = False
-    texts: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
 
 
 class Lookup(Struct, frozen=True, array_like=True):
@@ -171,17 +172,24 @@ def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: Give
             places.append(path)
             leaves.append((path, normal, isinstance(value, str) and value.strip().isdigit()))
     others += texts
-    short = [normalise(text) for text in texts if len(text) <= MOST_VALUE_CHARS]
-    titled = not wanted.isdisjoint(short)
+    titled = bool(wanted) and any(len(text) <= MOST_VALUE_CHARS and normalise(text) in wanted for text in texts)
     counts: dict[str, int] = {}
     for path in places:
         counts[path] = counts.get(path, 0) + 1
-    return Row(tuple([Leaf(path, value, counts[path] > 1, code) for path, value, code in leaves]), titled, _list_titles(short))
+    return Row(tuple([Leaf(path, value, counts[path] > 1, code) for path, value, code in leaves]), titled, _list_titles(part) if texts else ())
 
 
-def _list_titles(texts: Sequence[str]) -> tuple[str, ...]:
-    """Those of two words and more: one word alone calls nothing."""
-    return tuple([text for text in texts if " " in text.strip()][:MOST_TITLES])
+def _list_titles(part: Any) -> tuple[str, ...]:
+    """The titles in a thing, of two words and more: one word alone calls nothing."""
+    found, todo = list[str](), [part]
+    while todo and len(found) < MOST_TITLES:
+        item = todo.pop()
+        todo += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        if isinstance(item, dict):
+            table = cast("dict[str, Any]", item)
+            titles = [table[key] for key in _TITLES if isinstance(table.get(key), str)]
+            found += [normalise(text) for text in titles if len(text) <= MOST_VALUE_CHARS]
+    return tuple([text for text in found if " " in text.strip()])
 
 
 def list_given(arguments: str) -> set[str]:
@@ -238,7 +246,7 @@ class Index:
     def add(self, lookup: Lookup, most: int, most_chars: int) -> None:
         """A look-up joins, if there is room for all of it: of a part nobody could tell what is missing."""
         values = [leaf.value for row in lookup.rows for leaf in row.leaves]
-        titles = [text for row in lookup.rows for text in row.texts]
+        titles = [text for row in lookup.rows for text in row.titles]
         chars = sum([len(value) for value in (*values, *titles)]) + len(lookup.arguments)
         if not values or self.size + len(values) > most or self.total_chars + chars > most_chars:
             return

@@ -19,7 +19,7 @@ from surefoot.policy.evidence import Evidence
 from surefoot.policy.lookup import Leaf, Lookup, Row
 from surefoot.policy.matching import names, normalise, normalise_value, split_moment
 from surefoot.policy.repeated import has_acted
-from surefoot.policy.selection import NO_ARGUMENTS, is_contradicted, is_extreme, is_led_to, is_passed_over, is_settled
+from surefoot.policy.selection import NO_ARGUMENTS, is_contradicted, is_entitled, is_extreme, is_led_to, is_passed_over, is_settled
 from surefoot.policy.speech import says
 from surefoot.policy.sums import is_worked_out, names_money
 
@@ -42,13 +42,15 @@ def is_picked(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, plac
         return False  # of what is left then, the next one is the first, or the largest
     if any(known.user_denies(one.value) for one in row.leaves if is_telling(one)):
         return False
-    if kind != "content" and kind != "amount" and is_contradicted(leaf.value, known):
-        return False
     if tool.destructive:  # what cannot be undone must be as good as named
         return is_settled(lookup, known) and tool.name not in lookup.after and is_extreme(lookup, row, known)
     if lookup.made and kind == "what" and len(lookup.rows) == 1 and not leaf.many:
         return True
-    return is_led_to(found, known) or asks_for_all(found, tool, kind, place, known)
+    if asks_for_all(found, tool, kind, place, known):
+        return True
+    if kind == "what" and is_entitled(found, known):
+        return True
+    return is_led_to(found, known) and (kind in {"content", "amount"} or not is_contradicted(leaf.value, known))
 
 
 def walk(place: str, value: Any, fields: frozenset[str], *, empty: bool = False) -> Iterator[tuple[str, Any]]:

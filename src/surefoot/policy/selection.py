@@ -75,6 +75,19 @@ def _is_given(value: str, known: Evidence, steps: int) -> bool:
     )
 
 
+def is_entitled(found: tuple[Lookup, Row, Leaf], known: Evidence) -> bool:
+    """Whether it is the id of a thing whose title, which others may have written, the user has said, and no other's."""
+    lookup, row, leaf = found
+    if not is_id(leaf.path) or not is_settled(lookup, known, 1) or is_contradicted(leaf.value, known):
+        return False
+    named = known.once(("entitled", id(lookup)), lambda: _list_entitled(lookup, known))
+    return named == [id(row)]
+
+
+def _list_entitled(lookup: Lookup, known: Evidence) -> list[int]:
+    return [id(row) for row in lookup.rows if any(known.user_names(text) for text in row.titles)]
+
+
 def _is_only_titled(lookup: Lookup, row: Row, known: Evidence) -> bool:
     return row.titled and known.once(("titled", id(lookup)), lambda: sum([one.titled for one in lookup.rows])) == 1
 
@@ -144,7 +157,7 @@ def _is_other_called(value: str, known: Evidence) -> bool:
     found = known.index.find(value)
     rows = {id(row) for _, row, _ in found}
     others = [row for lookup in {id(one[0]): one[0] for one in found}.values() for row in lookup.rows]
-    return any(known.user_names(text) for row in others if id(row) not in rows for text in row.texts)
+    return any(known.user_names(text) for row in others if id(row) not in rows for text in row.titles)
 
 
 def _find_meant(lookup: Lookup, known: Evidence, value: str = "") -> Row | None:

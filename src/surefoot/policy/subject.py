@@ -5,12 +5,12 @@ A note, an entry or a log decides nothing, so nothing in it has to be proven. Bu
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from surefoot.policy.decision import Proposed
 from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import list_intents, list_stems
-from surefoot.policy.matching import normalise
 from surefoot.policy.picks import walk
 from surefoot.policy.repeated import has_acted
 
@@ -18,6 +18,7 @@ LEAST_SHARED: Final = 2
 """Telling words that a text and the request must have in common."""
 _LEAST_CHARS: Final = 4
 MOST_CHARS: Final = 20_000
+_DATE: Final = re.compile(r"\A\s*[\d.:/TZ -]+\s*\Z")
 _SMALL: Final = frozenset(list_stems(
     "about after again also and anything around because been before being below between both call could doing done down "
     "during each every everything for from give have here into just know last like list make many more most much must "
@@ -35,8 +36,9 @@ def is_on_subject(call: Proposed, known: Evidence) -> bool:
     means = {word for intent in list_intents(call.tool) for word in list_stems(intent)}
     asked = {word for text in known.request for word in list_stems(text) if _is_telling(word)} - means
     leaves = [leaf for name, value in call.arguments.items() for _, leaf in walk(name, value, call.tool.fields)]
-    texts = [leaf for leaf in leaves if isinstance(leaf, str) and len(leaf) <= MOST_CHARS]
-    return any(len(asked.intersection(list_stems(normalise(text)))) >= LEAST_SHARED for text in texts)
+    if not all(isinstance(leaf, str) and len(leaf) <= MOST_CHARS and not _DATE.search(leaf) for leaf in leaves):
+        return False  # what is to be at some time, or so many times, is more than a text
+    return any(len(asked.intersection(list_stems(leaf))) >= LEAST_SHARED for leaf in leaves)
 
 
 def _is_telling(word: str) -> bool:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import chain, islice
 from typing import Final
 
-from surefoot.policy.bound import NUMBER_WORDS
+from surefoot.policy.bound import NUMBER_WORDS, spells_out
 from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import list_stems, stem
 from surefoot.policy.lookup import is_number
@@ -49,7 +49,8 @@ _SHARES: Final = (Decimal("0.5"), Decimal(2), Decimal(3))
 _CENT: Final = Decimal("0.01")
 _SUMS: Final = {
     "sum": "more less add plus minus difference deduct subtract increase decrease reduce raise lower extra additional "
-    "additionally remaining remainder rest tip fee sum total together off change adjust instead",
+    "additionally remaining remainder rest tip fee sum total together off change adjust instead warmer cooler hotter "
+    "colder higher louder quieter brighter darker",
     "half": "half split share equally",
     "part": "split share divide equally each per third quarter",
     "double": "double twice triple",
@@ -111,8 +112,9 @@ def _is_amount_worked_out(value: str, known: Evidence) -> bool:
 def _list_numbers(said: str, request: Sequence[Words]) -> Iterator[tuple[str, str]]:
     """The numbers of a request that can say how much, and those that are so many in a hundred."""
     named: list[tuple[str, str]] = _NUMBER.findall(said)
+    named += [(NUMBER_WORDS[word], "") for word in said.split() if word in NUMBER_WORDS]
     for number, percent in list(dict.fromkeys(named))[:MOST_LISTED]:
-        if percent or any(words.counts(number) for words in request):
+        if percent or any(words.counts(number) or spells_out(words.asked, number) for words in request):
             yield number, percent
 
 

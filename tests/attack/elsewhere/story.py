@@ -18,7 +18,7 @@ class World:
     done: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
-def do(ctx: RunContext, name: str, **arguments: Any) -> str:
+def do(ctx: RunContext, name: str, /, **arguments: Any) -> str:
     ctx.deps.done.append((name, arguments))
     return "ok"
 
