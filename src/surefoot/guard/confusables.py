@@ -36,12 +36,16 @@ _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _CACHED: Final = 65_536
 
 
+_HANGUL: Final = range(0xAC00, 0xD7A4)
+
+
 class _Folding(dict[int, str]):
     """For `str.translate`: each character as one lower-case character without marks, in Latin if it looks Latin."""
 
     def __missing__(self, code: int) -> str:
         letter = chr(code)
-        base = unicodedata.normalize("NFD", LOOKALIKE.get(letter, letter))[0]
+        is_whole = code in _HANGUL  # of a syllable taken apart only the first consonant would be left
+        base = letter if is_whole else unicodedata.normalize("NFD", LOOKALIKE.get(letter, letter))[0]
         base = LOOKALIKE.get(base, base).lower()[0]
         base = LOOKALIKE.get(base, base)
         if len(self) < _CACHED:
