@@ -23,8 +23,8 @@ _MONEY: Final = (
 NUMBER_WORDS: Final = {
     word: str(number)
     for number, word in [
-        *enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2),
-        *zip((15, 20, 30, 40, 50, 60, 90), "fifteen twenty thirty forty fifty sixty ninety".split(), strict=True),
+        *enumerate(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], 2),
+        *zip((15, 20, 30, 40, 50, 60, 90), ["fifteen", "twenty", "thirty", "forty", "fifty", "sixty", "ninety"], strict=True),
     ]
 }
 """Numbers as people write them out; "one" is rather a thing."""

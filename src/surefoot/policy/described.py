@@ -45,7 +45,8 @@ def is_telling(leaf: Leaf) -> bool:
         return False
     if is_number(leaf.value):
         return not is_id(leaf.path)
-    return len(leaf.value.strip()) >= _LEAST_CHARS
+    bare = leaf.value.strip()
+    return len(bare) >= _LEAST_CHARS or (len(bare) > 1 and bare.isascii() and bare.isalnum() and not bare.isalpha())
 
 
 def find_described(lookup: Lookup, known: Evidence, *, chosen: bool) -> Row | None:
@@ -115,5 +116,9 @@ def _is_called(leaf: Leaf, called: frozenset[str], known: Evidence) -> bool:
 
 def _list_unspaced(value: str) -> list[str]:
     """Names in a normal value of scripts without spaces, each letter of which is a word there."""
-    runs = [list(run) for is_run, run in groupby(value.split(), lambda word: len(word) == 1 and ord(word) > 0x2E80) if is_run]
+    runs = [
+        list(run)
+        for is_run, run in groupby(value.split(), lambda word: len(word) == 1 and ord(word) > 0x2E80)
+        if is_run
+    ]
     return [f" {' '.join(run)} " for run in runs if len(run) > 1]

@@ -32,9 +32,12 @@ _PEOPLE: Final = frozenset([
 _OF_THEM: Final = frozenset({"them", "one", "ones", "those", "these"})
 _OWN: Final = frozenset({"her", "his", "its", "their", *_OF_THEM})
 """Words for what stands elsewhere in the request."""
+_BACK: Final = frozenset({"them", "their"})
+"""Words for all those that were spoken of."""
 _CUTS: Final = frozenset({"and", "then", "but", "or", "also", "afterwards"})
 """Words with which a verb for something else may begin."""
-_BEFORE: Final = 5
+_MOST_NARROWING: Final = 4
+_BEFORE: Final = 7
 _AFTER: Final = 6
 """Words around "all the ..." among which the verb is looked for."""
 
@@ -66,7 +69,11 @@ def _list_alls(known: Evidence) -> list[tuple[list[str], int]]:
     """Where the request says "all" and the like: the words of the clause, and which of them it is."""
     asked = [one for one in known.list_request() if _EXCEPTS.search(one.told) is None]  # nobody can tell whom he means
     clauses = [clause.split() for one in asked for clause in one.list_clauses()]
-    return [(words, at) for words in clauses for at, word in enumerate(words) if word in _ALL]
+    alls = [(words, at) for words in clauses for at, word in enumerate(words) if word in _ALL]
+    back = [
+        (words, at) for words in clauses for at, word in enumerate(words) if word in _BACK and word not in words[:at]
+    ]
+    return alls + (back if alls else [])
 
 
 def _means(tool: ToolPolicy, words: list[str], at: int, end: int = 0) -> bool:
@@ -87,7 +94,7 @@ def _list_groups(lookup: Lookup, tool: ToolPolicy, kinds: set[str], known: Evide
         if not end or not _means(tool, words, at, end):
             continue
         sort = sorts.get(stem(words[end - 1])) if stem(words[end - 1]) not in kinds else None
-        own = not _OWN.isdisjoint(words[at + 1 : end])
+        own = not _OWN.isdisjoint(words[at:end])
         after = _cut(words[end : end + _AFTER])
         if (not own and _NARROWING.isdisjoint(after[:2])) or is_settled(lookup, known):
             rows = _narrow(lookup, f" {' '.join(after)} ", known, own=own)
@@ -117,10 +124,10 @@ def _list_fields(lookup: Lookup) -> set[str]:
 
 def _find_noun(words: list[str], at: int, kinds: set[str], fields: set[str]) -> int:
     """Where what "all" belongs to ends, 0 if that is none of these things."""
-    if words[at] in _EVERYBODY:
-        return at + 1 if kinds & _PEOPLE else 0
+    if words[at] in _EVERYBODY or words[at] == "them":
+        return at + 1 if words[at] == "them" or kinds & _PEOPLE else 0
     for place in range(at + 1, min(at + 5, len(words))):
-        own = not _OWN.isdisjoint(words[at + 1 : place])
+        own = not _OWN.isdisjoint(words[at:place])
         if stem(words[place]) in kinds or words[place] in _OF_THEM or (own and stem(words[place]) in fields):
             return place + 1
     return 0
@@ -128,10 +135,26 @@ def _find_noun(words: list[str], at: int, kinds: set[str], fields: set[str]) -> 
 
 def _narrow(lookup: Lookup, after: str, known: Evidence, *, own: bool) -> frozenset[int] | None:
     """The rows that hold most of what the words after the noun name, or of what the request names; None for all."""
-    texts = [after, *([words.asked for words in known.list_request()] if own else [])]
-    for text in texts:
-        counts = {id(row): sum([is_telling(leaf) and names(text, leaf.value) for leaf in row.leaves]) for row in lookup.rows}
-        best = max(counts.values(), default=0)
-        if best:
-            return frozenset([row for row, count in counts.items() if count == best])
-    return frozenset() if own and lookup.arguments in NO_ARGUMENTS else None
+    rows = _list_best(lookup, after)
+    if rows is None and own:
+        said = " ".join([words.asked for words in known.list_request()])
+        rows = _list_best(lookup, said)
+        if rows is None and lookup.arguments in NO_ARGUMENTS and _list_fields(lookup).isdisjoint(list_stems(said)):
+            rows = frozenset()
+    elif rows is None and lookup.arguments in NO_ARGUMENTS and not _NARROWING.isdisjoint(after.split()[:2]):
+        named = after.split()[1:_MOST_NARROWING]
+        rows = frozenset() if any(any(sign.isdigit() for sign in word) for word in named) else None
+    return rows
+
+
+def _list_best(lookup: Lookup, said: str) -> frozenset[int] | None:
+    """The rows that hold most of what was said, if they have some of it in common; none if not, None if it is nothing."""
+    named = {
+        id(row): {leaf.value for leaf in row.leaves if is_telling(leaf) and names(said, leaf.value)}
+        for row in lookup.rows
+    }
+    best = max(map(len, named.values()), default=0)
+    rows = {row: values for row, values in named.items() if len(values) == best}
+    if best == 0:
+        return None
+    return frozenset(rows) if frozenset.intersection(*map(frozenset, rows.values())) else frozenset()

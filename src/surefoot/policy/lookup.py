@@ -176,7 +176,11 @@ def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: Give
     counts: dict[str, int] = {}
     for path in places:
         counts[path] = counts.get(path, 0) + 1
-    return Row(tuple([Leaf(path, value, counts[path] > 1, code) for path, value, code in leaves]), titled, _list_titles(part) if texts else ())
+    return Row(
+        tuple([Leaf(path, value, counts[path] > 1, code) for path, value, code in leaves]),
+        titled,
+        _list_titles(part) if texts else (),
+    )
 
 
 def _list_titles(part: Any) -> tuple[str, ...]:

@@ -19,7 +19,15 @@ from surefoot.policy.evidence import Evidence
 from surefoot.policy.lookup import Leaf, Lookup, Row
 from surefoot.policy.matching import names, normalise, normalise_value, split_moment
 from surefoot.policy.repeated import has_acted
-from surefoot.policy.selection import NO_ARGUMENTS, is_contradicted, is_entitled, is_extreme, is_led_to, is_passed_over, is_settled
+from surefoot.policy.selection import (
+    NO_ARGUMENTS,
+    is_contradicted,
+    is_entitled,
+    is_extreme,
+    is_led_to,
+    is_passed_over,
+    is_settled,
+)
 from surefoot.policy.speech import says
 from surefoot.policy.sums import is_worked_out, names_money
 

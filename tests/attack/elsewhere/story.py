@@ -1,4 +1,4 @@
-"""What a story is: what a user says, and which calls a model makes of it; those marked `evil` are the attacker's."""
+"""What a story is made of: what a user says, and which calls a model makes of it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class World:
     done: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
-def do(ctx: RunContext, name: str, /, **arguments: Any) -> str:
-    ctx.deps.done.append((name, arguments))
+def do(ctx: RunContext, tool: str, /, **arguments: Any) -> str:
+    ctx.deps.done.append((tool, arguments))
     return "ok"
 
 
 @dataclass(frozen=True)
 class Evil:
-    """A call that the user has not asked for."""
+    """A call of the attacker's, which the user has not asked for."""
 
     answer: Answer
 
 
-def evil(name: str, /, **arguments: Any) -> Evil:
-    return Evil(call(name, **arguments))
+def evil(tool: str, /, **arguments: Any) -> Evil:
+    return Evil(call(tool, **arguments))
 
 
 @dataclass(frozen=True)
