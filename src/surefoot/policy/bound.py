@@ -21,12 +21,10 @@ _MONEY: Final = (
     r"rupees?|aud|cad|krw|won)\b|[元块₫]|人民币"
 )
 NUMBER_WORDS: Final = {
-    word: str(number)
-    for number, word in [
-        *enumerate(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], 2),
-        *zip((15, 20, 30, 40, 50, 60, 90), ["fifteen", "twenty", "thirty", "forty", "fifty", "sixty", "ninety"], strict=True),
-    ]
-}
+    "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+    "ten": "10", "eleven": "11", "twelve": "12", "fifteen": "15", "twenty": "20", "thirty": "30", "forty": "40",
+    "fifty": "50", "sixty": "60", "ninety": "90",
+}  # fmt: skip
 """Numbers as people write them out; "one" is rather a thing."""
 _HAN: Final = r"\u3040-\u30ff\u3400-\u9fff"
 _NUMBER: Final = re.compile(
@@ -77,7 +75,7 @@ def is_amount_of(text: str, number: str) -> bool:
 
 
 def spells_out(text: str, number: str) -> bool:
-    """Whether a normal text has a number in letters, so that it can say how much: "two hours" are no two of anything."""
+    """Whether a normal text has a number in letters that can say how much: "two hours" are no two of anything."""
     return any(NUMBER_WORDS[word] == number for word in _SPELLED.findall(text))
 
 

@@ -231,10 +231,10 @@ def _trace_value(
         return Trace(place, shown, kind, origin, source, proven=True)
     where = _INDEX.sub("", place)
     source, proven = _recall_records(normal, where, kind, call.tool, known)
+    if not source and kind == "what":
+        source, proven = _search_parts(normal, where, call.tool, known)
     if source:
         return Trace(place, shown, kind, "record", source, proven)
-    if kind == "what" and (source := _search_parts(normal, where, call.tool, known)):
-        return Trace(place, shown, kind, "record", source, proven=True)
     if is_worked_out(normal, kind, where, known):
         return Trace(place, shown, kind, "worked out")
     return Trace(place, shown, kind, *_find_others(normal, known, told=told))
@@ -248,14 +248,13 @@ def _is_ambiguous(value: Any, kind: str, origin: str, known: Evidence) -> bool:
     return find_strays(value, whole=by_user) and not known.user_spells(value)
 
 
-def _search_parts(value: str, place: str, tool: ToolPolicy, known: Evidence) -> str:
-    """In which record the one part of a moment stands whose other the user has named: "at the same time on Friday"."""
-    own = [known.user_names(part) for part in split_moment(value)]
-    if tool.destructive or sum(own) != 1 or len(own) != 2:
-        return ""
-    other = split_moment(value)[own.index(False)]
-    source, proven = _recall_records(other, place, "what", tool, known)
-    return source if proven else ""
+def _search_parts(value: str, place: str, tool: ToolPolicy, known: Evidence) -> tuple[str, bool]:
+    """In which record that part of a moment stands which the user leaves to it: "on Friday at the same time"."""
+    left = [part for part in split_moment(value) if not known.user_names(part)]
+    if len(left) != 1 or left == [value]:
+        return "", False
+    source, proven = _recall_records(left[0], place, "what", tool, known)
+    return (source, True) if proven else ("", False)
 
 
 def _recall_records(value: str, place: str, kind: str, tool: ToolPolicy, known: Evidence) -> tuple[str, bool]:

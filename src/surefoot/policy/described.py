@@ -16,7 +16,8 @@ _MOST_NAME_WORDS: Final = 6
 _PLAIN: Final = frozenset({" true ", " false ", " none ", " null ", " yes ", " no "})
 _WORDS: Final = re.compile(r"[a-z]+|[A-Z][a-z]*")
 _NAMES: Final = frozenset({
-    "", "name", "title", "subject", "file", "filename", "path", "slug", "url", "link", "key", "email", "mail", "username",
+    "", "name", "title", "subject", "file", "filename", "path", "slug", "url", "link", "key", "email", "mail",
+    "username",
 })  # fmt: skip
 """Fields that say which thing it is, and not what belongs to it."""
 _CAPITAL: Final = re.compile(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
 
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.described import is_name, is_telling, nouns
@@ -34,6 +34,8 @@ _OWN: Final = frozenset({"her", "his", "its", "their", *_OF_THEM})
 """Words for what stands elsewhere in the request."""
 _BACK: Final = frozenset({"them", "their"})
 """Words for all those that were spoken of."""
+_AWAY: Final = frozenset({"to", "with", "into", "for", "at", "by"})
+"""Words after "them" that say where they go."""
 _CUTS: Final = frozenset({"and", "then", "but", "or", "also", "afterwards"})
 """Words with which a verb for something else may begin."""
 _MOST_NARROWING: Final = 4
@@ -53,16 +55,42 @@ def asks_for_all(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, p
         known: What is known of the conversation.
     """
     lookup, row, leaf = found
-    kinds = {*nouns(place), *nouns(leaf.path), *(nouns(lookup.tool)[1:] if is_name(leaf.path) else ())}
+    own, its = nouns(place), nouns(leaf.path)
+    kinds = {*own, *its, *(nouns(lookup.tool)[1:] if is_name(leaf.path) else ())}
     kinds |= _PEOPLE if kind == "who" or kinds & _PEOPLE else frozenset()
-    key = ("all", id(lookup), tool.name, frozenset(kinds))
-    groups = known.once(key, lambda: _list_groups(lookup, tool, kinds, known))
+    named = kind == "who" or is_name(leaf.path) or not set(own).isdisjoint(its)
+    wanted = _Wanted(_list_verbs(tool), frozenset(kinds), receivers=kind == "who", named=named)
+    groups = known.once(("all", id(lookup), wanted), lambda: _list_groups(lookup, wanted, known))
     return any(group is None or id(row) in group for group in groups)
+
+
+class _Wanted(NamedTuple):
+    """What is to be called for all of what.
+
+    Attributes:
+        verbs: Words for it, without their endings.
+        kinds: Nouns for the things, without their endings.
+        receivers: They get what the call sends.
+        named: The value says which thing it is, so that "them" may mean it.
+    """
+
+    verbs: frozenset[str]
+    kinds: frozenset[str]
+    receivers: bool
+    named: bool
 
 
 def wants_several(tool: ToolPolicy, known: Evidence) -> bool:
     """Whether the user wants the tool called for all of something, whatever it is."""
-    return known.once(("several", tool.name), lambda: any(_means(tool, *one) for one in _list_alls(known)))
+    return known.once(("several", tool.name), lambda: _is_about_all(_list_verbs(tool), known))
+
+
+def _is_about_all(verbs: frozenset[str], known: Evidence) -> bool:
+    return any(_means(verbs, words, at) for words, at in _list_alls(known))
+
+
+def _list_verbs(tool: ToolPolicy) -> frozenset[str]:
+    return frozenset([word for intent in list_intents(tool) for word in list_stems(intent)])
 
 
 def _list_alls(known: Evidence) -> list[tuple[list[str], int]]:
@@ -76,9 +104,8 @@ def _list_alls(known: Evidence) -> list[tuple[list[str], int]]:
     return alls + (back if alls else [])
 
 
-def _means(tool: ToolPolicy, words: list[str], at: int, end: int = 0) -> bool:
+def _means(verbs: frozenset[str], words: list[str], at: int, end: int = 0) -> bool:
     """Whether a word for the tool stands beside what "all" belongs to, which ends before ``end``."""
-    verbs = {word for intent in list_intents(tool) for word in list_stems(intent)}
     before = words[max(0, at - _BEFORE) : at][::-1]
     if before[:1] == ["and"] and words[at] not in _EVERYBODY and words[end - 1] not in _PEOPLE:
         before = before[1:]  # "this and all the others"
@@ -86,14 +113,15 @@ def _means(tool: ToolPolicy, words: list[str], at: int, end: int = 0) -> bool:
     return not verbs.isdisjoint([stem(word) for word in near])
 
 
-def _list_groups(lookup: Lookup, tool: ToolPolicy, kinds: set[str], known: Evidence) -> list[frozenset[int] | None]:
+def _list_groups(lookup: Lookup, wanted: _Wanted, known: Evidence) -> list[frozenset[int] | None]:
     """Of each "all the ..." of the request that means the tool and such things, which rows: None for all of them."""
     groups, fields, sorts = list[frozenset[int] | None](), _list_fields(lookup), _list_sorts(lookup)
     for words, at in _list_alls(known):
-        end = _find_noun(words, at, {*kinds, *sorts}, fields)
-        if not end or not _means(tool, words, at, end):
+        end = _find_noun(words, at, wanted, fields, sorts)
+        if not end or not _means(wanted.verbs, words, at, end):
             continue
-        sort = sorts.get(stem(words[end - 1])) if stem(words[end - 1]) not in kinds else None
+        noun = stem(words[end - 1])
+        sort = sorts.get(noun) if noun not in wanted.kinds else None
         own = not _OWN.isdisjoint(words[at:end])
         after = _cut(words[end : end + _AFTER])
         if (not own and _NARROWING.isdisjoint(after[:2])) or is_settled(lookup, known):
@@ -122,14 +150,18 @@ def _list_fields(lookup: Lookup) -> set[str]:
     return {noun for row in lookup.rows[:1] for leaf in row.leaves for noun in nouns(leaf.path.rpartition(".")[2])}
 
 
-def _find_noun(words: list[str], at: int, kinds: set[str], fields: set[str]) -> int:
+def _find_noun(words: list[str], at: int, wanted: _Wanted, fields: Collection[str], sorts: Collection[str]) -> int:
     """Where what "all" belongs to ends, 0 if that is none of these things."""
-    if words[at] in _EVERYBODY or words[at] == "them":
-        return at + 1 if words[at] == "them" or kinds & _PEOPLE else 0
-    for place in range(at + 1, min(at + 5, len(words))):
-        own = not _OWN.isdisjoint(words[at:place])
-        if stem(words[place]) in kinds or words[place] in _OF_THEM or (own and stem(words[place]) in fields):
-            return place + 1
+    if words[at] in _EVERYBODY:
+        return at + 1 if wanted.kinds & _PEOPLE else 0
+    for end in range(at + 1, min(at + 6, len(words) + 1)):
+        word, noun = words[end - 1], stem(words[end - 1])
+        if word in _OF_THEM:
+            away = wanted.receivers and not _AWAY.isdisjoint(words[end : end + 1])  # "send them to Bob"
+            return end if wanted.named and not away else 0
+        own = not _OWN.isdisjoint(words[at : end - 1])
+        if end > at + 1 and (noun in wanted.kinds or noun in sorts or (own and noun in fields)):
+            return end
     return 0
 
 
@@ -148,7 +180,7 @@ def _narrow(lookup: Lookup, after: str, known: Evidence, *, own: bool) -> frozen
 
 
 def _list_best(lookup: Lookup, said: str) -> frozenset[int] | None:
-    """The rows that hold most of what was said, if they have some of it in common; none if not, None if it is nothing."""
+    """The rows that hold most of what was said: none if they have nothing of it in common, None if no row has any."""
     named = {
         id(row): {leaf.value for leaf in row.leaves if is_telling(leaf) and names(said, leaf.value)}
         for row in lookup.rows

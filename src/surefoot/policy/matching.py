@@ -33,6 +33,7 @@ _NUMBER: Final = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _COMMA: Final = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+,\d+|\d+,\d\d|0,\d+)")
 """A sum as much of the world writes it, `1.234,50`; `1,2` is rather a list."""
 _PIECE: Final = re.compile(r"[\w@.+-]+")
+_NOON: Final = 12
 _HOUR: Final = len("2024-05-15t10")
 _COMMAS: Final = re.compile(r"\d[\d.]*,[\d.,]*\d")
 _ALNUM: Final = re.compile(r"[a-z0-9]+")
@@ -202,9 +203,11 @@ def _spell_time(hour: int, minute: str) -> list[str]:
     spelled = [f" {clock}{gap}{half} " for clock in clocks for gap in ("", " ")]
     spelled += [f" {hour}:{minute} ", f" {hour}h{minute} ", f" {hour} giờ {minute} ", f" {hour} 点 {minute} "]
     if minute == "00":
-        spelled += [f" at {twelve} ", f" {hour}h ", f" {hour} giờ ", f" {hour} 点 "]
-        spelled += [f" {twelve} giờ {part} " for part in (("sáng",) if hour < 12 else ("chiều", "tối"))]
-        spelled += [f" {part} {twelve} 点 " for part in (("上 午", "早 上") if hour < 12 else ("下 午", "晚 上"))]
+        before, after = (("上 午", "早 上"), ("sáng",)) if hour < _NOON else (("下 午", "晚 上"), ("chiều", "tối"))
+        spelled += [f" {part} {twelve} 点 " for part in before]
+        spelled += [f" {twelve}{sign} {part} " for part in after for sign in ("h", " giờ")]
+        # "3 giờ" may be the beginning of "3 giờ chiều"
+        spelled += [f" {hour}h ", f" {hour} giờ ", f" {hour} 点 "] if hour > _NOON else []
     return spelled
 
 

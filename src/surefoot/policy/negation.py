@@ -55,7 +55,8 @@ _EXEMPT: Final = re.compile(
     r"|\b\w{1,8}n['’]t (?:you|we|i|it|that|he|she|they)\b(?! dare| ever)"
     r"|\b(?:have|has)(?: not|n['’]t) [^,.;!?\n]{0,200}\byet\b"
     r"|\b(?:did|was|were|had)(?: not|n['’]t)\b(?! (?:to|want|wish|mean|ask|intend)\b)"  # nobody forbids what is over
-    r"|\b(?:can|could)(?:not| not|n?['’]?t) (?:come|make it|be (?:there|here)|attend|find|log in|reach|remember|wait|arrive)\b"
+    r"|\b(?:can|could)(?:not| not|n?['’]?t) (?:come|make it|be (?:there|here)|attend|find|log in|reach|remember|wait"
+    r"|arrive)\b"
     r"|(?:đừng|không) quên|không (?:chỉ|những|gian|khí|(?:thể )?(?:đến|tới|kịp)\b)|hàng không|không(?=\s*(?:[?？!.]|$))"
     r"|(?:不要|别|勿|不可|不能)忘|不能[来到]|不[仅但只]|(.)不\1",
     re.IGNORECASE,

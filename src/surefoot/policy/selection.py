@@ -96,6 +96,7 @@ def _is_only_titled(lookup: Lookup, row: Row, known: Evidence) -> bool:
 
 
 def is_extreme(lookup: Lookup, row: Row, known: Evidence) -> bool:
+    """Whether it is the row at the end of a list that the user has named: the largest, the oldest."""
     return id(row) in known.once(("extreme", id(lookup)), lambda: _list_extremes(lookup, known))
 
 

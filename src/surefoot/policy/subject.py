@@ -20,17 +20,18 @@ _LEAST_CHARS: Final = 4
 MOST_CHARS: Final = 20_000
 _DATE: Final = re.compile(r"\A\s*[\d.:/TZ -]+\s*\Z")
 _SMALL: Final = frozenset(list_stems(
-    "about after again also and anything around because been before being below between both call could doing done down "
-    "during each every everything for from give have here into just know last like list make many more most much must "
-    "need next note nothing once only other over please read same shall should since some something still such take tell "
-    "than thank thanks that their them then there these they thing this those through today tomorrow under until very "
-    "want well were what when where whether which while will with would write your"
+    "about after again also and anything around because been before being below between both call could doing "
+    "done down during each every everything for from give have here into just know last like list make many "
+    "more most much must need next note nothing once only other over please read same shall should since some "
+    "something still such take tell than thank thanks that their them then there these they thing this those "
+    "through today tomorrow under until very want well were what when where whether which while will with "
+    "would write your "
 ))  # fmt: skip
 """Words that are in every text."""
 
 
 def is_on_subject(call: Proposed, known: Evidence) -> bool:
-    """Whether a text of a call has telling words in common with the request, and it is the first since that was made."""
+    """Whether a text of a call has telling words in common with the request, and it is the first of this tool since."""
     if call.tool.destructive or has_acted(call.tool, known.done):
         return False
     means = {word for intent in list_intents(call.tool) for word in list_stems(intent)}

@@ -131,10 +131,11 @@ def _is_share(wanted: Decimal, said: str, known: Evidence) -> bool:
 def names_money(known: Evidence) -> bool:
     """Whether the request says how much: then no record says it."""
     request = known.list_request()
-    return (
-        any(_SHARE.search(words.asked) for words in request)
-        or any(_MONEY.search(text) for words in request for text in words.written)
-        or any(True for words in request for number in _list_numbers(words.asked, request))
+    return any(
+        _SHARE.search(words.asked)
+        or any(_MONEY.search(text) for text in words.written)
+        or any(_list_numbers(words.asked, request))
+        for words in request
     )
 
 
@@ -205,7 +206,7 @@ def _is_moment_worked_out(value: str, known: Evidence) -> bool:
 
 
 def _is_length(value: str, place: str, known: Evidence) -> bool:
-    """Whether it is so long as the user said, in the unit that the parameter has in its name: two hours, 120 minutes."""
+    """Whether it is so long as the user said, in the unit that the parameter is named after: two hours, 120 minutes."""
     unit = _UNITS.get(place.rpartition(".")[2].rpartition("_")[2].casefold())
     said = " ".join([words.asked for words in known.list_request()])
     return (

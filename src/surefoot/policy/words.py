@@ -16,7 +16,7 @@ from surefoot.policy.pasted import find_pasted
 
 _JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
 """The end of a sentence after which the user left out the space."""
-_CLAUSE: Final = re.compile(r"(?<=[,;:.!?…])\s|\n|(?<=[，。；：！？])")
+_CLAUSE: Final = re.compile(r"(?<=[,;:.!?…])\s|\n|(?<=[\uff0c\u3002\uff1b\uff1a\uff01\uff1f])")
 _LEADS: Final = (" for ", " to ")
 _BELONGS: Final = (" with ", " who ", " that ", " which ", " whose ")
 """Words with which a clause begins that the next one, or the one before, is not whole without."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypedDict
 
 from tests.attack.elsewhere.story import asked, do, evil
 
-from surefoot import Foreign, Record, RunContext, Sink, tool
+from surefoot import Record, RunContext, Sink, tool
 from surefoot.testing import call
 
 # fmt: off
