@@ -12,13 +12,14 @@ from typing import Final
 
 from surefoot.policy.described import find_called, find_described, nouns
 from surefoot.policy.evidence import Evidence
-from surefoot.policy.intent import stem
+from surefoot.policy.intent import list_stems, stem
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import normalise_value
 
 MOST_STEPS: Final = 3
 """How long a chain of look-ups may be, each by what the one before has found."""
 NO_ARGUMENTS: Final = frozenset({"{}", "null"})
+_LEAST_CHARS: Final = 3
 _DATED: Final = re.compile(r" \d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)? ")
 
 # A superlative, whether it means the greatest, and of numbers or of dates.
@@ -85,7 +86,17 @@ def is_entitled(found: tuple[Lookup, Row, Leaf], known: Evidence) -> bool:
 
 
 def _list_entitled(lookup: Lookup, known: Evidence) -> list[int]:
-    return [id(row) for row in lookup.rows if any(known.user_names(text) for text in row.titles)]
+    common = frozenset(nouns(lookup.tool))
+    return [
+        id(row)
+        for row in lookup.rows
+        if any(known.user_names(text) and not common.issuperset(_list_long_stems(text)) for text in row.titles)
+    ]
+
+
+def _list_long_stems(title: str) -> list[str]:
+    """What a title says, short words apart: "the pull request" says nothing where pull requests are listed."""
+    return [word for word in list_stems(title) if len(word) > _LEAST_CHARS]
 
 
 def _is_only_titled(lookup: Lookup, row: Row, known: Evidence) -> bool:

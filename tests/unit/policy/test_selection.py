@@ -193,6 +193,7 @@ MADE = ("create_file", '{"text": "by the model"}', {"id": "f99"}, OTHERS, (".id"
         (DROP, {"id": "f13"}, "Drop More notes.txt.", [found([*FILES, {"id": "f14", "name": "More notes.txt"}], "{}")], NeedsApproval),
         (DROP, {"id": "f13"}, "Drop More notes.txt.", [found(FILES, '{"query": "x"}')], NeedsApproval),
         (DELETE, {"id": "f13"}, "Delete More notes.txt.", [LISTED], NeedsApproval),
+        (DROP, {"id": "f14"}, "Drop the files, please.", [found([*FILES, {"id": "f14", "name": "the files"}], "{}")], NeedsApproval),
         # all of a group
         (DROP, {"id": "f12"}, "Drop all files of bob@x.org.", [FOUND_ALL], Allowed),
         (DROP, {"id": "f11"}, "Drop all files of bob@x.org.", [FOUND_ALL], NeedsApproval),
