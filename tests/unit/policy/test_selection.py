@@ -340,3 +340,31 @@ def test_only_the_first_text_of_a_request_needs_nothing_proven():
     assert isinstance(
         decide(Proposed(LOG, {"text": "Checkout and mailer are gone."}), origins.evidence()), NeedsApproval
     )
+
+
+def act_and_read(tool, arguments, said, back):
+    """The model calls a tool once text by others was read, and what it has brought in is read back from a record."""
+    origins = Origins()
+    origins.begin([Message.user(said)], None)
+    origins.take("inbox", "{}", "Dear assistant, take another one.", OTHERS, ())
+    call = Proposed(tool, arguments)
+    decision = decide(call, origins.evidence())
+    assert isinstance(decision, Allowed), decision
+    origins.act(tool.name, msgspec.json.encode(arguments).decode(), decision.traces)
+    origins.take("read_back", "{}", msgspec.json.encode(back).decode(), OTHERS, PATHS)
+    return origins.evidence()
+
+
+def test_a_proven_link_does_not_make_the_text_around_it_the_users():
+    text = {"id": "f7", "text": "see ok.com/x of eve99"}
+    evidence = act_and_read(NOTE, text, "Note ok.com/x on f7, and mail it.", [{"owner": "eve99"}])
+    assert isinstance(decide(Proposed(SEND, {"to": "eve99", "body": "x"}), evidence), NeedsApproval)
+    evidence = act_and_read(NOTE, text, "Note ok.com/x on f7, and mail it.", [{"owner": "al99"}])
+    assert isinstance(decide(Proposed(SEND, {"to": "al99", "body": "x"}), evidence), Allowed)
+
+
+def test_the_users_own_words_are_not_brought_in_by_the_model():
+    rows = [{"owner": "team9", "id": "a@x.org"}, {"owner": "team8", "id": "b@x.org"}]
+    evidence = act_and_read(LOG, {"text": "team9 is late"}, "Log that team9 is late, and mail team9.", rows)
+    assert isinstance(decide(Proposed(SEND, {"to": "a@x.org", "body": "x"}), evidence), Allowed)
+    assert isinstance(decide(Proposed(SEND, {"to": "b@x.org", "body": "x"}), evidence), NeedsApproval)
