@@ -245,7 +245,9 @@ def _read_answers(given: object, count: int) -> list[Answer]:
     if wrong:
         raise ConfigError(f"approve() gave {wrong[0]!r}: it must give 'once', 'session' or 'no', or a list of these")
     if listed and len(answers) != count:
-        raise ConfigError(f"approve() gave {len(answers)} answers for {count} calls: one for each of request.calls")
+        raise ConfigError(
+            f"approve() gave a list of {len(answers)}, and it must have {count}: one for each of request.calls"
+        )
     return answers
 
 
@@ -270,6 +272,8 @@ def _tell(decision: Decision) -> str:
     """What the model reads: where the doubt is, and never the value itself, which others may have written."""
     doubt = next((one for one in decision.traces if not one.proven), None)
     advice = _ADVICE.get(decision.rule, "")
+    if decision.rule == "origin" and doubt is not None and doubt.origin == "record":
+        return f"`{doubt.parameter}` holds a record that the user's words do not pick. Let the user name it."
     if decision.rule in {"origin", "content"} and doubt is not None:
         verb = "carries something that" if decision.rule == "content" else "holds a value that"
         return f"`{doubt.parameter}` {verb} neither the user nor a trusted source has named. {advice}"

@@ -167,8 +167,10 @@ def _explain(tool: ToolPolicy, doubt: Trace, traces: Sequence[Trace]) -> str:
     value = f"{doubt.place}={doubt.value!r}"
     if doubt.kind == "content":
         return f"{doubt.place} carries {doubt.value!r}, which {_tell_origin(doubt)}"
-    if doubt.origin == "record" and (tool.destructive or doubt.kind == "credential"):
-        return f"{value} must be named by the user, for {tool.name} cannot be undone or gives access"
+    if doubt.kind == "credential":
+        return f"{value} gives access, and the user has not written it as that, letter by letter"
+    if doubt.origin == "record" and tool.destructive:
+        return f"{value} must be in the user's own words, for what {tool.name} does cannot be undone"
     return f"{value} {_tell_origin(doubt)}{_suggest(tool, traces)}"
 
 
@@ -181,7 +183,7 @@ def _tell_origin(doubt: Trace) -> str:
         return f"only text by others names ({doubt.source})" if doubt.kind == "content" else (
             f"comes from text by others ({doubt.source})"
         )  # fmt: skip
-    return "neither the user nor a system of record has named"
+    return "was named neither by the user nor by a system of record"
 
 
 # --- where each value came from ---------------------------------------------------------------------------------------

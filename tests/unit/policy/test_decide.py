@@ -445,3 +445,21 @@ def test_what_is_known_of_a_look_up_is_found_out_once_for_all_values_of_a_call()
 @pytest.mark.parametrize("place", ["to", "to[0]", "to[0].name", "to.name", "to.name[2]", "to (in words)"])
 def test_a_trace_knows_the_parameter_that_its_value_stands_in(place):
     assert Trace(place, "bob", "who", "user").parameter == "to"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "evidence", "reason"),
+    [
+        (
+            DELETE, {"id": "plan.doc"}, known("Delete it.", EVIL, ["plan.doc"]),
+            "id='plan.doc' must be in the user's own words, for what delete_file does cannot be undone",
+        ),
+        (
+            PASSWORD, {"password": "SeCret1"}, known("Set it.", EVIL, ["SeCret1"]),
+            "password='SeCret1' gives access, and the user has not written it as that, letter by letter",
+        ),
+        (SEND, {"to": "zoe"}, known("Send it.", EVIL), "to='zoe' was named neither by the user nor by a system of record"),
+    ],
+)  # fmt: skip
+def test_what_is_doubted_is_said_as_it_is(tool, arguments, evidence, reason):
+    assert decide(Proposed(tool, arguments), evidence).reason == reason
