@@ -25,6 +25,7 @@ from surefoot.policy.picks import settle_picks, walk
 from surefoot.policy.repeated import is_repeated
 from surefoot.policy.roles import suggest_sinks
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
+from surefoot.policy.source import EARLIER
 from surefoot.policy.sums import is_worked_out, names_money
 
 MOST_LEAVES: Final = 1_000
@@ -307,7 +308,7 @@ def _find_others(value: str, known: Evidence, *, told: bool) -> tuple[Origin, st
     for text in reversed(known.texts if told else ()):
         if _all_named((text.normal,), parts):
             return "others", text.source
-    return "others", "an earlier text"
+    return "others", EARLIER
 
 
 def _all_named(texts: Sequence[str], parts: Sequence[str]) -> bool:

@@ -9,11 +9,16 @@ from typing import Final
 
 from surefoot.policy.lookup import Given
 from surefoot.policy.matching import names, normalise, slices, split_moment
+from surefoot.types import Message
 
+EARLIER: Final = "an earlier text"
+"""Source of what is known to be by others, and of which text is not."""
 MOST_SOURCES: Final = 100
 MOST_VOUCHED: Final = 4_000
 MOST_VOUCHED_CHARS: Final = 400_000
 """Texts of sources that a person has vouched for; what has no more room proves nothing."""
+MOST_RECALLED_CHARS: Final = 32_000
+"""Texts that earlier runs have read, whose marks are carried: a look at them takes some milliseconds."""
 MOST_SHOWN_CHARS: Final = 180
 MOST_PASTED_CHARS: Final = 60
 
@@ -86,6 +91,29 @@ def name_pasted(text: str) -> str:
     """What people call what a user has pasted; no two parts have one name, and no tool's results have such a one."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"pasted by the user ({' '.join(text[:MOST_PASTED_CHARS].split())}…#{digest})"
+
+
+def recall(history: Iterable[Message], brought: Collection[int]) -> Iterable[Text]:
+    """What earlier runs of a conversation have read that others wrote, the newest, under the names that it had then.
+
+    Args:
+        history: Their messages.
+        brought: Marks of the words that the model has brought in.
+    """
+    calls: dict[str, str] = {}
+    texts: deque[Text] = deque()
+    chars = 0
+    for message in history:
+        calls.update([(call.id, call.arguments) for call in message.tool_calls])
+        for part in message.parts if message.role == "tool" else ():
+            if not part.label.trusted:
+                arguments = calls.get(message.tool_call_id, "")
+                source = name_source(part.label.source, arguments)
+                texts.append(Text(source, part.text, arguments, brought, failed=message.is_error))
+                chars += texts[-1].chars
+        while chars > MOST_RECALLED_CHARS:
+            chars -= texts.popleft().chars
+    return texts
 
 
 class Vouches:

@@ -156,6 +156,23 @@ async def test_what_was_vouched_for_holds_in_later_turns(tmp_path):
     assert len(SENT) == 2, "and in no other conversation"
 
 
+async def test_in_a_later_turn_a_person_is_told_where_it_came_from_and_may_vouch_for_it(tmp_path):
+    asked = []
+
+    async def approve(request):
+        asked.append((request.sources, request.traces[0].source))
+        return "session"
+
+    async with Runtime(settings=settings(tmp_path)) as runtime:
+        await run(runtime, [call("read_inbox"), call("look_up", name="Al")], "What is new?", session="s")
+    async with Runtime(settings=settings(tmp_path), approve=approve) as runtime:
+        await run(runtime, [ATTACK], "Mail a summary.", session="s")
+        _, events = await run(runtime, [ATTACK], "Mail it once more, to the same.", session="s")
+    assert asked == [(("read_inbox({})",), "read_inbox({})")], "once: it is vouched for"
+    assert judged(events) == [("allowed", "proven")]
+    assert len(SENT) == 2
+
+
 async def test_what_was_vouched_for_holds_for_the_tool_that_was_asked_for(tmp_path):
     asked = []
 
