@@ -11,7 +11,6 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from surefoot.commands.options import pick_run
-from surefoot.errors import NotFound
 from surefoot.journal.events import JournalEvent, ToolFinished, ToolIntended
 from surefoot.journal.policy_events import CallJudged
 from surefoot.narrator import Line, duration, plain
@@ -91,7 +90,7 @@ async def _find_sources(runtime: Runtime, row: RunRow, values: Collection[str]) 
     found: dict[str, str] = {}
     wanted = {value: split_moment(normalise_value(value)) for value in values}
     async for earlier in _go_back(runtime, row):
-        for text in _read_texts(earlier.events):
+        for text in _read_texts(earlier.events, row.started_at):
             for value in [value for value, parts in wanted.items() if all(names(text.normal, part) for part in parts)]:
                 found[value] = f"{text.source} in {earlier.row.run_id}"
                 del wanted[value]
@@ -107,10 +106,7 @@ async def _read(runtime: Runtime, run_id: str) -> Recorded:
 async def _go_back(runtime: Runtime, row: RunRow) -> AsyncIterator[Recorded]:
     """The runs that a run knew of, the nearest first: whose tool began it, and those before in the conversation."""
     while row.parent:
-        try:
-            above = await _read(runtime, row.parent)
-        except NotFound:  # deleted since, as its session was
-            return
+        above = await _read(runtime, row.parent)
         yield above
         row = above.row
     if row.session:
@@ -120,9 +116,9 @@ async def _go_back(runtime: Runtime, row: RunRow) -> AsyncIterator[Recorded]:
                 yield await _read(runtime, one.run_id)
 
 
-def _read_texts(events: Sequence[JournalEvent]) -> Iterator[Foreign]:
-    """What a run read that others wrote, the newest first."""
+def _read_texts(events: Sequence[JournalEvent], before: float) -> Iterator[Foreign]:
+    """What a run read up to that moment that others wrote, the newest first."""
     arguments = {event.call.id: event.call.arguments for event in events if isinstance(event, ToolIntended)}
     for event in reversed(events):
-        if isinstance(event, ToolFinished) and not event.label.trusted:
+        if isinstance(event, ToolFinished) and not event.label.trusted and event.at <= before:
             yield Foreign(name_source(event.name, arguments.get(event.call_id, "")), event.content)
