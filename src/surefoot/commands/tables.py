@@ -127,7 +127,8 @@ def _stacked(table: Table) -> RenderableType:
         for head, cell in zip(heads[1:], others, strict=True):
             if str(cell).strip():
                 block.add_row(f"  {head}", cell)
-        blocks += [Text(str(first), "bold", overflow="fold"), block] if str(first) else [block]
+        style = f"bold {first.style}" if isinstance(first, Text) else "bold"
+        blocks += [Text(str(first), style, overflow="fold"), block] if str(first) else [block]
     return Group(*blocks)
 
 
