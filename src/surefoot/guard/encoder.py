@@ -193,10 +193,7 @@ def _cut(text: str, room: int) -> list[tuple[int, str]]:
 def _read_config(path: Path) -> _Config:
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Config)
-    except OSError as error:
-        files = "a model's folder has model.onnx, tokenizer.json and config.json"
-        raise ConfigError(f"guard.model: {path}: cannot be read: {error.strerror}; {files}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, OSError) as error:
         shape = '{"id2label": {"0": "SAFE", "1": "INJECTION"}}'
         raise ConfigError(f"guard.model: {path}: {error}; it names the labels of the model, such as {shape}") from None
 
