@@ -121,4 +121,4 @@ def _read_texts(events: Sequence[JournalEvent], before: float) -> Iterator[Forei
     arguments = {event.call.id: event.call.arguments for event in events if isinstance(event, ToolIntended)}
     for event in reversed(events):
         if isinstance(event, ToolFinished) and not event.label.trusted and event.at <= before:
-            yield Foreign(name_source(event.name, arguments.get(event.call_id, "")), event.content)
+            yield Foreign(name_source(event.name, arguments.get(event.call_id, ""), event.label), event.content)

@@ -316,7 +316,7 @@ class Origins:
         self._index.add(Lookup(tool, kept, tuple(rows), result.made, after), MOST_RECORDS, MOST_RECORD_CHARS)
         if others:
             self._exposed = self._exposed or not says_nothing(result.content)
-            source = name_source(tool, arguments)
+            source = name_source(tool, arguments, result.label)
             self._keep([Text(source, text, arguments, deeds.brought, failed=result.failed) for text in others])
 
     def _keep(self, texts: Iterable[Text]) -> None:

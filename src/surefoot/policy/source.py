@@ -9,7 +9,7 @@ from typing import Final
 
 from surefoot.policy.lookup import Given
 from surefoot.policy.matching import names, normalise, slices, split_moment
-from surefoot.types import Message
+from surefoot.types import Label, Message, ToolCall
 
 EARLIER: Final = "an earlier text"
 """Source of what is known to be by others, and of which text is not."""
@@ -76,15 +76,17 @@ class Text:
         return self._own
 
 
-def name_source(tool: str, arguments: str) -> str:
+def name_source(tool: str, arguments: str, label: Label) -> str:
     """What people call what a call returned: ``read_file({"path": "bill.txt"})``; of long arguments, both ends.
 
-    No two calls have one name: whoever vouches for a source vouches for that one.
+    No two calls have one name: whoever vouches for a source vouches for that one. Where a call reads on in what another
+    tool has returned, as the label says, the name of that stands behind it.
     """
-    if len(arguments) <= MOST_SHOWN_CHARS:
-        return f"{tool}({arguments})"
-    digest = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"{tool}({arguments[: MOST_SHOWN_CHARS - 60]}…{arguments[-60:]}#{digest})"
+    shown = arguments
+    if len(arguments) > MOST_SHOWN_CHARS:
+        digest = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        shown = f"{arguments[: MOST_SHOWN_CHARS - 60]}…{arguments[-60:]}#{digest}"
+    return f"{tool}({shown})" if label.source in {"", tool} else f"{tool}({shown}) of {label.source}"
 
 
 def name_pasted(text: str) -> str:
@@ -100,16 +102,16 @@ def recall(history: Iterable[Message], brought: Collection[int]) -> Iterable[Tex
         history: Their messages.
         brought: Marks of the words that the model has brought in.
     """
-    calls: dict[str, str] = {}
+    calls: dict[str, ToolCall] = {}
     texts: deque[Text] = deque()
     chars = 0
     for message in history:
-        calls.update([(call.id, call.arguments) for call in message.tool_calls])
+        calls.update([(call.id, call) for call in message.tool_calls])
         for part in message.parts if message.role == "tool" else ():
-            if not part.label.trusted:
-                arguments = calls.get(message.tool_call_id, "")
-                source = name_source(part.label.source, arguments)
-                texts.append(Text(source, part.text, arguments, brought, failed=message.is_error))
+            call = calls.get(message.tool_call_id)
+            if not part.label.trusted and call is not None:
+                source = name_source(call.name, call.arguments, part.label)
+                texts.append(Text(source, part.text, call.arguments, brought, failed=message.is_error))
                 chars += texts[-1].chars
         while chars > MOST_RECALLED_CHARS:
             chars -= texts.popleft().chars

@@ -278,7 +278,7 @@ def test_what_a_person_vouches_for_makes_nothing_else_laxer(*, call, said, field
     arguments = arguments.removesuffix(")")
     origins.take(tool, arguments, more, OTHERS, ())
     after = decide(call, origins.evidence())
-    if (name_source(tool, arguments), call.tool.name) not in vouches:
+    if (name_source(tool, arguments, OTHERS), call.tool.name) not in vouches:
         assert RANKS[type(after)] >= RANKS[type(before)], (before, after)
     carried = Origins()
     data = msgspec.json.encode(origins.carry())
@@ -309,8 +309,10 @@ def test_who_vouches_for_a_source_does_so_to_one_tool():
 
 def test_sources_with_long_names_are_not_taken_for_one_another():
     long = {letter: f'{{"path":"{"x" * 300}{letter}"}}' for letter in "ab"}
-    assert name_source("inbox", long["a"])[:100] == name_source("inbox", long["b"])[:100]
-    evidence = vouched(name_source("inbox", long["a"]), "send_email", (long["a"], "bo@x.org"), (long["b"], "cy@x.org"))
+    assert name_source("inbox", long["a"], OTHERS)[:100] == name_source("inbox", long["b"], OTHERS)[:100]
+    evidence = vouched(
+        name_source("inbox", long["a"], OTHERS), "send_email", (long["a"], "bo@x.org"), (long["b"], "cy@x.org")
+    )
     assert isinstance(decide(Proposed(SEND, {"to": "bo@x.org"}), evidence), Allowed)
     assert isinstance(decide(Proposed(SEND, {"to": "cy@x.org"}), evidence), NeedsApproval)
 
