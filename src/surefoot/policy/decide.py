@@ -289,7 +289,7 @@ def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rule
     if known.user_counts(value) if kind == "amount" and is_number(value) else known.user_names(value):
         return "user", ""
     if is_listed(value, rules.allow.get(kind, ())):
-        return "allowed", f"the allow-list of {kind}"
+        return "allowed", f"policy.allow.{kind}"
     voucher = known.vouches.find(value, tool)
     if voucher:
         return "vouched", voucher
