@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 from msgspec import Struct
 from msgspec.structs import replace
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +27,7 @@ from surefoot.commands.options import (
     run_to_end,
     within,
 )
-from surefoot.commands.tables import DIM
+from surefoot.commands.tables import DIM, indent
 from surefoot.errors import ConfigError, NotFound
 from surefoot.journal.events import JournalEvent, ModelReplied, Thought
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
@@ -111,7 +111,7 @@ def run_cases(
         console = open_console()
         console.print(_cases_table(tried))
         for one in failed:
-            console.print(_draw_failure(one))
+            console.print(_draw_failure(one, console))
         console.print(f"\ndecided as it should be: {len(tried) - len(failed)} of {counted(len(tried), 'case')}")
     return EXIT_FAILED if failed else 0
 
@@ -142,17 +142,17 @@ def _cases_table(tried: Sequence[Tried]) -> Table:
     return table
 
 
-def _draw_failure(one: Tried) -> Group:
+def _draw_failure(one: Tried, console: Console) -> Group:
     """A case that is decided otherwise: where it stands, the call, which rule decided, and on what."""
     call, decision = one.case.call, one.decision
     verdict = name_verdict(decision)
-    head = Text.assemble(
-        "\n", (f"{plain(one.place)} {plain(one.case.name)!r}", "bold red"),
-        f"\n  {describe_arguments(call.tool, call.arguments)}",
-        "\n  expected ", (one.case.expect, _STYLES[one.case.expect]), ", decided ", (verdict, _STYLES[verdict]),
+    head = Text(f"\n{plain(one.place)} {plain(one.case.name)!r}", "bold red")
+    told = Text.assemble(
+        f"{describe_arguments(call.tool, call.arguments)}\n",
+        "expected ", (one.case.expect, _STYLES[one.case.expect]), ", decided ", (verdict, _STYLES[verdict]),
         f" by rule {decision.rule}: {plain(decision.reason, _REASON_CHARS)}",
     )  # fmt: skip
-    return Group(head, *([traces_table(decision.traces)] if decision.traces else []))
+    return Group(head, indent(told, console), *([traces_table(decision.traces)] if decision.traces else []))
 
 
 def _find_tool(agent: Agent[Any], name: str) -> Declared:
@@ -184,7 +184,7 @@ def explain(context: click.Context, /, *, run_id: str, call_id: str, as_json: bo
         if row.parent and row is not shown:
             console.print(Text(f"{row.run_id}  {plain(row.agent, 64)}, begun by a tool", "bold cyan"))
         shown = row
-        console.print(_draw(one))
+        console.print(_draw(one, console))
 
 
 async def _read_explained(runtime: Runtime, run_id: str, call_id: str) -> list[Explained]:
@@ -232,17 +232,15 @@ def _list_calls(events: Sequence[JournalEvent]) -> list[ToolCall]:
     return list({call.id: call for message in messages for call in message.tool_calls}.values())
 
 
-def _draw(one: Explained) -> Group:
+def _draw(one: Explained, console: Console) -> Group:
     judged, call = one.judged, one.judged.name if one.call is None else describe_call(one.call)
     verdict = Text(judged.verdict, f"bold {_STYLES[judged.verdict]}")
     said = "" if one.answered is None else f" · answered: {one.answered.answer}"
     observed = " · only observed" if judged.observed else ""
     why = plain(judged.reason, _REASON_CHARS)
-    head = Text.assemble(
-        (plain(call), "bold"), (f"  {plain(judged.call_id, 64)}", DIM),
-        "\n  ", verdict, f" by rule {judged.rule}{said}{observed}\n  {why}",
-    )  # fmt: skip
-    return Group(head, *([traces_table(judged.traces)] if judged.traces else []))
+    head = Text.assemble((plain(call), "bold"), (f"  {plain(judged.call_id, 64)}", DIM))
+    told = Text.assemble(verdict, f" by rule {judged.rule}{said}{observed}\n{why}")
+    return Group(head, indent(told, console), *([traces_table(judged.traces)] if judged.traces else []))
 
 
 def traces_table(traces: tuple[Trace, ...]) -> Table:

@@ -1,10 +1,14 @@
 """``surefoot policy``: cases as data, explanations from the journal."""
 
+import io
 import json
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from surefoot.cli import main
+from surefoot.commands.tables import indent
 from surefoot.policy.approval import digest_call
 
 AGENT = '''
@@ -324,3 +328,12 @@ def test_where_a_value_came_from_is_found_in_earlier_runs_of_the_conversation(fo
     out = run(capsys, "policy", "explain", "last")[1]
     assert f"to='eve@evil.org' comes from text by others (read_inbox({{}}) in {first})" in out
     assert f"text by others: read_inbox({{}}) in {first}" in out
+
+
+@pytest.mark.parametrize(
+    ("terminal", "lines"), [(True, ["  one two", "  three", "  four"]), (False, ["  one two three", "  four"])]
+)
+def test_lines_below_a_headline_stay_below_it_in_a_narrow_terminal(terminal, lines):
+    console = Console(file=io.StringIO(), width=12, force_terminal=terminal, color_system=None, soft_wrap=not terminal)
+    console.print(indent(Text("one two three\nfour"), console))
+    assert [line.rstrip() for line in console.file.getvalue().splitlines()] == lines
