@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -14,8 +14,8 @@ from surefoot.commands.options import pick_run
 from surefoot.journal.events import JournalEvent, ToolFinished, ToolIntended
 from surefoot.journal.policy_events import CallJudged
 from surefoot.narrator import Line, duration, plain
-from surefoot.policy.matching import names, normalise_value, split_moment
-from surefoot.policy.source import EARLIER, name_source
+from surefoot.policy.matching import normalise_value
+from surefoot.policy.source import EARLIER, find_source, name_earlier, name_source
 from surefoot.policy.source import Text as Foreign
 from surefoot.runtime import Runtime
 from surefoot.store.base import RunRow
@@ -74,29 +74,19 @@ async def list_children(runtime: Runtime, row: RunRow) -> list[RunRow]:
 
 async def name_sources(runtime: Runtime, run: Recorded, judged: CallJudged) -> CallJudged:
     """What was decided of a call, with names for texts by others that were read before its run began."""
-    values = {one.value for one in judged.traces if one.source == EARLIER}
-    found = await _find_sources(runtime, run.row, values) if values else {}
-    if not found:
+    values = {normalise_value(one.value) for one in judged.traces if one.source == EARLIER}
+    if not values:
         return judged
-    traces = tuple(
-        [replace(one, source=found.get(one.value, EARLIER)) if one.source == EARLIER else one for one in judged.traces]
-    )
-    first = next(one.source for one in traces if one.value in values)  # the one that the reason tells of
-    return replace(judged, traces=traces, reason=judged.reason.replace(f"({EARLIER})", f"({first})"))
-
-
-async def _find_sources(runtime: Runtime, row: RunRow, values: Collection[str]) -> dict[str, str]:
-    """For values that text by others named before a run began: which call's, and in which run."""
     found: dict[str, str] = {}
-    wanted = {value: split_moment(normalise_value(value)) for value in values}
-    async for earlier in _go_back(runtime, row):
-        for text in _read_texts(earlier.events, row.started_at):
-            for value in [value for value, parts in wanted.items() if all(names(text.normal, part) for part in parts)]:
-                found[value] = f"{text.source} in {earlier.row.run_id}"
-                del wanted[value]
-        if not wanted:
+    async for earlier in _go_back(runtime, run.row):
+        texts = _read_texts(earlier.events, run.row.started_at)
+        for value in values - found.keys():
+            if source := find_source(texts, value):
+                found[value] = f"{source} in {earlier.row.run_id}"
+        if len(found) == len(values):
             break
-    return found
+    traces, reason = name_earlier(judged.traces, judged.reason, lambda value: found.get(value, ""))
+    return replace(judged, traces=traces, reason=reason)
 
 
 async def _read(runtime: Runtime, run_id: str) -> Recorded:
@@ -116,9 +106,11 @@ async def _go_back(runtime: Runtime, row: RunRow) -> AsyncIterator[Recorded]:
                 yield await _read(runtime, one.run_id)
 
 
-def _read_texts(events: Sequence[JournalEvent], before: float) -> Iterator[Foreign]:
-    """What a run read up to that moment that others wrote, the newest first."""
+def _read_texts(events: Sequence[JournalEvent], before: float) -> list[Foreign]:
+    """What a run read up to that moment that others wrote, the newest last."""
     arguments = {event.call.id: event.call.arguments for event in events if isinstance(event, ToolIntended)}
-    for event in reversed(events):
-        if isinstance(event, ToolFinished) and not event.label.trusted and event.at <= before:
-            yield Foreign(name_source(event.name, arguments.get(event.call_id, ""), event.label), event.content)
+    return [
+        Foreign(name_source(event.name, arguments.get(event.call_id, ""), event.label), event.content)
+        for event in events
+        if isinstance(event, ToolFinished) and not event.label.trusted and event.at <= before
+    ]

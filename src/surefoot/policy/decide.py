@@ -25,7 +25,7 @@ from surefoot.policy.picks import settle_picks, walk
 from surefoot.policy.repeated import is_repeated
 from surefoot.policy.roles import suggest_sinks
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
-from surefoot.policy.source import EARLIER
+from surefoot.policy.source import EARLIER, find_source
 from surefoot.policy.sums import is_worked_out, names_money
 
 MOST_LEAVES: Final = 1_000
@@ -304,11 +304,7 @@ def _find_others(value: str, known: Evidence, *, told: bool) -> tuple[Origin, st
     """Which text by others names a value, where it is to be ``told``."""
     if not known.others_name(value):
         return "nowhere", ""
-    parts = split_moment(value)
-    for text in reversed(known.texts if told else ()):
-        if _all_named((text.normal,), parts):
-            return "others", text.source
-    return "others", EARLIER
+    return "others", (find_source(known.texts, value) if told else "") or EARLIER
 
 
 def _all_named(texts: Sequence[str], parts: Sequence[str]) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
+from surefoot.policy.decision import Trace
 from surefoot.policy.lookup import Given
-from surefoot.policy.matching import names, normalise, slices, split_moment
+from surefoot.policy.matching import names, normalise, normalise_value, slices, split_moment
 from surefoot.types import Label, Message, ToolCall
 
 EARLIER: Final = "an earlier text"
@@ -93,6 +96,29 @@ def name_pasted(text: str) -> str:
     """What people call what a user has pasted; no two parts have one name, and no tool's results have such a one."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"pasted by the user ({' '.join(text[:MOST_PASTED_CHARS].split())}…#{digest})"
+
+
+def find_source(texts: Sequence[Text], value: str) -> str:
+    """The newest of the texts that names a normal value, by its source; "" for none."""
+    parts = split_moment(value)
+    return next((text.source for text in reversed(texts) if all(names(text.normal, part) for part in parts)), "")
+
+
+def name_earlier(traces: Iterable[Trace], reason: str, find: Callable[[str], str]) -> tuple[tuple[Trace, ...], str]:
+    """Traces, and the reason that tells of the first of them, with names for the texts that had none.
+
+    Args:
+        traces: Where the values of a call came from.
+        reason: Why it was decided so.
+        find: The source of a normal value, "" for none.
+    """
+    made: list[Trace] = []
+    for one in traces:
+        source = find(normalise_value(one.value)) if one.source == EARLIER else ""
+        if source:
+            reason = reason.replace(f"({EARLIER})", f"({source})")
+        made.append(replace(one, source=source) if source else one)
+    return tuple(made), reason
 
 
 def recall(history: Iterable[Message], brought: Collection[int]) -> Iterable[Text]:
