@@ -159,13 +159,13 @@ def _may_grow(held: str) -> bool:
 def _keep_whole(text: str, found: Iterable[Finding], safe: int) -> int:
     """``safe``, or where what stands there begins: nothing is cut in two, nor from its label or name."""
     for start, end, kind, _ in sorted(found, key=lambda finding: -finding[0]):
-        if start <= safe < end:
-            begin = start
-            if text[max(0, start - 1) : start] == "]":
-                begin = _find_label(text, start - 1, is_image=kind == "image")
-            elif kind == NAMED_KIND:
-                begin = find_name(text, start)
-            safe = min(safe, begin)
+        begin = start
+        if text[max(0, start - 1) : start] == "]":
+            begin = _find_label(text, start - 1, is_image=kind == "image")
+        elif kind == NAMED_KIND:
+            begin = find_name(text, start)
+        if begin <= safe < end:
+            safe = begin
     return safe
 
 
@@ -194,10 +194,10 @@ def _find_open_link(held: str, safe: int) -> int:
             first = at
         at = held.find("![", at + 1)
     at = held.find("](")
-    while 0 <= at <= first:
+    while at >= 0:
         if _is_open_link(held, at):
             first = min(first, _find_label(held, at, is_image=True))
-        at = held.find("](", at + 1)
+        at = held.find("](", at + 1) if at <= first else -1  # one behind it: its label may begin before
     return first
 
 
