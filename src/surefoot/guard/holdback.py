@@ -84,8 +84,8 @@ class Holdback:
         self._find = find
         self._is_personal = is_personal
         self._starts = starts
-        self._before = ""  # the last character that was let go: patterns look back at it
-        self._held = ""
+        self._before: str = ""  # the last character that was let go: patterns look back at it
+        self._held: str = ""
         self._due_chars = 0
         self.redactions: list[Redaction] = []
 
