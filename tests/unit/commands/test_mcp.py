@@ -116,13 +116,13 @@ def test_names_that_are_wrong(serve, surefoot, arguments, told):
 
 def test_servers_that_are_down_hide_nothing_of_the_others(serve, surefoot):
     dead = f'command = "{sys.executable}"\nargs = ["{SERVER}", "dead"]\n'
-    serve("good", f"[mcp.first]\n{dead}[mcp.last]\n{dead}")
+    serve("good", f'[mcp.first]\n{dead}[mcp.last]\ncommand = "true"\nenv = ["NO_SUCH_VARIABLE"]\n')
     code, out, err = surefoot("mcp", "diff")
     assert code == 2
     assert "new       echo" in out
     assert err.splitlines() == [
-        f"surefoot: mcp.{name}: the server cannot be used: it ended with code 7 and wrote: cannot start: no database"
-        for name in ("first", "last")
+        "surefoot: mcp.first: the server cannot be used: it ended with code 7 and wrote: cannot start: no database",
+        "surefoot: mcp.last: the environment variable NO_SUCH_VARIABLE is not set",
     ]
     code, out, _ = surefoot("mcp", "diff", "--json")
     assert (code, [one["server"] for one in json.loads(out)]) == (2, ["plain"])
