@@ -104,7 +104,7 @@ _COMMON: Final = frozenset(
 
 @cache
 def _phrases_at() -> dict[str, tuple[tuple[int, tuple[frozenset[str], ...]], ...]]:
-    """For each word of a phrase's rarest slot the phrase, and of each other slot the words without which it is empty."""
+    """For each word of a phrase's rarest slot the phrase, and of its other slots the words that each needs one of."""
     literals, gaps = _automaton()
     slots: list[list[set[str]]] = [[set() for _ in reaches] for reaches in gaps]
     for of in literals.values():
