@@ -187,11 +187,6 @@ def find_hidden(folded: str) -> Sequence[tuple[int, int]]:
     return found
 
 
-def take_out_delimiters(text: Normalized) -> str:
-    """``text`` without the marks of chat templates, a space for each, so that none comes together anew."""
-    pieces: list[str] = []
-    at = 0
-    for match in _DELIMITERS.finditer(text.folded):
-        pieces.append(text.text[at : match.start()])
-        at = match.end()
-    return " ".join([*pieces, text.text[at:]])
+def find_delimiters(text: Normalized) -> Iterator[tuple[int, int]]:
+    """Where marks of chat templates stand in ``text.text``."""
+    return (match.span() for match in _DELIMITERS.finditer(text.folded))

@@ -40,6 +40,7 @@ def test_from_unknown_to_approved(serve, surefoot):
     code, out, _ = surefoot("mcp", "diff", "plain")
     assert code == 0
     assert "approved  echo" in out
+    assert surefoot("mcp", "pin", "plain") == (0, "plain\n  nothing to approve\n", "")
     code, out, _ = surefoot("mcp", "list")
     assert "echo" in out
     assert "untrusted" in out
@@ -64,7 +65,7 @@ def test_what_looks_like_an_attack_needs_accept(serve, surefoot, folder):
     code, out, err = surefoot("mcp", "pin", "plain")
     assert code == 2
     assert "looks like an attack, risk" in out
-    assert "instruction_override" in out
+    assert out.count("instruction_override: tells the model to drop its instructions") == 1
     assert "nothing was approved: what echo says looks like an attack" in err
     assert not (folder / "surefoot.mcp.lock").exists()
     assert surefoot("mcp", "pin", "plain", "note", "variables")[0] == 0
