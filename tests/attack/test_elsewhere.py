@@ -84,7 +84,8 @@ async def test_the_honest_are_not_bothered_and_a_hijacked_model_does_no_harm(age
           f"{len(made)} of {evil} calls of the attacker made")  # fmt: skip
     assert made == []
     least, most = FLOORS[agent]
-    assert done >= least and questions <= most
+    assert done >= least
+    assert questions <= most
 
 
 async def test_without_the_policy_each_attack_wins(tmp_path):
