@@ -121,27 +121,38 @@ def name_earlier(traces: Iterable[Trace], reason: str, find: Callable[[str], str
     return tuple(made), reason
 
 
-def recall(history: Iterable[Message], brought: Collection[int]) -> Iterable[Text]:
+def recall(history: Sequence[Message], brought: Collection[int]) -> Iterable[Text]:
     """What earlier runs of a conversation have read that others wrote, the newest, under the names that it had then.
 
     Args:
-        history: Their messages.
+        history: Their messages; of a long one only the end is looked at.
         brought: Marks of the words that the model has brought in.
     """
     calls: dict[str, ToolCall] = {}
-    texts: deque[Text] = deque()
-    chars = 0
-    for message in history:
+    texts: list[Text] = []
+    for message in history[_find_recent(history) :]:
         calls.update([(call.id, call) for call in message.tool_calls])
-        for part in message.parts if message.role == "tool" else ():
-            call = calls.get(message.tool_call_id)
-            if not part.label.trusted and call is not None:
+        if (call := calls.get(message.tool_call_id)) is None:
+            continue
+        for part in message.parts:
+            if not part.label.trusted:
                 source = name_source(call.name, call.arguments, part.label)
                 texts.append(Text(source, part.text, call.arguments, brought, failed=message.is_error))
-                chars += texts[-1].chars
-        while chars > MOST_RECALLED_CHARS:
-            chars -= texts.popleft().chars
     return texts
+
+
+def _find_recent(history: Sequence[Message]) -> int:
+    """Where the last calls begin whose results are no longer than is recalled."""
+    chars, first = 0, len(history)
+    for place in range(len(history) - 1, -1, -1):
+        message = history[place]
+        if message.role == "tool":
+            chars += sum([len(part.text) for part in message.parts])
+        if chars > MOST_RECALLED_CHARS:
+            break
+        if message.role == "assistant" and message.tool_calls:
+            first = place
+    return first
 
 
 class Vouches:
