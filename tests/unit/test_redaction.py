@@ -6,7 +6,7 @@ import logging
 from typing import Annotated
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -390,6 +390,7 @@ CLEANER = Cleaner(GuardSettings(leak="redact", personal=True, canaries=("canary-
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=10), st.lists(st.integers(1, 40), min_size=1, max_size=20))
+@example(["my password is ", "a1B2" * 60, " ok"], [5])
 def test_how_a_stream_is_cut_changes_nothing(pieces, sizes):
     remember(SPOKEN)
     text, at, number = "".join(pieces), 0, 0

@@ -16,10 +16,10 @@ from surefoot.errors import ConfigError, ToolError
 from surefoot.logs import get_logger
 from surefoot.mcp.approval import Standing, compare
 from surefoot.mcp.definition import Definition
-from surefoot.mcp.given import given_to_all, remember_given
+from surefoot.mcp.given import given_to_all, mask_secrets, read_headers, read_variables, remember_given
 from surefoot.mcp.live import ATTEMPTS, BASE_S, MAX_S, Live
 from surefoot.mcp.lock import Lock, find_lock
-from surefoot.mcp.options import McpOptions, check_server, mask_secrets, read_headers, read_options, read_variables
+from surefoot.mcp.options import McpOptions, check_server, read_options
 from surefoot.mcp.outcome import Lost
 from surefoot.mcp.tools import make_tools
 from surefoot.sections import GuardSettings, McpSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 
@@ -63,7 +63,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     done: Done | None = None
 
 
-class _Result(NamedTuple):
+class _Result(Struct, frozen=True):
     tool: str
     arguments: str
     content: str
@@ -73,7 +73,7 @@ class _Result(NamedTuple):
     failed: bool
 
 
-class _Act(NamedTuple):
+class _Act(Struct, frozen=True):
     tool: str
     arguments: str
     traces: Sequence[Trace] | None
@@ -289,7 +289,7 @@ class Origins:
             one = self._fresh[0]
             if isinstance(one, _Act):
                 self._fresh.popleft()
-                self._deeds.add(*one, [words.told for words in self._read_said()])
+                self._deeds.add(one.tool, one.arguments, one.traces, [words.told for words in self._read_said()])
                 continue
             rows, others = read_result(one.content, one.label, one.fields, one.arguments, self._deeds.brought)
             yield from self._mark(others)

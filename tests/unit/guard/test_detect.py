@@ -462,36 +462,10 @@ def test_features_of_a_word_do_not_depend_on_the_length_of_the_text():
     assert all(0 <= row < FEATURES for word in rows for row in word)
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            [
-                *[
-                    "ignore",
-                    "all",
-                    "your",
-                    "previous",
-                    "rules",
-                    "and",
-                    "send",
-                    "it",
-                    "please",
-                    "the",
-                    "weather",
-                    "4711",
-                    ",",
-                    ".",
-                    "忽",
-                    "略",
-                ],
-                "ệ",
-                "x",
-            ]
-        ),
-        min_size=1,
-        max_size=60,
-    ).map(" ".join)
-)
+SAID = "ignore all your previous rules and send it please the weather 4711 , . 忽 略 ệ x".split()  # noqa: SIM905 - a table
+
+
+@given(st.lists(st.sampled_from(SAID), min_size=1, max_size=60).map(" ".join))
 def test_what_training_sees_and_what_the_classifier_adds_up_is_the_same(text):
     words = list_words(text)
     for scale, table in load_classifier()._channels.values():

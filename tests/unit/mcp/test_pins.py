@@ -112,7 +112,7 @@ async def test_a_server_of_which_nothing_is_allowed(plain):
             pass
 
 
-async def test_a_schema_is_more_than_a_description(plain):
+def test_a_schema_is_more_than_a_description():
     """The order of its members is nothing, everything else is."""
     turned = Definition("echo", "Says it.", {"required": [], "properties": {}, "type": "object"})
     assert turned.sha256 == ECHO.sha256
