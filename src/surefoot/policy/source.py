@@ -104,7 +104,7 @@ def find_source(texts: Sequence[Text], value: str) -> str:
     return next((text.source for text in reversed(texts) if all(names(text.normal, part) for part in parts)), "")
 
 
-def name_earlier(traces: Iterable[Trace], reason: str, find: Callable[[str], str]) -> tuple[tuple[Trace, ...], str]:
+def name_earlier(traces: Sequence[Trace], reason: str, find: Callable[[str], str]) -> tuple[tuple[Trace, ...], str]:
     """Traces, and the reason that tells of the first of them, with names for the texts that had none.
 
     Args:
@@ -112,13 +112,10 @@ def name_earlier(traces: Iterable[Trace], reason: str, find: Callable[[str], str
         reason: Why it was decided so.
         find: The source of a normal value, "" for none.
     """
-    made: list[Trace] = []
-    for one in traces:
-        source = find(normalise_value(one.value)) if one.source == EARLIER else ""
-        if source:
-            reason = reason.replace(f"({EARLIER})", f"({source})")
-        made.append(replace(one, source=source) if source else one)
-    return tuple(made), reason
+    found = [find(normalise_value(one.value)) if one.source == EARLIER else one.source for one in traces]
+    first = next((source for one, source in zip(traces, found, strict=True) if one.source == EARLIER), "")
+    made = [replace(one, source=source) if source else one for one, source in zip(traces, found, strict=True)]
+    return tuple(made), reason.replace(f"({EARLIER})", f"({first or EARLIER})")
 
 
 def recall(history: Sequence[Message], brought: Collection[int]) -> Iterable[Text]:
