@@ -127,3 +127,10 @@ def test_servers_that_are_down_hide_nothing_of_the_others(serve, surefoot):
     ]
     code, out, _ = surefoot("mcp", "diff", "--json")
     assert (code, [one["server"] for one in json.loads(out)]) == (2, ["plain"])
+
+
+def test_a_key_in_an_address_is_not_listed(folder, add_settings, surefoot):
+    add_settings('[mcp.far]\nurl = "https://ann:hunter2@mcp.example.com:8443/mcp?token=k9f8e7d6"')
+    code, out, _ = surefoot("mcp", "list", "--json")
+    assert code == 0
+    assert json.loads(out)[0]["url"] == "https://mcp.example.com:8443/mcp?…"
