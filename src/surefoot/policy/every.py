@@ -114,11 +114,14 @@ def _find_alls(request: Iterable[Words]) -> list[tuple[list[str], int]]:
     return [*alls, *(back if alls else ())][:_MOST_ALLS]
 
 
-def _means(verbs: frozenset[str], words: list[str], at: int, end: int = 0) -> bool:
-    """Whether a word for the tool stands beside what "all" belongs to, which ends before ``end``."""
+def _means(verbs: frozenset[str], words: list[str], at: int, end: int = 0, *, joined: bool = True) -> bool:
+    """Whether a word for the tool stands beside what "all" belongs to, which ends before ``end``.
+
+    It may be ``joined`` to something else: "this and all the others"; a receiver not: "pay Al and all get a mail".
+    """
     before = words[max(0, at - _BEFORE) : at][::-1]
-    if before[:1] == ["and"] and words[at] not in _EVERYBODY and words[end - 1] not in _PEOPLE:
-        before = before[1:]  # "this and all the others"
+    if joined and before[:1] == ["and"]:
+        before = before[1:]
     near = (*_cut(before), *_cut(words[end or at + 1 :][:_AFTER]))
     return not verbs.isdisjoint([stem(word) for word in near])
 
@@ -128,7 +131,7 @@ def _list_groups(lookup: Lookup, wanted: _Wanted, known: Evidence) -> list[froze
     groups, fields, sorts = list[frozenset[int] | None](), _list_fields(lookup), _list_sorts(lookup)
     for words, at in _list_alls(known):
         end = _find_noun(words, at, wanted, fields, sorts)
-        if not end or not _means(wanted.verbs, words, at, end):
+        if not end or not _means(wanted.verbs, words, at, end, joined=not wanted.receivers):
             continue
         noun = stem(words[end - 1])
         sort = sorts.get(noun) if noun not in wanted.kinds else None
