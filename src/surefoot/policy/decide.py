@@ -25,6 +25,7 @@ from surefoot.policy.picks import is_picked, settle_picks, walk
 from surefoot.policy.repeated import is_repeated
 from surefoot.policy.roles import suggest_sinks
 from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned
+from surefoot.policy.source import EARLIER, find_source
 from surefoot.policy.subject import is_on_subject
 from surefoot.policy.sums import is_worked_out, names_money
 
@@ -169,8 +170,10 @@ def _explain(tool: ToolPolicy, doubt: Trace, traces: Sequence[Trace]) -> str:
     value = f"{doubt.place}={doubt.value!r}"
     if doubt.kind == "content":
         return f"{doubt.place} carries {doubt.value!r}, which {_tell_origin(doubt)}"
-    if doubt.origin == "record" and (tool.destructive or doubt.kind == "credential"):
-        return f"{value} must be named by the user, for {tool.name} cannot be undone or gives access"
+    if doubt.kind == "credential":
+        return f"{value} gives access, and the user has not written it as that, letter by letter"
+    if doubt.origin == "record" and tool.destructive:
+        return f"{value} must be in the user's own words, for what {tool.name} does cannot be undone"
     return f"{value} {_tell_origin(doubt)}{_suggest(tool, traces)}"
 
 
@@ -183,7 +186,7 @@ def _tell_origin(doubt: Trace) -> str:
         return f"only text by others names ({doubt.source})" if doubt.kind == "content" else (
             f"comes from text by others ({doubt.source})"
         )  # fmt: skip
-    return "neither the user nor a system of record has named"
+    return "was named neither by the user nor by a system of record"
 
 
 # --- where each value came from ---------------------------------------------------------------------------------------
@@ -307,7 +310,7 @@ def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rule
     if known.user_counts(value) if kind == "amount" and is_number(value) else known.user_names(value):
         return "user", ""
     if is_listed(value, rules.allow.get(kind, ())):
-        return "allowed", f"the allow-list of {kind}"
+        return "allowed", f"policy.allow.{kind}"
     voucher = known.vouches.find(value, tool)
     if voucher:
         return "vouched", voucher
@@ -322,11 +325,7 @@ def _find_others(value: str, known: Evidence, *, told: bool) -> tuple[Origin, st
     """Which text by others names a value, where it is to be ``told``."""
     if not known.others_name(value):
         return "nowhere", ""
-    parts = split_moment(value)
-    for text in reversed(known.texts if told else ()):
-        if _all_named((text.normal,), parts):
-            return "others", text.source
-    return "others", "an earlier text"
+    return "others", (find_source(known.texts, value) if told else "") or EARLIER
 
 
 def _all_named(texts: Sequence[str], parts: Sequence[str]) -> bool:

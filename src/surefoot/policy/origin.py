@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ from surefoot.policy.intent import is_short
 from surefoot.policy.lookup import Index, Lookup, Row, read_result, says_nothing
 from surefoot.policy.marks import mark, pack_marks, unpack_marks
 from surefoot.policy.matching import pieces, slices
-from surefoot.policy.source import Text, Vouches, name_pasted, name_source
+from surefoot.policy.source import Text, Vouches, name_pasted, name_source, recall
 from surefoot.policy.words import Words
 from surefoot.types import Label, Message
 
@@ -63,7 +63,7 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     done: Done | None = None
 
 
-class _Result(NamedTuple):
+class _Result(Struct, frozen=True):
     tool: str
     arguments: str
     content: str
@@ -73,7 +73,7 @@ class _Result(NamedTuple):
     failed: bool
 
 
-class _Act(NamedTuple):
+class _Act(Struct, frozen=True):
     tool: str
     arguments: str
     traces: Sequence[Trace] | None
@@ -124,6 +124,7 @@ class Origins:
         listed = list(messages)
         if carried is not None:
             self._take_carried(carried)
+            self._keep(recall(listed[:-1], self._deeds.brought))
             listed = listed[-1:]
         for message in listed:
             for part in message.parts:
@@ -288,7 +289,7 @@ class Origins:
             one = self._fresh[0]
             if isinstance(one, _Act):
                 self._fresh.popleft()
-                self._deeds.add(*one, [words.told for words in self._read_said()])
+                self._deeds.add(one.tool, one.arguments, one.traces, [words.told for words in self._read_said()])
                 continue
             rows, others = read_result(one.content, one.label, one.fields, one.arguments, self._deeds.brought)
             yield from self._mark(others)
@@ -315,7 +316,7 @@ class Origins:
         self._index.add(Lookup(tool, kept, tuple(rows), result.made, after), MOST_RECORDS, MOST_RECORD_CHARS)
         if others:
             self._exposed = self._exposed or not says_nothing(result.content)
-            source = name_source(tool, arguments)
+            source = name_source(tool, arguments, result.label)
             self._keep([Text(source, text, arguments, deeds.brought, failed=result.failed) for text in others])
 
     def _keep(self, texts: Iterable[Text]) -> None:
