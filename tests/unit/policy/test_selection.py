@@ -234,6 +234,7 @@ MADE = ("create_file", '{"text": "by the model"}', {"id": "f99"}, OTHERS, (".id"
         (PAY, {"to": "al@x.org", "amount": 300}, "Pay al@x.org 31, not more.", [LISTED], NeedsApproval),
         (PAY, {"to": "al@x.org", "amount": 302}, "Pay al@x.org two more than that.", [LISTED], Allowed),
         (PAY, {"to": "al@x.org", "amount": 4711}, "Pay al@x.org.", [found([{"price": "4711"}], "{}")], NeedsApproval),
+        (PAY, {"to": "al@x.org", "amount": 471.1}, "Pay al@x.org 10% of it.", [found([{"price": "4711"}], "{}")], NeedsApproval),
         (DROP, {"id": "4711"}, "Drop the one of ann@x.org.", [found([{"owner": "ann@x.org", "price": "4711"}], "{}")], Allowed),
         (MUTE, {"id": "f11", "minutes": 120}, "Mute f11 for two hours.", [LISTED], Allowed),
         (MUTE, {"id": "f11", "minutes": 2}, "Mute f11 for two hours.", [LISTED], NeedsApproval),
