@@ -74,9 +74,9 @@ def is_amount_of(text: str, number: str) -> bool:
     return any(_is_amount(text, found) for found in islice(same, MOST_PLACES))
 
 
-def spells_out(text: str, number: str) -> bool:
-    """Whether a normal text has a number in letters that can say how much: "two hours" are no two of anything."""
-    return any(NUMBER_WORDS[word] == number for word in _SPELLED.findall(text))
+def list_spelled(text: str) -> set[str]:
+    """The numbers that a normal text has in letters and that can say how much: "two hours" are no two of anything."""
+    return {NUMBER_WORDS[word] for word in _SPELLED.findall(text)}
 
 
 def _is_same(digits: str, number: str) -> bool:

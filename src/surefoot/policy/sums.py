@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import chain, islice
-from typing import Final
+from typing import Final, NamedTuple
 
-from surefoot.policy.bound import NUMBER_WORDS, spells_out
+from surefoot.policy.bound import NUMBER_WORDS, list_spelled
 from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import list_stems, stem
 from surefoot.policy.lookup import is_number
@@ -83,54 +83,86 @@ def is_worked_out(value: str, kind: str, place: str, known: Evidence) -> bool:
     return kind == "what" and _is_moment_worked_out(value, known)
 
 
+class _Asked(NamedTuple):
+    """What a request says of sums.
+
+    Attributes:
+        numbers: Those of the user that can say how much.
+        rates: So many in a hundred, as a fraction.
+        given: Numbers of his that are a price of one thing.
+        kinds: Of sums that he asks for.
+        shares: The half or the double of something, as a factor.
+        bases: Numbers of records.
+        prices: Those that are prices.
+    """
+
+    numbers: list[Decimal]
+    rates: list[Decimal]
+    given: list[Decimal]
+    kinds: set[str]
+    shares: list[Decimal]
+    bases: list[Decimal]
+    prices: list[Decimal]
+
+
+def _read_asked(known: Evidence) -> _Asked:
+    request = known.list_request()
+    said = " ".join([words.asked for words in request])
+    parts = list(islice(_list_numbers(said, request), MOST_NUMBERS))
+    numbers = [Decimal(number) for number, percent in parts if not percent]
+    records = list(known.index.numbers(MOST_RECORDS))
+    return _Asked(
+        numbers,
+        rates=[Decimal(number) / 100 for number, percent in parts if percent],
+        given=numbers if _EACH.search(said) is not None else [],
+        kinds=_list_kinds(said),
+        shares=[share for found in _SHARE.findall(said) for share, word in zip(_SHARES, found, strict=True) if word],
+        bases=list(dict.fromkeys([Decimal(leaf.value.strip()) for _, _, leaf in records])),
+        prices=[Decimal(leaf.value.strip()) for _, _, leaf in records if _PRICE.search(leaf.path) is not None],
+    )
+
+
 def _is_amount_worked_out(value: str, known: Evidence) -> bool:
     """Whether it is a difference, a part, or so many times the price of one thing."""
     try:
         wanted = Decimal(value.strip())
     except InvalidOperation:
         return False
-    request = known.list_request()
-    said = " ".join([words.asked for words in request])
     if not wanted.is_finite():
         return False
-    if _is_share(wanted, said, known):
-        return True
-    parts = list(islice(_list_numbers(said, request), MOST_NUMBERS))
-    if not parts:
-        return False
-    rates = [Decimal(number) / 100 for number, percent in parts if percent]
-    numbers = [Decimal(number) for number, percent in parts if not percent]
-    records = list(known.index.numbers(MOST_RECORDS))
-    bases = dict.fromkeys([Decimal(leaf.value.strip()) for _, _, leaf in records])
-    prices = [Decimal(leaf.value.strip()) for _, _, leaf in records if _PRICE.search(leaf.path) is not None]
-    given = numbers if _EACH.search(said) is not None else []
-    products = chain(_multiply(prices, numbers), *[_multiply([one], [n for n in numbers if n != one]) for one in given])
-    sums = chain(_work_out(bases, numbers, rates, _list_kinds(said)), products)
-    return any(abs(one - wanted) < _CENT / 2 for one in sums)
+    asked = known.once(("asked",), lambda: _read_asked(known))
+    products = chain(
+        _multiply(asked.prices, asked.numbers),
+        *[_multiply([one], [number for number in asked.numbers if number != one]) for one in asked.given],
+    )
+    sums = chain(_work_out(asked.bases, asked.numbers, asked.rates, asked.kinds), products)
+    return any(abs(one - wanted) < _CENT / 2 for one in sums) or _is_share(wanted, asked.shares, known)
+
+
+def _is_share(wanted: Decimal, shares: Sequence[Decimal], known: Evidence) -> bool:
+    """Whether it is the half, or the double, of what his words lead to."""
+    return bool(shares) and any(
+        abs(Decimal(found[2].value.strip()) * share - wanted) < _CENT and is_led_to(found, known)
+        for found in known.index.numbers(MOST_RECORDS)
+        for share in dict.fromkeys(shares)
+    )
 
 
 def _list_numbers(said: str, request: Sequence[Words]) -> Iterator[tuple[str, str]]:
     """The numbers of a request that can say how much, and those that are so many in a hundred."""
-    named: list[tuple[str, str]] = _NUMBER.findall(said)
-    named += [(NUMBER_WORDS[word], "") for word in said.split() if word in NUMBER_WORDS]
+    spelled = list_spelled(said)
+    named: list[tuple[str, str]] = [*_NUMBER.findall(said), *[(number, "") for number in sorted(spelled)]]
     for number, percent in list(dict.fromkeys(named))[:MOST_LISTED]:
-        if percent or any(words.counts(number) or spells_out(words.asked, number) for words in request):
+        if percent or number in spelled or any(words.counts(number) for words in request):
             yield number, percent
-
-
-def _is_share(wanted: Decimal, said: str, known: Evidence) -> bool:
-    """Whether it is the half, or the double, of what his words lead to."""
-    shares = [share for found in _SHARE.findall(said) for share, word in zip(_SHARES, found, strict=True) if word]
-    return bool(shares) and any(
-        abs(Decimal(found[2].value.strip()) * share - wanted) < _CENT and is_led_to(found, known)
-        for found in known.index.numbers(MOST_RECORDS)
-        for share in shares
-    )
 
 
 def names_money(known: Evidence) -> bool:
     """Whether the request says how much: then no record says it."""
-    request = known.list_request()
+    return known.once(("money",), lambda: _says_how_much(known.list_request()))
+
+
+def _says_how_much(request: Sequence[Words]) -> bool:
     return any(
         _SHARE.search(words.asked)
         or any(_MONEY.search(text) for text in words.written)
