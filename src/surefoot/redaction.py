@@ -87,7 +87,7 @@ class Redactor:
         is_json: The answer is JSON.
     """
 
-    __slots__ = ("_calls", "_clean_calls", "_cleaner", "_find_tool", "_is_json", "_scene", "_sees", "_shown")
+    __slots__ = ("_ahead", "_calls", "_clean_calls", "_cleaner", "_find_tool", "_is_json", "_scene", "_sees", "_shown")
 
     def __init__(
         self,
@@ -106,6 +106,7 @@ class Redactor:
         self._shown = _NOTHING_SHOWN  # an answer comes several times: as a reply, a thought, the end
         self._calls: Sequence[tuple[ToolCall, ToolCall, Found]] = ()  # so does a call
         self._clean_calls: tuple[ToolCall, ...] = ()
+        self._ahead: tuple[tuple[Message, bool, Message, Found], ...] = ()  # what was looked at before its event
 
     def clean(self, event: EventT) -> EventT:
         """The event, of a class that is `CLEANED`, as it may be kept, with the count of what was taken out."""
@@ -134,6 +135,20 @@ class Redactor:
                 return False
         self._clean_calls = calls
         return not message.blocks or not sees(message.blocks)
+
+    def look_ahead(self, message: Message, *, shown: bool) -> None:
+        """Look now, in a thread, at a long message of the model whose event comes next."""
+        self._ahead = (*self._ahead[-1:], (message, shown, *self._read(message, shown=shown)))
+
+    def _read(self, message: Message, *, shown: bool) -> tuple[Message, Found]:
+        """A message of the model as it may be kept, or as it may be ``shown``, and what was taken out."""
+        for raw, was_shown, made, taken in self._ahead:
+            if raw is message and was_shown is shown:
+                return made, taken
+        if self._is_clean(message, shown=shown):
+            return message, []
+        found: Found = []
+        return self._clean_message(message, found, shown=shown), found
 
     def _sees_in_answer(self, text: str) -> bool:
         raw, made = self._shown
@@ -264,15 +279,19 @@ class Redactor:
     def _model_replied(self, event: ModelReplied) -> ModelReplied:
         if holds_secret(event.response_id):
             event = replace(event, response_id="")
+        if self._ahead:
+            made, found = self._read(event.message, shown=event.joins)
+            return _note(event, found, message=made)
         if self._is_clean(event.message, shown=event.joins):
             return event
-        found: Found = []
+        found = []
         return _note(event, found, message=self._clean_message(event.message, found, shown=event.joins))
 
     def _thought(self, event: Thought) -> Thought:
-        found: Found = []
+        made, found = self._read(event.message, shown=True)
+        found = [*found]
         problem = self._keep(event.problem, found) if event.problem else ""
-        return _note(event, found, message=self._clean_message(event.message, found, shown=True), problem=problem)
+        return _note(event, found, message=made, problem=problem)
 
     def _model_failed(self, event: ModelFailed) -> ModelFailed:
         found: Found = []
