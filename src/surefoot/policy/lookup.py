@@ -13,6 +13,8 @@ from surefoot.policy.marks import mark
 from surefoot.policy.matching import join_account, list_forms, names, normalise, normalise_value, pieces, split_moment
 from surefoot.types import Label
 
+MOST_RECORDS: Final = 4_000
+"""Values that are remembered; more are as good as unknown."""
 MOST_VALUE_CHARS: Final = 100
 """A field that holds more is a text and no value: others may have written it, whatever is declared."""
 MOST_SCANNED: Final = 500
@@ -100,7 +102,7 @@ def read_result(
     """The rows of a result, and its texts by others.
 
     Of a result that was cut, and so is no JSON any more, nothing is a record; nor is what the call itself, or the model
-    before it (``brought``, by marks), has brought in.
+    before it (``brought``, by marks), has brought in. Of more values than can be remembered there is no row at all.
     """
     given = Given(arguments, brought)
     if not fields and not label.trusted:
@@ -112,12 +114,15 @@ def read_result(
     if not isinstance(value, (dict, list)):
         return (_read_lines(content, given), []) if label.trusted or "" in fields else ([], [content])
     wanted = frozenset([normalise(text) for text in _read_texts(arguments, keys=False) if text])
-    rows, others = list[Row](), list[str]()
+    rows, others, room = list[Row](), list[str](), MOST_RECORDS
     for part in _split(cast("Any", value), label.trusted):
-        row = _read_row(part, ("",) if label.trusted else fields, others, given, wanted)
+        records, texts = find_values(part, ("",) if label.trusted else fields, most=max(room, 0))
+        room -= len(records)
+        row = _read_row(records if room >= 0 else (), texts, given, wanted)
+        others += texts
         if row.leaves:
             rows.append(row)
-    return rows, others
+    return rows if room >= 0 else [], others
 
 
 def says_nothing(content: str) -> bool:
@@ -132,6 +137,8 @@ def _read_lines(content: str, given: Given) -> list[Row]:
         value = given.leave_out(normalise(line))
         if value:
             rows.append(Row((Leaf("", value, "," in line or ";" in line),)))
+            if len(rows) > MOST_RECORDS:
+                return []
     return rows
 
 
@@ -153,8 +160,8 @@ def _split(value: Any, trusted: bool) -> list[Any]:  # noqa: FBT001 - one caller
     return [*([rest] if rest else []), *parts] if parts else [table]
 
 
-def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: Given, wanted: frozenset[str]) -> Row:
-    records, texts = find_values(part, fields)
+def _read_row(records: Iterable[tuple[str, Any]], texts: list[str], given: Given, wanted: frozenset[str]) -> Row:
+    """The row of a thing; what is too long to be a value of it joins its ``texts``."""
     places, leaves = list[str](), list[tuple[str, str]]()
     for path, value in records:
         if isinstance(value, str) and len(value) > MOST_VALUE_CHARS:
@@ -164,7 +171,6 @@ def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: Give
         if normal:
             places.append(path)
             leaves.append((path, normal))
-    others += texts
     titled = bool(wanted) and any(len(text) <= MOST_VALUE_CHARS and normalise(text) in wanted for text in texts)
     counts: dict[str, int] = {}
     for path in places:

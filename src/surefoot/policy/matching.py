@@ -51,7 +51,7 @@ def normalise(text: str, edges: str = _EDGES) -> str:
     Marks around words are left out, those inside (``a@b.org``, ``2024-05-15``) stay. Nothing that is invisible is left
     out: a value with a hidden character is another value.
     """
-    text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
+    text = text.lower() if text.isascii() else _space(unicodedata.normalize("NFKC", text).casefold())
     words = list[str]()
     for token in _GAPS.split(text):
         bare = token.rstrip(edges)
@@ -60,6 +60,11 @@ def normalise(text: str, edges: str = _EDGES) -> str:
         elif token:
             words += _read_token(token, edges)
     return f" {' '.join(words)} " if words else ""
+
+
+def _space(text: str) -> str:
+    """The text with a space before and after each character that is a word."""
+    return " ".join(_UNSPACED.split(text))  # a third of the time that `sub` takes
 
 
 def _read_token(token: str, edges: str) -> list[str]:
@@ -114,10 +119,11 @@ def find_strays(text: str, *, whole: bool) -> bool:
     )
 
 
-def split_words(text: str) -> set[str]:
+def split_words(text: str) -> frozenset[str]:
     """The words of a text as they are written, with and without the marks around them."""
     words = text.split()
-    return {*words, *[word.strip(_QUOTES) for word in words], *[word.strip(_QUOTES + _EDGES) for word in words]}
+    plain, bare = [word.strip(_QUOTES) for word in words], [word.strip(_QUOTES + _EDGES) for word in words]
+    return frozenset([*words, *plain, *bare])
 
 
 def has_words(text: str, words: str) -> bool:
@@ -249,6 +255,11 @@ class Passage:
             self._joined = join(self.text)
         return joined in self._joined and _has_groups(self.text, joined)
 
+    def make_ready(self) -> None:
+        """List now the words of a long text."""
+        if len(self.text) > SHORT_TEXT and self._words is None:
+            self._words = frozenset(self.text.split())
+
 
 def slices(text: str, *, commas: bool = False) -> Iterator[str]:
     """Parts of a text that together have all its words, cut at spaces.
@@ -267,7 +278,7 @@ def slices(text: str, *, commas: bool = False) -> Iterator[str]:
 
 def pieces(text: str) -> set[str]:
     """What a text may name, in small pieces: a value of which any piece is not among them it does not name."""
-    text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
+    text = text.lower() if text.isascii() else _space(unicodedata.normalize("NFKC", text).casefold())
     listed = set(_PIECE.findall(text))
     found = {piece for piece in listed if piece.isalpha()}  # nearly all
     odd = {piece.strip(".+-@_") for piece in listed - found}

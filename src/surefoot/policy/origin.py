@@ -4,37 +4,44 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from functools import partial
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from msgspec import Struct
 
+from surefoot.aside import aside
 from surefoot.policy.decision import Trace
-from surefoot.policy.deeds import Deeds, Done
+from surefoot.policy.deeds import Deeds, Done, read_act
 from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import is_short
-from surefoot.policy.lookup import Index, Lookup, Row, read_result, says_nothing
+from surefoot.policy.lookup import MOST_RECORDS, Index, Lookup, Row, read_result, says_nothing
 from surefoot.policy.marks import mark, pack_marks, unpack_marks
 from surefoot.policy.matching import pieces, slices
 from surefoot.policy.source import Text, Vouches, name_pasted, name_source
 from surefoot.policy.words import Words
 from surefoot.types import Label, Message
 
-MOST_RECORDS: Final = 4_000
 MOST_RECORD_CHARS: Final = 400_000
-"""System-of-record values that are remembered; more are as good as unknown."""
+"""Of the values of systems of record that are remembered; more are as good as unknown."""
 MOST_PIECES: Final = 50_000
 """Pieces of text by others that are remembered; when there are more, all that is not the user's counts as theirs."""
 MOST_SAID: Final = 200
 MOST_SAID_CHARS: Final = 200_000
 """Words of the user that are remembered, the newest."""
 MOST_TEXT_CHARS: Final = 1_000_000
-"""Texts by others that are at hand whole, the newest, each with the arguments of its call: to say where a value came
-from, and to be endorsed."""
-AT_ONCE_CHARS: Final = 50_000
-"""So much is taken in at once: some milliseconds."""
+"""Of the texts by others that are at hand whole, the newest, each with the arguments of its call: to say where a value
+came from, and to be endorsed."""
+AT_ONCE_CHARS: Final = 8_000
+"""So much is taken in at once: of short lines or of JSON a KB takes a millisecond."""
 MOST_FRESH_CHARS: Final = 32_000
-"""Results that are put off until somebody asks."""
+"""Results that are put off until somebody asks, and those of a run that has ended."""
+MOST_FRESH: Final = 200
+MOST_TEXTS: Final = 2_000
+"""Texts by others that are at hand."""
+STEP_CHARS: Final = 8_000
+"""Taken in between two turns of others."""
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
 
@@ -79,6 +86,15 @@ class _Act(NamedTuple):
     traces: Sequence[Trace] | None
 
 
+Work = Callable[[], object]
+Steps = Generator[Work | None, Any, None]
+DoneT = TypeVar("DoneT")
+
+
+class _End(Enum):
+    DONE = "done"
+
+
 class Origins:
     """Takes in what a conversation reads. A result costs next to nothing until somebody asks where a value is from.
 
@@ -88,7 +104,7 @@ class Origins:
     """
 
     __slots__ = (
-        "_backlog", "_deeds", "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars",
+        "_backlog", "_deeds", "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_since",
         "_text_chars", "_texts", "_unheard", "_unread", "_words", "full", "vouches",
     )  # fmt: skip
 
@@ -106,7 +122,7 @@ class Origins:
         self._texts: deque[Text] = deque()
         self._text_chars = 0
         self._fresh: deque[_Result | _Act] = deque()
-        self._backlog = self._unread = 0
+        self._backlog = self._unread = self._since = 0
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -183,9 +199,8 @@ class Origins:
         if label.author != "system":
             self._backlog += len(content)
             self._fresh.append(_Result(tool, arguments, content, label, fields, made, failed))
-            # Whoever is far behind catches up in small steps
-            if len(self._fresh) >= MOST_SAID or MOST_FRESH_CHARS < self._backlog <= AT_ONCE_CHARS:
-                self._digest()
+            if len(self._fresh) >= MOST_FRESH and self._backlog <= AT_ONCE_CHARS:
+                self._digest()  # whoever is far behind catches up in small steps
 
     def act(self, tool: str, arguments: str, traces: Sequence[Trace] | None) -> None:
         """A call of a tool that writes begins; ``traces`` are those of its values, None if none were looked for."""
@@ -249,7 +264,7 @@ class Origins:
     @property
     def behind(self) -> bool:
         """So much is new that `catch_up` should be awaited before long."""
-        return self._backlog > AT_ONCE_CHARS
+        return self._backlog > MOST_FRESH_CHARS
 
     @property
     def is_slow(self) -> bool:
@@ -258,22 +273,42 @@ class Origins:
 
     async def catch_up(self) -> None:
         """Look at all that was read and said, a little at a time: others go on in between."""
-        for _ in self._take_in():
-            await asyncio.sleep(0)
-        for text in tuple(self._said):
-            _ = self._read(text).parts
-            await asyncio.sleep(0)
-        for one in [one for one in self._texts if not one.is_read]:
-            for _ in one.read():
+        steps, made = self._take_in(), None
+        while (work := _go_on(steps, made)) is not _End.DONE:
+            if work is None:
                 await asyncio.sleep(0)
+            made = None if work is None else await aside(work)
+        for _ in self._make_ready():
+            await asyncio.sleep(0)
         self._unread = 0
+
+    def _make_ready(self) -> Iterator[None]:
+        """Bring into normal form what a decision may look at."""
+        for text in tuple(self._said):
+            self._read(text).make_ready()
+            yield from self._pause(len(text))
+        for one in [one for one in self._texts if not one.is_read]:
+            for part in one.read():
+                yield from self._pause(len(part))
 
     def _digest(self) -> None:
         if self._unheard or self._fresh:
-            deque(self._take_in(), 0)
+            steps, made = self._take_in(), None
+            while (work := _go_on(steps, made)) is not _End.DONE:
+                made = None if work is None else work()
 
-    def _take_in(self) -> Iterator[None]:
-        """Each step is short. Whoever is overtaken in between by another one has nothing left to do."""
+    def _pause(self, chars: int) -> Iterator[None]:
+        """Let others have their turn if enough was done since they had it."""
+        self._since += chars
+        if self._since >= STEP_CHARS:
+            self._since = 0
+            yield
+
+    def _take_in(self) -> Steps:
+        """Each step is short, or gives out long work that a thread may do, and wants to be sent what that gives.
+
+        Whoever is overtaken in between by another one has nothing left to do.
+        """
         while self._unheard:
             text = self._unheard[0]
             words = self._read(text)
@@ -287,15 +322,34 @@ class Origins:
         while self._fresh:
             one = self._fresh[0]
             if isinstance(one, _Act):
-                self._fresh.popleft()
-                self._deeds.add(*one, [words.told for words in self._read_said()])
+                yield from self._take_act(one)
                 continue
-            rows, others = read_result(one.content, one.label, one.fields, one.arguments, self._deeds.brought)
+            read = partial(read_result, one.content, one.label, one.fields, one.arguments, self._deeds.brought)
+            rows, others = yield from self._do(read, len(one.content) + len(one.arguments))
             yield from self._mark(others)
             if self._fresh and self._fresh[0] is one:
                 self._fresh.popleft()
                 self._file(one, rows, others)
         self._backlog = 0
+
+    def _do(self, work: Callable[[], DoneT], chars: int) -> Generator[Work | None, Any, DoneT]:
+        """Work on so many characters: at once, or given out."""
+        if chars > AT_ONCE_CHARS:
+            made: DoneT = yield work
+            return made
+        yield from self._pause(chars)
+        return work()
+
+    def _take_act(self, one: _Act) -> Steps:
+        act = partial(read_act, one.tool, one.arguments, one.traces)
+        deed, brought = yield from self._do(act, len(one.arguments))
+        said = self._read_said() if brought else ()
+        for words in said:
+            yield from self._pause(len(words.told) if not words.has_pieces else 0)
+            words.list_pieces()
+        if self._fresh and self._fresh[0] is one:
+            self._fresh.popleft()
+            self._deeds.add(deed, brought, [words.list_pieces() for words in said])
 
     def _mark(self, texts: Sequence[str]) -> Iterator[None]:
         for text in texts:
@@ -304,7 +358,7 @@ class Origins:
                 if len(self._marks) > MOST_PIECES:
                     self._marks.clear()
                     self.full = True
-                yield
+                yield from self._pause(len(part))
 
     def _file(self, result: _Result, rows: Sequence[Row], others: Sequence[str]) -> None:
         tool, arguments, deeds = result.tool, result.arguments, self._deeds
@@ -316,7 +370,8 @@ class Origins:
         if others:
             self._exposed = self._exposed or not says_nothing(result.content)
             source = name_source(tool, arguments)
-            self._keep([Text(source, text, arguments, deeds.brought, failed=result.failed) for text in others])
+            newest = others[-MOST_TEXTS:]
+            self._keep([Text(source, text, arguments, deeds.brought, failed=result.failed) for text in newest])
 
     def _keep(self, texts: Iterable[Text]) -> None:
         for text in texts:
@@ -324,7 +379,7 @@ class Origins:
             self.vouches.read(text)
             self._text_chars += text.chars
             self._unread += len(text.text)
-        while self._text_chars > MOST_TEXT_CHARS:
+        while self._text_chars > MOST_TEXT_CHARS or len(self._texts) > MOST_TEXTS:
             self._text_chars -= self._texts.popleft().chars
 
     def _read(self, text: str) -> Words:
@@ -332,3 +387,11 @@ class Origins:
         if words is None:
             words = self._words[text] = Words(text)
         return words
+
+
+def _go_on(steps: Steps, made: object) -> Work | Literal[_End.DONE] | None:
+    """The next step, of steps that are sent what their last long work has ``made``."""
+    try:
+        return steps.send(made)
+    except StopIteration:
+        return _End.DONE

@@ -42,12 +42,12 @@ class Text:
         """How much of it is kept."""
         return len(self.text) + len(self._arguments)
 
-    def read(self) -> Iterator[None]:
-        """Bring the text into normal form, a little at a time."""
+    def read(self) -> Iterator[str]:
+        """Bring the text into normal form, a part at a time."""
         words = list[str]()
         for part in slices(self.text):
             words.append(normalise(part).strip())
-            yield
+            yield part
         joined = " ".join([part for part in words if part])
         self._normal = f" {joined} " if joined else ""
 

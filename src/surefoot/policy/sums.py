@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -69,11 +70,19 @@ def _is_amount_worked_out(value: str, known: Evidence) -> bool:
         wanted = Decimal(value.strip())
     except InvalidOperation:
         return False
+    if not wanted.is_finite():
+        return False
+    sums = known.once(("sums",), lambda: sorted(_list_sums(known)))
+    least = bisect_right(sums, wanted - _CENT / 2)
+    return least < len(sums) and sums[least] < wanted + _CENT / 2
+
+
+def _list_sums(known: Evidence) -> Iterable[Decimal]:
     request = known.list_request()
     said = " ".join([words.asked for words in request])
     parts = list(islice(_list_numbers(said, request), MOST_NUMBERS))
-    if not parts or not wanted.is_finite():
-        return False
+    if not parts:
+        return ()
     rates = [Decimal(number) / 100 for number, percent in parts if percent]
     numbers = [Decimal(number) for number, percent in parts if not percent]
     records = list(known.index.numbers(MOST_RECORDS))
@@ -81,8 +90,7 @@ def _is_amount_worked_out(value: str, known: Evidence) -> bool:
     prices = [Decimal(leaf.value.strip()) for _, _, leaf in records if _PRICE.search(leaf.path) is not None]
     given = numbers if _EACH.search(said) is not None else []
     products = chain(_multiply(prices, numbers), *[_multiply([one], [n for n in numbers if n != one]) for one in given])
-    sums = chain(_work_out(bases, numbers, rates, _list_kinds(said)), products)
-    return any(abs(one - wanted) < _CENT / 2 for one in sums)
+    return chain(_work_out(bases, numbers, rates, _list_kinds(said)), products)
 
 
 def _list_numbers(said: str, request: Sequence[Words]) -> Iterator[tuple[str, str]]:
@@ -95,7 +103,9 @@ def _list_numbers(said: str, request: Sequence[Words]) -> Iterator[tuple[str, st
 
 def names_money(known: Evidence) -> bool:
     """Whether the request says how much: then no record says it."""
-    return any(_MONEY.search(text) for words in known.list_request() for text in words.written)
+    return known.once(
+        ("money",), lambda: any(_MONEY.search(text) for words in known.list_request() for text in words.written)
+    )
 
 
 def _list_kinds(said: str) -> set[str]:
@@ -151,9 +161,7 @@ def _is_moment_worked_out(value: str, known: Evidence) -> bool:
     if wanted is None:
         return False
     form = "%Y-%m-%d %H:%M" if ":" in value else "%Y-%m-%d"
-    said = " ".join([words.asked for words in known.list_request()])
-    lengths = dict.fromkeys([*_list_lengths(said), *_measure_rows(known)])
-    for length in lengths:
+    for length in known.once(("lengths",), lambda: _find_lengths(known)):
         for sign in (1, -1):
             try:
                 base = wanted - sign * length
@@ -162,6 +170,12 @@ def _is_moment_worked_out(value: str, known: Evidence) -> bool:
             if length and known.user_names(f" {base.strftime(form)} "):
                 return True
     return False
+
+
+def _find_lengths(known: Evidence) -> Iterable[timedelta]:
+    """What a moment may be away from another one."""
+    said = " ".join([words.asked for words in known.list_request()])
+    return dict.fromkeys([*_list_lengths(said), *_measure_rows(known)])
 
 
 def _read_moment(value: str) -> datetime | None:

@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.policy.matching import LONGEST_NUMBER, SLICE_CHARS, normalise, pieces, slices
-from surefoot.policy.origin import AT_ONCE_CHARS, MOST_TEXT_CHARS, Origins
+from surefoot.policy.origin import AT_ONCE_CHARS, MOST_FRESH_CHARS, MOST_TEXT_CHARS, MOST_TEXTS, Origins, _End, _go_on
+from surefoot.schema import encode_json
 from surefoot.types import Label, Message
+
+
+def encode(value):
+    return encode_json(value).decode()
+
 
 OTHERS = Label("third_party", source="inbox")
 LONG = " ".join([f"word{number} 1,{number % 10}" for number in range(20_000)])
@@ -75,15 +81,59 @@ async def test_whoever_is_overtaken_files_nothing_twice():
     assert origins == read(LONG, LONG, "and eve@x.org")
 
 
+@pytest.mark.parametrize("chars", [MOST_FRESH_CHARS, MOST_FRESH_CHARS - 10])
+def test_little_may_be_put_off(chars):
+    assert read("x" * chars).behind is (chars + len("Hi.") > MOST_FRESH_CHARS)
+
+
 @pytest.mark.parametrize("chars", [AT_ONCE_CHARS, AT_ONCE_CHARS - 10])
 def test_little_is_taken_in_at_once(chars):
-    assert read("x" * chars).behind is (chars + len("Hi.") > AT_ONCE_CHARS)
+    assert read("x" * chars).is_slow is (chars + len("Hi.") > AT_ONCE_CHARS)
 
 
 def test_the_arguments_of_a_text_count_as_much_as_it():
     most = MOST_TEXT_CHARS // 10
     origins = read(*[f"t{number}" for number in range(30)], arguments=f'{{"q":"{"x" * most}"}}')
     assert len(origins.evidence().texts) <= 10
+
+
+RECORDS = Label("tool", trusted=True, source="records")
+ROWS = encode([{"id": number, "name": f"name {number}"} for number in range(600)])
+
+
+async def test_a_long_result_is_read_in_a_thread_and_nothing_of_it_is_lost():
+    """It gives the same as at once; long arguments of an act, too."""
+    at_once, later = Origins(), Origins()
+    for origins in (at_once, later):
+        origins.begin([Message.user("Hi.")], None)
+        origins.take("records", "{}", ROWS, RECORDS, ())
+        origins.take("inbox", "{}", ROWS, OTHERS, ("[].id",))
+        origins.act("note", encode({"text": LONG[: 2 * AT_ONCE_CHARS]}), ())
+        origins.take("records", "{}", encode([{"name": "word7 bob"}]), RECORDS, ())
+    steps, given_out = later._take_in(), 0
+    made = None
+    while (work := _go_on(steps, made)) is not _End.DONE:
+        given_out += work is not None
+        made = None if work is None else await asyncio.to_thread(work)
+    assert given_out == 3
+    await later.catch_up()
+    assert later == at_once
+    assert len(later.evidence().index.lookups) == 3
+    assert later.evidence().index.find(" bob ")
+
+
+async def test_others_go_on_while_very_many_small_texts_are_taken_in():
+    origins = Origins()
+    origins.begin([Message.user("Hi.")], None)
+    values = {f"k{number}": f"v{number}" for number in range(9_000)}
+    origins.take("inbox", "{}", encode(values), OTHERS, (".id",))
+    turns = Turns(origins)
+    other = asyncio.create_task(turns.count_turns())
+    await origins.catch_up()
+    other.cancel()
+    assert turns.most <= SLICE_CHARS / 4
+    assert turns.count < 9_000, "not one turn for each of them"
+    assert len(origins.evidence().texts) == MOST_TEXTS
 
 
 @given(
