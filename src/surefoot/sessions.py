@@ -14,7 +14,7 @@ from surefoot.errors import NotFound
 from surefoot.journal.fold import RunState, fold
 from surefoot.journal.records import decode_record
 from surefoot.lines import Lines, Place
-from surefoot.policy.origin import Carried
+from surefoot.policy.handed_on import Carried
 from surefoot.sections import OnBusy, SessionSettings
 from surefoot.store.base import Store
 from surefoot.store.session_rows import SessionClaim, SessionRow

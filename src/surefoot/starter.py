@@ -22,7 +22,7 @@ from surefoot.journal.events import JournalEvent, RunStarted
 from surefoot.journal.records import decode_record
 from surefoot.ladder import SUMMARISER
 from surefoot.loop import drive
-from surefoot.policy.origin import Carried
+from surefoot.policy.handed_on import Carried
 from surefoot.read_more import is_of_run
 from surefoot.result import RunResult, make_result
 from surefoot.run import NO_RUNGS, Run

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from surefoot.clock import Clock
 from surefoot.journal.fold import LAST_CALL, SUMMARY_CALL
-from surefoot.policy.origin import Carried
+from surefoot.policy.handed_on import Carried
 from surefoot.types import Message
 
 PACK_FROM_BYTES: Final = 512

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from enum import Enum
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Final
 
-from msgspec import Struct
-
-from surefoot.aside import aside
+from surefoot.policy.backlog import AT_ONCE_CHARS, Act, Pace, Result, Steps, give_out, go_aside, go_on
 from surefoot.policy.decision import Trace
 from surefoot.policy.deeds import Deeds, Done, read_act
 from surefoot.policy.evidence import Evidence
+from surefoot.policy.handed_on import Carried
 from surefoot.policy.intent import is_short
 from surefoot.policy.lookup import MOST_RECORDS, Index, Lookup, Row, read_result, says_nothing
 from surefoot.policy.marks import mark, pack_marks, unpack_marks
@@ -30,69 +28,17 @@ MOST_PIECES: Final = 50_000
 MOST_SAID: Final = 200
 MOST_SAID_CHARS: Final = 200_000
 """Words of the user that are remembered, the newest."""
-MOST_TEXT_CHARS: Final = 1_000_000
-"""Of the texts by others that are at hand whole, the newest, each with the arguments of its call: to say where a value
-came from, and to be endorsed."""
-AT_ONCE_CHARS: Final = 8_000
-"""So much is taken in at once: of short lines or of JSON a KB takes a millisecond."""
-MOST_FRESH_CHARS: Final = 32_000
-"""Results that are put off until somebody asks, and those of a run that has ended."""
-MOST_FRESH: Final = 200
 MOST_TEXTS: Final = 2_000
-"""Texts by others that are at hand."""
-STEP_CHARS: Final = 8_000
-"""Taken in between two turns of others."""
+MOST_TEXT_CHARS: Final = 1_000_000
+"""Texts by others that are at hand whole, the newest, each with the arguments of its call: to say where a value came
+from, and to be endorsed."""
+MOST_FRESH: Final = 200
+MOST_FRESH_CHARS: Final = 32_000
+"""Results that are put off until somebody asks."""
+LARGE_CHARS: Final = 20_000
+"""Of the user's words, in which to look for one date takes half a millisecond."""
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
-
-
-class Carried(Struct, frozen=True, omit_defaults=True):
-    """What a conversation hands on to its next run, or a run to those that its tools begin.
-
-    Attributes:
-        exposed: It has read text by others.
-        said: What the user said, the oldest first.
-        lookups: What was found in systems of record.
-        pieces: Marks of all the pieces of text by others, packed.
-        full: There were more of these than are remembered.
-        vouches: Sources that a person has vouched for, each with the tool that it may fill in.
-        vouched_texts: Their texts in normal form, by source.
-        done: What its calls have done, None for nothing.
-    """
-
-    exposed: bool = False
-    said: tuple[str, ...] = ()
-    lookups: tuple[Lookup, ...] = ()
-    pieces: str = ""
-    full: bool = False
-    vouches: tuple[tuple[str, str], ...] = ()
-    vouched_texts: Mapping[str, Sequence[str]] = {}
-    done: Done | None = None
-
-
-class _Result(NamedTuple):
-    tool: str
-    arguments: str
-    content: str
-    label: Label
-    fields: tuple[str, ...]
-    made: bool
-    failed: bool
-
-
-class _Act(NamedTuple):
-    tool: str
-    arguments: str
-    traces: Sequence[Trace] | None
-
-
-Work = Callable[[], object]
-Steps = Generator[Work | None, Any, None]
-DoneT = TypeVar("DoneT")
-
-
-class _End(Enum):
-    DONE = "done"
 
 
 class Origins:
@@ -104,8 +50,23 @@ class Origins:
     """
 
     __slots__ = (
-        "_backlog", "_deeds", "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars", "_since",
-        "_text_chars", "_texts", "_unheard", "_unread", "_words", "full", "vouches",
+        "_backlog",
+        "_deeds",
+        "_exposed",
+        "_fresh",
+        "_index",
+        "_marks",
+        "_named",
+        "_pace",
+        "_said",
+        "_said_chars",
+        "_text_chars",
+        "_texts",
+        "_unheard",
+        "_unread",
+        "_words",
+        "full",
+        "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -121,8 +82,9 @@ class Origins:
         self._marks: set[int] = set()
         self._texts: deque[Text] = deque()
         self._text_chars = 0
-        self._fresh: deque[_Result | _Act] = deque()
-        self._backlog = self._unread = self._since = 0
+        self._fresh: deque[Result | Act] = deque()
+        self._backlog = self._unread = 0
+        self._pace = Pace()
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -198,13 +160,13 @@ class Origins:
             self._exposed = True
         if label.author != "system":
             self._backlog += len(content)
-            self._fresh.append(_Result(tool, arguments, content, label, fields, made, failed))
+            self._fresh.append(Result(tool, arguments, content, label, fields, made, failed))
             if len(self._fresh) >= MOST_FRESH and self._backlog <= AT_ONCE_CHARS:
                 self._digest()  # whoever is far behind catches up in small steps
 
     def act(self, tool: str, arguments: str, traces: Sequence[Trace] | None) -> None:
         """A call of a tool that writes begins; ``traces`` are those of its values, None if none were looked for."""
-        self._fresh.append(_Act(tool, arguments, traces))
+        self._fresh.append(Act(tool, arguments, traces))
 
     def join(self, done: Done) -> None:
         """What a run has done that a tool began."""
@@ -271,13 +233,14 @@ class Origins:
         """So much was not looked at that `catch_up` should be awaited before `evidence`."""
         return self._backlog + self._unread > AT_ONCE_CHARS
 
+    @property
+    def is_large(self) -> bool:
+        """So much was said that to look for a value in it takes long."""
+        return self._said_chars > LARGE_CHARS
+
     async def catch_up(self) -> None:
         """Look at all that was read and said, a little at a time: others go on in between."""
-        steps, made = self._take_in(), None
-        while (work := _go_on(steps, made)) is not _End.DONE:
-            if work is None:
-                await asyncio.sleep(0)
-            made = None if work is None else await aside(work)
+        await go_aside(self._take_in())
         for _ in self._make_ready():
             await asyncio.sleep(0)
         self._unread = 0
@@ -286,23 +249,14 @@ class Origins:
         """Bring into normal form what a decision may look at."""
         for text in tuple(self._said):
             self._read(text).make_ready()
-            yield from self._pause(len(text))
+            yield from self._pace.pause(len(text))
         for one in [one for one in self._texts if not one.is_read]:
             for part in one.read():
-                yield from self._pause(len(part))
+                yield from self._pace.pause(len(part))
 
     def _digest(self) -> None:
         if self._unheard or self._fresh:
-            steps, made = self._take_in(), None
-            while (work := _go_on(steps, made)) is not _End.DONE:
-                made = None if work is None else work()
-
-    def _pause(self, chars: int) -> Iterator[None]:
-        """Let others have their turn if enough was done since they had it."""
-        self._since += chars
-        if self._since >= STEP_CHARS:
-            self._since = 0
-            yield
+            go_on(self._take_in())
 
     def _take_in(self) -> Steps:
         """Each step is short, or gives out long work that a thread may do, and wants to be sent what that gives.
@@ -321,31 +275,25 @@ class Origins:
                 self._keep([Text(name_pasted(part), part) for part in words.pasted])
         while self._fresh:
             one = self._fresh[0]
-            if isinstance(one, _Act):
+            if isinstance(one, Act):
                 yield from self._take_act(one)
                 continue
             read = partial(read_result, one.content, one.label, one.fields, one.arguments, self._deeds.brought)
-            rows, others = yield from self._do(read, len(one.content) + len(one.arguments))
+            rows, others = yield from give_out(read, one.chars)
+            yield from self._pace.pause(len(one.content))
             yield from self._mark(others)
             if self._fresh and self._fresh[0] is one:
                 self._fresh.popleft()
                 self._file(one, rows, others)
         self._backlog = 0
 
-    def _do(self, work: Callable[[], DoneT], chars: int) -> Generator[Work | None, Any, DoneT]:
-        """Work on so many characters: at once, or given out."""
-        if chars > AT_ONCE_CHARS:
-            made: DoneT = yield work
-            return made
-        yield from self._pause(chars)
-        return work()
-
-    def _take_act(self, one: _Act) -> Steps:
+    def _take_act(self, one: Act) -> Steps:
         act = partial(read_act, one.tool, one.arguments, one.traces)
-        deed, brought = yield from self._do(act, len(one.arguments))
+        deed, brought = yield from give_out(act, len(one.arguments))
+        yield from self._pace.pause(len(one.arguments))
         said = self._read_said() if brought else ()
         for words in said:
-            yield from self._pause(len(words.told) if not words.has_pieces else 0)
+            yield from self._pace.pause(len(words.told) if not words.has_pieces else 0)
             words.list_pieces()
         if self._fresh and self._fresh[0] is one:
             self._fresh.popleft()
@@ -358,9 +306,9 @@ class Origins:
                 if len(self._marks) > MOST_PIECES:
                     self._marks.clear()
                     self.full = True
-                yield from self._pause(len(part))
+                yield from self._pace.pause(len(part))
 
-    def _file(self, result: _Result, rows: Sequence[Row], others: Sequence[str]) -> None:
+    def _file(self, result: Result, rows: Sequence[Row], others: Sequence[str]) -> None:
         tool, arguments, deeds = result.tool, result.arguments, self._deeds
         if result.failed and deeds.done and result.label.author == "third_party":
             deeds.fail(tool, arguments)
@@ -387,11 +335,3 @@ class Origins:
         if words is None:
             words = self._words[text] = Words(text)
         return words
-
-
-def _go_on(steps: Steps, made: object) -> Work | Literal[_End.DONE] | None:
-    """The next step, of steps that are sent what their last long work has ``made``."""
-    try:
-        return steps.send(made)
-    except StopIteration:
-        return _End.DONE

@@ -1,13 +1,15 @@
 """Much that others wrote is taken in a little at a time, and the same is known of it afterwards."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from surefoot.policy.backlog import AT_ONCE_CHARS
 from surefoot.policy.matching import LONGEST_NUMBER, SLICE_CHARS, normalise, pieces, slices
-from surefoot.policy.origin import AT_ONCE_CHARS, MOST_FRESH_CHARS, MOST_TEXT_CHARS, MOST_TEXTS, Origins, _End, _go_on
+from surefoot.policy.origin import MOST_FRESH_CHARS, MOST_TEXT_CHARS, MOST_TEXTS, Origins
 from surefoot.schema import encode_json
 from surefoot.types import Label, Message
 
@@ -101,6 +103,18 @@ RECORDS = Label("tool", trusted=True, source="records")
 ROWS = encode([{"id": number, "name": f"name {number}"} for number in range(600)])
 
 
+class Counting(ThreadPoolExecutor):
+    """Counts what is handed to a thread."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.count = 0
+
+    def submit(self, work, /, *args, **kwargs):
+        self.count += 1
+        return super().submit(work, *args, **kwargs)
+
+
 async def test_a_long_result_is_read_in_a_thread_and_nothing_of_it_is_lost():
     """It gives the same as at once; long arguments of an act, too."""
     at_once, later = Origins(), Origins()
@@ -110,13 +124,10 @@ async def test_a_long_result_is_read_in_a_thread_and_nothing_of_it_is_lost():
         origins.take("inbox", "{}", ROWS, OTHERS, ("[].id",))
         origins.act("note", encode({"text": LONG[: 2 * AT_ONCE_CHARS]}), ())
         origins.take("records", "{}", encode([{"name": "word7 bob"}]), RECORDS, ())
-    steps, given_out = later._take_in(), 0
-    made = None
-    while (work := _go_on(steps, made)) is not _End.DONE:
-        given_out += work is not None
-        made = None if work is None else await asyncio.to_thread(work)
-    assert given_out == 3
+    counting = Counting()
+    asyncio.get_running_loop().set_default_executor(counting)
     await later.catch_up()
+    assert counting.count == 3
     assert later == at_once
     assert len(later.evidence().index.lookups) == 3
     assert later.evidence().index.find(" bob ")
