@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 
 from surefoot.policy.deeds import Done
 from surefoot.policy.lookup import Lookup
+
+LONG_CHARS: Final = 50_000
+LONG: Final = 50
+"""What the user said, and look-ups, of which a conversation is long."""
 
 
 class Carried(Struct, frozen=True, omit_defaults=True):
@@ -32,3 +37,8 @@ class Carried(Struct, frozen=True, omit_defaults=True):
     vouches: tuple[tuple[str, str], ...] = ()
     vouched_texts: Mapping[str, Sequence[str]] = {}
     done: Done | None = None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it takes long to write it down."""
+        return len(self.pieces) > LONG_CHARS or len(self.said) + len(self.lookups) > LONG

@@ -206,8 +206,13 @@ class Given:
         """A normal text with a gap for each word that the model has brought in: an echo proves nothing."""
         if not self._given and not self._brought:
             return text
-        words = [_GAP if self._has(pieces(word)) else word for word in text.split()]
+        words = [_GAP if self._has_word(word) else word for word in text.split()]
         return "" if set(words) <= {_GAP} else f" {' '.join(words)} "
+
+    def _has_word(self, word: str) -> bool:
+        if word.isascii() and word.isalpha():  # nearly all: it is its only piece
+            return word in self._given or (bool(self._brought) and mark(word) in self._brought)
+        return self._has(pieces(word))
 
     def _has(self, found: set[str]) -> bool:
         given, brought = self._given, self._brought

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
+from surefoot.aside import aside
 from surefoot.policy.backlog import AT_ONCE_CHARS, Act, Pace, Result, Steps, give_out, go_aside, go_on
 from surefoot.policy.decision import Trace
 from surefoot.policy.deeds import Deeds, Done, read_act
@@ -35,6 +36,8 @@ from, and to be endorsed."""
 MOST_FRESH: Final = 200
 MOST_FRESH_CHARS: Final = 32_000
 """Results that are put off until somebody asks."""
+AT_ONCE_MARKS: Final = 5_000
+"""Marks that are packed at once: 50,000 take ten milliseconds."""
 LARGE_CHARS: Final = 20_000
 """Of the user's words, in which to look for one date takes half a millisecond."""
 MOST_ARGUMENTS: Final = 500
@@ -50,23 +53,8 @@ class Origins:
     """
 
     __slots__ = (
-        "_backlog",
-        "_deeds",
-        "_exposed",
-        "_fresh",
-        "_index",
-        "_marks",
-        "_named",
-        "_pace",
-        "_said",
-        "_said_chars",
-        "_text_chars",
-        "_texts",
-        "_unheard",
-        "_unread",
-        "_words",
-        "full",
-        "vouches",
+        "_backlog", "_deeds", "_exposed", "_fresh", "_index", "_marks", "_named", "_pace", "_said", "_said_chars",
+        "_text_chars", "_texts", "_unheard", "_unread", "_words", "full", "vouches",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -201,9 +189,27 @@ class Origins:
 
     def carry(self) -> Carried | None:
         """What the next run of the conversation begins with; None if there is nothing to tell."""
-        if not self._exposed and not self._fresh and not self._said:
+        if self._is_empty:
             return None
         self._digest()
+        return self._carry()
+
+    async def hand_on(self) -> Carried | None:
+        """As `carry`; what takes long is done beside the loop."""
+        if self._is_empty:
+            return None
+        if self.is_slow:
+            await self.catch_up()
+        self._digest()
+        if len(self._marks) + len(self._deeds.brought) > AT_ONCE_MARKS:
+            return await aside(self._carry)
+        return self._carry()
+
+    @property
+    def _is_empty(self) -> bool:
+        return not self._exposed and not self._fresh and not self._said
+
+    def _carry(self) -> Carried:
         return Carried(
             exposed=self._exposed,
             said=tuple(self._said),

@@ -122,7 +122,7 @@ class Vouches:
             self._take(text)
 
     def _take(self, text: Text) -> None:
-        if not text.failed:
+        if not text.failed and len(text.text) <= MOST_VOUCHED_CHARS:
             self.keep(text.source, [text.own])
 
     def keep(self, source: str, texts: Iterable[str]) -> None:
