@@ -200,8 +200,6 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         passes = isinstance(prepared, Prepared) and prepared.tool.policy.passes_secrets
         result, redacted = await _redact(run.redactor, result, formats=not passes)
     content, label, cut_bytes = await _screen(run, call, result, passage, share, kept=kept)
-    if kept is not None:
-        run.account.keep_text(max(0, count_in_prompt(content) - kept))
     run.emit(
         ToolFinished(
             at=clock.now(),
@@ -250,7 +248,20 @@ async def _redact(redactor: Redactor, result: ToolResult, *, formats: bool) -> t
 def _show(
     run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, share: int, *, kept: int | None
 ) -> tuple[str, int]:
-    """What of a result has room, and how many bytes of the output come after it."""
+    """What of a result has room, and how many bytes of the output come after it.
+
+    Where others begin runs meanwhile its room is kept from now on: it may be looked at in a thread before it is told.
+    """
+    content, cut_bytes = _fit_room(run, call, result, passage, share, kept=kept)
+    if kept is not None:
+        mark_bytes = MARK_BYTES if run.desk.screen.mode == "mark" else 0
+        run.account.keep_text(max(0, count_in_prompt(content) + mark_bytes - kept))
+    return content, cut_bytes
+
+
+def _fit_room(
+    run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, share: int, *, kept: int | None
+) -> tuple[str, int]:
     room = share - len(call.id)
     if room < LEAST_RESULT_BYTES:  # noqa: PLR1730 - max() takes 800 instructions
         room = LEAST_RESULT_BYTES
