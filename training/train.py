@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from synthetic import make_rows
 
 from surefoot.guard.classifier import FILE, FREE_WORDS, MAGIC
-from surefoot.guard.features import FEATURES, cap_repeats, find_sentences, list_features, list_windows
+from surefoot.guard.features import FEATURES, STOPS, cap_repeats, end_sentences, list_features, list_windows
 from surefoot.guard.normalize import normalize
 from surefoot.guard.tokens import list_words
 
@@ -54,7 +54,8 @@ def split(text: str, channel: str) -> tuple[list[list[int]], list[tuple[int, int
     """The features of each word, and the windows."""
     folded = normalize(text).folded
     words = list_words(folded)
-    return list_features(words, with_pieces=WITH_PIECES[channel]), list_windows(find_sentences(words, folded))
+    ends = end_sentences(words, folded, [place for place, word in enumerate(words) if word in STOPS])
+    return list_features(words, with_pieces=WITH_PIECES[channel]), list_windows(ends)
 
 
 def whole(text: str, channel: str) -> list[list[list[int]]]:

@@ -108,11 +108,6 @@ class Redactor:
         self._clean_calls: tuple[ToolCall, ...] = ()
         self._ahead: tuple[tuple[Message, bool, Message, Found], ...] = ()  # what was looked at before its event
 
-    def clean(self, event: EventT) -> EventT:
-        """The event, of a class that is `CLEANED`, as it may be kept, with the count of what was taken out."""
-        handler: Callable[[Redactor, EventT], EventT] = self.HANDLERS[type(event)]
-        return handler(self, event)
-
     def show(self, text: str) -> Redacted:
         """What may be shown of a text that the model has written."""
         raw, made = self._shown
@@ -184,8 +179,12 @@ class Redactor:
 
     def keep_ids(self, turn: Turn, step: int) -> Turn:
         """The calls with ids that may be kept: a server may let a model write them."""
-        if not any(holds_secret(call.id) for call in turn.calls):
-            return turn
+        for call in turn.calls:
+            if holds_secret(call.id):
+                return self._replace_ids(turn, step)
+        return turn
+
+    def _replace_ids(self, turn: Turn, step: int) -> Turn:
         calls = [
             replace(call, id=f"call_{step}_{number}_") if holds_secret(call.id) else call
             for number, call in enumerate(turn.calls, 1)
@@ -340,8 +339,8 @@ class Redactor:
     }
 
 
-CLEANED: Final = frozenset(Redactor.HANDLERS)
-"""Classes of events that may hold something; of the others there is nothing to ask."""
+CLEAN: Final = Redactor.HANDLERS
+"""What makes an event of each class that may hold something fit to be kept, with the count of what was taken out."""
 
 
 def _note(event: EventT, found: Found, **changed: Any) -> EventT:

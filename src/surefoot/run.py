@@ -21,7 +21,7 @@ from surefoot.journal.fold import APPLY, RunState
 from surefoot.journal.policy_events import ChildEnded
 from surefoot.journal.recorder import Recorder
 from surefoot.protocol.base import Stage, Turn
-from surefoot.redaction import CLEANED
+from surefoot.redaction import CLEAN
 from surefoot.repeats import NO_REPEATS, find_repeated
 from surefoot.run_context import RunContext
 from surefoot.run_row import make_last_row, make_row
@@ -147,8 +147,8 @@ class Run:
     def emit(self, event: JournalEvent) -> None:
         """One event: into the state, the journal and the stream, without what must not be kept."""
         kind = type(event)
-        if self.redactor is not None and kind in CLEANED:
-            event = self.redactor.clean(event)
+        if self.redactor is not None and kind in CLEAN:
+            event = CLEAN[kind](self.redactor, event)
         APPLY[kind](self.state, event)
         self._recorder.pending.append(event)
         if self.live:
@@ -220,8 +220,8 @@ class Run:
         """
         self._check_behind()
         recorder = self._recorder
-        if self.redactor is not None and type(events[0]) in CLEANED:  # all are of one kind
-            events = [self.redactor.clean(event) for event in events]
+        if self.redactor is not None and type(events[0]) in CLEAN:  # all are of one kind
+            events = [CLEAN[type(event)](self.redactor, event) for event in events]
         if claim is None and (self.turn is None or recorder.taken):
             self._apply(events)
             recorder.pending += events

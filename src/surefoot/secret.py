@@ -49,7 +49,11 @@ def remember(value: str) -> None:
 
 def holds_secret(text: str) -> bool:
     """Whether a name, say, holds a secret of the process as it is."""
-    return len(text) >= LEAST_SECRET_CHARS and any(value in text for value in KNOWN.values)
+    if len(text) >= LEAST_SECRET_CHARS:
+        for value in KNOWN.values:
+            if value in text:
+                return True
+    return False
 
 
 class Known:

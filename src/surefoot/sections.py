@@ -142,6 +142,10 @@ class McpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     trust: Literal["trusted", "untrusted"] = "untrusted"
     tools: dict[str, McpToolSettings] = {}
 
+    def allows(self, tool: str) -> bool:
+        """Whether a tool may be used, by the server's own name."""
+        return "*" in self.allow or tool in self.allow
+
 
 class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """``[local]``: the embedded model.

@@ -57,7 +57,7 @@ def list_servers(context: click.Context, /, *, as_json: bool) -> None:
                 table.add_row(named(name), Text(f"nobody has approved it: surefoot mcp pin {name}", "yellow"))
             for tool in approved or ():
                 declared = one.tools.get(tool, McpToolSettings())
-                if "*" not in one.allow and tool not in one.allow:
+                if not one.allows(tool):
                     table.add_row(named(name), Text(named(tool), DIM), Text("not allowed", DIM))
                     continue
                 effect = Text(declared.effect, "green" if declared.effect == "read" else "yellow")

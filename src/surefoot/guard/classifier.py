@@ -13,8 +13,7 @@ import zlib
 from array import array
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
-from math import exp, log, log2, sqrt
+from math import exp, inf, log, log2, sqrt
 from pathlib import Path
 from typing import Final, Literal
 
@@ -104,31 +103,14 @@ class Classifier:
             table = array("b", tables[number * FEATURES : (number + 1) * FEATURES])
             self._channels[channel] = scale, WordWeights(table, with_pieces=scale.with_pieces)
 
-    def is_below(self, least: float, words: Sequence[str], folded: str, channel: Channel) -> bool:
-        """Whether the risk of a text is below ``least`` for sure: `judge`, up to the point where this is seen.
-
-        Pairs that were not looked at yet count as much as any pair can. Short sentences are done sooner than bounded.
-        """
-        scale, table = self._channels[channel]
-        if not words or not 0.0 < least < 1.0:
-            return False
-        weighed = Weighed(words, table)
-        ends = end_sentences(words, folded, weighed.stops)
-        enough = scale.fence(len(words)) + log(least / (1.0 - least)) / scale.slope - _ROUNDING
-        counts, totals = weighed.add_up(ends)
-        if len(words) < _LONG_SENTENCE * len(ends):
-            _take(weighed.weigh_all_pairs(), totals, [PAIRS_OF_A_WORD * end for end in ends])
-        else:
-            for lacks in weighed.weigh_pairs():
-                if max(_score(totals, counts, scale)) < enough:
-                    return True
-                _take(lacks, totals, ends)
-        return max(_score(totals, counts, scale)) < enough
-
-    def judge(self, words: Sequence[str], folded: str, channel: Channel, copies: int = 1) -> Verdict:
+    def judge(
+        self, words: Sequence[str], folded: str, channel: Channel, copies: int = 1, least: float = 0.0
+    ) -> Verdict:
         """Judge a text by its words, all of them; linear in their number.
 
-        ``copies`` is the number of chunks that the text is one of: all their words are among the many.
+        ``copies`` is the number of chunks that the text is one of: all their words are among the many. Once the risk is
+        seen to be below ``least``, if pairs that were not looked at yet count as much as any pair can, no more is
+        looked up, and the text is `HARMLESS`. Short sentences are done sooner than bounded.
         """
         if not words:
             return HARMLESS
@@ -137,13 +119,22 @@ class Classifier:
         ends = end_sentences(words, folded, weighed.stops)
         fence = scale.fence(len(words) * copies)
         counts, totals = weighed.add_up(ends)
-        _take(weighed.weigh_all_pairs(), totals, [PAIRS_OF_A_WORD * end for end in ends])
+        enough = fence + log(least / (1.0 - least)) / scale.slope - _ROUNDING if 0.0 < least < 1.0 else -inf
+        if least and len(words) >= _LONG_SENTENCE * len(ends):
+            for lacks in weighed.weigh_pairs():
+                if max(_score(totals, counts, scale)) < enough:
+                    return HARMLESS
+                _take(lacks, totals, ends)
+        else:
+            _take(weighed.weigh_all_pairs(), totals, [PAIRS_OF_A_WORD * end for end in ends])
         scores = _score(totals, counts, scale)
         best = max(scores)
+        if best < enough:
+            return HARMLESS
         if best < fence:
             return Verdict(_risk(best - fence, scale.slope))
         hot = [place for place, score in enumerate(scores) if score >= fence]
-        windows = list_windows(list(pairwise([0, *ends])))
+        windows = list_windows(ends)
         _lower_repeats(scores, hot, windows, words, (scale, table))
         best = max(scores)
         if best < fence:

@@ -218,12 +218,9 @@ def find_name(text: str, at: int) -> int:
     return at
 
 
-def redact_secrets(text: str, canaries: Collection[str] = ()) -> Redacted:
-    """Take out what the process knows as secret, keys by their format, passwords that are named so, and ``canaries``.
-
-    A canary has `LEAST_CANARY_CHARS` or more, is found in any case, with unseen characters in it and in NFKC forms.
-    """
-    return replace(text, (Credentials(canaries) if canaries else _PLAIN).find(text))
+def redact_secrets(text: str) -> Redacted:
+    """Take out what the process knows as secret, keys by their format, and passwords that are named so."""
+    return replace(text, _PLAIN.find(text))
 
 
 def _find_formats(text: str) -> Iterator[Finding]:

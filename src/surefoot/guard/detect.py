@@ -6,18 +6,18 @@ no detector is; what a model may do is decided by where its values come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Final
 
 from msgspec import Struct
 
-from surefoot.guard.classifier import Channel, load_classifier
+from surefoot.guard.classifier import HARMLESS, Channel, Verdict, load_classifier
 from surefoot.guard.markup import find_hidden, find_marks
 from surefoot.guard.normalize import Normalized, normalize
 from surefoot.guard.phrases import find_phrases, likely_phrases, rare_words
 from surefoot.guard.readings import MAX_DEPTH, Reading, find_readings, may_have_fields, may_have_readings, turned_words
-from surefoot.guard.signs import LETTERS, MARK_WORDS, NO_SIGNS, Signs, read_signs
+from surefoot.guard.signs import ALPHABET, MARK_WORDS, NO_SIGNS, Signs, read_signs
 from surefoot.guard.threats import Threat, ThreatClass
 from surefoot.guard.tokens import find_words, list_words
 from surefoot.guard.unseen import find_unseen
@@ -55,33 +55,25 @@ class Detection(Struct, frozen=True):
     risk: float
     skipped: int = 0
 
-    @property
-    def text(self) -> Normalized:
-        """The text, plain, with its original: made when it is asked for, in one go, as detection has no need of it."""
-        return normalize(self.original)
-
 
 def detect(text: str, channel: Channel = "user") -> Detection:
     """Look at all of a text that a user wrote, or that a tool returned; never raises.
 
     The time grows with the length and no faster; a chunk takes at most a fixed time, whatever is in it.
     """
-    return _detect(text, channel, None)
+    return _detect(text, channel)
 
 
-def _detect(text: str, channel: Channel, signs: Signs | None) -> Detection:
-    """As `detect`; ``signs`` are those of the text in lower case, if they were read."""
-    if len(text) <= CHUNK_CHARS:
-        plain = normalize(text)
-        search = _search(plain, channel, 1, signs if plain.places is None else None)
-        threats = _merge(search.found) if search.found else ()
-        return Detection(text, threats, search.risk, len(text) if search.is_cut else 0)
+def _detect(text: str, channel: Channel, signs: Signs | None = None, verdict: Verdict | None = None) -> Detection:
+    """As `detect`; of a text of one chunk the signs may be known already, and what the classifier makes of it."""
     found: list[Threat] = []
     risk, skipped = 0.0, 0
-    chunks = list(_cut(text))
+    chunks = _cut(text)
     for start, end in chunks:
-        search = _search(normalize(text[start:end]), channel, len(chunks), None)
-        found += [_move(threat, start) for threat in search.found]
+        plain = normalize(text[start:end])
+        search = _Search(channel, len(chunks))
+        search.look_through(plain, signs if plain.places is None else None, verdict)
+        found += [_move(threat, start) for threat in search.found] if start else search.found
         risk = max(risk, search.risk)
         skipped += end - start if search.is_cut else 0
     return Detection(text, _merge(found), risk, min(skipped, len(text)))
@@ -89,17 +81,20 @@ def _detect(text: str, channel: Channel, signs: Signs | None) -> Detection:
 
 def suspect(text: str, channel: Channel, least: float) -> Detection | None:
     """As `detect`, None for a text of less risk than ``least``: most are told by their signs and by the classifier."""
-    signs = None
+    signs = verdict = None
     if least > 0.0 and len(text) <= CHUNK_CHARS and text.isascii():
         folded = text.lower()
         is_data = channel == "tool" and len(text) <= _SHORT_CHARS  # its words may not be asked for at all
         words = None if is_data else _list_words(folded)
         signs = read_signs(folded, _telling_words(), words and words[1])
-        if (is_data and signs is NO_SIGNS) or (
-            _is_calm(text, folded, signs) and _is_harmless(folded, signs, words, channel, least)
-        ):
+        if is_data and signs is NO_SIGNS:
             return None
-    found = _detect(text, channel, signs)
+        if _is_calm(text, folded, signs):
+            enough = min(least, SUSPICIOUS)  # what is worded like an attack counts for more where it is hidden
+            verdict = _judge_words(folded, signs, words, channel, enough)
+            if verdict is not None and verdict.risk < enough:
+                return None
+    found = _detect(text, channel, signs, verdict)
     return found if found.risk >= least else None
 
 
@@ -118,41 +113,29 @@ def _list_words(folded: str) -> _Words:
     return words, frozenset(words)
 
 
-def _is_harmless(folded: str, signs: Signs, words: _Words | None, channel: Channel, least: float) -> bool:
-    """Whether the words of a text that has nothing else are of no phrase, and of less risk than ``least``."""
+def _judge_words(folded: str, signs: Signs, words: _Words | None, channel: Channel, least: float) -> Verdict | None:
+    """What the classifier makes of a text that has nothing but words, None if they may be of a phrase."""
     is_judged = _is_judged(channel, folded, signs.words)
     may_begin = not signs.words.isdisjoint(rare_words())
     if not is_judged and not may_begin:
-        return True
+        return HARMLESS
     listed, said = words or _list_words(folded)
     likely = likely_phrases(said) if may_begin else None
     if likely and (may_have_fields(folded) or find_phrases(listed, likely)):
-        return False
-    return not is_judged or load_classifier().is_below(least, listed, folded, channel)
+        return None
+    return load_classifier().judge(listed, folded, channel, least=least) if is_judged else HARMLESS
 
 
-def _cut(text: str) -> Iterator[tuple[int, int]]:
+def _cut(text: str) -> list[tuple[int, int]]:
     """Ranges of `CHUNK_CHARS` that overlap, and that begin between words where there are gaps at all."""
+    chunks: list[tuple[int, int]] = []
     start = 0
     while start + CHUNK_CHARS < len(text):
-        yield start, start + CHUNK_CHARS
+        chunks.append((start, start + CHUNK_CHARS))
         after = start + CHUNK_CHARS - OVERLAP_CHARS
         gap = text.rfind(" ", after - OVERLAP_CHARS, after)
         start = after if gap < 0 else gap + 1
-    yield start, len(text)
-
-
-def _search(plain: Normalized, channel: Channel, copies: int, signs: Signs | None) -> _Search:
-    search = _Search(channel, copies)
-    for threat in find_unseen(plain):
-        search.add(threat.kind, (threat.start, threat.end), threat.score, threat.why, "")
-    search.look(plain, plain.span, signs=signs)
-    if search.is_cut:
-        why = "more in disguise than is decoded: something may hide behind decoys"
-        search.add(ThreatClass.UNDECODED, (0, len(plain.original)), _UNDECODED_SCORE, why, "")
-    if search.found:
-        search.risk = max(search.risk, combine(search.found))
-    return search
+    return [*chunks, (start, len(text))]
 
 
 def _move(threat: Threat, by: int) -> Threat:
@@ -182,6 +165,17 @@ class _Search:
         self.risk = 0.0
         self.is_cut = False
 
+    def look_through(self, plain: Normalized, signs: Signs | None, verdict: Verdict | None) -> None:
+        """Look at a chunk, and sum up its risk."""
+        for threat in find_unseen(plain):
+            self.add(threat.kind, (threat.start, threat.end), threat.score, threat.why, "")
+        self.look(plain, plain.span, signs=signs, verdict=verdict)
+        if self.is_cut:
+            why = "more in disguise than is decoded: something may hide behind decoys"
+            self.add(ThreatClass.UNDECODED, (0, len(plain.original)), _UNDECODED_SCORE, why, "")
+        if self.found:
+            self.risk = max(self.risk, combine(self.found))
+
     def look(
         self,
         text: Normalized,
@@ -191,6 +185,7 @@ class _Search:
         depth: int = MAX_DEPTH,
         *,
         signs: Signs | None = None,
+        verdict: Verdict | None = None,
     ) -> None:
         """Add the threats of a text and, down to ``depth``, of its other readings.
 
@@ -208,7 +203,10 @@ class _Search:
         if likely:
             self._add_phrases(words, likely, folded, locate, via)
         if is_judged:
-            self._judge(words, folded, locate, via)
+            verdict = verdict or load_classifier().judge(words, folded, self.channel, self.copies)
+            self.risk = max(self.risk, verdict.risk)
+            for start, end, risk in verdict.windows:
+                self.add(ThreatClass.SUSPICIOUS_WORDING, locate(start, end), risk, "worded like known attacks", via)
         if signs.has_marks or not MARK_WORDS.isdisjoint(telling):
             for mark in find_marks(folded, from_user=self.channel == "user"):
                 self.add(mark.kind, locate(mark.start, mark.end), mark.score, mark.why, via)
@@ -227,12 +225,6 @@ class _Search:
             last, at = places[phrase.last]
             span = locate(places[phrase.first][1], at + len(last))
             self.add(phrase.kind, span, phrase.score, phrase.why, via)
-
-    def _judge(self, words: list[str], folded: str, locate: Locate, via: str) -> None:
-        verdict = load_classifier().judge(words, folded, self.channel, self.copies)
-        self.risk = max(self.risk, verdict.risk)
-        for start, end, risk in verdict.windows:
-            self.add(ThreatClass.SUSPICIOUS_WORDING, locate(start, end), risk, "worded like known attacks", via)
 
     def add(self, kind: ThreatClass, span: tuple[int, int], score: float, why: str, via: str) -> None:
         """Add a threat while there is room for its kind."""
@@ -276,7 +268,7 @@ class _Search:
 @cache
 def _telling_words() -> frozenset[str]:
     """All words that any step has to see: most words of a harmless text are none of them."""
-    return MARK_WORDS | LETTERS | _KIND_WORDS | rare_words() | turned_words()
+    return MARK_WORDS | ALPHABET | _KIND_WORDS | rare_words() | turned_words()
 
 
 @cache
@@ -314,6 +306,8 @@ def _is_known(threat: Threat, known: list[Threat]) -> bool:
 
 def _merge(found: list[Threat]) -> tuple[Threat, ...]:
     """One threat of each kind and place, the surest, by place."""
+    if not found:
+        return ()
     best: dict[tuple[ThreatClass, int, int], Threat] = {}
     for threat in found:
         key = (threat.kind, threat.start, threat.end)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, compress, count, pairwise
+from itertools import chain, pairwise
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -128,20 +128,11 @@ def list_kinds(kind: int, place: int, before: Sequence[tuple[int, int]]) -> list
     return rows
 
 
-def find_sentences(words: Sequence[str], folded: str) -> list[tuple[int, int]]:
-    """Sentences, fields of JSON and the like as ranges of words; they follow each other and leave no word out.
-
-    ``words`` are those of ``folded``.
-    """
-    ends = end_sentences(words, folded, compress(count(), map(STOPS.__contains__, words)))
-    return list(pairwise([0, *ends]))
-
-
 def end_sentences(words: Sequence[str], folded: str, stops: Iterable[int]) -> list[int]:
-    """How many words there are to the end of each sentence.
+    """How many words there are to the end of each sentence, field of JSON and the like; they leave no word out.
 
-    ``stops`` are the places of `STOPS` in ``words``; what is between is not looked at: each is a word wherever it
-    stands.
+    ``words`` are those of ``folded``, and ``stops`` the places of `STOPS` among them; what is between is not looked at:
+    each is a word wherever it stands.
     """
     ends: list[int] = []
     at = -1
@@ -178,7 +169,8 @@ def _is_end(text: str, at: int, folded: str) -> bool:
     return after in _AROUND_FIELDS or folded[at - 2 : at].strip() in _AROUND_FIELDS
 
 
-def list_windows(sentences: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The ranges of words that are judged: each sentence, and each with the one after it."""
+def list_windows(ends: Sequence[int]) -> list[tuple[int, int]]:
+    """The ranges of words that are judged: each sentence (`end_sentences`), and each with the one after it."""
+    sentences = list(pairwise([0, *ends]))
     pairs = [(first[0], second[1]) for first, second in pairwise(sentences)]
     return [*sentences, *pairs]

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from surefoot.guard.letters import drop_gaps, find_letters
 from surefoot.guard.normalize import normalize
-from surefoot.guard.redact import Finding, Redacted, replace
+from surefoot.guard.redact import Finding
 
 LEAK_LETTERS: Final = 48
 """Letters in a row that an answer has from the instructions by leak, and hardly by chance: some ten words."""
@@ -33,7 +33,8 @@ _STRIDE: Final = 4
 _MOST_PLACES: Final = 8
 """Of one piece in the instructions: around each of them a stretch may be the same."""
 _BLOCK: Final = re.compile(r"[A-Za-z0-9+/_-]{64,16384}={0,2}")
-_BLOCK_WINDOW: Final = 32
+_BLOCK_SHAPE: Final = b"a" * 64
+_TO_SHAPE: Final = bytes([97 if chr(code).isalnum() or chr(code) in "+/_-" else 32 for code in range(128)]) + bytes(128)
 
 
 class Instructions(Struct, frozen=True):
@@ -80,7 +81,7 @@ def find_leak(answer: str, instructions: Instructions) -> Iterator[Finding]:
         if places is None:
             places = find_letters(plain.folded)[1]
         yield *plain.span(places[start], places[end - 1] + 1), "prompt", "[removed]"
-    if not _may_hold_block(answer):
+    if _BLOCK_SHAPE not in answer.encode("utf-8", "replace").translate(_TO_SHAPE):
         return
     for match in _BLOCK.finditer(answer):
         for decoded in _decode(match[0]):
@@ -97,19 +98,6 @@ def find_leak_start(answer: str, instructions: Instructions) -> int:
     for form in instructions.forms:
         longest = max(longest, _longest(min(len(letters), len(form)), lambda more: letters[-more:] in form))  # noqa: B023 - called at once
     return plain.span(places[-longest], places[-longest] + 1)[0] if longest else len(answer)
-
-
-def redact_prompt(answer: str, prompt: str) -> Redacted:
-    """``answer`` without what repeats the instructions ``prompt``."""
-    return replace(answer, find_leak(answer, read_instructions(prompt)))
-
-
-def _may_hold_block(answer: str) -> bool:
-    """Whether there may be 64 characters without a space in a row: they fill one of these windows."""
-    for at in range(0, len(answer) - _BLOCK_WINDOW + 1, _BLOCK_WINDOW):
-        if " " not in answer[at : at + _BLOCK_WINDOW]:
-            return True
-    return False
 
 
 def _find_common(letters: str, instructions: Instructions) -> Iterator[tuple[int, int]]:

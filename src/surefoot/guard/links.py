@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from surefoot.guard.glance import Sign, compile_signs
 from surefoot.guard.normalize import UNSEEN
-from surefoot.guard.redact import Finding, Redacted, replace
+from surefoot.guard.redact import Finding
 
 LABEL_CHARS: Final = 1_000
 """How far before an address its label may begin."""
@@ -101,18 +101,12 @@ def read_hosts(words: str) -> frozenset[str]:
     return frozenset([host.lower() for host in _HOST.findall(words)]) if "." in words else frozenset()
 
 
-def neutralise_links(text: str, allowed_hosts: Collection[str] = ()) -> Redacted:
-    """Take the address out of markdown images and links, HTML and styles that lead to hosts which are not allowed.
-
-    ``allowed_hosts`` are names such as ``docs.example.com``, and ``*.example.com`` for all below one. Relative links
-    and ``#anchors`` stay; what is no http(s) address (``javascript:``, ``data:``) goes. A plain address stays, whose
-    reader sees where it leads, unless it is long enough to carry data away.
-    """
-    return replace(text, find_links(text, Hosts(frozenset([host.lower() for host in allowed_hosts]))))
-
-
 def find_links(text: str, hosts: Hosts) -> Iterator[Finding]:
-    """What is to be taken out of ``text``."""
+    """The addresses in markdown images and links, HTML and styles that lead to hosts which are not allowed.
+
+    Relative links and ``#anchors`` stay; what is no http(s) address (``javascript:``, ``data:``) goes. A plain address
+    stays, whose reader sees where it leads, unless it is long enough to carry data away.
+    """
     if may_hold_link(text) is None:
         return
     for match in LINK.finditer(text):

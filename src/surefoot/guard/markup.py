@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from surefoot.guard.normalize import Normalized
+from surefoot.guard.signs import has_any
 from surefoot.guard.threats import ThreatClass
 
 
@@ -98,15 +99,15 @@ def find_marks(folded: str, *, from_user: bool) -> list[Mark]:
     if _MARKING.search(folded) is None:
         return found
     for kind, score, why, signs, pattern in _SIMPLE:
-        if _has_any(folded, signs):
+        if has_any(folded, signs):
             found += [
                 Mark(kind, score, why, *match.span()) for match in islice(pattern.finditer(folded), MAX_MARKS_FOUND)
             ]
-    if _has_any(folded, _TEMPLATE_SIGNS):
+    if has_any(folded, _TEMPLATE_SIGNS):
         found += _some_of_each(_templates(folded, from_user=from_user))
-    if _has_any(folded, _LINK_SIGNS):
+    if has_any(folded, _LINK_SIGNS):
         found += _some_of_each(_links(folded))
-    if _has_any(folded, _TURN_SIGNS):
+    if has_any(folded, _TURN_SIGNS):
         found += _turns(folded)
     return found
 
@@ -123,13 +124,6 @@ def _some_of_each(marks: Iterator[Mark]) -> Iterator[Mark]:
 _TEMPLATE_SIGNS: Final = ("${", "#{", "{{", "{%", "<%")
 _LINK_SIGNS: Final = ("](", "<img")
 _TURN_SIGNS: Final = ("thought", "action", "observation", "final answer")
-
-
-def _has_any(folded: str, signs: tuple[str, ...]) -> bool:
-    for sign in signs:  # noqa: SIM110 - any() over a generator or a map takes three times the instructions
-        if sign in folded:
-            return True
-    return False
 
 
 def _templates(folded: str, *, from_user: bool) -> Iterator[Mark]:

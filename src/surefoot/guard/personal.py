@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from surefoot.guard.redact import Finding, Redacted, replace
+from surefoot.guard.redact import Finding
 
 _EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _CARD: Final = re.compile(r"(?<![\w.])(?=(\d{13,19}|\d{4}([ -])\d{4}\2\d{4}\2\d{1,7}|\d{4}([ -])\d{6}\3\d{5})(?!\d))")
@@ -29,21 +29,16 @@ LONGEST_CHARS: Final = 60
 """Of what has spaces in it: a card, a phone number, an IBAN."""
 
 
-def redact_personal(text: str) -> Redacted:
-    """Take out e-mail addresses, phone numbers, and by their check digits cards, IBANs and national identity numbers.
+def find_personal(text: str) -> Iterator[Finding]:
+    """Where e-mail addresses, phone numbers, and by their check digits cards, IBANs and national identity numbers are.
 
     Identity numbers are those of the USA (SSN), Britain (NINO), Spain (DNI, NIE) and China; the first two have no check
     digit.
     """
-    return replace(text, find_personal(text))
-
-
-def find_personal(text: str) -> Iterator[Finding]:
-    """Where the personal data is."""
     for match in _EMAIL.finditer(text):
         yield *match.span(), "email", "[email removed]"
     for match in _CARD.finditer(text):
-        if is_luhn([int(digit) for digit in match[1] if digit.isdecimal()]):
+        if _is_luhn([int(digit) for digit in match[1] if digit.isdecimal()]):
             yield *match.span(1), "card", "[card removed]"
     for match in _IBAN.finditer(text):
         if (length := _iban_length(match[1])) > 0:
@@ -56,7 +51,7 @@ def find_personal(text: str) -> Iterator[Finding]:
             yield *match.span(), "phone", "[phone removed]"
 
 
-def is_luhn(digits: list[int]) -> bool:
+def _is_luhn(digits: list[int]) -> bool:
     """Whether the digits, every second from the right doubled and its digits summed, sum to a multiple of 10."""
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0

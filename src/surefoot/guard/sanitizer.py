@@ -10,9 +10,7 @@ from surefoot.errors import ConfigError
 from surefoot.guard.classifier import Channel
 from surefoot.guard.detect import SUSPICIOUS, Detection, detect
 from surefoot.guard.markup import take_out_delimiters
-from surefoot.guard.threats import ThreatClass
-
-__all__ = ["InputSanitizer", "SanitizationResult"]
+from surefoot.guard.normalize import normalize
 
 
 class SanitizationResult(Struct, frozen=True):
@@ -64,11 +62,5 @@ class InputSanitizer:
         found = detect(text, self.channel)
         by_score = sorted(found.threats, key=lambda threat: -threat.score)
         kinds = list(dict.fromkeys([threat.kind.value for threat in by_score]))
-        return SanitizationResult(found.risk < self.threshold, _clean(found), kinds, found.risk, found)
-
-
-def _clean(found: Detection) -> str:
-    """The plain text without forged delimiters: a model would take them for the marks of its own turns."""
-    if not any(threat.kind is ThreatClass.DELIMITER_FORGERY for threat in found.threats):
-        return found.text.text
-    return take_out_delimiters(found.text)
+        cleaned = take_out_delimiters(normalize(text))  # a model would take them for the marks of its own turns
+        return SanitizationResult(found.risk < self.threshold, cleaned, kinds, found.risk, found)

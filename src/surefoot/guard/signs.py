@@ -9,31 +9,19 @@ from typing import Final
 
 from msgspec import Struct
 
+from surefoot.guard.shapes import DIGITS, GAPS, LETTERS, SPACES, make_table
 from surefoot.guard.tokens import MAX_WORD_CHARS, list_words
 from surefoot.guard.word_kinds import KIND_OF
 
-_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz"
-_DIGITS: Final = b"0123456789"
-
-
-def _classes(*classes: tuple[bytes, bytes], other: bytes = b"\x01") -> bytes:
-    """A table for `bytes.translate`: each byte as the sign of the first class that has it."""
-    table = bytearray(other * 256)
-    for members, sign in reversed(classes):
-        for member in members:
-            table[member] = sign[0]
-    return bytes(table)
-
-
-_TO_WORDS: Final = bytes([code if code in _LETTERS else 32 for code in range(256)])
-_TO_BLOCKS: Final = _classes((_LETTERS + _DIGITS + b"+/_-", b"a"))
-_TO_HEX: Final = _classes((b"abcdef" + _DIGITS, b"a"), (b" ", b" "))
-_TO_SPACED: Final = _classes((_LETTERS + _DIGITS + b"@$!", b"a"), (b" ._*|/\\\n-", b" "))
-_TO_SPLIT: Final = _classes((_LETTERS, b"a"), (b"-._*~^|/\\+", b"-"))
-_TO_SHAPE: Final = _classes(
-    (_LETTERS, b"a"),
+_TO_WORDS: Final = make_table((LETTERS, b""), other=b" ")
+_TO_BLOCKS: Final = make_table((LETTERS + DIGITS + b"+/_-", b"a"), other=b"?")
+_TO_HEX: Final = make_table((b"abcdef" + DIGITS, b"a"), (b" ", b" "), other=b"?")
+_TO_SPACED: Final = make_table((LETTERS + DIGITS + b"@$!", b"a"), (b" ._*|/\\\n-", b" "), other=b"?")
+_TO_SPLIT: Final = make_table((LETTERS, b"a"), (GAPS, b"-"), other=b"?")
+_TO_SHAPE: Final = make_table(
+    (LETTERS, b"a"),
     (b"013457@!", b"0"),
-    (b" \t\n\r", b" "),
+    (SPACES, b" "),
     (b"-._*^", b"-"),
     (b"\"'", b"q"),
     (b"{](", b"b"),
@@ -45,25 +33,10 @@ _TO_SHAPE: Final = _classes(
 _BLOCK: Final = "a" * 16
 _LONG: Final = "a" * (MAX_WORD_CHARS + 1)
 MARK_WORDS: Final = frozenset(
-    [
-        "system",
-        "developer",
-        "assistant",
-        "human",
-        "instruction",
-        "instructions",
-        "response",
-        "responses",
-        "inst",
-        "thought",
-        "action",
-        "observation",
-        "final",
-        "onerror",
-        "onload",
-        "onclick",
-        "onmouseover",
-    ]
+    """
+    system developer assistant human instruction instructions response responses inst thought action observation
+    final onerror onload onclick onmouseover
+    """.split()  # noqa: SIM905 - a table
 )
 """Words that turns of other speakers, and of a ReAct run, begin with, and those that have a page run a script."""
 
@@ -97,14 +70,14 @@ class Signs(Struct, frozen=True):
 _NONE: Final = frozenset[str]()
 _ALL: Final = (True,) * 8
 NO_SIGNS: Final = Signs(_NONE)
-LETTERS: Final = frozenset(_LETTERS.decode())
-_ALONE: Final = LETTERS - KIND_OF.keys()
+ALPHABET: Final = frozenset(LETTERS.decode())
+_ALONE: Final = ALPHABET - KIND_OF.keys()
 LEAST_LETTERS: Final = 4
 """Different ones, in a row of letters that may be words."""
 
 
 def read_signs(folded: str, wanted: frozenset[str], said: frozenset[str] | None = None) -> Signs:
-    """The signs of a folded text, `NO_SIGNS` itself for most without; ``wanted`` are words, and `LETTERS` for rows.
+    """The signs of a folded text, `NO_SIGNS` itself for most without; ``wanted`` are words, and `ALPHABET` for rows.
 
     ``said`` are the words of the text, if they are known already.
     """
@@ -123,8 +96,8 @@ def read_signs(folded: str, wanted: frozenset[str], said: frozenset[str] | None 
     else:
         found = wanted.intersection(data.translate(_TO_WORDS).decode().split())
     is_spaced = False
-    if found and not found.isdisjoint(LETTERS):
-        is_spaced = len(found & LETTERS) >= LEAST_LETTERS and _has_row(data.translate(_TO_SPACED).decode())
+    if found and not found.isdisjoint(ALPHABET):
+        is_spaced = len(found & ALPHABET) >= LEAST_LETTERS and _has_row(data.translate(_TO_SPACED).decode())
         found -= _ALONE
     if (
         "r" in shape
@@ -146,13 +119,13 @@ def _read_closely(folded: str, shape: str, words: frozenset[str], *, has_blocks:
     split = folded.encode().translate(_TO_SPLIT).decode() if is_rare else shape
     return Signs(
         words,
-        _has_any(folded, _MARKS) if is_rare or "bb" in shape else "javascript:" in folded,
+        has_any(folded, _MARKS) if is_rare or "bb" in shape else "javascript:" in folded,
         has_blocks,
         "u00" in folded or (is_rare and ("%" in folded or "&" in folded or "\\" in folded)),
         is_spaced,
         "a-a" in split or "a--a" in split,
         ("q" in shape and ("=" in shape or "q-" in shape or "q -" in shape))
-        or (is_rare and _has_any(folded, ("+", "=", "&", "`.", "` ."))),
+        or (is_rare and has_any(folded, ("+", "=", "&", "`.", "` ."))),
         "0a" in shape or (is_rare and ("|" in folded or "$" in folded)),
         is_rare,
     )
@@ -161,7 +134,8 @@ def _read_closely(folded: str, shape: str, words: frozenset[str], *, has_blocks:
 _MARKS: Final = ("<", "`", "#", "~~~", "{{", "{%", "${", "](", "[/", "javascript:")
 
 
-def _has_any(folded: str, signs: tuple[str, ...]) -> bool:
+def has_any(folded: str, signs: tuple[str, ...]) -> bool:
+    """Whether a text has one of some signs."""
     for sign in signs:  # noqa: SIM110 - any() over a generator takes three times the instructions
         if sign in folded:
             return True

@@ -11,6 +11,7 @@ from functools import cache, partial
 from typing import Final
 
 from surefoot.guard.phrases import known_words
+from surefoot.guard.shapes import DIGITS, GAPS, LETTERS, make_table
 
 MAX_LEET_CHARS: Final = 40
 """A longer row of letters, digits and marks is several words."""
@@ -20,14 +21,10 @@ LEET_I: Final = str.maketrans(_SPELT, _AS_I)
 LEET_L: Final = str.maketrans(_SPELT, _AS_L)
 MAX_PIECE_CHARS: Final = 24
 """So is a longer piece; more than two marks end a word."""
-_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz"
-_DIGITS: Final = b"0123456789"
-_LEET_MARKS: Final = b"@$!|"
-_GAPS: Final = b"-._*~^|/\\+"
 _LEAST_LEET: Final = 3
 _LEET_WORD: Final = re.compile(rf"[a-z0-9@$!|]{{{_LEAST_LEET},{MAX_LEET_CHARS}}}")
-_TO_LEET: Final = bytes([code if code in _LETTERS + _DIGITS + _LEET_MARKS else 32 for code in range(256)])
-_TO_PIECES: Final = bytes([code if code in _LETTERS else 45 if code in _GAPS else 32 for code in range(256)])
+_TO_LEET: Final = make_table((LETTERS + DIGITS + b"@$!|", b""), other=b" ")
+_TO_PIECES: Final = make_table((LETTERS, b""), (GAPS, b"-"), other=b" ")
 _LEET_I_BYTES: Final = bytes.maketrans(_SPELT.encode(), _AS_I.encode())
 _LEET_L_BYTES: Final = bytes.maketrans(_SPELT.encode(), _AS_L.encode())
 

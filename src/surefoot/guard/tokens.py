@@ -9,20 +9,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from surefoot.guard.shapes import DIGITS, LETTERS, SPACES, make_table
+
 MAX_WORD_CHARS: Final = 24
 """A longer run of letters is several words: nothing that we look for is so long, and hashing stays linear."""
-_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz"
-_DIGITS: Final = b"0123456789"
-_SPACES: Final = b" \t\n\r"
-_NO_MARKS: Final = _LETTERS + _DIGITS + _SPACES
+_NO_MARKS: Final = LETTERS + DIGITS + SPACES
 _FEW_MARKS: Final = 8
-_TO_SHAPE: Final = bytes(
-    [
-        97 if code in _LETTERS else 48 if code in _DIGITS else 46 if code in _SPACES or 32 < code < 127 else 63
-        for code in range(256)
-    ]
-)
-"""Letters as ``a``, digits as ``0``, what nobody sees as ``?``."""
+_TO_SHAPE: Final = make_table((LETTERS, b"a"), (DIGITS, b"0"), (SPACES + bytes(range(33, 127)), b"."), other=b"?")
+"""``?`` is what nobody sees."""
 _LONG: Final = "a" * (MAX_WORD_CHARS + 1)
 _FIGURES: Final = "0" * (MAX_WORD_CHARS + 1)
 _PIECE_CHARS: Final = 8_000

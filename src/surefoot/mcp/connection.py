@@ -53,9 +53,7 @@ class Connection:
 
     Attributes:
         why_lost: Why it has ended, "" while it lives.
-        is_stale: The server says that its tools have changed.
-        listing: What it offers, once it was asked.
-        is_worn: It answers nothing any more: new calls need another one, and it ends with the last call under way.
+        listing: What it offers, as it said last.
     """
 
     def __init__(self, open_streams: OpenStreams, unsent: str) -> None:
@@ -66,8 +64,9 @@ class Connection:
             unsent: How the transport says that a request has not left.
         """
         self.why_lost = ""
-        self.is_stale = False
-        self.listing: Listing | None = None
+        self.listing = Listing({}, {})
+        self._changes = 0  # that the server has told us of, and how many of them the listing knows
+        self._listed = -1
         self._open_streams = open_streams
         self._unsent = unsent
         self._client: Client | None = None
@@ -96,9 +95,14 @@ class Connection:
             self._keeper.cancel()
 
     @property
-    def is_worn(self) -> bool:
-        """See `Connection`."""
-        return self._unanswered >= MOST_UNANSWERED
+    def is_usable(self) -> bool:
+        """Whether new calls may go through it: one that answers nothing any more ends with the last call under way."""
+        return not self.why_lost and self._unanswered < MOST_UNANSWERED
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether `listing` is what it offers: it was asked, and has told of no change since."""
+        return self._listed == self._changes
 
     @property
     def has_ended(self) -> bool:
@@ -135,31 +139,30 @@ class Connection:
 
     async def _hear(self, message: object) -> None:
         if isinstance(message, ToolListChangedNotification):
-            self.is_stale = True
+            self._changes += 1
 
-    async def list_tools(self) -> Listing | Lost:
-        """All tools, page by page."""
-        self.is_stale = False
-        found = Listing({}, {})
+    async def list_tools(self) -> str:
+        """Ask for all tools, page by page; why they are not known, "" if they are."""
+        changes, found = self._changes, Listing({}, {})
         cursor, count = None, 0
         for _ in range(MAX_PAGES):
             client = self._client
             if client is None:
-                return Lost(self.why_lost, sent=False)
+                return self.why_lost
             page = await self._ask(client.session.list_tools(params=PaginatedRequestParams(cursor=cursor)))
             if isinstance(page, Lost):
-                return page
+                return page.why
             if isinstance(page, str):
-                return Lost(f"it cannot list its tools: {page}", sent=True)
+                return f"it cannot list its tools: {page}"
             count += len(page.tools)
             if count > MAX_TOOLS:
-                return Lost(f"it has more than {MAX_TOOLS} tools", sent=True)
+                return f"it has more than {MAX_TOOLS} tools"
             await asyncio.to_thread(_read_page, page.tools, found)
             cursor = page.next_cursor
             if not cursor:
-                self.listing = found
-                return found
-        return Lost(f"it has more than {MAX_PAGES} pages of tools", sent=True)
+                self.listing, self._listed = found, changes
+                return ""
+        return f"it has more than {MAX_PAGES} pages of tools"
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Shown | Lost:
         """Call a tool and wait for its result."""
@@ -211,7 +214,7 @@ class Connection:
         self._requests.discard(task)
         if not task.cancelled():
             task.exception()  # that of a request nobody waits for any more is nobody's
-        if self.is_worn and not self._requests:
+        if self._unanswered >= MOST_UNANSWERED and not self._requests:
             self.lose(f"it left {MOST_UNANSWERED} calls in a row unanswered")
 
 

@@ -52,8 +52,9 @@ class Live:
         It is made for all who wait, and goes on being made if one of them has gone: a server that starts more slowly
         than a call may take would never be there.
         """
-        if self._connection is not None and _is_good(self._connection):
-            return self._connection
+        connection = self._connection
+        if connection is not None and connection.is_usable and connection.is_listed:
+            return connection
         if self._making is None or self._making.done():
             self._making = asyncio.create_task(self._connect())
         making = self._making
@@ -68,30 +69,29 @@ class Live:
             if attempt > 1:
                 await asyncio.sleep(draw_backoff_s(attempt - 1, BASE_S, MAX_S, self._clock))
             found = await self._try_once()
-            if not isinstance(found, Lost):
+            if not isinstance(found, str):
                 return found
-            self._why = found.why
+            self._why = found
         self._rest_until = self._clock.monotonic() + REST_S * (1 + self._clock.random()) / 2
         return Lost(self._why, sent=False)
 
-    async def _try_once(self) -> Connection | Lost:
+    async def _try_once(self) -> Connection | str:
+        """A connection, or why there is none."""
         connection = self._connection
-        if connection is None or connection.why_lost or connection.is_worn:
+        if connection is None or not connection.is_usable:
             self._retire()
-            connection = await self._make()
-            self._connection = connection
+            connection = self._connection = await self._make()
             problem = await connection.open(self._start_timeout_s)
             if problem:
-                return Lost(problem, sent=False)
+                return problem
         try:
             async with asyncio.timeout(self._start_timeout_s):
-                listed = await connection.list_tools()
+                problem = await connection.list_tools()
         except TimeoutError:
-            listed = Lost(f"it did not list its tools within {self._start_timeout_s:.3g} s", sent=True)
-        if isinstance(listed, Lost):
-            connection.lose(listed.why)
-            return listed
-        return connection
+            problem = f"it did not list its tools within {self._start_timeout_s:.3g} s"
+        if problem:
+            connection.lose(problem)
+        return problem or connection
 
     def _retire(self) -> None:
         self._old = {one for one in self._old if not one.has_ended}
@@ -109,8 +109,3 @@ class Live:
         self._retire()
         await asyncio.gather(*[connection.close() for connection in self._old])
         self._old.clear()
-
-
-def _is_good(connection: Connection) -> bool:
-    usable = not connection.why_lost and not connection.is_worn
-    return usable and not connection.is_stale and connection.listing is not None

@@ -209,7 +209,6 @@ class McpServer:
         reached = await live.reach()
         if isinstance(reached, Lost):
             raise ConfigError(f"mcp.{self.name}: the server cannot be used: {self._mask(reached.why)}")
-        assert reached.listing is not None, "it was reached"
         approved = self._lock.read(self.name) or {}
         return await asyncio.to_thread(compare, approved, reached.listing)  # the detector reads all their words
 
@@ -219,7 +218,7 @@ class McpServer:
 
     def is_allowed(self, tool: str) -> bool:
         """Whether the settings allow a tool, by the server's own name."""
-        return "*" in self._settings.allow or tool in self._settings.allow
+        return self._settings.allows(tool)
 
     def approve(self, definitions: Iterable[Definition]) -> None:
         """Make these, and no others, the approved tools; agents made from now on are told of them.
@@ -269,7 +268,6 @@ class McpServer:
         raise ToolError(f"{name} was not done: MCP server {self.name!r} cannot be used: {why}.")
 
     def _check_approved(self, name: str, definition: Definition, connection: Connection) -> None:
-        assert connection.listing is not None, "it was reached"
         now = connection.listing.tools.get(definition.name)
         if now is None:
             why = connection.listing.unusable.get(definition.name, "the server no longer has it")

@@ -44,7 +44,7 @@ def make_tools(
             raise ConfigError(f"mcp.{server}: there is no approved tool {name!r}; there are: {known}")
     made: dict[str, Tool[..., Any]] = {}
     for definition in approved.values():
-        if "*" in settings.allow or definition.name in settings.allow:
+        if settings.allows(definition.name):
             tool = _make_tool(server, settings, definition, call, source)
             if tool.spec.name in made:
                 raise ConfigError(

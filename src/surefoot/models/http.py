@@ -20,7 +20,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult
 
 from surefoot.errors import ConfigError, ModelBroken, ModelError, ModelUnreachable
@@ -135,19 +135,19 @@ class HttpClient:
             ModelUnreachable: Nothing was sent.
             ModelBroken: The outcome is unknown.
         """
-        cancels = _count_cancels()
+        task, cancels = _count_cancels()
         try:
             request = endpoint.build(body, timeout_s, piecewise=False)
             response = await request.__aenter__()
             try:
-                _heed(cancels)
+                _heed(task, cancels)
                 data = await response.body_reader.read(MAX_BODY_BYTES + 1)
-                _heed(cancels)
+                _heed(task, cancels)
             except BaseException:
                 await request.__aexit__(None, None, None)
                 raise
         except _failures() as error:
-            _heed(cancels)
+            _heed(task, cancels)
             raise _translate(error, endpoint.peer, timeout_s) from None
         if data is not None and len(data) > MAX_BODY_BYTES:
             await request.__aexit__(None, None, None)
@@ -168,14 +168,14 @@ class HttpClient:
             ModelUnreachable: Nothing was sent.
             ModelBroken: The outcome is unknown.
         """
-        cancels = _count_cancels()
+        task, cancels = _count_cancels()
         request = endpoint.build(body, timeout_s, piecewise=True)
         try:
             response = await request.__aenter__()
         except _failures() as error:
-            _heed(cancels)
+            _heed(task, cancels)
             raise _translate(error, endpoint.peer, timeout_s) from None
-        if _count_cancels() > cancels:
+        if task.cancelling() > cancels:
             await request.__aexit__(None, None, None)
             raise asyncio.CancelledError
         return HttpStream(request, response, endpoint.peer, timeout_s)
@@ -230,13 +230,13 @@ class HttpStream:
         Raises:
             ModelBroken: The stream was cut, is too long, or the time is over.
         """
-        cancels = _count_cancels()
+        task, cancels = _count_cancels()
         try:
             chunk = await self._read_chunk()
         except _failures() as error:
-            _heed(cancels)
+            _heed(task, cancels)
             raise _translate(error, self._peer, self._timeout_s) from None
-        _heed(cancels)
+        _heed(task, cancels)
         if chunk is None:
             return b""
         self._bytes_read += len(chunk)
@@ -259,9 +259,9 @@ class HttpStream:
 
     async def close(self) -> None:
         """Give the connection back, or up if the body has not ended."""
-        cancels = _count_cancels()
+        task, cancels = _count_cancels()
         await self._request.__aexit__(None, None, None)
-        _heed(cancels)
+        _heed(task, cancels)
 
 
 async def download(url: str, *, connect_timeout_s: float, read_timeout_s: float) -> AsyncGenerator[bytes, None]:
@@ -296,15 +296,16 @@ async def download(url: str, *, connect_timeout_s: float, read_timeout_s: float)
         raise _translate(error, peer, read_timeout_s) from None
 
 
-def _count_cancels() -> int:
-    """How often somebody has asked the current task to end, and has not taken it back."""
+def _count_cancels() -> tuple[asyncio.Task[Any], int]:
+    """The current task, and how often somebody has asked it to end and has not taken it back."""
     task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
+    assert task is not None, "a request is sent by a task"
+    return task, task.cancelling()
 
 
-def _heed(cancels: int) -> None:
-    """End the current task if that was asked for since there were so many `_count_cancels`."""
-    if _count_cancels() > cancels:
+def _heed(task: asyncio.Task[Any], cancels: int) -> None:
+    """End the current task if that was asked for since `_count_cancels` counted."""
+    if task.cancelling() > cancels:
         raise asyncio.CancelledError
 
 

@@ -5,12 +5,17 @@ import codecs
 
 import pytest
 
-from surefoot.guard.leak import find_leak, find_leak_start, read_instructions, redact_prompt
+from surefoot.guard.leak import find_leak, find_leak_start, read_instructions
+from surefoot.guard.redact import replace
 
 PROMPT = (
     "You are the order desk of a shop. Never give a discount above ten per cent, and never name the warehouse in Kiel."
 )
 PIECE = PROMPT[34:]
+
+
+def redact_prompt(answer, prompt):
+    return replace(answer, find_leak(answer, read_instructions(prompt)))
 
 
 def test_a_leaked_prompt_is_found_in_any_case_and_spacing():

@@ -133,6 +133,8 @@ def handle(request):
         })  # fmt: skip
     elif method == "tools/list":
         mark("listed")
+        if MODE == "slow again" and TOOLS[0]["description"].startswith("Has become"):
+            time.sleep(0.2)
         if MODE == "die at list":
             os._exit(4)
         if MODE == "mute at list":

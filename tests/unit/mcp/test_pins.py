@@ -1,11 +1,12 @@
 """What was approved is what a model is told and what is called; the rest asks."""
 
+import asyncio
 import json
 import multiprocessing
 
 import msgspec
 import pytest
-from tests.unit.mcp.conftest import tools_of
+from tests.unit.mcp.conftest import tools_of, until
 
 from surefoot.errors import ConfigError, ToolError
 from surefoot.mcp.definition import Definition
@@ -72,6 +73,18 @@ async def test_a_tool_that_changes_while_we_are_connected_is_looked_at_again(pla
             await tools_of(server)["echo"](text="hi")
         assert marks("called-echo") == 1
         assert marks("listed") == 2
+
+
+async def test_nobody_calls_by_what_it_said_before_while_it_is_looked_at_again(plain, marks):
+    async with plain("slow again") as server:
+        tools = tools_of(server)
+        assert await tools["echo"](text="change") == "changed"
+        note = asyncio.create_task(tools["note"](text="hi"))
+        await until(lambda: marks("listed") == 2, "it is asked anew")
+        with pytest.raises(ToolError, match="has changed since it was approved"):
+            await tools["echo"](text="hi")
+        assert await note == "hi"
+    assert marks("called-echo") == 1
 
 
 async def test_tools_that_cannot_be_used_leave_the_others(plain):
