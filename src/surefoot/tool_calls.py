@@ -279,7 +279,7 @@ def _fit_content(run: Run, call: ToolCall, result: ToolResult, passage: Passage 
     """What the model is shown of a result, and how many bytes of the output come after it."""
     content, cut_bytes, most_bytes = result.content, result.cut_bytes, read_more.max_output_bytes
     if passage is None:
-        fits = count_in_prompt(content) <= room
+        fits = len(content) <= room and count_in_prompt(content) <= room
         if fits and not cut_bytes:
             return content, 0
         if run.compiled.keeps_rest and not result.is_error:

@@ -10,8 +10,17 @@ from typing import Any, Final
 
 LONGEST_NUMBER: Final = 40
 SLICE_CHARS: Final = 16_384
-_SPACE: Final = re.compile(r"\s")
-_CUT: Final = re.compile(r"[\s,]")
+LONGEST_SLICE: Final = 4 * SLICE_CHARS
+"""A word is cut where it ends: one so long names nothing that anybody could ask for."""
+# Between two characters each of which is a word, or neither of which is a part of one
+_BETWEEN: Final = "|".join(
+    [
+        rf"(?<={one})(?={one})"
+        for one in (r"[\u0e01-\u0e2e\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]", "[\U0001f300-\U0001faff]")
+    ]
+)
+_SPACE: Final = re.compile(rf"\s|{_BETWEEN}")
+_CUT: Final = re.compile(rf"[\s,]|{_BETWEEN}")
 SHORT_TEXT: Final = 2_000
 """Characters of a text that is read quicker than its words are listed."""
 _LEAST_ACCOUNT: Final = 8
@@ -262,17 +271,17 @@ class Passage:
 
 
 def slices(text: str, *, commas: bool = False) -> Iterator[str]:
-    """Parts of a text that together have all its words, cut at spaces.
+    """Parts of a text that together have all its words but those of tens of thousands of letters, cut at spaces.
 
     With ``commas``, those that have all its pieces: cut at commas as well, with some of it twice.
     """
     start = 0
     while len(text) - start > SLICE_CHARS:
-        cut = (_CUT if commas else _SPACE).search(text, start + SLICE_CHARS)
-        if cut is None:
-            break
-        yield text[start : cut.end()]
-        start = cut.end() - (2 * LONGEST_NUMBER if cut[0] == "," else 0)
+        last = start + LONGEST_SLICE
+        cut = (_CUT if commas else _SPACE).search(text, start + SLICE_CHARS, last)
+        end = min(last, len(text)) if cut is None else cut.end()
+        yield text[start:end]
+        start = end - (2 * LONGEST_NUMBER if cut is not None and cut[0] == "," else 0)
     yield text[start:]
 
 

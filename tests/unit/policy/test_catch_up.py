@@ -4,11 +4,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surefoot.policy.backlog import AT_ONCE_CHARS
-from surefoot.policy.matching import LONGEST_NUMBER, SLICE_CHARS, normalise, pieces, slices
+from surefoot.policy.matching import LONGEST_NUMBER, LONGEST_SLICE, SLICE_CHARS, normalise, pieces, slices
 from surefoot.policy.origin import MOST_FRESH_CHARS, MOST_TEXT_CHARS, MOST_TEXTS, Origins
 from surefoot.schema import encode_json
 from surefoot.types import Label, Message
@@ -147,18 +147,20 @@ async def test_others_go_on_while_very_many_small_texts_are_taken_in():
     assert len(origins.evidence().texts) == MOST_TEXTS
 
 
+@settings(max_examples=20)
 @given(
     st.lists(
         st.sampled_from(["bob", "1,000", ",", " ", "1.234,50", "a@b.org", "é", "\u0301", "x" * 50, "2024-05-15T10:00"]),
         max_size=40,
     ),
     st.integers(1, 3),
+    st.sampled_from(["word ", "付款人", "กขค", "あイ", "가나", "😀🚀"]),
 )
-def test_slices_have_all_pieces(scraps, times):
+def test_slices_have_all_pieces(scraps, times, filler):
     text = (
         "".join(scraps)
         + ","
-        + "word " * (times * SLICE_CHARS // 5)
+        + filler * (times * SLICE_CHARS // len(filler))
         + "".join(scraps)
         + "1,2" * (SLICE_CHARS // 3)
         + "".join(scraps)
@@ -169,6 +171,7 @@ def test_slices_have_all_pieces(scraps, times):
     assert pieces(text) <= set().union(*map(pieces, parts))
 
 
+@settings(max_examples=20)
 @given(
     st.lists(
         st.sampled_from(
@@ -177,8 +180,17 @@ def test_slices_have_all_pieces(scraps, times):
         max_size=40,
     ),
     st.integers(1, 3),
+    st.sampled_from([" word", "付款人", "กขค", "あイ", "가나"]),
 )
-def test_slices_at_spaces_have_all_words(scraps, times):
-    text = "".join(scraps) + " word" * (times * SLICE_CHARS // 5) + "".join(scraps) + " "
+def test_slices_at_spaces_have_all_words(scraps, times, filler):
+    text = "".join(scraps) + filler * (times * SLICE_CHARS // len(filler)) + "".join(scraps) + " "
     assert "".join(slices(text)) == text
     assert " ".join(" ".join(map(normalise, slices(text))).split()) == normalise(text).strip()
+
+
+@pytest.mark.parametrize("text", ["x", "付款", "😀", "1,", "e\u0301"])
+@pytest.mark.parametrize("commas", [False, True])
+def test_no_slice_is_long_whatever_is_in_the_text(text, commas):
+    parts = list(slices(text * 200_000, commas=commas))
+    assert max(map(len, parts)) <= LONGEST_SLICE
+    assert commas or "".join(parts) == text * 200_000
