@@ -104,8 +104,8 @@ MUTANTS = [
         "admission",
         "the rate of a user is looked at and never counted",
         "entitlements.py",
-        "self._user_rate.take((caller.tenant, caller.user), now)",
-        "self._user_rate.wait_s((caller.tenant, caller.user), now)",
+        "self._user_rate.take((_shorten(caller.tenant), _shorten(caller.user)), now)",
+        "self._user_rate.wait_s((_shorten(caller.tenant), _shorten(caller.user)), now)",
     ),
     Mutant(
         "admission",

@@ -15,7 +15,7 @@ from surefoot.guard.cleaner import Cleaner
 from surefoot.journal.events import ModelReplied, Nudged, Thought, ToolFinished, ToolIntended
 from surefoot.models.base import Reply
 from surefoot.reading import AT_ONCE_CHARS, MOST_CALLS, cut_calls, is_ordinary, shorten, tell_left_out
-from surefoot.redaction import Redactor
+from surefoot.redaction import CLEAN, Redactor
 from surefoot.sections import GuardSettings
 from surefoot.testing import ScriptedModel, call, calls, say
 from surefoot.types import Message, ToolCall
@@ -127,7 +127,7 @@ def test_looking_ahead_finds_what_would_be_found_at_once(reply, canonical, joins
         spoken = reply if joins else canonical
         events += [] if joins else [Thought(at=0, message=canonical, problem="")]
         events += [ToolIntended(at=0, call=one, effect="read", idempotency_key="") for one in spoken.tool_calls]
-        return [redactor.clean(event) for event in events], redactor.show(spoken.text)
+        return [CLEAN[type(event)](redactor, event) for event in events], redactor.show(spoken.text)
 
     ahead = make()
     ahead.look_ahead(reply, shown=joins)
