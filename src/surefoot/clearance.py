@@ -23,6 +23,7 @@ from surefoot.policy.decide import FAILED
 from surefoot.policy.decision import Allowed, Decision, NeedsApproval
 from surefoot.policy.deeds import Deed
 from surefoot.policy.origin import Origins
+from surefoot.policy.source import find_source, name_earlier
 from surefoot.run import Run
 from surefoot.screening import list_suspects
 from surefoot.tools import Prepared
@@ -182,16 +183,31 @@ async def _is_settled(run: Run, doubt: Doubt, others: Sequence[Prepared | ToolRe
 
 def _make_requests(run: Run, doubts: Sequence[Doubt]) -> list[ApprovalRequest]:
     """What he is shown: arguments of his own, for what he does to them is no other call."""
-    caller, suspects = run.caller, list_suspects(run.state.messages)
-    return [
-        ApprovalRequest(
-            tool=one.prepared.tool.spec.name, arguments=deepcopy(one.arguments), reason=one.decision.reason,
-            rule=one.decision.rule, traces=one.decision.traces, sources=list_sources(one.decision.traces),
-            user=caller.user, tenant=caller.tenant, session=caller.session, run_id=run.run_id,
-            call_id=one.prepared.call.id, digest=_digest(run, one), suspects=suspects,
-        )
-        for one in doubts
-    ]  # fmt: skip
+    caller, above = run.caller, _list_above(run)
+    suspects = list_suspects([message for one in (run, *above) for message in one.state.messages])
+
+    def find(value: str) -> str:
+        """In what those above have read, which has no name here: nobody can vouch for it in this conversation."""
+        texts = (one.state.origins.evidence().texts for one in above if not one.state.origins.is_slow)
+        return next(filter(None, (find_source(read, value) for read in texts)), "")
+
+    requests: list[ApprovalRequest] = []
+    for one in doubts:
+        traces, reason = name_earlier(one.decision.traces, one.decision.reason, find)
+        requests.append(
+            ApprovalRequest(
+                tool=one.prepared.tool.spec.name, arguments=deepcopy(one.arguments), reason=reason,
+                rule=one.decision.rule, traces=traces, sources=list_sources(one.decision.traces),
+                user=caller.user, tenant=caller.tenant, session=caller.session, run_id=run.run_id,
+                call_id=one.prepared.call.id, digest=_digest(run, one), suspects=suspects,
+            )
+        )  # fmt: skip
+    return requests
+
+
+def _list_above(run: Run) -> list[Run]:
+    """The run whose tool began this one, and so on."""
+    return [] if run.parent is None else [run.parent, *_list_above(run.parent)]
 
 
 def _digest(run: Run, doubt: Doubt) -> str:
@@ -236,7 +252,9 @@ def _read_answers(given: object, count: int) -> list[Answer]:
     if wrong:
         raise ConfigError(f"approve() gave {wrong[0]!r}: it must give 'once', 'session' or 'no', or a list of these")
     if listed and len(answers) != count:
-        raise ConfigError(f"approve() gave {len(answers)} answers for {count} calls: one for each of request.calls")
+        raise ConfigError(
+            f"approve() gave a list of {len(answers)}, and it must have {count}: one for each of request.calls"
+        )
     return answers
 
 
@@ -261,6 +279,8 @@ def _tell(decision: Decision) -> str:
     """What the model reads: where the doubt is, and never the value itself, which others may have written."""
     doubt = next((one for one in decision.traces if not one.proven), None)
     advice = _ADVICE.get(decision.rule, "")
+    if decision.rule == "origin" and doubt is not None and doubt.origin == "record":
+        return f"`{doubt.parameter}` holds a record that the user's words do not pick. Let the user name it."
     if decision.rule in {"origin", "content"} and doubt is not None:
         verb = "carries something that" if decision.rule == "content" else "holds a value that"
         return f"`{doubt.parameter}` {verb} neither the user nor a trusted source has named. {advice}"

@@ -32,9 +32,9 @@ from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
 from surefoot.commands.guard import guard
+from surefoot.commands.lineage import draw_children, read_with_children
 from surefoot.commands.mcp import mcp
 from surefoot.commands.options import (
-    find_run,
     json_option,
     open_existing,
     point_to,
@@ -43,6 +43,7 @@ from surefoot.commands.options import (
     read_stdin,
     rules_option,
     run_to_end,
+    within,
 )
 from surefoot.commands.policy import policy
 from surefoot.commands.prices import prices
@@ -265,12 +266,14 @@ def runs(context: click.Context, /, *, limit: int, as_json: bool, **owners: str 
 def show(context: click.Context, /, *, run_id: str, as_json: bool) -> None:
     """Show a run step by step. RUN is an id, the beginning of one, or `last`."""
     settings = read_settings(context)
-    found = run_to_end(find_run(settings, run_id))
+    run, children = run_to_end(within(open_existing(settings), lambda runtime: read_with_children(runtime, run_id)))
     if as_json:
-        print_json(_describe_run(found))
+        print_json({**_describe_run(run), "children": children})
     else:
         console = open_console()
-        console.print(timeline(*found, console, read_zone_of(settings)))
+        console.print(timeline(*run, console, read_zone_of(settings)))
+        if children:
+            console.print(draw_children(children, console))
 
 
 @commands.command()

@@ -118,10 +118,10 @@ class Sessions:
         check_user("erase", user, tenant)
         if self._turns.lines.holds(tenant, user):
             raise refuse_erasure(user, "has runs under way")
-        self._turns.transcripts.drop_user(tenant, user)
-        erased = await self._store.sessions.erase(tenant, user, self._clock.token("erased"), compact=compact)
-        self._turns.transcripts.drop_user(tenant, user)
-        return erased
+        try:
+            return await self._store.sessions.erase(tenant, user, self._clock.token("erased"), compact=compact)
+        finally:  # whoever is cancelled here may have erased it
+            self._turns.transcripts.drop_user(tenant, user)
 
     async def purge(self, *, unused_s: float | None = None) -> int:
         """Delete sessions, and the words of their runs, that were not used for ``unused_s`` seconds.

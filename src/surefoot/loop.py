@@ -25,8 +25,7 @@ from surefoot.logs import get_logger
 from surefoot.model_call import WINDOW, ModelCall
 from surefoot.models.base import Reply
 from surefoot.next_call import hold_at_once, hold_budget, hold_last, reach, refit
-from surefoot.reading import MOST_CALLS, Reading, cut_calls, is_ordinary, read, read_aside, shorten, tell_left_out
-from surefoot.redaction import hold_back
+from surefoot.reading import Reading, cut, hold_back, is_ordinary, read, read_aside, tell_left_out
 from surefoot.run import Run
 from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome
@@ -181,8 +180,8 @@ async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None
         calls = _take_reply(run, call, reply) if is_ordinary(reply) else await _take_long(run, call, reply)
         if calls:
             await run_tools(run, calls, room_for_results(run, call))
-            if len(reply.message.tool_calls) > MOST_CALLS:
-                run.emit(Nudged(at=run.desk.clock.now(), text=tell_left_out(reply)))
+            if left_out := tell_left_out(reply):
+                run.emit(Nudged(at=run.desk.clock.now(), text=left_out))
         if run.state.finished is not None:
             return None
         return hold_at_once(run, call) or await hold_budget(run, call)
@@ -212,7 +211,7 @@ def _take_reply(run: Run, call: ModelCall, reply: Reply) -> tuple[ToolCall, ...]
 
 async def _take_long(run: Run, call: ModelCall, reply: Reply) -> tuple[ToolCall, ...]:
     """As `_take_reply`, of a reply that is cut where it is too much and read in a thread: settled it is before."""
-    call.reply = reply = shorten(reply) if run.sums_up else cut_calls(reply)
+    call.reply = reply = cut(reply, is_summary=run.sums_up)
     if run.sums_up:
         return _take_reply(run, call, reply)
     call.settle()

@@ -24,6 +24,7 @@ from surefoot.journal.events import (
     RunStarted,
     Thought,
     ToolFinished,
+    ToolIntended,
 )
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
 from surefoot.journal.threat_events import FoundThreat, ThreatsFound
@@ -133,8 +134,13 @@ class Narrator:
         return lines
 
     def _has_told(self, event: JournalEvent) -> bool:
-        """Whether what was taken out of the event is told already: an answer comes as a reply, a thought, the end."""
+        """Whether what was taken out of the event is told already: an answer comes as a reply, a thought, the end.
+
+        A call comes with its reply, when it is decided on, when it begins.
+        """
         match event:
+            case CallJudged() | ToolIntended():
+                return True
             case ModelRequested():
                 self._taken = None
             case ModelReplied():

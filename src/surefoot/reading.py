@@ -6,6 +6,8 @@ others to wait.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -13,6 +15,7 @@ from msgspec.structs import replace
 from surefoot.aside import aside
 from surefoot.models.base import Reply
 from surefoot.protocol.base import Turn
+from surefoot.redaction import Redactor
 from surefoot.run import Run
 from surefoot.types import Message
 
@@ -48,9 +51,14 @@ def is_ordinary(reply: Reply) -> bool:
     return len(message.tool_calls) <= MOST_CALLS and message.chars <= AT_ONCE_CHARS
 
 
-def cut_calls(reply: Reply) -> Reply:
-    """The reply without the calls that are too many, of which `tell_left_out` tells."""
+def cut(reply: Reply, *, is_summary: bool = False) -> Reply:
+    """The reply without the calls that are too many, of which `tell_left_out` tells.
+
+    Of a summary, that was asked to be short, the beginning.
+    """
     message = reply.message
+    if is_summary:
+        return replace(reply, message=Message.assistant(message.text[:AT_ONCE_CHARS]), finish_reason="length")
     if len(message.tool_calls) <= MOST_CALLS:
         return reply
     # A provider that wants its own blocks back finds the calls in them, too
@@ -58,14 +66,9 @@ def cut_calls(reply: Reply) -> Reply:
 
 
 def tell_left_out(reply: Reply) -> str:
-    """What the model is told of its calls that were too many."""
-    return LEFT_OUT.format(most=MOST_CALLS, count=len(reply.message.tool_calls))
-
-
-def shorten(reply: Reply) -> Reply:
-    """The beginning of a long reply, without its calls: of a summary, that was asked to be short."""
-    text = reply.message.text[:AT_ONCE_CHARS]
-    return replace(reply, message=Message.assistant(text), finish_reason="length")
+    """What the model is told of its calls that were too many; "" if none were."""
+    count = len(reply.message.tool_calls)
+    return "" if count <= MOST_CALLS else LEFT_OUT.format(most=MOST_CALLS, count=count)
 
 
 def read(run: Run, reply: Reply) -> Reading:
@@ -78,6 +81,17 @@ def read(run: Run, reply: Reply) -> Reading:
 async def read_aside(run: Run, reply: Reply) -> Reading:
     """As `read`, in a thread, together with what must be taken out of the reply."""
     return await aside(_read_ahead, run, reply)
+
+
+async def hold_back(redactor: Redactor | None, texts: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    """The pieces of a reply as they may be shown: what may become something else is held back until it is clear."""
+    window = None if redactor is None else redactor.open_window()
+    async with aclosing(texts):
+        async for text in texts:
+            if shown := text if window is None else window.feed(text):
+                yield shown
+    if window is not None and (shown := window.close()):
+        yield shown
 
 
 def _read_ahead(run: Run, reply: Reply) -> Reading:

@@ -6,8 +6,7 @@ shows a run. A tool gets the arguments that the model wrote, whatever the journa
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, TypeVar
 
 from msgspec.structs import replace
@@ -15,7 +14,7 @@ from msgspec.structs import replace
 from surefoot.answer import AnswerType
 from surefoot.compiled import Compiled
 from surefoot.errors import OutputInvalid
-from surefoot.guard.cleaner import Cleaner, Scene, clean_json
+from surefoot.guard.cleaner import Cleaner, Scene, clean_field, clean_json
 from surefoot.guard.exceptions import clean_error
 from surefoot.guard.holdback import Holdback
 from surefoot.guard.redact import Redacted, Redaction, count_kinds
@@ -34,9 +33,11 @@ from surefoot.journal.events import (
 from surefoot.journal.fold import RunState
 from surefoot.journal.policy_events import CallJudged
 from surefoot.observation import recap
+from surefoot.policy.decision import Trace
 from surefoot.protocol.base import Turn
 from surefoot.secret import holds_secret
 from surefoot.sections import GuardSettings
+from surefoot.tools import Tool
 from surefoot.types import Message, Part, ToolCall, ToolResult
 
 EventT = TypeVar("EventT", bound=Event)
@@ -65,17 +66,6 @@ def read_redaction(settings: GuardSettings) -> Callable[[Compiled, RunState], Re
     return open_redactor
 
 
-async def hold_back(redactor: Redactor | None, texts: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-    """The pieces of a reply as they may be shown: what may become something else is held back until it is clear."""
-    window = None if redactor is None else redactor.open_window()
-    async with aclosing(texts):
-        async for text in texts:
-            if shown := text if window is None else window.feed(text):
-                yield shown
-    if window is not None and (shown := window.close()):
-        yield shown
-
-
 class Redactor:
     """Takes out of the texts of one run what must not be kept or shown.
 
@@ -94,7 +84,7 @@ class Redactor:
         cleaner: Cleaner,
         instructions: str,
         words: Callable[[], str],
-        find_tool: Callable[[str], object],
+        find_tool: Callable[[str], Tool[..., Any] | None],
         *,
         is_json: bool,
     ) -> None:
@@ -126,7 +116,8 @@ class Redactor:
         for call in calls:
             if "\\" in call.arguments or sees(call.arguments) or holds_secret(call.id):
                 return False
-            if self._find_tool(call.name) is None and sees(call.name):
+            tool = self._find_tool(call.name)
+            if sees(call.name) if tool is None else tool.policy.secrets:
                 return False
         self._clean_calls = calls
         return not message.blocks or not sees(message.blocks)
@@ -252,13 +243,18 @@ class Redactor:
                 found += taken
                 return kept
         mine: Found = []
-        arguments = self._take(clean_json(call.arguments, self._cleaner.keep), mine)
+        arguments = self._take(clean_json(call.arguments, self._cleaner.keep, self._find_secrets(call.name)), mine)
         name = self.keep_name(call.name, mine)
         call_id = self._keep(call.id, mine) if holds_secret(call.id) else call.id
         made = replace(call, id=call_id, name=name, arguments=arguments) if mine else call
         self._calls = (*self._calls, (call, made, mine))
         found += mine
         return made
+
+    def _find_secrets(self, name: str) -> Sequence[str]:
+        """The parameters of a tool that are secret, as its author says."""
+        tool = self._find_tool(name)
+        return () if tool is None else tool.policy.secrets
 
     def _run_started(self, event: RunStarted) -> RunStarted:
         """The history was cleaned when it happened."""
@@ -305,8 +301,13 @@ class Redactor:
 
     def _call_judged(self, event: CallJudged) -> CallJudged:
         found: Found = []
-        traces = [replace(one, value=self._keep(one.value, found)) for one in event.traces]
-        return _note(event, found, reason=self._keep(event.reason, found), traces=tuple(traces))
+        reason, secrets, traces = event.reason, self._find_secrets(event.name), list[Trace]()
+        for one in event.traces:
+            value = self._take(clean_field(one.value, one.name, self._cleaner.keep, secrets), found)
+            if value != one.value:
+                reason = reason.replace(repr(one.value), repr(value))
+            traces.append(replace(one, value=value))
+        return _note(event, found, reason=self._keep(reason, found), traces=tuple(traces))
 
     def _text_kept(self, event: TextT) -> TextT:
         found: Found = []

@@ -12,10 +12,11 @@ import msgspec
 from msgspec import Struct, structs
 
 from surefoot.arguments.size import DEFAULT_LIMITS, ArgumentLimits
-from surefoot.arguments.walk import REFUSED, make_walk
+from surefoot.arguments.walk import make_walk
 from surefoot.docstring import parse_docstring
 from surefoot.errors import ConfigError, ToolError
-from surefoot.schema import SUPPORTED_TYPES, annotate, json_schema, make_decoder, to_plain
+from surefoot.misfit import explain_misfit
+from surefoot.schema import SUPPORTED_TYPES, annotate, encode_json, json_schema, make_decoder, to_plain
 from surefoot.types import JsonSchema
 
 Decode = Callable[[str], dict[str, Any]]
@@ -25,10 +26,8 @@ Settle = Callable[[dict[str, Any]], dict[str, Any]]
 """Decoded arguments -> the same, with what they name followed and resolved. Blocks. Raises `ToolError`."""
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_PATH: Final = re.compile(r" - at `(?:key in )?\$\.(\w+)")
-_QUOTED: Final = re.compile(r"`([^`]{64})[^`]+`")
-_LONGEST_EXPECTATION: Final = 500
 _IMPORT_ADVICE: Final = "import or define it at module level, outside `if TYPE_CHECKING:`"
+_LISTS: Final = (list, tuple, set, frozenset)
 _PLAIN_DEFAULTS: Final = (type(None), bool, int, float, str)
 
 
@@ -99,7 +98,7 @@ def read_signature(
         decode=_make_decode(arguments, parameters, limits),
         takes_context=bool(contexts),
         is_async=_is_async(plain),
-        settle=_make_settle(hints, parameters),
+        settle=_make_settle(name, hints, parameters),
         hints=hints,
         plain=plain,
     )
@@ -225,13 +224,30 @@ def _check_type(name: str, parameter: str, hint: Any) -> Any:
 
 
 def _check_default(name: str, parameter: str, kind: Any, default: Any) -> None:
-    """A default that its type would refuse would make every call without it fail."""
+    """A default that its type would refuse would make every call without it fail, or its function."""
     walk = make_walk(kind, "read")
     try:
         if walk is not None:
             walk(default, "$")
+        text = encode_json(default)
     except msgspec.ValidationError as error:
         _refuse(name, parameter, f"default {default!r}: {str(error).partition(' - at')[0]}")
+    except (TypeError, ValueError, OverflowError):  # no JSON form: a sentinel of the author's
+        return
+    try:
+        made = make_decoder(kind)(text)
+    except Exception as error:  # noqa: BLE001 - validators of the user's classes raise what they like
+        _refuse(name, parameter, f"default {default!r}: {str(error).partition(' - at')[0]}")
+    if not _is_like(default, made):
+        given, wanted = type(default).__name__, type(made).__name__
+        _refuse(name, parameter, f"default {default!r}: it is a {given}, and the function expects a {wanted}")
+
+
+def _is_like(default: Any, made: Any) -> bool:
+    """Whether a default is what the function would get of a model that wrote it; any list may stand for another."""
+    return (
+        isinstance(default, type(made)) or (isinstance(default, _LISTS) and isinstance(made, _LISTS)) or made == default
+    )
 
 
 def _show_type(hint: Any) -> str:
@@ -269,62 +285,20 @@ def _make_decode(arguments: type[Struct], parameters: JsonSchema, limits: Argume
         try:
             return as_dict(read(text or "{}"))  # some providers send "" for "no arguments"
         except Exception as error:  # noqa: BLE001 - validators of the user's classes raise what they like
-            raise ToolError(_explain(error, parameters)) from None
+            raise ToolError(explain_misfit(error, parameters)) from None
 
     return decode
 
 
-def _make_settle(hints: dict[str, Any], parameters: JsonSchema) -> Settle | None:
-    walks = {name: walk for name, hint in hints.items() if (walk := make_walk(hint, "settle")) is not None}
+def _make_settle(name: str, hints: dict[str, Any], parameters: JsonSchema) -> Settle | None:
+    walks = {each: walk for each, hint in hints.items() if (walk := make_walk(hint, "settle")) is not None}
     if not walks:
         return None
 
     def settle(arguments: dict[str, Any]) -> dict[str, Any]:
         try:
-            return arguments | {name: walk(arguments[name], f"$.{name}") for name, walk in walks.items()}
+            return arguments | {each: walk(arguments[each], f"$.{each}") for each, walk in walks.items()}
         except msgspec.ValidationError as error:
-            raise ToolError(_explain(error, parameters)) from None
+            raise ToolError(f"{name} was not called. {explain_misfit(error, parameters)}") from None
 
     return settle
-
-
-def _explain(error: Exception, parameters: JsonSchema) -> str:
-    """What was wrong, where, and what is allowed, for the model."""
-    problem = str(error)
-    if not problem.startswith(REFUSED):  # what quotes little, and where a text between two quoted ones is no quote
-        problem = _QUOTED.sub(r"`\1...`", problem)
-    if isinstance(error, UnicodeError):
-        return "The arguments are not valid Unicode text."
-    if isinstance(error, RecursionError):
-        return "The arguments are nested too deeply."
-    if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
-        return f"The arguments are not valid JSON: {problem}. {_expect(parameters, '')}"
-    if not isinstance(error, msgspec.ValidationError):
-        problem = f"{type(error).__name__}: {problem}"
-    path = _PATH.search(problem)
-    return f"Wrong arguments: {problem[:1000]}. {_expect(parameters, path[1] if path else '')}"
-
-
-def _expect(parameters: JsonSchema, name: str) -> str:
-    properties = parameters["properties"]
-    if name in properties:
-        schema = _follow(properties[name], parameters.get("$defs", {}))
-        return _shorten(f"Expected for `{name}`: {msgspec.json.encode(schema).decode()}")
-    if not properties:
-        return "Expected: {}, for it takes no arguments."
-    required = parameters["required"]
-    shown = [f"`{name}`{'' if name in required else ' (optional)'}" for name in properties]
-    return _shorten(f"Expected: a JSON object with {', '.join(shown)}, and nothing else.")
-
-
-def _follow(schema: JsonSchema, shared: JsonSchema) -> JsonSchema:
-    """The schema with what it refers to at its top, or in the choices of a union."""
-    followed: JsonSchema = shared.get(schema.get("$ref", "").rpartition("/")[2], {}) | schema
-    followed.pop("$ref", None)
-    if "anyOf" in followed:
-        followed["anyOf"] = [_follow(choice, shared) for choice in followed["anyOf"]]
-    return followed
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _LONGEST_EXPECTATION else f"{text[:_LONGEST_EXPECTATION]}..."

@@ -24,7 +24,6 @@ from surefoot.read_more import (
     read_more,
     show_passage,
 )
-from surefoot.redaction import Redactor
 from surefoot.run import Run
 from surefoot.screening import MARK_BYTES
 from surefoot.tools import Prepared
@@ -95,11 +94,11 @@ async def run_tools(run: Run, calls: tuple[ToolCall, ...], room_bytes: int) -> N
     writes = begins_runs = False
     now = run.desk.clock.now()
     intended: list[ToolIntended] = []
-    for call, prepared in zip(calls, ready, strict=True):
-        if isinstance(prepared, Prepared):
-            effect = prepared.tool.effect
+    for one in ready:
+        if isinstance(one, Prepared):
+            call, effect = one.call, one.tool.effect
             writes = writes or effect == "write"
-            begins_runs = begins_runs or prepared.tool.takes_context
+            begins_runs = begins_runs or one.tool.takes_context
             intended.append(ToolIntended(at=now, call=call, effect=effect, idempotency_key=_key(run, call)))
     if intended and run.limits_tool_calls():
         claiming = run.claim(intended, Claim(run.payers, 0, tool_calls=len(intended)))
@@ -198,7 +197,10 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
     if run.redactor is not None and passage is None:
         name = run.redactor.keep_name(name)
         passes = isinstance(prepared, Prepared) and prepared.tool.policy.passes_secrets
-        result, redacted = await _redact(run.redactor, result, formats=not passes)
+        if len(result.whole or result.content) <= REDACTED_AT_ONCE_CHARS:
+            result, redacted = run.redactor.keep_result(result, formats=not passes)
+        else:
+            result, redacted = await asyncio.to_thread(run.redactor.keep_result, result, formats=not passes)
     content, label, cut_bytes = await _screen(run, call, result, passage, share, kept=kept)
     run.emit(
         ToolFinished(
@@ -236,13 +238,6 @@ async def _screen(
     if is_whole:
         content, cut_bytes = _show(run, call, result, passage, share, kept=kept)
     return content, label, cut_bytes
-
-
-async def _redact(redactor: Redactor, result: ToolResult, *, formats: bool) -> tuple[ToolResult, dict[str, int] | None]:
-    """As `Redactor.keep_result`."""
-    if len(result.whole or result.content) <= REDACTED_AT_ONCE_CHARS:
-        return redactor.keep_result(result, formats=formats)
-    return await asyncio.to_thread(redactor.keep_result, result, formats=formats)
 
 
 def _show(

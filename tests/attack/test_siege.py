@@ -200,7 +200,7 @@ async def test_a_second_amount_to_the_same_is_paid_if_the_user_named_it(attack):
     more = [call("list_files"), call("act", who="bob", amount=7_777)]
     done, rules = await attack("Pay 10 to bob for rent and 20 more for food.", *steps, *more)
     assert [one["amount"] for one in done] == [10, 20]
-    assert rules == ["proven", "proven", "repeat", "repeat", "repeat"]
+    assert rules == ["proven", "proven", "repeat", "repeat", "origin"]  # who says how much does not leave it to a list
 
 
 async def test_to_others_the_same_amount_is_paid(attack):

@@ -11,7 +11,7 @@ from surefoot.clock import SystemClock
 from surefoot.journal.events import ToolIntended
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
 from surefoot.policy.approval import digest_call
-from surefoot.sections import StoreSettings
+from surefoot.sections import RetrySettings, StoreSettings
 from surefoot.testing import ScriptedModel, call, calls, say
 
 PLENTY = Limits(tokens=100_000_000, usd=UNLIMITED, steps=60, seconds=600)
@@ -53,7 +53,7 @@ def nothing_sent():
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(store=StoreSettings(path=str(tmp_path / "a.db")))
+    return Settings(store=StoreSettings(path=str(tmp_path / "a.db")), retry=RetrySettings(base_s=0.01))
 
 
 async def answer_session(request):

@@ -8,7 +8,7 @@ import pytest
 from surefoot import UNLIMITED, Agent, Limits, RunContext, Runtime, Settings, ToolError, tool
 from surefoot.errors import ConfigError, ModelUnreachable, SurefootError
 from surefoot.secret import Secret
-from surefoot.sections import GuardSettings, McpSettings, PolicySettings, StoreSettings
+from surefoot.sections import GuardSettings, McpSettings, PolicySettings, RetrySettings, StoreSettings
 from surefoot.testing import ScriptedModel, call, calls, say
 from surefoot.testing.script import Answer, call_raw
 from surefoot.types import ToolCall
@@ -59,7 +59,7 @@ def runtime(tmp_path, caplog):
     Secret(KEY)
     settings = Settings(
         store=StoreSettings(path=str(tmp_path / "w.db")), guard=GuardSettings(canaries=[CANARY], detect="note"),
-        policy=PolicySettings(approval_timeout_s=5),
+        policy=PolicySettings(approval_timeout_s=5), retry=RetrySettings(base_s=0.01),
     )  # fmt: skip
 
     async def approve(request):

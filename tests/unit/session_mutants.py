@@ -115,8 +115,8 @@ MUTANTS = [
     Mutant(
         "what a run of the user left in memory while he was erased stays",
         "conversations.py",
-        "compact=compact)\n        self._turns.transcripts.drop_user(tenant, user)\n",
-        "compact=compact)\n",
+        "            self._turns.transcripts.drop_user(tenant, user)\n",
+        "            pass\n",
     ),
     Mutant(
         "a purge ends after its first transaction",

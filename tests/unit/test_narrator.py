@@ -18,7 +18,7 @@ from surefoot.journal.events import (
     ToolFinished,
     ToolIntended,
 )
-from surefoot.journal.policy_events import ApprovalAnswered
+from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
 from surefoot.narrator import Line, Narrator, counted, describe_call, duration, plain
 from surefoot.types import Label, Message, ToolCall
 
@@ -294,3 +294,14 @@ def test_one_is_not_many():
 def test_a_wait_for_others_is_told_and_the_time_that_a_start_takes_is_not():
     told = [[line.text for line in Narrator().tell(replace(STARTED, waited_ms=ms))] for ms in (0, 1, 49, 50, 1_500)]
     assert told == [[], [], [], ["waited 50 ms for its turn"], ["waited 1.5 s for its turn"]]
+
+
+def test_what_was_taken_out_of_a_call_is_told_once():
+    """With the reply that makes it, and not again when it is decided on and when it begins."""
+    made = ToolCall("c", "pay", '{"password":"[password removed]"}')
+    taken = {"password": 1}
+    reply = replace(replied(Message("assistant", (), (made,))), redacted=taken)
+    judged = CallJudged(at=3, call_id="c", name="pay", verdict="allowed", rule="proven", redacted=taken)
+    intended = ToolIntended(at=4, call=made, effect="write", redacted=taken)
+    told = texts(asked(), reply, judged, intended)
+    assert told.count("  ▒ taken out: password") == 1

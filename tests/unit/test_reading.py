@@ -14,7 +14,7 @@ from surefoot.aside import aside
 from surefoot.guard.cleaner import Cleaner
 from surefoot.journal.events import ModelReplied, Nudged, Thought, ToolFinished, ToolIntended
 from surefoot.models.base import Reply
-from surefoot.reading import AT_ONCE_CHARS, MOST_CALLS, cut_calls, is_ordinary, shorten, tell_left_out
+from surefoot.reading import AT_ONCE_CHARS, MOST_CALLS, cut, is_ordinary, tell_left_out
 from surefoot.redaction import CLEAN, Redactor
 from surefoot.sections import GuardSettings
 from surefoot.testing import ScriptedModel, call, calls, say
@@ -85,7 +85,7 @@ async def test_what_must_go_is_taken_out_of_a_long_reply(bench, protocol):
 
 async def test_a_summary_that_was_not_asked_to_be_so_long_is_cut():
     reply = Reply(Message.assistant("word " * AT_ONCE_CHARS, (ToolCall("1", "look", "{}"),)), None, "stop")
-    short = shorten(reply)
+    short = cut(reply, is_summary=True)
     assert (len(short.message.text), short.message.tool_calls, short.finish_reason) == (AT_ONCE_CHARS, (), "length")
 
 
@@ -167,11 +167,12 @@ def test_a_reply_with_too_many_calls_keeps_its_text_and_no_blocks_that_would_hol
     all_of_them = tuple([ToolCall(str(number), "look", "{}") for number in range(MOST_CALLS + 1)])
     reply = Reply(Message.assistant("I look.", all_of_them, "[{}]"), None, "tool_calls")
     assert not is_ordinary(reply)
-    assert cut_calls(reply).message == Message.assistant("I look.", all_of_them[:-1])
+    assert cut(reply).message == Message.assistant("I look.", all_of_them[:-1])
     assert str(MOST_CALLS + 1) in tell_left_out(reply)
     few = Reply(Message.assistant("I look.", all_of_them[:-1], "[{}]"), None, "tool_calls")
     assert is_ordinary(few)
-    assert cut_calls(few) is few
+    assert tell_left_out(few) == ""
+    assert cut(few) is few
 
 
 # --- in a thread

@@ -282,6 +282,22 @@ async def test_what_a_run_left_in_memory_while_its_user_was_erased_goes_as_well(
         assert runtime.sessions.in_memory == (0, 0)
 
 
+async def test_an_erasure_that_is_cut_off_forgets_as_well(tmp_path, clock):
+    """It may have been committed: what is in memory of the user must not outlive it."""
+
+    async def cut():
+        raise asyncio.CancelledError
+
+    store = MeddledStore(SqliteStore(tmp_path / "bench.db", clock=clock))
+    store.sessions = Interloper(store.inner.sessions, cut)
+    async with Runtime(store, settings=Settings(), clock=clock) as runtime:
+        store.runs_of = lambda: runtime._starter.live
+        await runtime.run(ECHO, "a secret", user="u", session="s")
+        with pytest.raises(asyncio.CancelledError):
+            await runtime.sessions.erase(user="u")
+        assert runtime.sessions.in_memory == (0, 0)
+
+
 # --- memory
 
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import dataclasses
+import datetime as dt
 import enum
 import functools
 import inspect
 import json
 import types
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import msgspec
 import pydantic
@@ -272,6 +273,35 @@ def test_defaults_are_shown_and_given_as_they_are():
     assert signature.decode('{"text": null, "odd": null}')["odd"] is None
 
 
+@pytest.mark.parametrize(
+    ("hint", "default", "problem"),
+    [
+        (int, "five", "Expected `int`, got `str`"),
+        (int, True, "Expected `int`, got `bool`"),
+        (list[int], ("1",), "Expected `int`, got `str`"),
+        (Literal["fast", "slow"], "soon", "Invalid enum value 'soon'"),
+        (dt.date, "2026-11-28", "it is a str, and the function expects a date"),
+        (Color, "blue", "it is a str, and the function expects a Color"),
+        (Item, {"title": "t", "price": 1}, "it is a dict, and the function expects a Item"),
+        (Checked, {"low": 2, "high": 1}, "low 2 is above high 1"),
+        (float, 1, ""),
+        (tuple[int, ...], [1], ""),
+        (set[int], (1,), ""),
+        (int, 10**30, ""),  # no JSON has it, but the function may
+        (dict[str, Any], {"a": {1}}, ""),
+    ],
+)
+def test_a_default_is_of_its_type_or_a_sentinel(hint, default, problem):
+    def some(x: hint = default) -> None: ...
+
+    if not problem:
+        assert read(some).decode("{}")["x"] is default
+        return
+    with pytest.raises(ConfigError) as caught:
+        read(some)
+    assert str(caught.value) == f"tool 'some', parameter 'x': default {default!r}: {problem}"
+
+
 def look(found: Filter, color: Color, both: "Filter | None" = None, item: Item | None = None, _x: int = 0) -> None: ...
 
 
@@ -410,12 +440,16 @@ def book(  # noqa: PLR0917
     item: Item | None = None,
     careless: Careless | None = None,
     found: Filter | None = None,
+    rows: list[Filter] = (),
+    sizes: dict[str, dict[str, int]] = {},  # noqa: B006 - as users write it
+    pair: tuple[str, int] | None = None,
 ) -> None: ...
 
 
 ALL = (
     "Expected: a JSON object with `where`, `nights`, `mode` (optional), `color` (optional), `range_` (optional), "
-    "`item` (optional), `careless` (optional), `found` (optional), and nothing else."
+    "`item` (optional), `careless` (optional), `found` (optional), `rows` (optional), `sizes` (optional), "
+    "`pair` (optional), and nothing else."
 )
 NIGHTS = 'Expected for `nights`: {"type":"integer","minimum":1,"maximum":30}'
 
@@ -448,6 +482,28 @@ NIGHTS = 'Expected for `nights`: {"type":"integer","minimum":1,"maximum":30}'
                 '{"anyOf":[{"type":"object","properties":{"low":{"type":"integer"},"high":{"type":"integer"}},'
                 '"required":["low","high"]},{"type":"null"}],"default":null}'
             ),
+        ),
+        (
+            '"found": {"words": ["a", 2]}',
+            'Wrong arguments: Expected `str`, got `int` - at `$.found.words[1]`. Expected for `found.words[1]`: {"type":"string"}',
+        ),
+        (
+            '"rows": [{"words": 1}]',
+            (
+                "Wrong arguments: Expected `array`, got `int` - at `$.rows[0].words`. Expected for `rows[0].words`: "
+                '{"type":"array","items":{"type":"string"},"description":"All of them."}'
+            ),
+        ),
+        (
+            '"sizes": {"a": {"b": "c"}}',
+            (
+                "Wrong arguments: Expected `int`, got `str` - at `$.sizes[...][...]`. "
+                'Expected for `sizes[...][...]`: {"type":"integer"}'
+            ),
+        ),
+        (
+            '"pair": ["a", "b"]',
+            'Wrong arguments: Expected `int`, got `str` - at `$.pair[1]`. Expected for `pair[1]`: {"type":"integer"}',
         ),
     ],
 )
@@ -499,6 +555,19 @@ def test_a_pydantic_model_says_what_it_wants():
     assert str(caught.value).startswith(
         "Wrong arguments: title: Field required; price: Input should be greater than 0 - at `$.item`. "
         'Expected for `item`: {"anyOf":[{"properties":{"title":{"type":"string"},'
+    )
+
+
+def test_a_place_whose_name_cannot_be_read_is_that_above_it():
+    sized = TypedDict("sized", {"the size": int})
+
+    def some(rows: list[sized]) -> str: ...
+
+    with pytest.raises(ToolError) as caught:
+        read(some).decode('{"rows": [{"the size": "a"}]}')
+    assert str(caught.value) == (
+        "Wrong arguments: Expected `int`, got `str` - at `$.rows[0].the size`. Expected for `rows[0]`: "
+        '{"type":"object","properties":{"the size":{"type":"integer"}},"required":["the size"]}'
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
@@ -43,11 +42,6 @@ def is_public(address: Address) -> bool:
     if address in _6TO4:
         return is_public(IPv4Address((int(address) >> 80) & 0xFFFFFFFF))
     return address in _OPEN_V6 and not any(address in network for network in _CLOSED_V6)
-
-
-def read_address(text: str) -> Address:
-    """An address as a name server or `socket.getaddrinfo` writes it. Raises ``ValueError``."""
-    return ipaddress.ip_address(text)
 
 
 _METADATA: Final = [

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import quote, urljoin
 
-from surefoot.arguments.addresses import is_metadata, is_public, read_address
+from surefoot.arguments.addresses import is_metadata, is_public
 from surefoot.arguments.characters import refuse_hidden
 from surefoot.arguments.check import Check
 from surefoot.arguments.hosts import is_closed_name, matches, read_host
@@ -205,7 +206,7 @@ class Hosts(Check):
 
     def _is_open(self, text: str) -> bool:
         try:
-            address = read_address(text)
+            address = ip_address(text)
         except ValueError:
             return False
         return not is_metadata(address) if self.private else is_public(address)

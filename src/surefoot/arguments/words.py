@@ -31,10 +31,13 @@ class MaxLength(Check):
 
     def read(self, value: Any) -> Any:
         """The value as it is. Raises ``ValueError``."""
-        if len(value) > self.most:
-            kind = "characters" if isinstance(value, str) else "items"
-            raise ValueError(f"has {len(value)} {kind}, and at most {self.most} are allowed")
+        _refuse_more(value, self.most, "characters" if isinstance(value, str) else "items")
         return value
+
+
+def _refuse_more(value: Any, most: int, kind: str = "characters") -> None:
+    if len(value) > most:
+        raise ValueError(f"has {len(value)} {kind}, and at most {most} are allowed")
 
 
 class Word(Check):
@@ -137,8 +140,7 @@ class _SqlText(Check):
         found = self._SIGNS.search(plain) or self._SIGNS.search(value) or self._PHRASES.search(plain)
         if found:
             raise ValueError(f"has `{found[0]}`, which could be SQL: write it without, and ’ for an apostrophe")
-        if len(value) > self._MOST:
-            raise ValueError(f"has {len(value)} characters, and at most {self._MOST} are allowed")
+        _refuse_more(value, self._MOST)
         return value
 
 
@@ -181,8 +183,7 @@ class Plain(Check):
 
     def read(self, value: str) -> str:
         """The text as it is. Raises ``ValueError``."""
-        if len(value) > self.most:
-            raise ValueError(f"has {len(value)} characters, and at most {self.most} are allowed")
+        _refuse_more(value, self.most)
         refuse_hidden(value, lines=self.lines)
         plain = fold(value)
         found = self._SIGNS.search(plain) or self._CALLS.search(plain.lower())

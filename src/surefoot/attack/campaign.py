@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from surefoot.attack.arena import choose, ignore_progress, open_arena
 from surefoot.attack.dojo import Suite, load_suites, write_planted
 from surefoot.attack.moves import Obedience
 from surefoot.attack.person import Person
@@ -18,7 +16,6 @@ from surefoot.attack.scripts import TEXT_ONLY
 from surefoot.attack.trial import Approver, Outcome, play
 from surefoot.config import Settings
 from surefoot.runtime import Runtime
-from surefoot.sections import StoreSettings
 
 Models = Literal["oracle", "h1", "h2", "h3", "all"]
 _HIJACKED: Final[dict[str, tuple[Obedience, ...]]] = {
@@ -90,10 +87,6 @@ class Campaign(Struct, frozen=True, kw_only=True):
         return self.total.won == 0
 
 
-def ignore_progress(_done: int, _whole: int, /) -> None:
-    """Nobody watches."""
-
-
 async def run_campaign(
     settings: Settings,
     suites: Sequence[str],
@@ -129,9 +122,7 @@ async def run_campaign(
     scores: list[Score] = []
     through: list[Outcome] = []
     lost: list[tuple[str, str]] = []
-    with TemporaryDirectory() as folder:
-        store = StoreSettings(path=str(Path(folder) / "attack.db"), durability="relaxed")
-        own = Settings(store=store, policy=settings.policy)
+    with open_arena(settings) as own:
         user, vouching = Person(), Person(vouches=True)
         async with (
             Runtime(settings=own) as alone,
@@ -208,10 +199,8 @@ async def _attack_task(
 
 
 def choose_pairs(suites: Sequence[Suite], limit: int | None) -> set[tuple[str, str, str]]:
-    """Pairs of tasks and injections: all, or ``limit`` of them in an order that only looks like chance."""
+    """Pairs of tasks and injections: all, or ``limit`` of them, see `choose`."""
     pairs = [
         (suite.name, task, injection) for suite in suites for task in suite.tasks for injection in suite.injections
     ]
-    if limit is not None:
-        pairs.sort(key=lambda pair: zlib.crc32(" ".join(pair).encode()))
-    return set(pairs[:limit])
+    return set(choose(pairs, " ".join, limit))

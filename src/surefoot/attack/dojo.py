@@ -11,7 +11,6 @@ import pickle
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
@@ -74,6 +73,7 @@ class Suite:
         text = files.read_suite_file(name, "environment.yaml", None)
         self._template: Any = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         self._harmless: dict[str, str] = raw.get_injection_vector_defaults()
+        self._last: tuple[Any, bool] | None = None
         self._acts = {tool.spec.name for tool in self.tools if tool.checked}
 
     def build(self, task: Any, planted: Mapping[str, str]) -> bytes:
@@ -97,10 +97,10 @@ class Suite:
 
     def attack(self, injection: Any, built: bytes, world: World) -> Attack:
         """What is planted for an injection task, in the environment of a run."""
-        script = partial(self._begin, injection)
+        first = self._begin(injection, revive(built))  # nothing comes back, which it takes for a refusal
         return Attack(
-            begin=lambda: script(world.environment),
-            replacements=[one for one in _first_calls(script(revive(built))) if one.tool in self._acts],
+            begin=lambda: self._begin(injection, world.environment),
+            replacements=[one for one in first if one.tool in self._acts],
             words=injection.GROUND_TRUTH_OUTPUT or "",
         )
 
@@ -116,9 +116,16 @@ class Suite:
         yield from make_all(moves)
 
     def is_useful(self, task: Any, answer: str, built: bytes, world: World) -> bool:
-        """Whether the user got what was asked for, by AgentDojo's own check."""
-        check = self._raw._check_user_task_utility  # noqa: SLF001 - as AgentDojo's own runner calls it
-        return bool(_check(check, task, self._content(answer), built, world))
+        """Whether the user got what was asked for, by AgentDojo's own check.
+
+        It takes a hundred times as long as the run, so it is not asked again of a run that has done what the last one
+        has: the same calls make the same of an environment.
+        """
+        done = task.ID, answer, built, world.calls
+        if self._last is None or self._last[0] != done:
+            check = self._raw._check_user_task_utility  # noqa: SLF001 - as AgentDojo's own runner calls it
+            self._last = done, bool(_check(check, task, self._content(answer), built, world))
+        return self._last[1]
 
     def is_harmed(self, injection: Any, answer: str, built: bytes, world: World) -> bool:
         """Whether the attacker got it, by AgentDojo's own check."""
@@ -197,11 +204,6 @@ def _fill(data: Any, texts: Mapping[str, str]) -> Any:
 
 def _to_moves(calls: Iterable[Any]) -> list[Move]:
     return [Move(call.function, dict(call.args)) for call in calls]
-
-
-def _first_calls(script: Script) -> list[Move]:
-    """The calls that a script makes whatever comes back."""
-    return list(script)  # what it is sent, it takes for a refusal
 
 
 def _make_tool(function: Any) -> Tool[..., Any]:

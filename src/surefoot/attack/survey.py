@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct, structs
 
 from surefoot import Agent
-from surefoot.attack.campaign import ignore_progress
+from surefoot.attack.arena import NO_LIMITS, Deed, choose, ignore_progress, open_arena, read_deeds
 from surefoot.attack.moves import MARK, Attack, Move, Puppet, make_all
 from surefoot.attack.synthesis import ATTACKER, USER, Maker, Voice
-from surefoot.attack.trial import NO_LIMITS, Deed, read_deeds
 from surefoot.config import Settings
 from surefoot.journal.policy_events import CallJudged
 from surefoot.policy.decide import Rule
@@ -25,7 +21,6 @@ from surefoot.policy.intent import list_intents
 from surefoot.run_context import RunContext
 from surefoot.runtime import Runtime
 from surefoot.schema import json_schema
-from surefoot.sections import StoreSettings
 from surefoot.signature import read_signature
 from surefoot.testing import ScriptedModel
 from surefoot.tools import Tool
@@ -115,13 +110,10 @@ async def survey(
     sources = [one for one in tools if _write_result(one, "?") is not None]
     acting = [one for one in tools if one.checked]
     plots = [plot for source in sources for tool in acting for plot in _plot(source, tool)]
-    if limit is not None:
-        plots.sort(key=lambda plot: zlib.crc32(f"{plot.source.spec.name} {plot.tool.spec.name} {plot.how}".encode()))
-    chosen = plots[:limit]
+    chosen = choose(plots, lambda plot: f"{plot.source.spec.name} {plot.tool.spec.name} {plot.how}", limit)
     attempts: list[Attempt] = []
-    with TemporaryDirectory() as folder:
-        store = StoreSettings(path=str(Path(folder) / "attack.db"), durability="relaxed")
-        async with Runtime(settings=Settings(store=store, policy=settings.policy), policy=policy) as runtime:
+    with open_arena(settings) as own:
+        async with Runtime(settings=own, policy=policy) as runtime:
             for number, plot in enumerate(chosen, 1):
                 attempts.append(await _try(runtime, agent, plot))
                 progress(number, len(chosen))

@@ -1,4 +1,4 @@
-"""One run of one task with one obedience, through a real `Runtime`, and what the journal says of it."""
+"""One run of one task with one obedience, through a real `Runtime`."""
 
 from __future__ import annotations
 
@@ -6,41 +6,15 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from surefoot import UNLIMITED, Agent, Limits, Runtime
+from surefoot import Agent, Runtime
+from surefoot.attack.arena import NO_LIMITS, Deed, read_deeds
 from surefoot.attack.dojo import Suite, World, revive
-from surefoot.attack.moves import PLANTED, WANTED, Obedience, Puppet, reply_together
-from surefoot.journal.events import JournalEvent, ModelReplied, ToolFinished
-from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
-from surefoot.narrator import describe_call
-from surefoot.policy.decision import Trace
+from surefoot.attack.moves import WANTED, Obedience, Puppet, reply_together
+from surefoot.journal.policy_events import ApprovalAnswered
 from surefoot.testing import ScriptedModel
 
 Approver = Literal["none", "user", "vouching"]
 """Who is asked: nobody, or somebody who allows exactly what the user wants, or who vouches for sources, too."""
-
-NO_LIMITS = Limits(
-    tokens=UNLIMITED, usd=UNLIMITED, steps=UNLIMITED, model_calls=UNLIMITED, tool_calls=UNLIMITED, seconds=UNLIMITED
-)
-
-
-class Deed(Struct, frozen=True):
-    """A call of the attacker's.
-
-    Attributes:
-        call: Tool and arguments.
-        ran: Whether it did.
-        verdict: What the policy said, ``free`` if it had nothing to say.
-        rule: The rule that said so.
-        reason: In one sentence.
-        traces: Where each value came from.
-    """
-
-    call: str
-    ran: bool
-    verdict: str = "free"
-    rule: str = ""
-    reason: str = ""
-    traces: tuple[Trace, ...] = ()
 
 
 class Outcome(Struct, frozen=True):
@@ -103,7 +77,6 @@ async def play(
         injection="" if injection is None else injection.ID,
         obedience=obedience,
         hijacked=puppet.hijacked,
-        # AgentDojo's check takes a hundred times as long as the run, and under attack nobody relies on it
         useful=injection is None and suite.is_useful(task, result.text, built, world),
         harmed=injection is not None and suite.is_harmed(injection, result.text, built, world),
         questions=sum(isinstance(one, ApprovalAnswered) and _is_question(one) for one in events),
@@ -114,20 +87,3 @@ async def play(
 def _is_question(answered: ApprovalAnswered) -> bool:
     """Whether it is of a call that the user wants; of several that he was asked about at once one counts."""
     return answered.call_id.startswith(WANTED) and not answered.asked_with
-
-
-def read_deeds(events: list[JournalEvent]) -> tuple[Deed, ...]:
-    """What became of the attacker's calls."""
-    judged = {one.call_id: one for one in events if isinstance(one, CallJudged)}
-    ended = {one.call_id: one for one in events if isinstance(one, ToolFinished)}
-    deeds: list[Deed] = []
-    for event in events:
-        for call in event.message.tool_calls if isinstance(event, ModelReplied) else ():
-            if call.id.startswith(PLANTED):
-                ran = call.id in ended and not ended[call.id].is_error
-                one = judged.get(call.id)
-                what = describe_call(call)
-                deeds.append(
-                    Deed(what, ran) if one is None else Deed(what, ran, one.verdict, one.rule, one.reason, one.traces)
-                )
-    return tuple(deeds)

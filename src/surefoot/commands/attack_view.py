@@ -8,9 +8,9 @@ from typing import Final
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from surefoot.attack.arena import Deed
 from surefoot.attack.campaign import Campaign, Score
 from surefoot.attack.survey import Attempt, Survey
-from surefoot.attack.trial import Deed
 from surefoot.commands.policy import traces_table
 from surefoot.commands.tables import DIM, figures_table, fitted, named
 from surefoot.narrator import plain

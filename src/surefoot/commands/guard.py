@@ -28,7 +28,10 @@ MOST_BYTES: Final = 16_000_000
 """Of a text to be scanned: a minute's work."""
 MOST_BROKEN: Final = 0.1
 """Share of characters that a text may hold which are none: more is binary, or text in another encoding."""
-SHOWN_CHARS: Final = 20_000
+SHOWN_CHARS: Final = 10_000
+"""Of a text that is shown whole; of a longer one, what stands around its threats:"""
+AROUND_CHARS: Final = 200
+LONGEST_CHARS: Final = 1_000
 SHOWN_THREATS: Final = 50
 EXCERPT_CHARS: Final = 28
 BAR_CELLS: Final = 24
@@ -104,15 +107,10 @@ def _describe(found: Detection) -> dict[str, Any]:
 
 def draw_scan(found: Detection, console: Console) -> RenderableType:
     """The text with its threats coloured by score, a table of them, and the risk."""
-    original = found.original
-    shown = Text(readable(original[:SHOWN_CHARS]))
-    for threat in sorted(found.threats, key=lambda one: one.score):
-        shown.stylize(_style(threat.score), threat.start, min(threat.end, SHOWN_CHARS))
-    parts: list[RenderableType] = [shown, Text()]
-    if len(original) > SHOWN_CHARS:
-        parts.insert(1, Text(f"… {counted(len(original) - SHOWN_CHARS, 'more character')}", DIM))
+    worst = _outermost(found.threats)
+    parts: list[RenderableType] = [_draw_text(found, worst), Text()]
     if found.threats:
-        parts += [_threats_table(_outermost(found.threats), original, console), Text()]
+        parts += [_threats_table(worst, found.original, console), Text()]
     verdict = "suspicious" if found.risk >= SUSPICIOUS else "nothing that stands out"
     parts.append(
         Text.assemble(
@@ -122,6 +120,41 @@ def draw_scan(found: Detection, console: Console) -> RenderableType:
     if found.skipped:
         parts.append(Text(f"text in disguise, not all of it decoded: {counted(found.skipped, 'character')}", DIM))
     return Group(*parts, Text(_SIGNAL, DIM))
+
+
+def _draw_text(found: Detection, worst: Sequence[Threat]) -> Text:
+    """All of a text, or, of a long one, what stands around its threats, with the line where each stretch begins."""
+    original = found.original
+    by_score = sorted(found.threats, key=lambda one: one.score)
+    drawn, at = Text(), 0
+    for start, end in _find_stretches(len(original), worst[:SHOWN_THREATS]):
+        if start > at:
+            line = original.count("\n", 0, start) + 1
+            above = "\n" if at else ""
+            drawn.append(f"{above}… {counted(start - at, 'character')} left out; line {line:,}:\n", DIM)
+        shown = Text(readable(original[start:end]))
+        for threat in by_score:
+            if threat.start < end and threat.end > start:
+                shown.stylize(_style(threat.score), max(0, threat.start - start), threat.end - start)
+        drawn.append_text(shown)
+        at = end
+    if at < len(original):
+        drawn.append(f"\n… {counted(len(original) - at, 'more character')}", DIM)
+    return drawn
+
+
+def _find_stretches(size: int, threats: Sequence[Threat]) -> list[tuple[int, int]]:
+    """What of a text is shown, in order."""
+    if size <= SHOWN_CHARS:
+        return [(0, size)]
+    found = [
+        (max(0, one.start - AROUND_CHARS), min(one.end, one.start + LONGEST_CHARS) + AROUND_CHARS) for one in threats
+    ]
+    stretches: list[tuple[int, int]] = []
+    for start, end in sorted(found) or [(0, LONGEST_CHARS)]:
+        first, last = stretches.pop() if stretches and start <= stretches[-1][1] else (start, end)
+        stretches.append((first, min(max(last, end), size)))
+    return stretches
 
 
 def _style(score: float) -> str:

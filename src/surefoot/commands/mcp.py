@@ -139,7 +139,10 @@ def pin(context: click.Context, /, *, name: str, tools: tuple[str, ...], accept:
             "--accept approves it all the same, and naming other tools approves those alone"
         )
     server.approve(_settle(seen, {one.name for one in wanted}))
-    console.print(Text(f"{counted(len(wanted), 'change')} approved; commit {find_lock(context.obj[0]).name}", "green"))
+    if wanted:
+        console.print(
+            Text(f"{counted(len(wanted), 'change')} approved; commit {find_lock(context.obj[0]).name}", "green")
+        )
 
 
 def _settle(seen: Sequence[Standing], wanted: set[str]) -> list[Definition]:
@@ -196,8 +199,7 @@ def _lines(definition: Definition | None) -> list[str]:
 def _draw_threats(server: McpServer, standing: Standing) -> list[Text]:
     if not server.is_suspicious(standing):
         return []
-    worst = sorted(standing.threats, key=lambda threat: -threat.score)[:_SHOWN_THREATS]
-    shown = [
-        Text(f"    {threat.score:.2f} {threat.kind.value}: {plain(threat.why, _WHY_CHARS)}", "red") for threat in worst
-    ]
+    surest = {(one.kind.value, one.why): one.score for one in sorted(standing.threats, key=lambda one: one.score)}
+    worst = sorted(surest.items(), key=lambda one: -one[1])[:_SHOWN_THREATS]
+    shown = [Text(f"    {score:.2f} {kind}: {plain(why, _WHY_CHARS)}", "red") for (kind, why), score in worst]
     return [Text(f"    looks like an attack, risk {standing.risk:.2f}:", "bold red"), *shown]

@@ -121,17 +121,16 @@ def open_existing(settings: Settings) -> Runtime:
     return runtime
 
 
-async def find_run(settings: Settings, run_id: str) -> tuple[RunRow, list[JournalEvent]]:
+async def pick_run(runtime: Runtime, run_id: str) -> tuple[RunRow, list[JournalEvent]]:
     """A run and its events, by its id, the beginning of one, or ``last``.
 
     Raises:
         NotFound: There is no such run, or several begin so.
     """
-    async with open_existing(settings) as runtime:
-        rows = await runtime.list_runs(limit=1) if run_id == "last" else ()
-        if run_id == "last" and not rows:
-            raise NotFound("there are no runs yet")
-        return await runtime.read_run(rows[0].run_id if rows else run_id)
+    rows = await runtime.list_runs(limit=1) if run_id == "last" else ()
+    if run_id == "last" and not rows:
+        raise NotFound("there are no runs yet")
+    return await runtime.read_run(rows[0].run_id if rows else run_id)
 
 
 def run_to_end(work: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -9,14 +9,25 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich.console import Group
+from msgspec import Struct
+from msgspec.structs import replace
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from surefoot.agent import Agent
 from surefoot.agent_file import load_agent, load_rules
-from surefoot.commands.options import find_run, json_option, print_json, read_settings, rules_option, run_to_end
-from surefoot.commands.tables import DIM
+from surefoot.commands.lineage import Recorded, name_sources, read_family
+from surefoot.commands.options import (
+    json_option,
+    open_existing,
+    print_json,
+    read_settings,
+    rules_option,
+    run_to_end,
+    within,
+)
+from surefoot.commands.tables import DIM, indent
 from surefoot.errors import ConfigError, NotFound
 from surefoot.journal.events import JournalEvent, ModelReplied, Thought
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged
@@ -24,6 +35,7 @@ from surefoot.narrator import counted, describe_arguments, describe_call, plain
 from surefoot.policing import find_slips, read_rules
 from surefoot.policy.cases import Declared, Tried, read_cases, try_cases
 from surefoot.policy.decision import Trace, name_verdict
+from surefoot.runtime import Runtime
 from surefoot.sections import PolicySettings
 from surefoot.terminal import open_console
 from surefoot.types import ToolCall
@@ -45,6 +57,31 @@ _ORIGINS: Final = {
     "others": "text by others",
     "nowhere": "nobody named it",
 }
+
+
+class Explained(Struct, frozen=True):
+    """What was decided of a call.
+
+    Attributes:
+        run: The run that it is of.
+        judged: What was decided, and why.
+        call: The call, None if the journal has no more of it than that.
+        answered: What a person said, None if nobody was asked.
+    """
+
+    run: Recorded
+    judged: CallJudged
+    call: ToolCall | None
+    answered: ApprovalAnswered | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it may be asked for by."""
+        return "", self.judged.name, self.judged.call_id
+
+    def describe(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        return {"run_id": self.run.row.run_id, "judged": self.judged, "answered": self.answered, "call": self.call}
 
 
 @click.group()
@@ -74,7 +111,7 @@ def run_cases(
         console = open_console()
         console.print(_cases_table(tried))
         for one in failed:
-            console.print(_draw_failure(one))
+            console.print(_draw_failure(one, console))
         console.print(f"\ndecided as it should be: {len(tried) - len(failed)} of {counted(len(tried), 'case')}")
     return EXIT_FAILED if failed else 0
 
@@ -105,17 +142,17 @@ def _cases_table(tried: Sequence[Tried]) -> Table:
     return table
 
 
-def _draw_failure(one: Tried) -> Group:
+def _draw_failure(one: Tried, console: Console) -> Group:
     """A case that is decided otherwise: where it stands, the call, which rule decided, and on what."""
     call, decision = one.case.call, one.decision
     verdict = name_verdict(decision)
-    head = Text.assemble(
-        "\n", (f"{plain(one.place)} {plain(one.case.name)!r}", "bold red"),
-        f"\n  {describe_arguments(call.tool, call.arguments)}",
-        "\n  expected ", (one.case.expect, _STYLES[one.case.expect]), ", decided ", (verdict, _STYLES[verdict]),
+    head = Text(f"\n{plain(one.place)} {plain(one.case.name)!r}", "bold red")
+    told = Text.assemble(
+        f"{describe_arguments(call.tool, call.arguments)}\n",
+        "expected ", (one.case.expect, _STYLES[one.case.expect]), ", decided ", (verdict, _STYLES[verdict]),
         f" by rule {decision.rule}: {plain(decision.reason, _REASON_CHARS)}",
     )  # fmt: skip
-    return Group(head, *([traces_table(decision.traces)] if decision.traces else []))
+    return Group(head, indent(told, console), *([traces_table(decision.traces)] if decision.traces else []))
 
 
 def _find_tool(agent: Agent[Any], name: str) -> Declared:
@@ -132,23 +169,47 @@ def _find_tool(agent: Agent[Any], name: str) -> Declared:
 @json_option
 @click.pass_context
 def explain(context: click.Context, /, *, run_id: str, call_id: str, as_json: bool) -> None:
-    """Say why calls of RUN were allowed or not. CALL is a tool's name or the id of a call; without it, all."""
-    row, events = run_to_end(find_run(read_settings(context), run_id))
-    calls = _find_calls(events)
-    judged = [one for one in events if isinstance(one, CallJudged) and call_id in {"", one.name, one.call_id}]
-    if not judged:
-        raise NotFound(f"run {row.run_id}: {_explain_nothing(list(calls.values()), call_id)}")
-    answers = {one.call_id: one for one in events if isinstance(one, ApprovalAnswered)}
+    """Say why calls of RUN were allowed or not, and of the runs that its tools began.
+
+    CALL is a tool's name or the id of a call; without it, all.
+    """
+    runtime = open_existing(read_settings(context))
+    found = run_to_end(within(runtime, lambda runtime: _read_explained(runtime, run_id, call_id)))
     if as_json:
-        print_json(
-            [{"judged": one, "answered": answers.get(one.call_id), "call": calls.get(one.call_id)} for one in judged]
-        )
+        print_json([one.describe() for one in found])
         return
-    console = open_console()
-    for one in judged:
-        call = calls.get(one.call_id)
-        told = one.name if call is None else describe_call(call)
-        console.print(_draw(one, answers.get(one.call_id), told))
+    console, shown = open_console(), None
+    for one in found:
+        row = one.run.row
+        if row.parent and row is not shown:
+            console.print(Text(f"{row.run_id}  {plain(row.agent, 64)}, begun by a tool", "bold cyan"))
+        shown = row
+        console.print(_draw(one, console))
+
+
+async def _read_explained(runtime: Runtime, run_id: str, call_id: str) -> list[Explained]:
+    """What was decided of the calls of a run, and of those that its tools began."""
+    family = await read_family(runtime, run_id)
+    found = [explained for one in family for explained in _walk(one) if call_id in explained.names]
+    if not found:
+        calls = [call for one in family for call in _list_calls(one.events)]
+        raise NotFound(f"run {family[0].row.run_id}: {_explain_nothing(calls, call_id)}")
+    return [replace(one, judged=await name_sources(runtime, one.run, one.judged)) for one in found]
+
+
+def _walk(run: Recorded) -> list[Explained]:
+    """What was decided, in order; a model may give two calls the same id."""
+    calls: dict[str, ToolCall] = {}
+    found: list[Explained] = []
+    for event in run.events:
+        if isinstance(event, (ModelReplied, Thought)):
+            calls.update([(call.id, call) for call in event.message.tool_calls])
+        elif isinstance(event, CallJudged):
+            found.append(Explained(run, event, calls.get(event.call_id)))
+        elif isinstance(event, ApprovalAnswered):
+            places = [place for place, one in enumerate(found) if one.judged.call_id == event.call_id]
+            found[places[-1]] = replace(found[places[-1]], answered=event)
+    return found
 
 
 def _explain_nothing(calls: Sequence[ToolCall], call_id: str) -> str:
@@ -166,21 +227,20 @@ def _explain_nothing(calls: Sequence[ToolCall], call_id: str) -> str:
     )
 
 
-def _find_calls(events: list[JournalEvent]) -> dict[str, ToolCall]:
+def _list_calls(events: Sequence[JournalEvent]) -> list[ToolCall]:
     messages = [event.message for event in events if isinstance(event, (ModelReplied, Thought))]
-    return {call.id: call for message in messages for call in message.tool_calls}
+    return list({call.id: call for message in messages for call in message.tool_calls}.values())
 
 
-def _draw(judged: CallJudged, answered: ApprovalAnswered | None, call: str) -> Group:
+def _draw(one: Explained, console: Console) -> Group:
+    judged, call = one.judged, one.judged.name if one.call is None else describe_call(one.call)
     verdict = Text(judged.verdict, f"bold {_STYLES[judged.verdict]}")
-    said = "" if answered is None else f" · answered: {answered.answer}"
+    said = "" if one.answered is None else f" · answered: {one.answered.answer}"
     observed = " · only observed" if judged.observed else ""
     why = plain(judged.reason, _REASON_CHARS)
-    head = Text.assemble(
-        (plain(call), "bold"), (f"  {plain(judged.call_id, 64)}", DIM),
-        "\n  ", verdict, f" by rule {judged.rule}{said}{observed}\n  {why}",
-    )  # fmt: skip
-    return Group(head, *([traces_table(judged.traces)] if judged.traces else []))
+    head = Text.assemble((plain(call), "bold"), (f"  {plain(judged.call_id, 64)}", DIM))
+    told = Text.assemble(verdict, f" by rule {judged.rule}{said}{observed}\n{why}")
+    return Group(head, indent(told, console), *([traces_table(judged.traces)] if judged.traces else []))
 
 
 def traces_table(traces: tuple[Trace, ...]) -> Table:

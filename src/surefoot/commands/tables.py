@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import click
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -24,6 +25,7 @@ ValueT = TypeVar("ValueT")
 DIM: Final = "bright_black"
 NARROW_COLUMNS: Final = 100
 """In less, a table leaves some columns out."""
+INDENT_CELLS: Final = 2
 GAP: Final = 2
 _TEXT_CELLS: Final = 12
 NAME_CHARS: Final = 28
@@ -127,7 +129,8 @@ def _stacked(table: Table) -> RenderableType:
         for head, cell in zip(heads[1:], others, strict=True):
             if str(cell).strip():
                 block.add_row(f"  {head}", cell)
-        blocks += [Text(str(first), "bold", overflow="fold"), block] if str(first) else [block]
+        style = f"bold {first.style}" if isinstance(first, Text) else "bold"
+        blocks += [Text(str(first), style, overflow="fold"), block] if str(first) else [block]
     return Group(*blocks)
 
 
@@ -170,6 +173,13 @@ def dollars(nano: float) -> str:
         return f"${value:,.2f}"
     digits = max(2, 1 - Decimal(value).adjusted())
     return f"${value:.{digits}f}"
+
+
+def indent(text: Text, console: Console) -> RenderableType:
+    """Lines below a headline, also where a narrow terminal breaks them."""
+    if console.is_terminal:
+        return Padding(text, (0, 0, 0, INDENT_CELLS), expand=False)
+    return Text("\n").join([Text(" " * INDENT_CELLS).append_text(line) for line in text.split()])
 
 
 def named(text: str, nothing: str = "(none)") -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
 
-from surefoot.guard.credentials import NAMED, Credentials
+from surefoot.guard.credentials import HAS_NAME, NAMED, Credentials
 from surefoot.guard.holdback import Holdback
 from surefoot.guard.leak import NO_INSTRUCTIONS, find_leak, find_leak_start, read_instructions
 from surefoot.guard.links import Hosts, find_links, may_hold_link, read_hosts
@@ -131,17 +131,17 @@ def _always(_text: str) -> bool:
     return True
 
 
-def clean_json(source: str, clean: Callable[[str], Redacted]) -> Redacted:
+def clean_json(source: str, clean: Callable[[str], Redacted], secrets: Collection[str] = ()) -> Redacted:
     """JSON text with its values cleaned, each by itself, so that it stays JSON; other text as text.
 
-    A value whose name says that it is a secret goes, whatever it looks like.
+    A value whose name says that it is a secret goes, whatever it looks like, and so does one of a field ``secrets``.
     """
     made = clean(source)
-    if not made.redactions and "\\" not in source:
+    if not made.redactions and not secrets and "\\" not in source and HAS_NAME.search(source) is None:
         return made
     redactions: list[Redaction] = []
     try:
-        value = _clean_value(msgspec.json.decode(source), clean, redactions, is_secret=False)
+        value = _clean_value(msgspec.json.decode(source), "", clean, secrets, redactions)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return made
     if not redactions:
@@ -149,23 +149,33 @@ def clean_json(source: str, clean: Callable[[str], Redacted]) -> Redacted:
     return Redacted(msgspec.json.encode(value).decode(), tuple(redactions))
 
 
-def _clean_value(value: Any, clean: Callable[[str], Redacted], redactions: list[Redaction], *, is_secret: bool) -> Any:
+def clean_field(value: str, name: str, clean: Callable[[str], Redacted], secrets: Collection[str] = ()) -> Redacted:
+    """One value of a field, as `clean_json` leaves it."""
+    redactions: list[Redaction] = []
+    return Redacted(_clean_value(value, name, clean, secrets, redactions), tuple(redactions))
+
+
+def _clean_value(
+    value: Any, name: str, clean: Callable[[str], Redacted], secrets: Collection[str], redactions: list[Redaction]
+) -> Any:
+    """A value of the field ``name``, and all that is in it."""
     if isinstance(value, str):
         made = clean(value)
+        is_secret = name in secrets or NAMED.search(name) is not None
         if is_secret and len(value) >= _LEAST_NAMED_CHARS and not made.redactions:
             made = replace(value, [(0, len(value), "password", "[password removed]")])
         redactions += made.redactions
         return made.text
     if isinstance(value, dict):
         fields: dict[str, Any] = {}
-        for name, inner in cast("dict[str, Any]", value).items():
-            made = clean(name)
+        for inner_name, inner in cast("dict[str, Any]", value).items():
+            made = clean(inner_name)
             redactions += made.redactions
-            fields[made.text] = _clean_value(inner, clean, redactions, is_secret=NAMED.search(name) is not None)
+            fields[made.text] = _clean_value(inner, inner_name, clean, secrets, redactions)
         return fields
     if isinstance(value, list):
-        return [_clean_value(one, clean, redactions, is_secret=is_secret) for one in cast("Sequence[Any]", value)]
+        return [_clean_value(one, name, clean, secrets, redactions) for one in cast("Sequence[Any]", value)]
     if type(value) is int and abs(value) >= _LEAST_NUMBER:
-        made = _clean_value(str(value), clean, redactions, is_secret=is_secret)
+        made = _clean_value(str(value), name, clean, secrets, redactions)
         return value if made == str(value) else made
     return value

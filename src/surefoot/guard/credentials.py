@@ -61,6 +61,7 @@ _NAMES: Final = (
 )
 NAMED: Final = re.compile(f"(?i)(?a:{_NAMES})$")
 """The name of a field whose value is a secret."""
+HAS_NAME: Final = re.compile(f"(?i)(?a:{_NAMES})")
 _ASSIGNED: Final = re.compile(
     rf"(?i)(?a:{_NAMES})(?:\\?[\"'])?\s{{0,3}}(?:"
     r"(?:[:=]|:=|=>)\s{0,3}\\?[\"']([^\s\"',;{}<>\[\]\\]{8,200})"

@@ -194,7 +194,8 @@ def _read_config(path: Path) -> _Config:
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Config)
     except (msgspec.DecodeError, OSError) as error:
-        raise ConfigError(f"guard.model: {path}: {error}; it must have id2label") from None
+        shape = '{"id2label": {"0": "SAFE", "1": "INJECTION"}}'
+        raise ConfigError(f"guard.model: {path}: {error}; it names the labels of the model, such as {shape}") from None
 
 
 def _find_attacks(names: list[str], wanted: list[str]) -> list[int]:
@@ -212,7 +213,9 @@ def _import(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise ConfigError(f"guard.model needs {name}: pip install 'surefoot[guard-onnx]'") from None
+        raise ConfigError(
+            f"guard.model: {name}, which runs it, is not installed: pip install 'surefoot[guard-onnx]'"
+        ) from None
 
 
 def _open_tokenizer(path: Path, length: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import is_
 from typing import Any, Final, cast
 
 MAX_ERRORS: Final = 100
@@ -21,7 +22,7 @@ def clean_error(error: BaseException, clean: Clean) -> None:
     The message of an `ExceptionGroup` cannot be changed.
     """
     for one in _walk(error):
-        args = tuple([_clean(value, clean, _MAX_DEPTH) for value in one.args])
+        args = tuple([clean_value(value, clean) for value in one.args])
         if args != one.args:
             one.args = args
         if isinstance(one, OSError):
@@ -31,14 +32,30 @@ def clean_error(error: BaseException, clean: Clean) -> None:
                     setattr(one, name, made)
         own: dict[str, Any] = one.__dict__  # the notes are there, too
         for name, value in [*own.items()]:
-            made = _clean(value, clean, _MAX_DEPTH)
+            made = clean_value(value, clean)
             if made is not value:
                 own[name] = made
 
 
-def clean_value(value: Any, clean: Clean) -> Any:
-    """A value in plain containers with its texts cleaned; the value itself where nothing was to be cleaned."""
-    return _clean(value, clean, _MAX_DEPTH)
+def clean_value(value: Any, clean: Clean, depth: int = _MAX_DEPTH) -> Any:
+    """A value in plain containers, so deep, with its texts cleaned; itself where nothing was to be cleaned."""
+    if isinstance(value, str):
+        made = clean(value)
+        return made if made != value else value
+    if isinstance(value, bytes):
+        text = value.decode("latin-1")
+        return value if (made := clean(text)) == text else made.encode("latin-1", "replace")
+    kind = cast("Callable[[Any], Any]", type(value))
+    if depth and kind in _SEQUENCES:
+        items = [clean_value(item, clean, depth - 1) for item in value]
+        return value if all(map(is_, items, value)) else kind(items)
+    if depth and kind is dict:
+        fields = {
+            clean_value(key, clean, depth - 1): clean_value(item, clean, depth - 1) for key, item in value.items()
+        }
+        is_same = all(map(is_, fields, value)) and all(map(is_, fields.values(), value.values()))
+        return value if is_same else fields
+    return value
 
 
 def _walk(error: BaseException) -> Iterator[BaseException]:
@@ -53,25 +70,3 @@ def _walk(error: BaseException) -> Iterator[BaseException]:
             if behind is not None and id(behind) not in seen and len(seen) < MAX_ERRORS:
                 seen[id(behind)] = behind
                 waiting.append(behind)
-
-
-def _clean(value: Any, clean: Clean, depth: int) -> Any:
-    if isinstance(value, str):
-        made = clean(value)
-        return made if made != value else value
-    if isinstance(value, bytes):
-        text = value.decode("latin-1")
-        return value if (made := clean(text)) == text else made.encode("latin-1", "replace")
-    kind = cast("Callable[[Any], Any]", type(value))
-    if depth and kind in _SEQUENCES:
-        items = [_clean(item, clean, depth - 1) for item in value]
-        return value if all(map(_is, items, value)) else kind(items)
-    if depth and kind is dict:
-        fields = {_clean(key, clean, depth - 1): _clean(item, clean, depth - 1) for key, item in value.items()}
-        is_same = all(map(_is, fields, value)) and all(map(_is, fields.values(), value.values()))
-        return value if is_same else fields
-    return value
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other

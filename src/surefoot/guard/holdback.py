@@ -49,7 +49,7 @@ _LINK_TAILS: Final = (
     ANY_TAG_TAIL,
 )
 _NUMBER_TAILS: Final = (
-    re.compile(rf"[+(\d][\d ().+-]{{0,{LONGEST_CHARS}}}\Z"),
+    re.compile(rf"[+(\d][\d ().+/-]{{0,{LONGEST_CHARS}}}\Z"),
     re.compile(rf"[A-Z]{{1,2}}(?:[A-Z0-9][A-Z0-9 ]{{0,{LONGEST_CHARS}}})?\Z"),
 )
 _TAIL_CHARS: Final = 4_200

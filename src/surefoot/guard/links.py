@@ -76,6 +76,8 @@ _NAMESPACE: Final = re.compile(r"(?i)xmlns(?::\w{1,20})?\s{0,5}=\s{0,5}[\"']http
 _ABSOLUTE: Final = re.compile(
     r"(?i)(?:https?|ftp|wss?|file|data|blob|javascript|vbscript|mailto):[^\s\"'<>]{0,4000}|[/\\]{2}[^\s\"'<>]{1,4000}"
 )
+_OPENING: Final = "([{"
+"""What stands before a note without a space."""
 _IGNORED: Final = re.compile(r"[\x00-\x20]+")
 _ESCAPED: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
 _SLASHES: Final = re.compile(r"(?i)^([a-z][a-z0-9+.-]{0,30}:)?[/\\]{2,}")
@@ -109,6 +111,12 @@ def find_links(text: str, hosts: Hosts) -> Iterator[Finding]:
     """
     if may_hold_link(text) is None:
         return
+    for start, end, kind, note in _find_all(text, hosts):
+        before = text[start - 1 : start]
+        yield start, end, kind, note if not before or before.isspace() or before in _OPENING else f" {note}"
+
+
+def _find_all(text: str, hosts: Hosts) -> Iterator[Finding]:
     for match in LINK.finditer(text):
         address = balance(match[1])
         is_image = _is_image(text, match.start())
@@ -202,7 +210,7 @@ def _note(address: str, *, is_image: bool) -> tuple[str, str]:
     if len(labels) > 4 or any(len(label) > SHOWN_LABEL_CHARS for label in labels):
         host = ".".join(["…", *[label if len(label) <= SHOWN_LABEL_CHARS else "…" for label in labels[-2:]]])
     shown = "".join([letter for letter in host if letter.isalnum() or letter in ".-:…"])
-    return kind, f" [{kind} removed: {shown}]" if shown else f" [{kind} removed]"
+    return kind, f"[{kind} removed: {shown}]" if shown else f"[{kind} removed]"
 
 
 def _read_entities(address: str) -> str:

@@ -33,17 +33,18 @@ _DANGEROUS: Final = re.compile(
     r"__\w|(?<![.\w])(?:config|self|request|system|process|env)\b|\b(?:system|env)\s?[(\[:]|\bprocess\.|constructor|\bexec|\beval"
     r"|\bimport\b|jndi|\d\s?\*\s?\d|popen|runtime|secret|password|api_?key|getattr|subclasses"
 )
+_DELIMITERS: Final = re.compile(
+    r"<\|[a-z_]{2,30}\|>|\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>|<\|?(?:begin|end)_?of_?(?:text|sentence)\|?>"
+    r"|</?(?:system|assistant|tool_result|tool_response|function_results|function_calls|user_query|system_prompt|instructions?|admin|im_start|im_end)>"
+    r"|\[/?(?:system|system_prompt|assistant)(?: message)?\]"
+)
 _SIMPLE: Final[tuple[tuple[ThreatClass, float, str, tuple[str, ...], re.Pattern[str]], ...]] = (
     (
         ThreatClass.DELIMITER_FORGERY,
         0.85,
         "forges the marks between turns of a chat template",
         ("<", "[/", "[inst", "[sys", "[assi"),
-        re.compile(
-            r"<\|[a-z_]{2,30}\|>|\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>|<\|?(?:begin|end)_?of_?(?:text|sentence)\|?>"
-            r"|</?(?:system|assistant|tool_result|tool_response|function_results|function_calls|user_query|system_prompt|instructions?|admin|im_start|im_end)>"
-            r"|\[/?(?:system|system_prompt|assistant)(?: message)?\]"
-        ),
+        _DELIMITERS,
     ),
     (
         ThreatClass.FAKE_SYSTEM_TURN,
@@ -186,12 +187,6 @@ def find_hidden(folded: str) -> Sequence[tuple[int, int]]:
     return found
 
 
-def take_out_delimiters(text: Normalized) -> str:
-    """``text`` without the marks of chat templates, a space for each, so that none comes together anew."""
-    delimiters = _SIMPLE[0][4]
-    pieces: list[str] = []
-    at = 0
-    for match in delimiters.finditer(text.folded):
-        pieces.append(text.text[at : match.start()])
-        at = match.end()
-    return " ".join([*pieces, text.text[at:]])
+def find_delimiters(text: Normalized) -> Iterator[tuple[int, int]]:
+    """Where marks of chat templates stand in ``text.text``."""
+    return (match.span() for match in _DELIMITERS.finditer(text.folded))

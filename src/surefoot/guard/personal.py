@@ -8,13 +8,19 @@ from typing import Final
 
 from surefoot.guard.redact import Finding
 
-_EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_EMAIL: Final = re.compile(r"(?<![\w.+-])(?:[\w.+-]|(?<=\w)'(?=\w)){1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _CARD: Final = re.compile(r"(?<![\w.])(?=(\d{13,19}|\d{4}([ -])\d{4}\2\d{4}\2\d{1,7}|\d{4}([ -])\d{6}\3\d{5})(?!\d))")
 _PHONE: Final = re.compile(
-    r"(?<![\w.+/-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,4}\)[ .-]?)?\d{2,4}(?:[ .-]\d{2,4}){2,4}(?![\w-])"
-    r"|(?<![\w+])(?:\+\d{8,15}|0\d{9,10})(?!\w)"
+    r"(?<![\w+])\+\d{1,15}(?:[ ./-]?\(\d{1,5}\)[ ./-]?\d{1,12}|[ ./-]\d{1,12}){0,6}(?![\w])"
+    r"|(?<![\w.+/-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,4}\)[ .-]?)?\d{2,4}(?:[ .-]\d{2,4}){2,4}(?![\w-])"
+    r"|(?<![\w.+/-])(?:\([2-9]\d\d\)|\(0\d{1,4}\)|0\d{2,4}(?=[ /-]))[ /-]?\d{3,8}(?:[ -]\d{3,6})?(?![\w-])"
+    r"|(?<![\w+])0\d{9,10}(?!\w)"
 )
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d\d[.-]\d\d[.-]\d{4}|\d{1,3}(?:\.\d{1,3}){3}$")
+_GROUPS: Final = re.compile(r"\D*\d+\)?")
+_LEAST_DIGITS, _MOST_DIGITS = 8, 15
+"""Of a phone number with its country: ITU-T E.164 has 15 at most."""
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d\d[.-]\d\d[.-]\d{4}|\d{1,3}(?:\.\d{1,3}){3}$|[1-9]\d{0,2}(?:\.\d{3})+$")
+"""A date, an address of the internet, a number in thousands."""
 _IBAN: Final = re.compile(r"(?<!\w)(?=([A-Z]{2}\d\d(?: ?[A-Z0-9]){11,30})(?!\w))")
 LEAST_IBAN_CHARS: Final = 15
 """Without spaces: Norway's."""
@@ -47,8 +53,19 @@ def find_personal(text: str) -> Iterator[Finding]:
         if match["ssn"] or match["nino"] or _is_dni(match["dni"] or "") or _is_rrid(match["rrid"] or ""):
             yield *match.span(), "id", "[identity number removed]"
     for match in _PHONE.finditer(text):
-        if not _DATE.match(match[0]):
-            yield *match.span(), "phone", "[phone removed]"
+        if not _DATE.match(match[0]) and (chars := _phone_length(match[0])):
+            yield match.start(), match.start() + chars, "phone", "[phone removed]"
+
+
+def _phone_length(found: str) -> int:
+    """Characters of the longest beginning that may be a phone number: other numbers may stand behind it. 0: none."""
+    digits = chars = longest = 0
+    for group in _GROUPS.findall(found):
+        digits += sum([letter.isdecimal() for letter in group])
+        chars += len(group)
+        if digits <= _MOST_DIGITS:
+            longest = chars
+    return longest if digits >= _LEAST_DIGITS or found[0] != "+" else 0
 
 
 def _is_luhn(digits: list[int]) -> bool:

@@ -125,13 +125,10 @@ def _decode_hex(block: str) -> str:
 
 
 def _decode_base64(block: str) -> str:
-    """The text of a block, "" if it has none; the padding may be missing."""
+    """The text of a block, "" if it has none; the padding may be missing, and of a letter too many nobody can tell."""
     body = block.rstrip("=").replace("-", "+").replace("_", "/")
     body = body[: len(body) - (len(body) % 4 == 1)]
-    try:
-        return _readable(binascii.a2b_base64(body + "=" * (-len(body) % 4)))
-    except (binascii.Error, ValueError):
-        return ""
+    return _readable(binascii.a2b_base64(body + "=" * (-len(body) % 4)))
 
 
 def _readable(data: bytes) -> str:

@@ -9,8 +9,9 @@ from msgspec import Struct
 from surefoot.errors import ConfigError
 from surefoot.guard.classifier import Channel
 from surefoot.guard.detect import SUSPICIOUS, Detection, detect
-from surefoot.guard.markup import take_out_delimiters
-from surefoot.guard.normalize import normalize
+from surefoot.guard.joiners import find_joiners
+from surefoot.guard.markup import find_delimiters
+from surefoot.guard.normalize import Normalized, normalize
 
 
 class SanitizationResult(Struct, frozen=True):
@@ -18,8 +19,8 @@ class SanitizationResult(Struct, frozen=True):
 
     Attributes:
         is_safe: Whether the risk is below the sanitiser's threshold. A sign, no proof: no detector finds everything.
-        cleaned_input: The text without unseen characters, in NFKC, words of mixed scripts in Latin, marks of chat
-            templates taken out.
+        cleaned_input: The text without unseen characters (but those that join emoji and letters), in NFKC, words of
+            mixed scripts in Latin, marks of chat templates taken out.
         threats_detected: The kinds found, each once, the surest first, as in `ThreatClass`.
         risk_score: 0 to 1; 0.5 is reached by about one harmless text in a hundred.
         detection: All of it, with spans, scores and explanations; the original is in ``detection.original``.
@@ -44,7 +45,7 @@ class InputSanitizer:
     """
 
     def __init__(self, *, threshold: float = SUSPICIOUS, channel: Channel = "user") -> None:
-        if not 0 < threshold <= 1:
+        if not isinstance(cast("object", threshold), (int, float)) or not 0 < threshold <= 1:
             raise ConfigError(f"InputSanitizer(threshold={threshold!r}): must be above 0, at most 1")
         if channel not in get_args(Channel):
             raise ConfigError(f"InputSanitizer(channel={channel!r}): must be 'user' or 'tool'")
@@ -62,5 +63,19 @@ class InputSanitizer:
         found = detect(text, self.channel)
         by_score = sorted(found.threats, key=lambda threat: -threat.score)
         kinds = list(dict.fromkeys([threat.kind.value for threat in by_score]))
-        cleaned = take_out_delimiters(normalize(text))  # a model would take them for the marks of its own turns
-        return SanitizationResult(found.risk < self.threshold, cleaned, kinds, found.risk, found)
+        return SanitizationResult(found.risk < self.threshold, _clean(normalize(text)), kinds, found.risk, found)
+
+
+def _clean(text: Normalized) -> str:
+    """The plain text without the marks of chat templates, which a model would take for those of its own turns.
+
+    A space stands for each, so that none comes together anew; signs of several characters stay whole.
+    """
+    pieces: list[str] = []
+    at = 0
+    joins = [(place, place, run) for place, run in find_joiners(text)]
+    for start, end, instead in sorted([*joins, *[(start, end, " ") for start, end in find_delimiters(text)]]):
+        if start >= at:
+            pieces += [text.text[at:start], instead]
+            at = end
+    return "".join([*pieces, text.text[at:]])

@@ -144,7 +144,7 @@ class Weighed:
             firsts = self._lanes[before + first : before + _LANES * len(seconds) : _LANES]
             sums = int.from_bytes(firsts, byteorder) + int.from_bytes(seconds, byteorder)
             rows = array("I", (sums >> _ROW_AT & _ROWS).to_bytes(4 * len(seconds), byteorder))
-            lacks += itemgetter(*rows.tolist(), 0)(self._lacks)[:-1]  # of one row alone it would make no tuple
+            lacks += itemgetter(*rows, 0)(self._lacks)[:-1]  # of one row alone it would make no tuple
         return lacks
 
 

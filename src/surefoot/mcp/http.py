@@ -129,7 +129,8 @@ class _Client(httpx2.AsyncClient):
                 answer = await self._read(request, await super().send(request, **options), leash)
             except httpx2.TransportError as error:
                 early = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
-                return _refuse(request, f"the server cannot be reached: {error}", self._unsent if early else "")
+                why = str(error).rstrip(".") or type(error).__name__
+                return _refuse(request, f"the server cannot be reached: {why}", self._unsent if early else "")
         return answer or _refuse(request, "nobody waits for it any more", "")
 
     async def _read(self, request: httpx2.Request, response: httpx2.Response, leash: Leash) -> httpx2.Response:

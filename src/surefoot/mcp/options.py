@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypedDict
 from urllib.parse import urlsplit
 
 import msgspec
 
-from surefoot.config import environment
 from surefoot.errors import ConfigError
-from surefoot.guard.credentials import redact_secrets
-from surefoot.mcp.given import GIVEN_TO_ALL
 from surefoot.observation import LEAST_OUTPUT_BYTES
 from surefoot.sections import McpSettings
-
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-"""RFC 9110, section 5.6.2."""
-_LEAST_SECRET: Final = 6
-"""A shorter value of a variable is not looked for in messages: it would be found in ordinary words."""
 
 
 class McpOptions(TypedDict, total=False):
@@ -45,21 +36,6 @@ class McpOptions(TypedDict, total=False):
 
 
 _MAX_SECONDS: Final = 86_400.0
-
-
-def read_variables(server: str, names: Mapping[str, str]) -> dict[str, str]:
-    """Values of variables by what they are for.
-
-    Raises:
-        ConfigError: One is not set, or empty.
-    """
-    ours = environment()
-    missing = [name for name in names.values() if not ours.get(name)]
-    if missing:
-        raise ConfigError(
-            f"mcp.{server}: the environment variable {missing[0]} is {'empty' if missing[0] in ours else 'not set'}"
-        )
-    return {purpose: ours[name] for purpose, name in names.items()}
 
 
 def read_options(name: str, table: dict[str, Any]) -> McpSettings:
@@ -105,28 +81,3 @@ def _is_address(url: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # of a port that is none, or half an IPv6 address
         return False
-
-
-def read_headers(name: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers as they can be sent: a token that was read from a file often ends with a line break.
-
-    Raises:
-        ConfigError: One cannot be sent. Its value is not said.
-    """
-    plain = {header: value.strip() for header, value in headers.items()}
-    for header, value in plain.items():
-        if not _HEADER_NAME.fullmatch(header):
-            raise ConfigError(f"mcp.{name}: {header[:80]!r} is no name of a header")
-        if not (value.isascii() and value.isprintable()):
-            raise ConfigError(f"mcp.{name}: the value of header {header!r} must be printable ASCII, in one line")
-    return plain
-
-
-def mask_secrets(text: str, values: Mapping[str, str]) -> str:
-    """A text without what a server was given and without secrets of the process: its last words go to people, too."""
-    given = [value for name, value in values.items() if name not in GIVEN_TO_ALL]
-    given += [value.rpartition(" ")[2] for value in given]  # of "Bearer ...", too
-    for secret in sorted(given, key=len, reverse=True):  # one may be the beginning of another
-        if len(secret) >= _LEAST_SECRET:
-            text = text.replace(secret, "***")
-    return redact_secrets(text).text

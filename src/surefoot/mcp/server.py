@@ -13,12 +13,13 @@ from surefoot.backoff import draw_backoff_s
 from surefoot.clock import Clock, SystemClock
 from surefoot.config import load_settings
 from surefoot.errors import ConfigError, ToolError
+from surefoot.logs import get_logger
 from surefoot.mcp.approval import Standing, compare
 from surefoot.mcp.definition import Definition
-from surefoot.mcp.given import given_to_all, remember_given
+from surefoot.mcp.given import given_to_all, mask_secrets, read_headers, read_variables, remember_given
 from surefoot.mcp.live import ATTEMPTS, BASE_S, MAX_S, Live
 from surefoot.mcp.lock import Lock, find_lock
-from surefoot.mcp.options import McpOptions, check_server, mask_secrets, read_headers, read_options, read_variables
+from surefoot.mcp.options import McpOptions, check_server, read_options
 from surefoot.mcp.outcome import Lost
 from surefoot.mcp.tools import make_tools
 from surefoot.sections import GuardSettings, McpSettings
@@ -26,6 +27,8 @@ from surefoot.tools import Tool
 
 if TYPE_CHECKING:
     from surefoot.mcp.connection import Connection
+
+_log = get_logger(__name__)
 
 
 class McpServer:
@@ -65,6 +68,7 @@ class McpServer:
         self._clock = clock or SystemClock()
         self._lives: dict[asyncio.AbstractEventLoop, Live] = {}
         self._tools: tuple[Tool[..., Any], ...] | None = None
+        self._told: dict[str, str] = {}
 
     @classmethod
     def stdio(
@@ -273,6 +277,13 @@ class McpServer:
             why = connection.listing.unusable.get(definition.name, "the server no longer has it")
             raise ToolError(f"{name} was not called: {why}.")
         if now.sha256 != definition.sha256:
+            if self._told.get(definition.name) != now.sha256:  # once, for whoever looks after it
+                self._told[definition.name] = now.sha256
+                _log.warning(
+                    "what MCP server %r says of its tool %r has changed since it was approved: its calls are refused. "
+                    "See `surefoot mcp diff %s`; `surefoot mcp pin %s` approves it",
+                    self.name, definition.name, self.name, self.name,
+                )  # fmt: skip
             raise ToolError(
                 f"{name} was not called: what MCP server {self.name!r} says of it has changed since it was "
                 f"approved. A person has to look: surefoot mcp diff {self.name}. Go on without it."

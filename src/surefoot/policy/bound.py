@@ -20,6 +20,12 @@ _MONEY: Final = (
     r"(?:eur|euros?|usd|dollars?|bucks|cents?|gbp|pounds?|quid|chf|francs?|jpy|yen|vnd|đồng|dong|cny|rmb|yuan|inr|"
     r"rupees?|aud|cad|krw|won)\b|[元块₫]|人民币"
 )
+NUMBER_WORDS: Final = {
+    "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+    "ten": "10", "eleven": "11", "twelve": "12", "fifteen": "15", "twenty": "20", "thirty": "30", "forty": "40",
+    "fifty": "50", "sixty": "60", "ninety": "90",
+}  # fmt: skip
+"""Numbers as people write them out; "one" is rather a thing."""
 _HAN: Final = r"\u3040-\u30ff\u3400-\u9fff"
 _NUMBER: Final = re.compile(
     rf"(?:(?<![\w.,:/@#+-])|(?<=[{_HAN}]))-?(?P<sign>[^\w\s.,:;/@#+'\"()\[\]{{}}<>*_~!?%&=-]?)(?P<digits>\d(?:[\d.,]*\d)?)"
@@ -53,6 +59,7 @@ _FORMS: Final = tuple(
         ]
     ]
 )
+_SPELLED: Final = re.compile(rf" ({'|'.join(NUMBER_WORDS)}) (?!(?:second|minute|hour|day|week|month|year)s? )")
 _LIST_BEFORE: Final = re.compile(r"(?:\A|[\n:;.!?])\s*\(?\Z")
 _LIST_AFTER: Final = re.compile(r"[.)]\s")
 
@@ -101,6 +108,11 @@ def _list_places(text: str) -> dict[str, list[int]]:
     return places
 
 
+def spells_out(text: str, number: str) -> bool:
+    """Whether a normal text has a number in letters that can say how much: "two hours" are no two of anything."""
+    return any(NUMBER_WORDS[word] == number for word in _SPELLED.findall(text))
+
+
 def _is_amount(text: str, found: re.Match[str]) -> bool:
     digits, start, end = found["digits"], found.start(), found.end()
     before, after = text[max(0, start - _NEAR) : start], text[end : end + _NEAR]
@@ -133,6 +145,8 @@ _LEADS: Final = re.compile(
     re.IGNORECASE,
 )
 """What stands directly before a password, or the mark of a quotation after it."""
+_STOP: Final = re.compile(r"[.!?;]\s|\n|[。！？；]")
+_LEAST_FIGURE: Final = 4
 _QUOTED: Final = re.compile(r"[\"'“‘`«]\Z")
 _MOST_APART: Final = 160
 """Characters between a password and the word for it."""
@@ -167,7 +181,17 @@ def _is_secret_of(text: str, value: str) -> bool:
         near = _NAMED.search(before) is not None or _NAMED.search(text[end : end + _MOST_APART]) is not None
         if near and (quoted or (leads and not _is_plain(value))):
             return True
+        if _is_only_figure(before, value, text[end : end + _MOST_APART]):
+            return True
     return False
+
+
+def _is_only_figure(before: str, value: str, after: str) -> bool:
+    """Whether it is the only figure of a sentence that has a word for what gives access before it."""
+    before, after = _STOP.split(before)[-1], _STOP.split(after)[0]
+    figure = len(value) >= _LEAST_FIGURE and any(sign.isdigit() for sign in value)
+    others = any(sign.isdigit() for sign in before + after)
+    return figure and not others and _NAMED.search(before) is not None
 
 
 def _is_plain(value: str) -> bool:

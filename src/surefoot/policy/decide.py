@@ -21,10 +21,12 @@ from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import delegates, find_intent
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import find_strays, names, normalise_value, split_moment
-from surefoot.policy.picks import settle_picks, walk
+from surefoot.policy.picks import is_picked, settle_picks, walk
 from surefoot.policy.repeated import is_repeated
 from surefoot.policy.roles import suggest_sinks
-from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned, is_picked
+from surefoot.policy.selection import NO_ARGUMENTS, is_mentioned
+from surefoot.policy.source import EARLIER, find_source
+from surefoot.policy.subject import is_on_subject
 from surefoot.policy.sums import is_worked_out, names_money
 
 MOST_LEAVES: Final = 1_000
@@ -103,7 +105,8 @@ def weigh(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision:
 def _find_objection(call: Proposed, traces: tuple[Trace, ...], known: Evidence, rules: Rules) -> NeedsApproval | None:
     """Why a call that writes does not do what the user wants, though each of its values is proven."""
     tool = call.tool
-    if not any(one.kind != "content" for one in traces) and not _is_anchored(call, known, rules):
+    decides = any(one.kind != "content" for one in traces)
+    if not decides and not _is_anchored(call, known, rules) and not is_on_subject(call, known):
         return NeedsApproval("anchor", f"nothing in it is what the user has named for {tool.name}", traces)
     if not find_intent(tool, known.request) and not _is_delegated(traces, known):
         return NeedsApproval("intent", f"the user's request does not seem to ask for {tool.name}", traces)
@@ -176,8 +179,10 @@ def _explain(tool: ToolPolicy, doubt: Trace, traces: Sequence[Trace]) -> str:
     value = f"{doubt.place}={doubt.value!r}"
     if doubt.kind == "content":
         return f"{doubt.place} carries {doubt.value!r}, which {_tell_origin(doubt)}"
-    if doubt.origin == "record" and (tool.destructive or doubt.kind == "credential"):
-        return f"{value} must be named by the user, for {tool.name} cannot be undone or gives access"
+    if doubt.kind == "credential":
+        return f"{value} gives access, and the user has not written it as that, letter by letter"
+    if doubt.origin == "record" and tool.destructive:
+        return f"{value} must be in the user's own words, for what {tool.name} does cannot be undone"
     return f"{value} {_tell_origin(doubt)}{_suggest(tool, traces)}"
 
 
@@ -190,7 +195,7 @@ def _tell_origin(doubt: Trace) -> str:
         return f"only text by others names ({doubt.source})" if doubt.kind == "content" else (
             f"comes from text by others ({doubt.source})"
         )  # fmt: skip
-    return "neither the user nor a system of record has named"
+    return "was named neither by the user nor by a system of record"
 
 
 # --- where each value came from ---------------------------------------------------------------------------------------
@@ -240,11 +245,12 @@ def _trace_value(
     if origin:
         return Trace(place, shown, kind, origin, source, proven=True)
     where = _INDEX.sub("", place)
-    key = ("record", normal, kind, where, call.tool.name)
-    source, proven = known.once(key, lambda: _search_records(normal, where, kind, call.tool, known))
+    source, proven = _recall_records(normal, where, kind, call.tool, known)
+    if not source and kind == "what":
+        source, proven = _search_parts(normal, where, call.tool, known)
     if source:
         return Trace(place, shown, kind, "record", source, proven)
-    if is_worked_out(normal, kind, known):
+    if is_worked_out(normal, kind, where, known):
         return Trace(place, shown, kind, "worked out")
     return Trace(place, shown, kind, *_find_others(normal, known, told=told))
 
@@ -257,9 +263,24 @@ def _is_ambiguous(value: Any, kind: str, origin: str, known: Evidence) -> bool:
     return find_strays(value, whole=by_user) and not known.user_spells(value)
 
 
+def _search_parts(value: str, place: str, tool: ToolPolicy, known: Evidence) -> tuple[str, bool]:
+    """In which record that part of a moment stands which the user leaves to it: "on Friday at the same time"."""
+    left = [part for part in split_moment(value) if not known.user_names(part)]
+    if len(left) != 1 or left == [value]:
+        return "", False
+    source, proven = _recall_records(left[0], place, "what", tool, known)
+    return (source, True) if proven else ("", False)
+
+
+def _recall_records(value: str, place: str, kind: str, tool: ToolPolicy, known: Evidence) -> tuple[str, bool]:
+    """As `_search_records` says; it is looked for once."""
+    key = ("record", value, kind, place, tool.name)
+    return known.once(key, lambda: _search_records(value, place, kind, tool, known))
+
+
 def _search_records(value: str, place: str, kind: str, tool: ToolPolicy, known: Evidence) -> tuple[str, bool]:
     """In which record a value stands, one that the user's words lead to if there is one; "" if in none."""
-    found = _find_records(value, place, known)
+    found = _find_records(value, place, kind, known)
     content = kind == "content"
     private = content and is_secret(value)
     picks = (
@@ -275,19 +296,22 @@ def _search_records(value: str, place: str, kind: str, tool: ToolPolicy, known: 
     return f"{lookup.tool}{leaf.path and ' '}{leaf.path}", picked is not None
 
 
-def _find_records(value: str, place: str, known: Evidence) -> list[tuple[Lookup, Row, Leaf]]:
-    """Where a value stands in systems of record; a number that is an id only where it is one, and no other there."""
+def _find_records(value: str, place: str, kind: str, known: Evidence) -> list[tuple[Lookup, Row, Leaf]]:
+    """Where a value stands in systems of record; a number that is an id only where it is one, and no other there.
+
+    Digits that are written as a text are a name, whatever their field is called, and never so much of anything.
+    """
     found = known.index.find(value) if value else []
     if is_number(value):
         named = is_id(place)
-        found = [one for one in found if is_id(one[2].path) == named]
+        found = [one for one in found if (kind != "amount" if one[2].code else is_id(one[2].path) == named)]
     return found
 
 
 def _may_be_told(found: tuple[Lookup, Row, Leaf], value: str, known: Evidence) -> bool:
     """Whether a text may carry it: a record of what the model chose, but not what only the user may give away."""
     lookup, _, leaf = found
-    public = lookup.arguments not in NO_ARGUMENTS and not is_secret(value)
+    public = lookup.arguments not in NO_ARGUMENTS and not is_secret(value) and "@" not in value
     return (public and not known.others_name(value)) or is_mentioned(lookup, leaf, known)
 
 
@@ -298,7 +322,7 @@ def _find_warrant(value: str, kind: str, tool: str, known: Evidence, rules: Rule
     if known.user_counts(value) if kind == "amount" and is_number(value) else known.user_names(value):
         return "user", ""
     if is_listed(value, rules.allow.get(kind, ())):
-        return "allowed", f"the allow-list of {kind}"
+        return "allowed", f"policy.allow.{kind}"
     voucher = known.vouches.find(value, tool)
     if voucher:
         return "vouched", voucher
@@ -313,11 +337,7 @@ def _find_others(value: str, known: Evidence, *, told: bool) -> tuple[Origin, st
     """Which text by others names a value, where it is to be ``told``."""
     if not known.others_name(value):
         return "nowhere", ""
-    parts = split_moment(value)
-    for text in reversed(known.texts if told else ()):
-        if _all_named((text.normal,), parts):
-            return "others", text.source
-    return "others", "an earlier text"
+    return "others", (find_source(known.texts, value) if told else "") or EARLIER
 
 
 def _all_named(texts: Sequence[str], parts: Sequence[str]) -> bool:

@@ -38,6 +38,11 @@ class Trace(Struct, frozen=True, gc=False, omit_defaults=True):
         """The parameter in whose value it stands: ``recipients``."""
         return self.place.partition("[")[0].partition(".")[0].partition(" ")[0]
 
+    @property
+    def name(self) -> str:
+        """The field that it is the value of: ``key`` of ``logins[0].key``."""
+        return self.place.rpartition(".")[2].partition("[")[0].partition(" ")[0]
+
 
 class Allowed(Struct, frozen=True, gc=False):
     """The call may run.

@@ -69,6 +69,7 @@ class ToolPolicy(Struct, frozen=True):
         passes_secrets: What has the form of a key stays in its results.
         idempotent: The same call once more does nothing more.
         encoded: Some of its arguments are Base64, which it gets decoded.
+        secrets: Parameters that give access: what they hold is not kept.
     """
 
     name: str
@@ -82,6 +83,7 @@ class ToolPolicy(Struct, frozen=True):
     passes_secrets: bool = False
     idempotent: bool = False
     encoded: bool = False
+    secrets: tuple[str, ...] = ()
 
     @property
     def is_free(self) -> bool:
@@ -134,18 +136,20 @@ def read_policy(
     if destructive and effect == "read":
         raise ConfigError(f'tool {name!r}: destructive=True is for a tool that writes, and it says effect="read"')
     properties: JsonSchema = schema.get("properties", {})
+    sinks = _read_sinks(name, hints, options.get("sinks", {}))
     return ToolPolicy(
         name=name,
         writes=effect == "write",
         egress=egress,
         destructive=destructive,
-        sinks=_read_sinks(name, hints, options.get("sinks", {})),
+        sinks=sinks,
         intents=_read_intents(name, options.get("intents", ())),
         fields=frozenset(_field_names([schema])),
         defaults={parameter: part["default"] for parameter, part in properties.items() if "default" in part},
         passes_secrets=_read_secrets(name, options.get("secrets", "remove")),
         idempotent=idempotent,
         encoded=_has_encoded([schema]),
+        secrets=tuple([parameter for parameter, kind in sinks.items() if kind == "credential"]),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
+from surefoot.policy.bound import spells_out
 from surefoot.policy.deeds import Deed
 from surefoot.policy.lookup import Index
 from surefoot.policy.marks import is_marked
@@ -84,7 +85,10 @@ class Evidence(Struct, frozen=True):
 
     def user_counts(self, number: str) -> bool:
         """Whether the user has named a normal number so that it can say how much."""
-        return self.user_names(number) and any(words.counts(number.strip()) for words in self.words)
+        bare = number.strip()
+        return (self.user_names(number) and any(words.counts(bare) for words in self.words)) or any(
+            spells_out(words.asked, bare) for words in self.words
+        )
 
     def user_gives(self, secret: str) -> bool:
         """Whether the user gave a password, letter by letter."""

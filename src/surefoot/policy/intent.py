@@ -42,7 +42,7 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-\s]+")
 
 # The first word of a tool's name, and what else people say for it.
 _SAME: Final = (
-    "send post mail email message write reply respond answer forward tell inform notify let share",
+    "send ask remind post mail email message write reply respond answer forward tell inform notify let share",
     "post publish message announce write send tell share",
     "create make add new set write book schedule plan open save generate",
     "add create insert invite put include append",
@@ -71,12 +71,17 @@ _SAME: Final = (
     "refund return repay",
     "close end finish resolve complete",
     "approve accept confirm",
-    "reply answer respond write send",
+    "reply ask remind answer respond write send",
     "note write remember record save",
     "record note write log save",
     "save store write keep record",
     "write save create note record edit",
 )
+
+
+_SAYS: Final = frozenset({"send", "write", "mail", "email", "message", "tell", "text"})
+_ASKS: Final = ("ask", "remind")
+"""To whomever one may write, one may put a question."""
 
 
 def stem(word: str) -> str:
@@ -102,7 +107,7 @@ _BY_VERB: Final = {words.split()[0]: tuple(words.split()) for words in _SAME}
 def list_intents(tool: ToolPolicy) -> tuple[str, ...]:
     """Words of a request that mean a tool: those declared, or the first word of its name and others for the same."""
     if tool.intents:
-        return tool.intents
+        return (*tool.intents, *(_ASKS if not _SAYS.isdisjoint(tool.intents) else ()))
     verb = next(iter([word.casefold() for word in _CAMEL.split(tool.name) if word]), "")
     return _BY_VERB.get(verb, (verb,)) if verb else ()
 

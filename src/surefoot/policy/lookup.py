@@ -17,6 +17,9 @@ MOST_RECORDS: Final = 4_000
 """Values that are remembered; more are as good as unknown."""
 MOST_VALUE_CHARS: Final = 100
 """A field that holds more is a text and no value: others may have written it, whatever is declared."""
+MOST_TITLES: Final = 4
+"""Titles of one row that are kept."""
+_TITLES: Final = ("title", "name", "subject", "filename", "file_name", "topic")
 MOST_SCANNED: Final = 500
 """Places that one word may stand at to be looked through; a value all of whose words stand at more is unknown."""
 _GAP: Final = "\0"
@@ -30,11 +33,13 @@ class Leaf(Struct, frozen=True, gc=False, array_like=True):
         path: Where it stands in the result: ``[].id``.
         value: The value in normal form.
         many: It is one of several at its place in its row.
+        code: Digits that were written as a text: a number for a name.
     """
 
     path: str
     value: str
     many: bool = False
+    code: bool = False
 
 
 class Row(Struct, frozen=True, array_like=True):
@@ -43,10 +48,12 @@ class Row(Struct, frozen=True, array_like=True):
     Attributes:
         leaves: Its system-of-record values.
         titled: A text in it is, whole, what was looked for.
+        titles: What it is called, in normal form, if others may have written that.
     """
 
     leaves: tuple[Leaf, ...]
     titled: bool = False
+    titles: tuple[str, ...] = ()
 
 
 class Lookup(Struct, frozen=True, array_like=True):
@@ -118,7 +125,7 @@ def read_result(
     for part in _split(cast("Any", value), label.trusted):
         records, texts = find_values(part, ("",) if label.trusted else fields, most=max(room, 0))
         room -= len(records)
-        row = _read_row(records if room >= 0 else (), texts, given, wanted)
+        row = _read_row(part, records if room >= 0 else (), texts, given, wanted)
         others += texts
         if row.leaves:
             rows.append(row)
@@ -160,9 +167,11 @@ def _split(value: Any, trusted: bool) -> list[Any]:  # noqa: FBT001 - one caller
     return [*([rest] if rest else []), *parts] if parts else [table]
 
 
-def _read_row(records: Iterable[tuple[str, Any]], texts: list[str], given: Given, wanted: frozenset[str]) -> Row:
+def _read_row(
+    part: Any, records: Iterable[tuple[str, Any]], texts: list[str], given: Given, wanted: frozenset[str]
+) -> Row:
     """The row of a thing; what is too long to be a value of it joins its ``texts``."""
-    places, leaves = list[str](), list[tuple[str, str]]()
+    places, leaves = list[str](), list[tuple[str, str, bool]]()
     for path, value in records:
         if isinstance(value, str) and len(value) > MOST_VALUE_CHARS:
             texts.append(value)
@@ -170,12 +179,29 @@ def _read_row(records: Iterable[tuple[str, Any]], texts: list[str], given: Given
         normal = given.leave_out(normalise_value(value))
         if normal:
             places.append(path)
-            leaves.append((path, normal))
+            leaves.append((path, normal, isinstance(value, str) and value.strip().isdigit()))
     titled = bool(wanted) and any(len(text) <= MOST_VALUE_CHARS and normalise(text) in wanted for text in texts)
     counts: dict[str, int] = {}
     for path in places:
         counts[path] = counts.get(path, 0) + 1
-    return Row(tuple([Leaf(path, value, counts[path] > 1) for path, value in leaves]), titled)
+    return Row(
+        tuple([Leaf(path, value, counts[path] > 1, code) for path, value, code in leaves]),
+        titled,
+        _list_titles(part) if texts else (),
+    )
+
+
+def _list_titles(part: Any) -> tuple[str, ...]:
+    """The titles in a thing, of two words and more: one word alone calls nothing."""
+    found, todo = list[str](), [part]
+    while todo and len(found) < MOST_TITLES:
+        item = todo.pop()
+        todo += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        if isinstance(item, dict):
+            table = cast("dict[str, Any]", item)
+            titles = [table[key] for key in _TITLES if isinstance(table.get(key), str)]
+            found += [normalise(text) for text in titles if len(text) <= MOST_VALUE_CHARS]
+    return tuple([text for text in found if " " in text.strip()])
 
 
 def list_given(arguments: str) -> set[str]:
@@ -237,7 +263,8 @@ class Index:
     def add(self, lookup: Lookup, most: int, most_chars: int) -> None:
         """A look-up joins, if there is room for all of it: of a part nobody could tell what is missing."""
         values = [leaf.value for row in lookup.rows for leaf in row.leaves]
-        chars = sum([len(value) for value in values]) + len(lookup.arguments)
+        titles = [text for row in lookup.rows for text in row.titles]
+        chars = sum([len(value) for value in (*values, *titles)]) + len(lookup.arguments)
         if not values or self.size + len(values) > most or self.total_chars + chars > most_chars:
             return
         number = len(self.lookups)
@@ -276,7 +303,7 @@ class Index:
                 for leaf in row.leaves:
                     if most <= 0:
                         return
-                    if is_number(leaf.value) and not is_id(leaf.path):
+                    if is_number(leaf.value) and not leaf.code and not is_id(leaf.path):
                         most -= 1
                         yield lookup, row, leaf
 

@@ -42,6 +42,7 @@ _NUMBER: Final = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _COMMA: Final = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+,\d+|\d+,\d\d|0,\d+)")
 """A sum as much of the world writes it, `1.234,50`; `1,2` is rather a list."""
 _PIECE: Final = re.compile(r"[\w@.+-]+")
+_NOON: Final = 12
 _HOUR: Final = len("2024-05-15t10")
 _COMMAS: Final = re.compile(r"\d[\d.]*,[\d.,]*\d")
 _ALNUM: Final = re.compile(r"[a-z0-9]+")
@@ -204,6 +205,10 @@ def _spell_date(year: str, month: str, day: str) -> list[str]:
     for mark in ("/", ".", "-"):
         spelled += [f" {day}{mark}{month}{mark}{year} ", f" {number}{mark}{place + 1}{mark}{year} "]
         spelled += [f" {month}{mark}{day}{mark}{year} ", f" {place + 1}{mark}{number}{mark}{year} "]
+    for first, second in ((number, place + 1), (place + 1, number), (day, month), (month, day)):
+        spelled.append(f" {first}/{second} ")
+    spelled.append(f" {number} tháng {place + 1} ")
+    spelled += [f" {place + 1} 月 {number} {sign} " for sign in "日号號"]
     return spelled
 
 
@@ -211,7 +216,14 @@ def _spell_time(hour: int, minute: str) -> list[str]:
     half, twelve = "am" if hour < 12 else "pm", hour % 12 or 12
     clocks = [f"{twelve}:{minute}", f"{twelve:02}:{minute}"] + ([str(twelve)] if minute == "00" else [])
     spelled = [f" {clock}{gap}{half} " for clock in clocks for gap in ("", " ")]
-    return [*spelled, f" {hour}:{minute} "]
+    spelled += [f" {hour}:{minute} ", f" {hour}h{minute} ", f" {hour} giờ {minute} ", f" {hour} 点 {minute} "]
+    if minute == "00":
+        before, after = (("上 午", "早 上"), ("sáng",)) if hour < _NOON else (("下 午", "晚 上"), ("chiều", "tối"))
+        spelled += [f" {part} {twelve} 点 " for part in before]
+        spelled += [f" {twelve}{sign} {part} " for part in after for sign in ("h", " giờ")]
+        # "3 giờ" may be the beginning of "3 giờ chiều"
+        spelled += [f" {hour}h ", f" {hour} giờ ", f" {hour} 点 "] if hour > _NOON else []
+    return spelled
 
 
 def split_moment(value: str) -> list[str]:

@@ -54,11 +54,14 @@ _EXEMPT: Final = re.compile(
     r"|\bwhy (?:not|\w{1,8}n['’]t|(?:do|did|have|has|is|are|was|were) \w+ not)\b"
     r"|\b\w{1,8}n['’]t (?:you|we|i|it|that|he|she|they)\b(?! dare| ever)"
     r"|\b(?:have|has)(?: not|n['’]t) [^,.;!?\n]{0,200}\byet\b"
-    r"|(?:đừng|không) quên|không (?:chỉ|những|gian|khí)|hàng không|không(?=\s*(?:[?？!.]|$))"
-    r"|(?:不要|别|勿|不可|不能)忘|不[仅但只]|(.)不\1",
+    r"|\b(?:did|was|were|had)(?: not|n['’]t)\b(?! (?:to|want|wish|mean|ask|intend)\b)"  # nobody forbids what is over
+    r"|\b(?:can|could)(?:not| not|n?['’]?t) (?:come|make it|be (?:there|here)|attend|find|log in|reach|remember|wait"
+    r"|arrive)\b"
+    r"|(?:đừng|không) quên|không (?:chỉ|những|gian|khí|(?:thể )?(?:đến|tới|kịp)\b)|hàng không|không(?=\s*(?:[?？!.]|$))"
+    r"|(?:不要|别|勿|不可|不能)忘|不能[来到]|不[仅但只]|(.)不\1",
     re.IGNORECASE,
 )
-"""What denies nothing: a reminder, a bound, a question."""
+"""What denies nothing: a reminder, a bound, a question, what was not or cannot be."""
 _SENTENCE: Final = re.compile(r"[.!?;…]+(?=\s|$)|[。！？；]|\n")
 _PART: Final = re.compile(
     r"[,:](?=\s|$)|[，：]|(?<!\ball)(?<!\bnone)(?<!every)(?<!thing)(?<!body)(?<!one)\s(?=but\b)|\s(?=nhưng\b)|(?=但)",

@@ -18,7 +18,7 @@ from surefoot.policy.intent import is_short
 from surefoot.policy.lookup import MOST_RECORDS, Index, Lookup, Row, read_result, says_nothing
 from surefoot.policy.marks import mark, pack_marks, unpack_marks
 from surefoot.policy.matching import pieces, slices
-from surefoot.policy.source import Text, Vouches, name_pasted, name_source
+from surefoot.policy.source import Text, Vouches, name_pasted, name_source, recall
 from surefoot.policy.words import Words
 from surefoot.types import Label, Message
 
@@ -90,6 +90,7 @@ class Origins:
         listed = list(messages)
         if carried is not None:
             self._take_carried(carried)
+            self._keep(recall(listed[:-1], self._deeds.brought))
             listed = listed[-1:]
         for message in listed:
             for part in message.parts:
@@ -323,7 +324,7 @@ class Origins:
         self._index.add(Lookup(tool, kept, tuple(rows), result.made, after), MOST_RECORDS, MOST_RECORD_CHARS)
         if others:
             self._exposed = self._exposed or not says_nothing(result.content)
-            source = name_source(tool, arguments)
+            source = name_source(tool, arguments, result.label)
             newest = others[-MOST_TEXTS:]
             self._keep([Text(source, text, arguments, deeds.brought, failed=result.failed) for text in newest])
 

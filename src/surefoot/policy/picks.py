@@ -1,4 +1,8 @@
-"""A value that nothing leads to may stand where all else in its call is what the user wants."""
+"""Which values of systems of record a call may have.
+
+Those that the user's words lead to, or of which he wants all; and one that nothing leads to, where all else in its
+call is what the user wants.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,53 @@ from typing import Any, Final, cast
 from msgspec.structs import replace
 
 from surefoot.policy.decision import Proposed, Trace
+from surefoot.policy.declared import ToolPolicy
+from surefoot.policy.described import is_telling
+from surefoot.policy.every import asks_for_all, wants_several
 from surefoot.policy.evidence import Evidence
+from surefoot.policy.lookup import Leaf, Lookup, Row
 from surefoot.policy.matching import names, normalise, normalise_value, split_moment
 from surefoot.policy.repeated import has_acted
-from surefoot.policy.selection import is_settled
+from surefoot.policy.selection import (
+    NO_ARGUMENTS,
+    is_contradicted,
+    is_entitled,
+    is_extreme,
+    is_led_to,
+    is_passed_over,
+    is_settled,
+)
 from surefoot.policy.speech import says
 from surefoot.policy.sums import is_worked_out, names_money
 
 LEAST_WORDS: Final = 4
 """Words that a text of the user's must have to be one that he means to be sent."""
+
+
+def is_picked(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, place: str, known: Evidence) -> bool:
+    """Whether the user's words lead to a value of a system of record.
+
+    Args:
+        found: The value, in its row of its look-up.
+        tool: The tool that is to be called with it.
+        kind: What it decides there.
+        place: Where it stands in the arguments.
+        known: What is known of the conversation.
+    """
+    lookup, row, leaf = found
+    if tool.name in lookup.after and lookup.arguments in NO_ARGUMENTS:
+        return False  # of what is left then, the next one is the first, or the largest
+    if any(known.user_denies(one.value) for one in row.leaves if is_telling(one)):
+        return False
+    if tool.destructive:  # what cannot be undone must be as good as named
+        return is_settled(lookup, known) and tool.name not in lookup.after and is_extreme(lookup, row, known)
+    if lookup.made and kind == "what" and len(lookup.rows) == 1 and not leaf.many:
+        return True
+    if asks_for_all(found, tool, kind, place, known):
+        return True
+    if kind == "what" and is_entitled(found, known):
+        return True
+    return is_led_to(found, known) and (kind in {"content", "amount"} or not is_contradicted(leaf.value, known))
 
 
 def walk(place: str, value: Any, fields: frozenset[str], *, empty: bool = False) -> Iterator[tuple[str, Any]]:
@@ -56,6 +98,8 @@ def settle_picks(traces: list[Trace], known: Evidence, call: Proposed) -> tuple[
         or has_acted(call.tool, known.done)
         or not _is_unnamed_record(picks[0], known)
         or any(one.origin != "user" for one in own)
+        or wants_several(call.tool, known)
+        or is_passed_over(normalise_value(picks[0].value), known)
     ):
         ok = False
     else:
@@ -94,7 +138,7 @@ def _is_all_of_user(call: Proposed, known: Evidence, *, thing: bool, found: bool
         if thing and len(split_moment(value)) > 1:
             own = known.user_names(value)
             told = told or own
-            own = own or is_worked_out(value, "what", known)
+            own = own or is_worked_out(value, "what", "", known)
         else:
             own = any(names(one, text) for one in known.told) or (found and says(known.told, text))
             told = told or len(text.split()) >= LEAST_WORDS

@@ -7,13 +7,12 @@ it take the oldest mail or the dearest hotel without naming either. So the user'
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from surefoot.policy.declared import ToolPolicy
+from surefoot.policy.described import find_called, find_described, nouns
 from surefoot.policy.evidence import Evidence
-from surefoot.policy.intent import list_intents, list_stems, stem
+from surefoot.policy.intent import list_stems, stem
 from surefoot.policy.lookup import Leaf, Lookup, Row, is_id, is_number
 from surefoot.policy.matching import normalise_value
 
@@ -21,9 +20,7 @@ MOST_STEPS: Final = 3
 """How long a chain of look-ups may be, each by what the one before has found."""
 NO_ARGUMENTS: Final = frozenset({"{}", "null"})
 _LEAST_CHARS: Final = 3
-_PLAIN: Final = frozenset({" true ", " false ", " none ", " null ", " yes ", " no "})
 _DATED: Final = re.compile(r" \d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)? ")
-_WORDS: Final = re.compile(r"[a-z]+|[A-Z][a-z]*")
 
 # A superlative, whether it means the greatest, and of numbers or of dates.
 _EXTREMES: Final = {
@@ -32,58 +29,28 @@ _EXTREMES: Final = {
     **dict.fromkeys(["latest", "newest", "recent"], (True, True)),
     **dict.fromkeys(["oldest", "earliest"], (False, True)),
 }  # fmt: skip
+_FIELDS: Final = {
+    stem(word): [stem(other) for other in words.split()]
+    for words in ("url uri link href", "phone telephone mobile number", "email mail address")
+    for word in words.split()
+    if word not in {"number", "address"}
+}
+"""Names of a field, and what people call it."""
 _SAVE: Final = frozenset({"except", "but", "not", "never", "keep", "without", "don't", "isn't"})
 """Words that may turn a superlative round."""
-_EXCEPTS: Final = re.compile(
-    r" (?:except|excepting|excluding|without|besides|save for|(?:other|rather) than|(?:apart|aside) from"
-    r"|(?:all|\S*one|\S*body|every \S+|each \S+|all \S+|all the \S+) but) "
-)
-"""Not all of them."""
-_EVERYBODY: Final = frozenset({"everyone", "everybody"})
-_ALL: Final = frozenset({"all", "every", "each", "both"}) | _EVERYBODY
-_NARROWING: Final = frozenset(
-    {"of", "in", "on", "at", "who", "whose", "that", "which", "from", "with", "mentioned", "for", "named"}
-)
-"""Words after "all the ..." that say which: then it must have been looked up by the user's own words."""
-_PEOPLE: Final = frozenset([
-    stem(word)
-    for word in ("user", "person", "people", "member", "participant", "recipient", "sender", "contact", "colleague")
-])  # fmt: skip
 
 
-def is_picked(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, place: str, known: Evidence) -> bool:
-    """Whether the user's words lead to a value of a system of record.
-
-    Args:
-        found: The value, in its row of its look-up.
-        tool: The tool that is to be called with it.
-        kind: What it decides there.
-        place: Where it stands in the arguments.
-        known: What is known of the conversation.
-    """
-    lookup, row, leaf = found
-    if tool.name in lookup.after and lookup.arguments in NO_ARGUMENTS:
-        return False  # of what is left then, the next one is the first, or the largest
-    if any(known.user_denies(one.value) for one in row.leaves if _is_telling(one)):
-        return False
-    if tool.destructive:  # what cannot be undone must be as good as named
-        return is_settled(lookup, known) and tool.name not in lookup.after and _is_extreme(lookup, row, known)
-    if lookup.made and kind == "what" and len(lookup.rows) == 1 and not leaf.many:
-        return True
-    return _is_led_to(found, known, MOST_STEPS) or _asks_for_all(found, tool, place, known)
-
-
-def _is_led_to(found: tuple[Lookup, Row, Leaf], known: Evidence, steps: int) -> bool:
+def is_led_to(found: tuple[Lookup, Row, Leaf], known: Evidence, steps: int = MOST_STEPS) -> bool:
     """Whether the words lead to a row, and so to what stands in it."""
     lookup, row, leaf = found
-    if _is_described(lookup, row, known):
+    if row is _find_meant(lookup, known, leaf.value):
         return True
     if lookup.arguments in NO_ARGUMENTS:
         alone = len(lookup.rows) == 1 and not leaf.many and not known.others_name(leaf.value)
-        return alone or _is_extreme(lookup, row, known)
+        return alone or is_extreme(lookup, row, known)
     if not is_settled(lookup, known, steps):
         return False
-    return len(lookup.rows) == 1 or _is_only_titled(lookup, row, known) or _is_extreme(lookup, row, known)
+    return len(lookup.rows) == 1 or _is_only_titled(lookup, row, known) or is_extreme(lookup, row, known)
 
 
 def is_settled(lookup: Lookup, known: Evidence, steps: int = MOST_STEPS) -> bool:
@@ -104,87 +71,43 @@ def _is_given(value: str, known: Evidence, steps: int) -> bool:
     if known.user_names(value):
         return True
     return steps > 1 and any(
-        leaf.value == value and _is_led_to((lookup, row, leaf), known, steps - 1)
+        leaf.value == value and is_led_to((lookup, row, leaf), known, steps - 1)
         for lookup, row, leaf in known.index.find(value)
     )
+
+
+def is_entitled(found: tuple[Lookup, Row, Leaf], known: Evidence) -> bool:
+    """Whether it is the id of a thing whose title, which others may have written, the user has said, and no other's."""
+    lookup, row, leaf = found
+    if not is_id(leaf.path) or not is_settled(lookup, known, 1) or is_contradicted(leaf.value, known):
+        return False
+    named = known.once(("entitled", id(lookup)), lambda: _list_entitled(lookup, known))
+    return named == [id(row)]
+
+
+def _list_entitled(lookup: Lookup, known: Evidence) -> list[int]:
+    common = frozenset(nouns(lookup.tool))
+    return [
+        id(row)
+        for row in lookup.rows
+        if any(known.user_names(text) and not common.issuperset(_list_long_stems(text)) for text in row.titles)
+    ]
+
+
+def _list_long_stems(title: str) -> list[str]:
+    """What a title says, short words apart: "the pull request" says nothing where pull requests are listed."""
+    return [word for word in list_stems(title) if len(word) > _LEAST_CHARS]
 
 
 def _is_only_titled(lookup: Lookup, row: Row, known: Evidence) -> bool:
     return row.titled and known.once(("titled", id(lookup)), lambda: sum([one.titled for one in lookup.rows])) == 1
 
 
-# --- the only row that holds what the user has named ------------------------------------------------------------------
-
-
-_NAMES: Final = frozenset(
-    [
-        "",
-        "name",
-        "title",
-        "subject",
-        "file",
-        "filename",
-        "path",
-        "slug",
-        "url",
-        "link",
-        "key",
-        "email",
-        "mail",
-        "username",
-    ]
-)
-"""Fields that say which thing it is, and not what belongs to it."""
-
-
-def is_name(path: str) -> bool:
-    """Whether a field says which thing a row is about: "all my notes" are no authors of notes."""
-    last = path.rpartition(".")[2].rstrip("[]{}").casefold()
-    return is_id(path) or last in _NAMES or last.endswith(("_name", "_title"))
-
-
-def _is_described(lookup: Lookup, row: Row, known: Evidence) -> bool:
-    return row is known.once(("described", id(lookup)), lambda: _find_described(lookup, known))
-
-
-def _find_described(lookup: Lookup, known: Evidence) -> Row | None:
-    scores = [_count_named(one, lookup, known) for one in lookup.rows]
-    best = max(scores, default=0)
-    rows = [one for one, score in zip(lookup.rows, scores, strict=True) if score == best]
-    if best == 0 or len(rows) > 1:
-        return None
-    # Of what the model has chosen to look up, one word that it has in common with the user's describes nothing
-    chosen = best == 1 and not is_settled(lookup, known, 1)
-    return None if chosen and not any(_is_named(leaf, known) for leaf in rows[0].leaves) else rows[0]
-
-
-def _is_named(leaf: Leaf, known: Evidence) -> bool:
-    return is_name(leaf.path) and _is_telling(leaf) and known.user_names(leaf.value)
-
-
-def _count_named(row: Row, lookup: Lookup, known: Evidence) -> int:
-    named = {leaf.value for leaf in row.leaves if _is_telling(leaf) and known.user_names(leaf.value)}
-    short = {value for value in named if is_number(value) and len(value.strip()) <= _LEAST_CHARS}
-    return len(named) - sum([not _is_sole(value, lookup) for value in short])
-
-
-def _is_telling(leaf: Leaf) -> bool:
-    if leaf.value in _PLAIN:
-        return False
-    if is_number(leaf.value):
-        return not is_id(leaf.path)
-    return len(leaf.value.strip()) >= _LEAST_CHARS
-
-
-def _is_sole(value: str, lookup: Lookup) -> bool:
-    """Whether one row alone holds a short number: such a one is easily named by chance."""
-    return sum([any(leaf.value == value for leaf in row.leaves) for row in lookup.rows]) == 1
-
-
 # --- the largest, the oldest ------------------------------------------------------------------------------------------
 
 
-def _is_extreme(lookup: Lookup, row: Row, known: Evidence) -> bool:
+def is_extreme(lookup: Lookup, row: Row, known: Evidence) -> bool:
+    """Whether it is the row at the end of a list that the user has named: the largest, the oldest."""
     return id(row) in known.once(("extreme", id(lookup)), lambda: _list_extremes(lookup, known))
 
 
@@ -217,45 +140,46 @@ def _list_ends(lookup: Lookup, greatest: bool, dated: bool) -> list[Row]:  # noq
     return found
 
 
-# --- all of them ------------------------------------------------------------------------------------------------------
-
-
-def _asks_for_all(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, place: str, known: Evidence) -> bool:
-    """Whether the user wants the tool called for each thing of this kind: ``mail every member of the team``."""
-    lookup, _, leaf = found
-    key = ("all", id(lookup), leaf.path, tool.name, tuple(_nouns(place)))
-    return known.once(key, lambda: _wants_all(lookup, leaf, tool, place, known))
-
-
-def _wants_all(lookup: Lookup, leaf: Leaf, tool: ToolPolicy, place: str, known: Evidence) -> bool:
-    kinds = {*_nouns(place), *_nouns(leaf.path), *(_nouns(lookup.tool)[1:] if is_name(leaf.path) else ())}
-    kinds |= _PEOPLE if kinds & _PEOPLE else frozenset()
-    verbs = {word for intent in list_intents(tool) for word in list_stems(intent)}
-    for one in known.list_request():
-        words = one.asked.split()
-        if _EXCEPTS.search(one.told) is not None:  # nobody can tell whom he means
-            continue
-        for at, word in enumerate(words):
-            if word not in _ALL:
-                continue
-            end = at + 1 if word in _EVERYBODY else next(
-                (place for place in range(at + 1, min(at + 5, len(words))) if stem(words[place]) in kinds), 0
-            )  # fmt: skip
-            near = {stem(near) for near in (*words[max(0, at - 5) : at], *words[end : end + 3])}
-            if not end or (word in _EVERYBODY and not kinds & _PEOPLE) or not verbs & near:
-                continue
-            narrowed = bool(_NARROWING.intersection(words[end : end + 2]))
-            if not narrowed or is_settled(lookup, known):
-                return True
-    return False
-
-
-def _nouns(name: str) -> Sequence[str]:
-    return [stem(word.casefold()) for word in _WORDS.findall(name) if len(word) >= _LEAST_CHARS]
-
-
 def is_mentioned(lookup: Lookup, leaf: Leaf, known: Evidence) -> bool:
     """Whether the user has asked for this field: ``send him my IBAN``."""
-    nouns = set(_nouns(leaf.path.rpartition(".")[2]) or _nouns(lookup.tool)[1:])
+    wanted = set(nouns(leaf.path.rpartition(".")[2]) or nouns(lookup.tool)[1:])
     said = {stem(word) for one in known.list_request() for word in one.asked.split()}
-    return bool(nouns) and nouns <= said
+    return bool(wanted) and all(not said.isdisjoint(_FIELDS.get(noun, (noun,))) for noun in wanted)
+
+
+def is_contradicted(value: str, known: Evidence) -> bool:
+    """Whether a look-up has a value in it, and the user's words describe a thing there to which it does not belong."""
+    rows = {id(row): lookup for lookup, row, _ in known.index.find(value)}
+    lookups = {id(lookup): lookup for lookup in rows.values()}
+    described = [_find_meant(lookup, known) for lookup in lookups.values()]
+    return any(row is not None and id(row) not in rows for row in described)
+
+
+def is_passed_over(value: str, known: Evidence) -> bool:
+    """Whether the user's words describe another thing of which the same is known: then he does not mean this one."""
+    if is_contradicted(value, known) or _is_other_called(value, known):
+        return True
+    fields = {_name_field(leaf) for _, _, leaf in known.index.find(value)}
+    described = [_find_meant(lookup, known) for lookup in known.index.lookups]
+    return any(row is not None and any(_name_field(leaf) in fields for leaf in row.leaves) for row in described)
+
+
+def _is_other_called(value: str, known: Evidence) -> bool:
+    """Whether the user's words have the title of another thing of the same list: it can only make it stricter."""
+    found = known.index.find(value)
+    rows = {id(row) for _, row, _ in found}
+    others = [row for lookup in {id(one[0]): one[0] for one in found}.values() for row in lookup.rows]
+    return any(known.user_names(text) for row in others if id(row) not in rows for text in row.titles)
+
+
+def _find_meant(lookup: Lookup, known: Evidence, value: str = "") -> Row | None:
+    """The row that the user's words describe, or call by a part of a name: then no text by others must name a value."""
+    chosen = not is_settled(lookup, known, 1)
+    row = find_described(lookup, known, chosen=chosen)
+    if row is None and not chosen and not (value and known.others_name(value)):
+        row = find_called(lookup, known)
+    return row
+
+
+def _name_field(leaf: Leaf) -> str:
+    return leaf.path.rpartition(".")[2].rstrip("[]{}").casefold()

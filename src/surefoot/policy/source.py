@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from surefoot.policy.lookup import Given
-from surefoot.policy.matching import names, normalise, slices, split_moment
+from msgspec.structs import replace
 
+from surefoot.policy.decision import Trace
+from surefoot.policy.lookup import Given
+from surefoot.policy.matching import names, normalise, normalise_value, slices, split_moment
+from surefoot.types import Label, Message, ToolCall
+
+EARLIER: Final = "an earlier text"
+"""Source of what is known to be by others, and of which text is not."""
 MOST_SOURCES: Final = 100
 MOST_VOUCHED: Final = 4_000
 MOST_VOUCHED_CHARS: Final = 400_000
 """Texts of sources that a person has vouched for; what has no more room proves nothing."""
+MOST_RECALLED_CHARS: Final = 32_000
+"""Texts that earlier runs have read, whose marks are carried: a look at them takes some milliseconds."""
 MOST_SHOWN_CHARS: Final = 180
 MOST_PASTED_CHARS: Final = 60
 
@@ -71,21 +79,69 @@ class Text:
         return self._own
 
 
-def name_source(tool: str, arguments: str) -> str:
+def name_source(tool: str, arguments: str, label: Label) -> str:
     """What people call what a call returned: ``read_file({"path": "bill.txt"})``; of long arguments, both ends.
 
-    No two calls have one name: whoever vouches for a source vouches for that one.
+    No two calls have one name: whoever vouches for a source vouches for that one. Where a call reads on in what another
+    tool has returned, as the label says, the name of that stands behind it.
     """
-    if len(arguments) <= MOST_SHOWN_CHARS:
-        return f"{tool}({arguments})"
-    digest = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"{tool}({arguments[: MOST_SHOWN_CHARS - 60]}…{arguments[-60:]}#{digest})"
+    shown = arguments
+    if len(arguments) > MOST_SHOWN_CHARS:
+        digest = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        shown = f"{arguments[: MOST_SHOWN_CHARS - 60]}…{arguments[-60:]}#{digest}"
+    return f"{tool}({shown})" if label.source in {"", tool} else f"{tool}({shown}) of {label.source}"
 
 
 def name_pasted(text: str) -> str:
     """What people call what a user has pasted; no two parts have one name, and no tool's results have such a one."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"pasted by the user ({' '.join(text[:MOST_PASTED_CHARS].split())}…#{digest})"
+
+
+def find_source(texts: Sequence[Text], value: str) -> str:
+    """The newest of the texts that names a normal value, by its source; "" for none."""
+    parts = split_moment(value)
+    return next((text.source for text in reversed(texts) if all(names(text.normal, part) for part in parts)), "")
+
+
+def name_earlier(traces: Iterable[Trace], reason: str, find: Callable[[str], str]) -> tuple[tuple[Trace, ...], str]:
+    """Traces, and the reason that tells of the first of them, with names for the texts that had none.
+
+    Args:
+        traces: Where the values of a call came from.
+        reason: Why it was decided so.
+        find: The source of a normal value, "" for none.
+    """
+    made: list[Trace] = []
+    for one in traces:
+        source = find(normalise_value(one.value)) if one.source == EARLIER else ""
+        if source:
+            reason = reason.replace(f"({EARLIER})", f"({source})")
+        made.append(replace(one, source=source) if source else one)
+    return tuple(made), reason
+
+
+def recall(history: Iterable[Message], brought: Collection[int]) -> Iterable[Text]:
+    """What earlier runs of a conversation have read that others wrote, the newest, under the names that it had then.
+
+    Args:
+        history: Their messages.
+        brought: Marks of the words that the model has brought in.
+    """
+    calls: dict[str, ToolCall] = {}
+    texts: deque[Text] = deque()
+    chars = 0
+    for message in history:
+        calls.update([(call.id, call) for call in message.tool_calls])
+        for part in message.parts if message.role == "tool" else ():
+            call = calls.get(message.tool_call_id)
+            if not part.label.trusted and call is not None:
+                source = name_source(call.name, call.arguments, part.label)
+                texts.append(Text(source, part.text, call.arguments, brought, failed=message.is_error))
+                chars += texts[-1].chars
+        while chars > MOST_RECALLED_CHARS:
+            chars -= texts.popleft().chars
+    return texts
 
 
 class Vouches:

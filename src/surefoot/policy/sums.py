@@ -10,8 +10,11 @@ from decimal import Decimal, InvalidOperation
 from itertools import chain, islice
 from typing import Final
 
+from surefoot.policy.bound import NUMBER_WORDS, spells_out
 from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import list_stems, stem
+from surefoot.policy.lookup import is_number
+from surefoot.policy.selection import is_led_to
 from surefoot.policy.words import Words
 
 MOST_NUMBERS: Final = 8
@@ -22,17 +25,33 @@ MOST_ROWS: Final = 60
 MOST_COUNT: Final = 100
 """So many times a price, or so many who share it: a larger number says how much and not how many."""
 _MOMENT: Final = re.compile(r" (\d{4}-\d\d-\d\d)(?: (\d\d:\d\d)(?::\d\d)?)? ")
-_LENGTH: Final = re.compile(r" (\d{1,3}|an?|one|two|three|half an?)[ -](minute|hour|day|week)s?(?=[ -])")
-_COUNTS: Final = {"a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "half a": 0.5, "half an": 0.5}
+_COUNTS: Final = {
+    **dict.fromkeys(["a", "an", "one"], 1.0),
+    **dict.fromkeys(["half a", "half an"], 0.5),
+    **{word: float(number) for word, number in NUMBER_WORDS.items()},
+}
+_LENGTH: Final = re.compile(rf" (\d{{1,3}}|{'|'.join(_COUNTS)})[ -](minute|hour|day|week)s?(?=[ -])")
+_UNITS: Final = {
+    **dict.fromkeys(["second", "seconds", "secs", "s"], timedelta(seconds=1)),
+    **dict.fromkeys(["minute", "minutes", "mins", "min"], timedelta(minutes=1)),
+    **dict.fromkeys(["hour", "hours"], timedelta(hours=1)),
+    **dict.fromkeys(["day", "days"], timedelta(days=1)),
+    **dict.fromkeys(["week", "weeks"], timedelta(weeks=1)),
+}
+"""Of what an amount is, by the last word of its parameter's name."""
 _NUMBER: Final = re.compile(r"(?<!\S)(\d+(?:\.\d+)?)( ?%| percent)?(?!\S)")
 _PRICE: Final = re.compile(r"price|cost|fare|tariff|(?<![a-z])(?:rate|fee)s?(?![a-z])", re.IGNORECASE)
 """Fields of what one thing costs."""
 _EACH: Final = re.compile(r" (?:each|apiece|per|a piece|times|x) ")
 """The user says both: "3 tickets of 20 each"."""
+_SHARE: Final = re.compile(r" (?:(half)|(double|twice)|(triple|treble)) (?!an? hour|an hour|hour|day|past |time)")
+"""How much of something that has an amount of its own."""
+_SHARES: Final = (Decimal("0.5"), Decimal(2), Decimal(3))
 _CENT: Final = Decimal("0.01")
 _SUMS: Final = {
     "sum": "more less add plus minus difference deduct subtract increase decrease reduce raise lower extra additional "
-    "additionally remaining remainder rest tip fee sum total together off change adjust instead",
+    "additionally remaining remainder rest tip fee sum total together off change adjust instead warmer cooler hotter "
+    "colder higher louder quieter brighter darker",
     "half": "half split share equally",
     "part": "split share divide equally each per third quarter",
     "double": "double twice triple",
@@ -45,22 +64,23 @@ _KINDS: Final = {
 }
 _MONEY: Final = re.compile(
     r"[$€£¥₫₩₹₽₺₴฿₱₦₪₿]\s?\d|\d\s?[€£¥₫₩₹₽₺₴฿₱₦₪₿$円元원đ]|(?<![\d.])\d+[.,]\d\d(?![\d.,])"
-    r"|\d\s?(?:eur|usd|gbp|jpy|cny|rmb|vnd|chf|inr|krw|aud|cad|btc|eth|euros?|dollars?|pounds?|bucks|cents|yen|yuan|won"
+    rf"|(?:\d|\b(?:{'|'.join(NUMBER_WORDS)}))\s?(?:eur|usd|gbp|jpy|cny|rmb|vnd|chf|inr|krw|aud|cad|btc|eth|euros?|dollars?|pounds?|bucks|cents|yen|yuan|won"
     r"|rupees?|francs?|đồng|dong)\b",
     re.IGNORECASE,
 )
 
 
-def is_worked_out(value: str, kind: str, known: Evidence) -> bool:
+def is_worked_out(value: str, kind: str, place: str, known: Evidence) -> bool:
     """Whether a value that decides an amount, or a thing (such as a time), is a sum that the user's words can mean.
 
     Args:
         value: The value, in normal form.
         kind: What it decides.
+        place: Where it stands in the arguments.
         known: What is known of the conversation.
     """
     if kind == "amount":
-        return _is_amount_worked_out(value, known)
+        return _is_amount_worked_out(value, known) or _is_length(value, place, known)
     return kind == "what" and _is_moment_worked_out(value, known)
 
 
@@ -72,6 +92,8 @@ def _is_amount_worked_out(value: str, known: Evidence) -> bool:
         return False
     if not wanted.is_finite():
         return False
+    if any(abs(one - wanted) < _CENT for one in known.once(("shares",), lambda: _list_shares(known))):
+        return True
     sums = known.once(("sums",), lambda: sorted(_list_sums(known)))
     least = bisect_right(sums, wanted - _CENT / 2)
     return least < len(sums) and sums[least] < wanted + _CENT / 2
@@ -96,15 +118,34 @@ def _list_sums(known: Evidence) -> Iterable[Decimal]:
 def _list_numbers(said: str, request: Sequence[Words]) -> Iterator[tuple[str, str]]:
     """The numbers of a request that can say how much, and those that are so many in a hundred."""
     named: list[tuple[str, str]] = _NUMBER.findall(said)
+    named += [(NUMBER_WORDS[word], "") for word in said.split() if word in NUMBER_WORDS]
     for number, percent in list(dict.fromkeys(named))[:MOST_LISTED]:
-        if percent or any(words.counts(number) for words in request):
+        if percent or any(words.counts(number) or spells_out(words.asked, number) for words in request):
             yield number, percent
+
+
+def _list_shares(known: Evidence) -> list[Decimal]:
+    """The half, or the double, of what his words lead to."""
+    said = " ".join([words.asked for words in known.list_request()])
+    shares = [share for found in _SHARE.findall(said) for share, word in zip(_SHARES, found, strict=True) if word]
+    if not shares:
+        return []
+    numbers = [found for found in known.index.numbers(MOST_RECORDS) if is_led_to(found, known)]
+    return [Decimal(leaf.value.strip()) * share for _, _, leaf in numbers for share in dict.fromkeys(shares)]
 
 
 def names_money(known: Evidence) -> bool:
     """Whether the request says how much: then no record says it."""
-    return known.once(
-        ("money",), lambda: any(_MONEY.search(text) for words in known.list_request() for text in words.written)
+    return known.once(("money",), lambda: _find_money(known))
+
+
+def _find_money(known: Evidence) -> bool:
+    request = known.list_request()
+    return any(
+        _SHARE.search(words.asked)
+        or any(_MONEY.search(text) for text in words.written)
+        or any(_list_numbers(words.asked, request))
+        for words in request
     )
 
 
@@ -174,8 +215,24 @@ def _is_moment_worked_out(value: str, known: Evidence) -> bool:
 
 def _find_lengths(known: Evidence) -> Iterable[timedelta]:
     """What a moment may be away from another one."""
-    said = " ".join([words.asked for words in known.list_request()])
-    return dict.fromkeys([*_list_lengths(said), *_measure_rows(known)])
+    return dict.fromkeys([*_list_said_lengths(known), *_measure_rows(known)])
+
+
+def _is_length(value: str, place: str, known: Evidence) -> bool:
+    """Whether it is so long as the user said, in the unit that the parameter is named after: two hours, 120 minutes."""
+    unit = _UNITS.get(place.rpartition(".")[2].rpartition("_")[2].casefold())
+    return (
+        unit is not None
+        and is_number(value)
+        and any(Decimal(length / unit) == Decimal(value.strip()) for length in _list_said_lengths(known))
+    )
+
+
+def _list_said_lengths(known: Evidence) -> Sequence[timedelta]:
+    def look() -> Sequence[timedelta]:
+        return tuple(dict.fromkeys(_list_lengths(" ".join([words.asked for words in known.list_request()]))))
+
+    return known.once(("said lengths",), look)
 
 
 def _read_moment(value: str) -> datetime | None:

@@ -16,6 +16,10 @@ from surefoot.policy.pasted import find_pasted
 
 _JOINED: Final = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")
 """The end of a sentence after which the user left out the space."""
+_CLAUSE: Final = re.compile(r"(?<=[,;:.!?…])\s|\n|(?<=[\uff0c\u3002\uff1b\uff1a\uff01\uff1f])")
+_LEADS: Final = (" for ", " to ")
+_BELONGS: Final = (" with ", " who ", " that ", " which ", " whose ")
+"""Words with which a clause begins that the next one, or the one before, is not whole without."""
 _GAP: Final = "<>"
 """Stands for a word that is left out; no normal value has these marks."""
 _MOST_GAPS: Final = 10
@@ -86,6 +90,20 @@ class Words:
     def written(self) -> tuple[str, ...]:
         """The parts of ``asked`` as he wrote them."""
         return self.parts.written
+
+    def list_clauses(self) -> list[str]:
+        """The parts of ``asked`` between marks of a sentence, in normal form.
+
+        "For ..., " is one with what follows it, ", with ..." with what it follows.
+        """
+        clauses = list[str]()
+        for text in [part for piece in self.written for part in _CLAUSE.split(piece)]:
+            clause = normalise(text)
+            if clauses and (clause.startswith(_BELONGS) or clauses[-1].startswith(_LEADS)):
+                clauses[-1] = clauses[-1].rstrip() + clause
+            elif clause:
+                clauses.append(clause)
+        return clauses
 
     def names(self, value: str) -> bool:
         """Whether he asks for a normal value."""

@@ -181,19 +181,22 @@ def test_a_tool_says_what_was_wrong_and_what_is_expected():
     )
     with pytest.raises(ToolError, match="not empty"):
         send.decode(json.dumps(arguments | {"where": ""}))
+    for wrong, name in ((7, "int"), (None, "null"), (["a"], "array"), ({}, "object"), (True, "bool"), (0.5, "float")):
+        with pytest.raises(ToolError, match=f"Expected `str`, got `{name}` - at `\\$.where`"):
+            send.decode(json.dumps(arguments | {"where": wrong}))
 
 
 def test_a_default_is_checked_where_the_tool_is_made_and_never_changed():
-    shared = Frozen("a", Path("b"))
+    shared, sentinel = Frozen("a", Path("b")), object()
 
-    def good(x: Frozen = shared, y: ShellWord | None = None, z: ShellWord = ("sentinel",)) -> None: ...
+    def good(x: Frozen = shared, y: ShellWord | None = None, z: ShellWord = sentinel) -> None: ...
 
     def bad(x: ShellWord = "a b") -> None: ...
 
     decoded = tool(good).decode("{}")
     assert decoded["x"].where == Path("/srv/files/b")
     assert shared.where == Path("b")
-    assert decoded["z"] == ("sentinel",)
+    assert decoded["z"] is sentinel
     with pytest.raises(ConfigError, match="parameter 'x': default 'a b'"):
         tool(bad)
 

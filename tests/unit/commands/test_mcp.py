@@ -40,6 +40,7 @@ def test_from_unknown_to_approved(serve, surefoot):
     code, out, _ = surefoot("mcp", "diff", "plain")
     assert code == 0
     assert "approved  echo" in out
+    assert surefoot("mcp", "pin", "plain") == (0, "plain\n  nothing to approve\n", "")
     code, out, _ = surefoot("mcp", "list")
     assert "echo" in out
     assert "untrusted" in out
@@ -64,7 +65,7 @@ def test_what_looks_like_an_attack_needs_accept(serve, surefoot, folder):
     code, out, err = surefoot("mcp", "pin", "plain")
     assert code == 2
     assert "looks like an attack, risk" in out
-    assert "instruction_override" in out
+    assert out.count("instruction_override: tells the model to drop its instructions") == 1
     assert "nothing was approved: what echo says looks like an attack" in err
     assert not (folder / "surefoot.mcp.lock").exists()
     assert surefoot("mcp", "pin", "plain", "note", "variables")[0] == 0
@@ -114,22 +115,15 @@ def test_names_that_are_wrong(serve, surefoot, arguments, told):
     assert told in err
 
 
-def test_a_server_that_does_not_start(serve, surefoot):
-    serve("dead")
-    code, _, err = surefoot("mcp", "diff")
-    assert code == 2
-    assert "mcp.plain: the server cannot be used: it ended with code 7 and wrote: cannot start: no database" in err
-
-
 def test_servers_that_are_down_hide_nothing_of_the_others(serve, surefoot):
     dead = f'command = "{sys.executable}"\nargs = ["{SERVER}", "dead"]\n'
     serve("good", f"[mcp.first]\n{dead}[mcp.last]\n{dead}")
     code, out, err = surefoot("mcp", "diff")
     assert code == 2
     assert "new       echo" in out
-    assert [line.partition(" the server cannot be used")[0] for line in err.splitlines()] == [
-        "surefoot: mcp.first:",
-        "surefoot: mcp.last:",
+    assert err.splitlines() == [
+        f"surefoot: mcp.{name}: the server cannot be used: it ended with code 7 and wrote: cannot start: no database"
+        for name in ("first", "last")
     ]
     code, out, _ = surefoot("mcp", "diff", "--json")
     assert (code, [one["server"] for one in json.loads(out)]) == (2, ["plain"])

@@ -80,11 +80,6 @@ def test_canaries_go_in_any_disguise_of_characters():
 KEY = "Zq9/Xk+7vT3mWp5r=="
 
 
-@pytest.fixture
-def known():
-    return remember
-
-
 @pytest.mark.parametrize(
     "spelling",
     [
@@ -97,17 +92,17 @@ def known():
         base64.urlsafe_b64encode(b"a" + KEY.encode()).decode(),
     ],
 )
-def test_a_secret_that_the_process_knows_goes_in_every_spelling(known, spelling):
+def test_a_secret_that_the_process_knows_goes_in_every_spelling(spelling):
     text = f"it said: {spelling}, twice: {spelling}"
     assert redact_secrets(text).text == text
-    known(KEY)
+    remember(KEY)
     made = redact_secrets(text)
     assert made.counts["key"] == 2
     assert spelling[4:-6] not in made.text
     assert made.text.startswith("it said: ")
 
 
-def test_a_secret_made_later_is_known_to_whoever_looks(known):
+def test_a_secret_made_later_is_known_to_whoever_looks():
     finder = Credentials(formats=False)
     assert finder.find("x qwertyuiop x") == []
     assert Secret("qwertyuiop").reveal() == "qwertyuiop"
@@ -115,26 +110,26 @@ def test_a_secret_made_later_is_known_to_whoever_looks(known):
     assert finder.find("x sk-" + "a1B2" * 8) == []
 
 
-def test_short_values_are_no_secrets_and_the_memory_is_bounded(known):
-    known("none")
-    known("")
+def test_short_values_are_no_secrets_and_the_memory_is_bounded():
+    remember("none")
+    remember("")
     assert "none" not in KNOWN.values
     for number in range(MAX_KNOWN + 5):
-        known(f"secret-{number}")
+        remember(f"secret-{number}")
         assert len(KNOWN.values) <= MAX_KNOWN
-    known("secret-1024")
+    remember("secret-1024")
     assert len(KNOWN.values) == MAX_KNOWN + 5 - FORGOTTEN_AT_ONCE
     assert KNOWN.values[-1] == "secret-1028"
     assert "secret-4" not in KNOWN.values
 
 
-def test_each_of_many_secrets_is_found_and_their_patterns_are_used_again(known):
+def test_each_of_many_secrets_is_found_and_their_patterns_are_used_again():
     finder = Credentials(formats=False)
     for number in range(3 * FORGOTTEN_AT_ONCE + 1):
-        known(f"{number}-Zq9/Xk+7vT3m-{number}")
+        remember(f"{number}-Zq9/Xk+7vT3m-{number}")
         assert finder.sees(f"it is {KNOWN.values[-1]}.")
     before = finder._lookout.groups
-    known("marmalade-77-kiel")
+    remember("marmalade-77-kiel")
     for value in KNOWN.values:
         assert [finding[2] for finding in finder.find(f"it is {value}.")][:1] == ["key"], value
     again = [group for part, group in finder._lookout.groups.items() if before.get(part) is group]
@@ -201,44 +196,13 @@ def test_a_glance_misses_nothing(text):
     assert finder.sees(text) or not [*credentials._find_formats(text), *credentials._find_assigned(text)]
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            [
-                "sk-",
-                "a1B2",
-                "AKIA",
-                "AIza",
-                "eyJ",
-                ".",
-                "SG.",
-                "_",
-                "-",
-                ":AA",
-                "://",
-                "@",
-                "u:p",
-                "key",
-                "api",
-                "secret",
-                "=",
-                " ",
-                "'",
-                "token",
-                "auth",
-                "pass",
-                "word",
-                "Bearer",
-                "BEGIN ",
-                "-----",
-                "PRIVATE KEY",
-                "é",
-                "1234567890",
-            ]
-        ),
-        max_size=12,
-    )
-)
+LIKE_SECRETS = [
+    "sk-", "a1B2", "AKIA", "AIza", "eyJ", ".", "SG.", "_", "-", ":AA", "://", "@", "u:p", "key", "api", "secret",
+    "=", " ", "'", "token", "auth", "pass", "word", "Bearer", "BEGIN ", "-----", "PRIVATE KEY", "é", "1234567890",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(LIKE_SECRETS), max_size=12))
 def test_a_glance_misses_nothing_of_what_looks_like_a_secret(pieces):
     test_a_glance_misses_nothing.hypothesis.inner_test("".join(pieces))
 
@@ -263,8 +227,8 @@ SECRET = "Qz7p-Lm2V/x9Rt4Wn8"
         SECRET.replace("/", "\\\\/"),
     ],
 )
-def test_escapes_of_a_known_secret_are_undone(known, spelling):
-    known(SECRET)
+def test_escapes_of_a_known_secret_are_undone(spelling):
+    remember(SECRET)
     made = redact_secrets(f"it said: {spelling} and 100%25 more")
     assert made.text == "it said: [key removed] and 100%25 more"
 
@@ -279,9 +243,9 @@ def test_a_canary_is_found_by_its_letters(said):
 
 
 @pytest.mark.parametrize("secret", ["a.*+b(c[d{2}", "(?:x|y)+$", "\\d+\\w+", "------", "correct horse battery"])
-def test_what_means_something_in_a_pattern_is_itself(known, secret):
-    known(secret)
-    known(secret + "-longer")
+def test_what_means_something_in_a_pattern_is_itself(secret):
+    remember(secret)
+    remember(secret + "-longer")
     assert (
         redact_secrets(f"x {secret} y {secret}-longer z {secret[:-1]}_").text
         == f"x [key removed] y [key removed] z {secret[:-1]}_"

@@ -129,7 +129,7 @@ def test_what_is_wrong_with_a_model_is_told(tmp_path):
     for name, message in (
         ("model.onnx", "cannot be loaded"),
         ("tokenizer.json", "is no tokenizer"),
-        ("config.json", "must have id2label"),
+        ("config.json", r"missing required field `id2label`; it names the labels of the model, such as \{"),
     ):
         broken = write_encoder(tmp_path / f"broken {name}")
         (broken / name).write_text("{}")

@@ -183,3 +183,19 @@ def test_any_host_may_be_allowed():
 
 def test_words_without_a_dot_name_no_host():
     assert read_hosts("nothing here") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("a <img src='https://evil.test/a'> b", "a [image removed: evil.test] b"),
+        ("<img src='https://evil.test/a'> b", "[image removed: evil.test] b"),
+        ("a\n<img src='https://evil.test/a'>b", "a\n[image removed: evil.test]b"),
+        ("a<img src='https://evil.test/a'>", "a [image removed: evil.test]"),
+        (f"(https://evil.test/?d={'1' * 60})", "([link removed: evil.test])"),
+        (f"see https://evil.test/?d={'1' * 60} now", "see [link removed: evil.test] now"),
+        ("[a](https://evil.test/) b", "[a] [link removed: evil.test] b"),
+    ],
+)
+def test_one_space_stands_before_a_note(text, made):
+    assert replace(text, find_links(text, Hosts())).text == made

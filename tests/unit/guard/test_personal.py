@@ -18,6 +18,41 @@ def test_personal_data_goes():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "+49 170 1234567", "+1 415 555 2671", "+14155552671", "+49 (0)170 1234567", "+49 (170) 1234567", "+49 89 12345-67",
+        "(415) 555-2671", "0170 1234567", "0171/1234567", "0912.345.678", "0912345678", "+84 912 345 678", "(030) 1234567",
+    ],
+)  # fmt: skip
+def test_phone_numbers_go_however_they_are_grouped(text):
+    assert redact_personal(f"call {text}, or write").text == "call [phone removed], or write"
+    assert redact_personal(f"{text} 2026 1234 5678 9012 at 10:00").text.startswith("[phone removed]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.000.000 EUR",
+        "1.250.000",
+        "+5 points",
+        "+12 +34",
+        "a+b 1+2",
+        "Nature (1998) 391-395",
+        "(12) 345",
+        "2026/11/28",
+        "see 123/4567890",
+    ],
+)
+def test_other_numbers_are_no_phone_numbers(text):
+    assert redact_personal(text).text == text
+
+
+@pytest.mark.parametrize("address", ["ann.o'neil+x@mail.co.uk", "x_1@a-b.test", "jörg@käse.test"])
+def test_all_of_an_address_goes_and_its_quotes_stay(address):
+    assert redact_personal(f"to '{address}'").text == "to '[email removed]'"
+
+
+@pytest.mark.parametrize(
     ("text", "kind"),
     [
         ("4111111111111111", "card"),

@@ -206,7 +206,7 @@ def test_members_that_are_named_by_nothing_are_refused_as_before():
         ("{", "The arguments are not valid JSON"),
         ("[]", "The arguments must be a JSON object"),
         ('{"a": ' + "[" * 40 + "]" * 40 + "}", "nested more than 32 deep"),
-        ('{"a": 1, "b": 2, "c": 3}', "Wrong arguments: .*'b' was unexpected|Wrong arguments"),
+        ('{"a": 1, "b": 2, "c": 3}', "Wrong arguments: `.*'b', 'c' were unexpected"),
         ("{}", "'a' is a required property"),
     ],
 )

@@ -9,8 +9,8 @@ from surefoot.config import load_settings
 from surefoot.errors import ConfigError
 from surefoot.mcp import McpServer
 from surefoot.mcp.definition import Definition
+from surefoot.mcp.given import mask_secrets
 from surefoot.mcp.lock import Lock
-from surefoot.mcp.options import mask_secrets
 from surefoot.read_more import READ_MORE
 from surefoot.secret import KNOWN
 from surefoot.testing import ScriptedModel

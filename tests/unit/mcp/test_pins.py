@@ -30,7 +30,7 @@ async def test_the_first_sight_is_recorded_and_may_be_read_by_people(plain, tmp_
 
 @pytest.mark.parametrize("mode", ["changed", "schema"])
 async def test_a_tool_that_says_something_else_is_not_called_and_the_model_is_told_what_was_approved(
-    plain, marks, mode
+    plain, marks, caplog, mode
 ):
     async with plain():
         pass
@@ -39,12 +39,15 @@ async def test_a_tool_that_says_something_else_is_not_called_and_the_model_is_to
         echo = tools_of(server)["echo"]
         assert echo.spec.description == "Says a text again."
         assert list(echo.spec.parameters["properties"]) == ["text"]
-        with pytest.raises(
-            ToolError, match=r"has changed since it was approved\. A person has to look: surefoot mcp diff"
-        ):
-            await echo(text="hi")
+        for _ in range(2):
+            with pytest.raises(
+                ToolError, match=r"has changed since it was approved\. A person has to look: surefoot mcp diff"
+            ):
+                await echo(text="hi")
         assert await tools_of(server)["note"](text="hi") == "hi"
     assert marks("called-echo") == before
+    (told,) = [one.getMessage() for one in caplog.records if one.name == "surefoot.mcp.server"]
+    assert "says of its tool 'echo' has changed since it was approved: its calls are refused" in told
 
 
 async def test_a_new_tool_is_not_there_and_one_that_is_gone_is_not_called(plain):
@@ -109,7 +112,7 @@ async def test_a_server_of_which_nothing_is_allowed(plain):
             pass
 
 
-async def test_a_schema_is_more_than_a_description(plain):
+def test_a_schema_is_more_than_a_description():
     """The order of its members is nothing, everything else is."""
     turned = Definition("echo", "Says it.", {"required": [], "properties": {}, "type": "object"})
     assert turned.sha256 == ECHO.sha256

@@ -187,7 +187,7 @@ def test_a_program_that_is_not_there_on_the_loop_of_the_command_line(tmp_path):
         run_in_loop(use)
 
 
-async def test_after_failures_a_dead_server_costs_a_call_nothing_for_a_while(plain, marks, tmp_path):
+async def test_after_failures_a_dead_server_costs_a_call_nothing_for_a_while(plain, marks):
     async with plain():
         pass
     server = plain("dead")
@@ -206,7 +206,7 @@ async def test_a_slow_start_is_waited_for(plain):
         assert await tools_of(server)["echo"](text="hi") == "hi"
 
 
-@pytest.mark.parametrize("mode", ["stubborn", "brood", "deaf"])
+@pytest.mark.parametrize("mode", ["brood", "deaf"])
 async def test_a_server_that_does_not_want_to_end_is_killed_with_all_that_it_began(plain, marks, mode):
     async with plain(mode):
         pid = pid_of(marks)

@@ -279,7 +279,7 @@ def test_what_a_person_vouches_for_makes_nothing_else_laxer(*, call, said, field
     arguments = arguments.removesuffix(")")
     origins.take(tool, arguments, more, OTHERS, ())
     after = decide(call, origins.evidence())
-    if (name_source(tool, arguments), call.tool.name) not in vouches:
+    if (name_source(tool, arguments, OTHERS), call.tool.name) not in vouches:
         assert RANKS[type(after)] >= RANKS[type(before)], (before, after)
     carried = Origins()
     data = msgspec.json.encode(origins.carry())
@@ -310,8 +310,10 @@ def test_who_vouches_for_a_source_does_so_to_one_tool():
 
 def test_sources_with_long_names_are_not_taken_for_one_another():
     long = {letter: f'{{"path":"{"x" * 300}{letter}"}}' for letter in "ab"}
-    assert name_source("inbox", long["a"])[:100] == name_source("inbox", long["b"])[:100]
-    evidence = vouched(name_source("inbox", long["a"]), "send_email", (long["a"], "bo@x.org"), (long["b"], "cy@x.org"))
+    assert name_source("inbox", long["a"], OTHERS)[:100] == name_source("inbox", long["b"], OTHERS)[:100]
+    evidence = vouched(
+        name_source("inbox", long["a"], OTHERS), "send_email", (long["a"], "bo@x.org"), (long["b"], "cy@x.org")
+    )
     assert isinstance(decide(Proposed(SEND, {"to": "bo@x.org"}), evidence), Allowed)
     assert isinstance(decide(Proposed(SEND, {"to": "cy@x.org"}), evidence), NeedsApproval)
 
@@ -446,3 +448,21 @@ def test_what_is_known_of_a_look_up_is_found_out_once_for_all_values_of_a_call()
 @pytest.mark.parametrize("place", ["to", "to[0]", "to[0].name", "to.name", "to.name[2]", "to (in words)"])
 def test_a_trace_knows_the_parameter_that_its_value_stands_in(place):
     assert Trace(place, "bob", "who", "user").parameter == "to"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "evidence", "reason"),
+    [
+        (
+            DELETE, {"id": "plan.doc"}, known("Delete it.", EVIL, ["plan.doc"]),
+            "id='plan.doc' must be in the user's own words, for what delete_file does cannot be undone",
+        ),
+        (
+            PASSWORD, {"password": "SeCret1"}, known("Set it.", EVIL, ["SeCret1"]),
+            "password='SeCret1' gives access, and the user has not written it as that, letter by letter",
+        ),
+        (SEND, {"to": "zoe"}, known("Send it.", EVIL), "to='zoe' was named neither by the user nor by a system of record"),
+    ],
+)  # fmt: skip
+def test_what_is_doubted_is_said_as_it_is(tool, arguments, evidence, reason):
+    assert decide(Proposed(tool, arguments), evidence).reason == reason

@@ -31,7 +31,9 @@ def denied(text):
         ("Don't write to eve@x.org, just bob@x.org", ["Don't write to eve@x.org"]),
         ("Do not read, reply to, or forward mails of eve", ["Do not read", "reply to", "or forward mails of eve"]),
         ("Add all who are not already in it", ["who are not already in it"]),
-        ("It was too little, as it did not include the fee", ["as it did not include the fee"]),
+        ("It is too little, as it does not include the fee", ["as it does not include the fee"]),
+        ("Eve did not want this. Pay bob@x.org", ["Eve did not want this."]),
+        ("eve@x.org can't read this; mail bob@x.org", ["eve@x.org can't read this;"]),
         ("No mail to eve@x.org please", ["No mail to eve@x.org please"]),
         ("Don't forget to tell bob not to mail eve", ["Don't forget to tell bob not to mail eve"]),
         ("Không gửi cho eve@x.org, hãy gửi cho bob@x.org", ["Không gửi cho eve@x.org"]),
@@ -66,6 +68,10 @@ def test_what_is_denied(text, expected):
         "别忘了发给 bob@x.org",
         "发给特别的 bob@x.org，好不好？",
         "Note the notes of Knott.",
+        "It was too little, as it did not include the fee",
+        "bob@x.org can't come at nine. Move him to ten",
+        "bob@x.org không đến được, dời sang 10 giờ nhé",
+        "王芳不能来，改到明天",
     ],
 )
 def test_what_is_not(text):

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from surefoot.policy.matching import names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Origins
-from surefoot.types import Label, Message
+from surefoot.policy.source import MOST_RECALLED_CHARS, name_source, recall
+from surefoot.types import Label, Message, Part, ToolCall
 
 OTHERS = Label("third_party", source="inbox")
 
@@ -61,3 +62,32 @@ def test_what_a_text_names_its_marks_know(scraps, data):
     known = read(text).evidence()
     if value and all(names(normalise(text), part) for part in split_moment(value)):
         assert known.others_name(value), (text, value)
+
+
+def test_a_call_that_reads_on_is_named_with_what_it_reads():
+    label = Label("third_party", source="inbox")
+    assert name_source("inbox", '{"n":1}', label) == 'inbox({"n":1})'
+    assert name_source("read_more", "{}", label) == "read_more({}) of inbox"
+    assert name_source("old", "{}", Label("third_party")) == "old({})"
+
+
+def test_what_earlier_runs_have_read_is_recalled_by_its_call_the_newest_of_it():
+    """Under names of calls, which a model may give twice; what the tool's own system wrote is nobody's to vouch for."""
+    reads = [
+        Message("assistant", (), (ToolCall("c", "inbox", '{"n":1}'),)),
+        Message("tool", (Part("eve@evil.org", OTHERS),), (), "c", is_error=True),
+        Message("assistant", (), (ToolCall("c", "read_more", '{"n":2}'), ToolCall("d", "book", "{}"))),
+        Message("tool", (Part("al@evil.org", OTHERS),), (), "c"),
+        Message("tool", (Part("mine", Label("tool", trusted=True, source="book")),), (), "d"),
+        Message("tool", (Part("of nobody", OTHERS),), (), "gone"),
+        Message.user("eve@evil.org"),
+    ]
+    found = list(recall(reads, ()))
+    assert [(one.source, one.text, one.failed) for one in found] == [
+        ('inbox({"n":1})', "eve@evil.org", True),
+        ('read_more({"n":2}) of inbox', "al@evil.org", False),
+    ]
+    long = Message("tool", (Part("x" * MOST_RECALLED_CHARS, OTHERS),), (), "c")
+    assert list(recall([*reads, long], ())) == []
+    short = Message("tool", (Part("x" * (MOST_RECALLED_CHARS - 30), OTHERS),), (), "c")
+    assert [one.text[:2] for one in recall([*reads, short], ())] == ["al", "xx"]
