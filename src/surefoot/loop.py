@@ -120,7 +120,7 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
     try:
         run.emit(started)
         run.abandon = call.abandon
-        call.prompt.open()
+        await call.prompt.begin()
         await _screen_question(run)
         purpose = hold_at_once(run, call) or await hold_budget(run, call)
         while purpose is not None:

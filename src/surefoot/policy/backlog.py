@@ -16,6 +16,9 @@ AT_ONCE_CHARS: Final = 8_000
 STEP_CHARS: Final = 8_000
 """Taken in between two turns of others."""
 
+TEXT_CHARS: Final = 50
+"""What a text counts beside its characters: the smallest takes as long."""
+
 
 class Result(NamedTuple):
     """What a tool gave."""
@@ -61,8 +64,8 @@ class Pace:
         self._since = 0
 
     def pause(self, chars: int) -> Iterator[None]:
-        """After work on so many characters: a pause, if enough was done since the last one."""
-        self._since += chars
+        """After work on a text of so many characters: a pause, if enough was done since the last one."""
+        self._since += chars + TEXT_CHARS
         if self._since >= STEP_CHARS:
             self._since = 0
             yield
