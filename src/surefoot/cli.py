@@ -32,7 +32,7 @@ from surefoot.commands.budget import budget
 from surefoot.commands.compare import compare
 from surefoot.commands.forecast import forecast
 from surefoot.commands.guard import guard
-from surefoot.commands.lineage import draw_children, read_with_children
+from surefoot.commands.lineage import WithChildren, draw_children, read_with_children
 from surefoot.commands.mcp import mcp
 from surefoot.commands.options import (
     json_option,
@@ -55,7 +55,7 @@ from surefoot.commands.stress import stress
 from surefoot.commands.unknown import purge, refund, unknown
 from surefoot.config import Settings
 from surefoot.errors import ConfigError, SurefootError
-from surefoot.journal.events import JournalEvent, RunFinished
+from surefoot.journal.events import RunFinished
 from surefoot.narrator import plain
 from surefoot.policy.approval import Approval, ApprovalRequest
 from surefoot.policy.decide import Rule
@@ -224,13 +224,14 @@ async def _watch(
             raise
         finally:
             if as_json and view.state.started is not None:
-                print_json(_describe_run(await runtime.read_run(view.state.started.run_id)))
+                print_json(_describe_run(await read_with_children(runtime, view.state.started.run_id)))
     assert view.state.finished is not None, "a stream that did not raise has ended"
     return view.state.finished
 
 
-def _describe_run(run: tuple[RunRow, list[JournalEvent]]) -> dict[str, Any]:
-    return dict(zip(("run", "events"), run, strict=True))
+def _describe_run(found: WithChildren) -> dict[str, Any]:
+    run, children = found
+    return {"run": run[0], "events": run[1], "children": children}
 
 
 @commands.command()
@@ -266,10 +267,11 @@ def runs(context: click.Context, /, *, limit: int, as_json: bool, **owners: str 
 def show(context: click.Context, /, *, run_id: str, as_json: bool) -> None:
     """Show a run step by step. RUN is an id, the beginning of one, or `last`."""
     settings = read_settings(context)
-    run, children = run_to_end(within(open_existing(settings), lambda runtime: read_with_children(runtime, run_id)))
+    found = run_to_end(within(open_existing(settings), lambda runtime: read_with_children(runtime, run_id)))
     if as_json:
-        print_json({**_describe_run(run), "children": children})
+        print_json(_describe_run(found))
     else:
+        run, children = found
         console = open_console()
         console.print(timeline(*run, console, read_zone_of(settings)))
         if children:

@@ -39,7 +39,7 @@ _REFERENCE: Final = "#/$defs/"
 _SCHEMA_MAPS: Final = frozenset({"properties", "$defs", "patternProperties"})
 _SCHEMA_LISTS: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _SCHEMA_SINGLES: Final = frozenset({"items", "additionalProperties", "propertyNames"})
-_JSON_NAMES: Final = {type(None): "null", list: "array", dict: "object"}
+_JSON_NAMES: Final = {"NoneType": "null", "list": "array", "dict": "object"}
 _CUSTOM: Final = (Path, SafeUrl)
 _DEMAND: Final = "x-demand"
 """Where the words of checks stand until the descriptions are known."""
@@ -224,7 +224,8 @@ def _decode_custom(cls: Any, value: Any) -> Any:
     """
     if cls in _CUSTOM:
         if not isinstance(value, str):  # in the words of msgspec
-            raise TypeError(f"Expected `str`, got `{_JSON_NAMES.get(type(value), type(value).__name__)}`")
+            name = value.__class__.__name__
+            raise TypeError(f"Expected `str`, got `{_JSON_NAMES.get(name, name)}`")
         if not value:
             raise TypeError("Expected a text that is not empty")
         return Path(value) if cls is Path else SafeUrl(value, PUBLIC)

@@ -42,9 +42,11 @@ async def read_family(runtime: Runtime, run_id: str) -> list[Recorded]:
     return [first, *[await _read(runtime, row.run_id) for row in await list_children(runtime, first.row)]]
 
 
-async def read_with_children(
-    runtime: Runtime, run_id: str
-) -> tuple[tuple[RunRow, list[JournalEvent]], Sequence[RunRow]]:
+WithChildren = tuple[tuple[RunRow, list[JournalEvent]], Sequence[RunRow]]
+"""A run with its journal, and the rows of the runs that its tools began."""
+
+
+async def read_with_children(runtime: Runtime, run_id: str) -> WithChildren:
     """A run, and the rows of those that its tools began; as `read_family`."""
     run = await pick_run(runtime, run_id)
     return run, await list_children(runtime, run[0])

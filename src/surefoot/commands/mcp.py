@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 import msgspec
@@ -70,7 +71,14 @@ def list_servers(context: click.Context, /, *, as_json: bool) -> None:
 
 def _describe_server(name: str, settings: McpSettings, approved: dict[str, Definition] | None) -> dict[str, Any]:
     tools = None if approved is None else {tool: one.sha256 for tool, one in approved.items()}
-    return {"server": name, "command": settings.command, "url": settings.url, "approved": tools}
+    return {"server": name, "command": settings.command, "url": _show_url(settings.url), "approved": tools}
+
+
+def _show_url(url: str) -> str:
+    """An address without a password, and without what it asks for: a key may stand there."""
+    parts = urlsplit(url)
+    query = "…" if parts.query else ""
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment=""))
 
 
 @mcp.command()

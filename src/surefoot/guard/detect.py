@@ -167,7 +167,7 @@ class _Search:
 
     def look_through(self, plain: Normalized, signs: Signs | None, verdict: Verdict | None) -> None:
         """Look at a chunk, and sum up its risk."""
-        for threat in find_unseen(plain):
+        for threat in find_unseen(plain) if plain.unseen else ():
             self.add(threat.kind, (threat.start, threat.end), threat.score, threat.why, "")
         self.look(plain, plain.span, signs=signs, verdict=verdict)
         if self.is_cut:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from surefoot.arguments.hosts import matches
 from surefoot.guard.glance import Sign, compile_signs
 from surefoot.guard.normalize import UNSEEN
 from surefoot.guard.redact import Finding
@@ -242,11 +243,9 @@ def _may_be_read_as(address: str, hosts: Hosts, *, is_image: bool) -> bool:
     host = _read_host(address)
     if not host or UNSEEN.search(host):
         return False
-    if ANY_HOST in hosts.allowed or host in hosts.allowed:
+    if ANY_HOST in hosts.allowed or any(matches(host, allowed) for allowed in hosts.allowed):
         return True
-    if not is_image and ((named := hosts.named()) and (host in named or host.removeprefix("www.") in named)):
-        return True
-    return any(f"*.{host[at + 1 :]}" in hosts.allowed for at, letter in enumerate(host) if letter == ".")
+    return not is_image and not {host, host.removeprefix("www.")}.isdisjoint(hosts.named())
 
 
 def _read_host(address: str) -> str:

@@ -103,23 +103,17 @@ _COMMON: Final = frozenset(
 
 
 @cache
-def _slot_words() -> tuple[tuple[frozenset[str], ...], ...]:
-    """For each phrase and slot words without which it is not filled, the rarest slot first."""
+def _phrases_at() -> dict[str, tuple[tuple[int, tuple[frozenset[str], ...]], ...]]:
+    """For each word of a phrase's rarest slot the phrase, and of its other slots the words that each needs one of."""
     literals, gaps = _automaton()
     slots: list[list[set[str]]] = [[set() for _ in reaches] for reaches in gaps]
     for of in literals.values():
         for literal, places in of:
             for phrase, slot in places:
                 slots[phrase][slot].add(_rarest(literal))
-    ordered = [sorted(phrase, key=lambda of: (len(of & _COMMON), len(of))) for phrase in slots]
-    return tuple([tuple(map(frozenset, phrase)) for phrase in ordered])
-
-
-@cache
-def _phrases_at() -> dict[str, tuple[tuple[int, tuple[frozenset[str], ...]], ...]]:
-    """For each word of a rarest slot its phrases, and the other slots of each."""
     found: dict[str, list[tuple[int, tuple[frozenset[str], ...]]]] = {}
-    for phrase, (rarest, *others) in enumerate(_slot_words()):
+    for phrase, words in enumerate(slots):
+        rarest, *others = map(frozenset, sorted(words, key=lambda of: (len(of & _COMMON), len(of))))
         for word in rarest:
             found.setdefault(word, []).append((phrase, tuple(others)))
     return {word: tuple(of) for word, of in found.items()}

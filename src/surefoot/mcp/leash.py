@@ -43,6 +43,8 @@ _LOGGERS: Final = (
     "mcp.client.streamable_http",
     "mcp.shared.dispatcher",
     "mcp.shared.jsonrpc_dispatcher",
+    "httpx2",  # which logs each address that is asked, with the key that may stand in it
+    *[f"httpcore2.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")],
 )
 
 

@@ -108,9 +108,9 @@ def _list_places(text: str) -> dict[str, list[int]]:
     return places
 
 
-def spells_out(text: str, number: str) -> bool:
-    """Whether a normal text has a number in letters that can say how much: "two hours" are no two of anything."""
-    return any(NUMBER_WORDS[word] == number for word in _SPELLED.findall(text))
+def list_spelled(text: str) -> set[str]:
+    """The numbers that a normal text has in letters and that can say how much: "two hours" are no two of anything."""
+    return {NUMBER_WORDS[word] for word in _SPELLED.findall(text)}
 
 
 def _is_amount(text: str, found: re.Match[str]) -> bool:

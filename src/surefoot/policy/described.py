@@ -71,6 +71,10 @@ def _find_described(lookup: Lookup, known: Evidence, *, chosen: bool) -> Row | N
 
 def _list_best(lookup: Lookup, known: Evidence) -> tuple[tuple[int, int], list[Row]]:
     """The rows that hold most of what the user has named, first of all names; how many names that is, and how much."""
+    return known.once(("best", id(lookup)), lambda: _find_best(lookup, known))
+
+
+def _find_best(lookup: Lookup, known: Evidence) -> tuple[tuple[int, int], list[Row]]:
     scores = [_count_named(one, lookup, known) for one in lookup.rows]
     best = max(scores, default=(0, 0))
     return best, [one for one, score in zip(lookup.rows, scores, strict=True) if score == best]

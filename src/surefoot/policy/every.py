@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from surefoot.policy.declared import ToolPolicy
@@ -13,6 +13,7 @@ from surefoot.policy.intent import list_intents, list_stems, stem
 from surefoot.policy.lookup import Leaf, Lookup, Row
 from surefoot.policy.matching import names
 from surefoot.policy.selection import NO_ARGUMENTS, is_settled
+from surefoot.policy.words import Words
 
 _EXCEPTS: Final = re.compile(
     r" (?:except|excepting|excluding|without|besides|save for|(?:other|rather) than|(?:apart|aside) from"
@@ -38,6 +39,8 @@ _AWAY: Final = frozenset({"to", "with", "into", "for", "at", "by"})
 """Words after "them" that say where they go."""
 _CUTS: Final = frozenset({"and", "then", "but", "or", "also", "afterwards"})
 """Words with which a verb for something else may begin."""
+_MOST_ALLS: Final = 50
+"""So often a request says "all" that is looked at."""
 _MOST_NARROWING: Final = 4
 _BEFORE: Final = 7
 _AFTER: Final = 6
@@ -54,12 +57,14 @@ def asks_for_all(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, p
         place: Where it stands in the arguments.
         known: What is known of the conversation.
     """
+    if not _list_alls(known):
+        return False
     lookup, row, leaf = found
     own, its = nouns(place), nouns(leaf.path)
     kinds = {*own, *its, *(nouns(lookup.tool)[1:] if is_name(leaf.path) else ())}
     kinds |= _PEOPLE if kind == "who" or kinds & _PEOPLE else frozenset()
     named = kind == "who" or is_name(leaf.path) or not set(own).isdisjoint(its)
-    wanted = _Wanted(_list_verbs(tool), frozenset(kinds), receivers=kind == "who", named=named)
+    wanted = _Wanted(_list_verbs(tool, known), frozenset(kinds), receivers=kind == "who", named=named)
     groups = known.once(("all", id(lookup), wanted), lambda: _list_groups(lookup, wanted, known))
     return any(group is None or id(row) in group for group in groups)
 
@@ -82,26 +87,31 @@ class _Wanted(NamedTuple):
 
 def wants_several(tool: ToolPolicy, known: Evidence) -> bool:
     """Whether the user wants the tool called for all of something, whatever it is."""
-    return known.once(("several", tool.name), lambda: _is_about_all(_list_verbs(tool), known))
+    return known.once(("several", tool.name), lambda: _is_about_all(_list_verbs(tool, known), known))
 
 
 def _is_about_all(verbs: frozenset[str], known: Evidence) -> bool:
     return any(_means(verbs, words, at) for words, at in _list_alls(known))
 
 
-def _list_verbs(tool: ToolPolicy) -> frozenset[str]:
-    return frozenset([word for intent in list_intents(tool) for word in list_stems(intent)])
+def _list_verbs(tool: ToolPolicy, known: Evidence) -> frozenset[str]:
+    return known.once(
+        ("verbs", tool.name),
+        lambda: frozenset([word for intent in list_intents(tool) for word in list_stems(intent)]),
+    )
 
 
 def _list_alls(known: Evidence) -> list[tuple[list[str], int]]:
     """Where the request says "all" and the like: the words of the clause, and which of them it is."""
-    asked = [one for one in known.list_request() if _EXCEPTS.search(one.told) is None]  # nobody can tell whom he means
-    clauses = [clause.split() for one in asked for clause in one.list_clauses()]
+    return known.once(("alls",), lambda: _find_alls(known.list_request()))
+
+
+def _find_alls(request: Iterable[Words]) -> list[tuple[list[str], int]]:
+    asked = [one for one in request if _EXCEPTS.search(one.told) is None]  # nobody can tell whom he means
+    clauses = [clause.split() for clause in dict.fromkeys([clause for one in asked for clause in one.list_clauses()])]
     alls = [(words, at) for words in clauses for at, word in enumerate(words) if word in _ALL]
-    back = [
-        (words, at) for words in clauses for at, word in enumerate(words) if word in _BACK and word not in words[:at]
-    ]
-    return alls + (back if alls else [])
+    back = [(words, words.index(word)) for words in clauses for word in _BACK if word in words]
+    return [*alls, *(back if alls else ())][:_MOST_ALLS]
 
 
 def _means(verbs: frozenset[str], words: list[str], at: int, end: int = 0) -> bool:

@@ -7,11 +7,11 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
-from surefoot.policy.bound import spells_out
+from surefoot.policy.bound import list_spelled
 from surefoot.policy.deeds import Deed
 from surefoot.policy.lookup import Index
 from surefoot.policy.marks import is_marked
-from surefoot.policy.matching import list_forms, normalise, pieces, split_moment
+from surefoot.policy.matching import list_forms, normalise, split_moment
 from surefoot.policy.source import Text, Vouches
 from surefoot.policy.words import Words, list_request
 
@@ -86,9 +86,12 @@ class Evidence(Struct, frozen=True):
     def user_counts(self, number: str) -> bool:
         """Whether the user has named a normal number so that it can say how much."""
         bare = number.strip()
-        return (self.user_names(number) and any(words.counts(bare) for words in self.words)) or any(
-            spells_out(words.asked, bare) for words in self.words
-        )
+        return bare in self.spelled or (self.user_names(number) and any(words.counts(bare) for words in self.words))
+
+    @property
+    def spelled(self) -> set[str]:
+        """Numbers that the user has named in letters."""
+        return self.once(("spelled",), lambda: {number for words in self.words for number in list_spelled(words.asked)})
 
     def user_gives(self, secret: str) -> bool:
         """Whether the user gave a password, letter by letter."""
@@ -126,11 +129,8 @@ class Evidence(Struct, frozen=True):
         """Whether text by others may name a value: all the pieces of a form of it are among theirs."""
         if self.full:
             return True
-        return all(
-            any(
-                # signs alone leave no mark: whoever wrote anything may have written them
-                (is_marked(form, self.marks) if pieces(form) else bool(form.strip()))
-                for form in list_forms(part)
-            )
-            for part in split_moment(normalise(value))
-        )
+        return all(self._others_name(part) for part in split_moment(normalise(value)))
+
+    def _others_name(self, part: str) -> bool:
+        key = ("theirs", part)
+        return self.once(key, lambda: any(is_marked(form, self.marks) for form in list_forms(part)))

@@ -48,8 +48,14 @@ def mark(piece: str) -> int:
 
 
 def is_marked(form: str, marks: Collection[int]) -> bool:
-    """Whether all pieces of a form of a value have marks, or those of an account number in groups."""
-    return all(mark(piece) in marks for piece in pieces(form)) or _is_grouped(join_account(form), marks)
+    """Whether all pieces of a form of a value have marks, or those of an account number in groups.
+
+    Signs alone leave no mark: whoever wrote anything may have written them.
+    """
+    listed = pieces(form)
+    if not listed:
+        return bool(form.strip())
+    return all(mark(piece) in marks for piece in listed) or _is_grouped(join_account(form), marks)
 
 
 def _is_grouped(joined: str, marks: Collection[int]) -> bool:

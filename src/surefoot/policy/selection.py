@@ -43,7 +43,10 @@ _SAVE: Final = frozenset({"except", "but", "not", "never", "keep", "without", "d
 def is_led_to(found: tuple[Lookup, Row, Leaf], known: Evidence, steps: int = MOST_STEPS) -> bool:
     """Whether the words lead to a row, and so to what stands in it."""
     lookup, row, leaf = found
-    if row is _find_meant(lookup, known, leaf.value):
+    if row is _find_meant(lookup, known) and (
+        find_described(lookup, known, chosen=not is_settled(lookup, known, 1)) is not None
+        or not known.others_name(leaf.value)
+    ):
         return True
     if lookup.arguments in NO_ARGUMENTS:
         alone = len(lookup.rows) == 1 and not leaf.many and not known.others_name(leaf.value)
@@ -172,13 +175,11 @@ def _is_other_called(value: str, known: Evidence) -> bool:
     return any(known.user_names(text) for row in others if id(row) not in rows for text in row.titles)
 
 
-def _find_meant(lookup: Lookup, known: Evidence, value: str = "") -> Row | None:
-    """The row that the user's words describe, or call by a part of a name: then no text by others must name a value."""
+def _find_meant(lookup: Lookup, known: Evidence) -> Row | None:
+    """The row that the user's words describe, or call by a part of a name."""
     chosen = not is_settled(lookup, known, 1)
     row = find_described(lookup, known, chosen=chosen)
-    if row is None and not chosen and not (value and known.others_name(value)):
-        row = find_called(lookup, known)
-    return row
+    return find_called(lookup, known) if row is None and not chosen else row
 
 
 def _name_field(leaf: Leaf) -> str:

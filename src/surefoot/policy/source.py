@@ -104,7 +104,7 @@ def find_source(texts: Sequence[Text], value: str) -> str:
     return next((text.source for text in reversed(texts) if all(names(text.normal, part) for part in parts)), "")
 
 
-def name_earlier(traces: Iterable[Trace], reason: str, find: Callable[[str], str]) -> tuple[tuple[Trace, ...], str]:
+def name_earlier(traces: Sequence[Trace], reason: str, find: Callable[[str], str]) -> tuple[tuple[Trace, ...], str]:
     """Traces, and the reason that tells of the first of them, with names for the texts that had none.
 
     Args:
@@ -112,36 +112,44 @@ def name_earlier(traces: Iterable[Trace], reason: str, find: Callable[[str], str
         reason: Why it was decided so.
         find: The source of a normal value, "" for none.
     """
-    made: list[Trace] = []
-    for one in traces:
-        source = find(normalise_value(one.value)) if one.source == EARLIER else ""
-        if source:
-            reason = reason.replace(f"({EARLIER})", f"({source})")
-        made.append(replace(one, source=source) if source else one)
-    return tuple(made), reason
+    found = [find(normalise_value(one.value)) if one.source == EARLIER else one.source for one in traces]
+    first = next((source for one, source in zip(traces, found, strict=True) if one.source == EARLIER), "")
+    made = [replace(one, source=source) if source else one for one, source in zip(traces, found, strict=True)]
+    return tuple(made), reason.replace(f"({EARLIER})", f"({first or EARLIER})")
 
 
-def recall(history: Iterable[Message], brought: Collection[int]) -> Iterable[Text]:
+def recall(history: Sequence[Message], brought: Collection[int]) -> Iterable[Text]:
     """What earlier runs of a conversation have read that others wrote, the newest, under the names that it had then.
 
     Args:
-        history: Their messages.
+        history: Their messages; of a long one only the end is looked at.
         brought: Marks of the words that the model has brought in.
     """
     calls: dict[str, ToolCall] = {}
-    texts: deque[Text] = deque()
-    chars = 0
-    for message in history:
+    texts: list[Text] = []
+    for message in history[_find_recent(history) :]:
         calls.update([(call.id, call) for call in message.tool_calls])
-        for part in message.parts if message.role == "tool" else ():
-            call = calls.get(message.tool_call_id)
-            if not part.label.trusted and call is not None:
+        if (call := calls.get(message.tool_call_id)) is None:
+            continue
+        for part in message.parts:
+            if not part.label.trusted:
                 source = name_source(call.name, call.arguments, part.label)
                 texts.append(Text(source, part.text, call.arguments, brought, failed=message.is_error))
-                chars += texts[-1].chars
-        while chars > MOST_RECALLED_CHARS:
-            chars -= texts.popleft().chars
     return texts
+
+
+def _find_recent(history: Sequence[Message]) -> int:
+    """Where the last calls begin whose results are no longer than is recalled."""
+    chars, first = 0, len(history)
+    for place in range(len(history) - 1, -1, -1):
+        message = history[place]
+        if message.role == "tool":
+            chars += sum([len(part.text) for part in message.parts])
+        if chars > MOST_RECALLED_CHARS:
+            break
+        if message.role == "assistant" and message.tool_calls:
+            first = place
+    return first
 
 
 class Vouches:

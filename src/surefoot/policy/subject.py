@@ -17,7 +17,7 @@ from surefoot.policy.repeated import has_acted
 LEAST_SHARED: Final = 2
 """Telling words that a text and the request must have in common."""
 _LEAST_CHARS: Final = 4
-MOST_CHARS: Final = 20_000
+MOST_CHARS: Final = 4_000
 _DATE: Final = re.compile(r"\A\s*[\d.:/TZ -]+\s*\Z")
 _SMALL: Final = frozenset(list_stems(
     "about after again also and anything around because been before being below between both call could doing "

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import chain, islice
-from typing import Final
+from typing import Final, NamedTuple
 
-from surefoot.policy.bound import NUMBER_WORDS, spells_out
+from surefoot.policy.bound import NUMBER_WORDS, list_spelled
 from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import list_stems, stem
 from surefoot.policy.lookup import is_number
@@ -84,6 +84,45 @@ def is_worked_out(value: str, kind: str, place: str, known: Evidence) -> bool:
     return kind == "what" and _is_moment_worked_out(value, known)
 
 
+class _Asked(NamedTuple):
+    """What a request says of sums.
+
+    Attributes:
+        numbers: Those of the user that can say how much.
+        rates: So many in a hundred, as a fraction.
+        given: Numbers of his that are a price of one thing.
+        kinds: Of sums that he asks for.
+        shares: The half or the double of something, as a factor.
+        bases: Numbers of records.
+        prices: Those that are prices.
+    """
+
+    numbers: list[Decimal]
+    rates: list[Decimal]
+    given: list[Decimal]
+    kinds: set[str]
+    shares: list[Decimal]
+    bases: list[Decimal]
+    prices: list[Decimal]
+
+
+def _read_asked(known: Evidence) -> _Asked:
+    request = known.list_request()
+    said = " ".join([words.asked for words in request])
+    parts = list(islice(_list_numbers(said, request), MOST_NUMBERS))
+    numbers = [Decimal(number) for number, percent in parts if not percent]
+    records = list(known.index.numbers(MOST_RECORDS))
+    return _Asked(
+        numbers,
+        rates=[Decimal(number) / 100 for number, percent in parts if percent],
+        given=numbers if _EACH.search(said) is not None else [],
+        kinds=_list_kinds(said),
+        shares=[share for found in _SHARE.findall(said) for share, word in zip(_SHARES, found, strict=True) if word],
+        bases=list(dict.fromkeys([Decimal(leaf.value.strip()) for _, _, leaf in records])),
+        prices=[Decimal(leaf.value.strip()) for _, _, leaf in records if _PRICE.search(leaf.path) is not None],
+    )
+
+
 def _is_amount_worked_out(value: str, known: Evidence) -> bool:
     """Whether it is a difference, a part, or so many times the price of one thing."""
     try:
@@ -92,55 +131,44 @@ def _is_amount_worked_out(value: str, known: Evidence) -> bool:
         return False
     if not wanted.is_finite():
         return False
-    if any(abs(one - wanted) < _CENT for one in known.once(("shares",), lambda: _list_shares(known))):
-        return True
-    sums = known.once(("sums",), lambda: sorted(_list_sums(known)))
+    asked = known.once(("asked",), lambda: _read_asked(known))
+    sums = known.once(("sums",), lambda: sorted(_list_sums(asked)))
     least = bisect_right(sums, wanted - _CENT / 2)
-    return least < len(sums) and sums[least] < wanted + _CENT / 2
+    if least < len(sums) and sums[least] < wanted + _CENT / 2:
+        return True
+    shares = known.once(("shares",), lambda: _list_shares(asked.shares, known))
+    return any(abs(one - wanted) < _CENT for one in shares)
 
 
-def _list_sums(known: Evidence) -> Iterable[Decimal]:
-    request = known.list_request()
-    said = " ".join([words.asked for words in request])
-    parts = list(islice(_list_numbers(said, request), MOST_NUMBERS))
-    if not parts:
-        return ()
-    rates = [Decimal(number) / 100 for number, percent in parts if percent]
-    numbers = [Decimal(number) for number, percent in parts if not percent]
-    records = list(known.index.numbers(MOST_RECORDS))
-    bases = dict.fromkeys([Decimal(leaf.value.strip()) for _, _, leaf in records])
-    prices = [Decimal(leaf.value.strip()) for _, _, leaf in records if _PRICE.search(leaf.path) is not None]
-    given = numbers if _EACH.search(said) is not None else []
-    products = chain(_multiply(prices, numbers), *[_multiply([one], [n for n in numbers if n != one]) for one in given])
-    return chain(_work_out(bases, numbers, rates, _list_kinds(said)), products)
+def _list_sums(asked: _Asked) -> Iterable[Decimal]:
+    products = chain(
+        _multiply(asked.prices, asked.numbers),
+        *[_multiply([one], [number for number in asked.numbers if number != one]) for one in asked.given],
+    )
+    return chain(_work_out(asked.bases, asked.numbers, asked.rates, asked.kinds), products)
+
+
+def _list_shares(shares: Sequence[Decimal], known: Evidence) -> Sequence[Decimal]:
+    """The half, or the double, of what his words lead to."""
+    found = [one for one in known.index.numbers(MOST_RECORDS) if shares and is_led_to(one, known)]
+    return [Decimal(leaf.value.strip()) * share for _, _, leaf in found for share in dict.fromkeys(shares)]
 
 
 def _list_numbers(said: str, request: Sequence[Words]) -> Iterator[tuple[str, str]]:
     """The numbers of a request that can say how much, and those that are so many in a hundred."""
-    named: list[tuple[str, str]] = _NUMBER.findall(said)
-    named += [(NUMBER_WORDS[word], "") for word in said.split() if word in NUMBER_WORDS]
+    spelled = list_spelled(said)
+    named: list[tuple[str, str]] = [*_NUMBER.findall(said), *[(number, "") for number in sorted(spelled)]]
     for number, percent in list(dict.fromkeys(named))[:MOST_LISTED]:
-        if percent or any(words.counts(number) or spells_out(words.asked, number) for words in request):
+        if percent or number in spelled or any(words.counts(number) for words in request):
             yield number, percent
-
-
-def _list_shares(known: Evidence) -> list[Decimal]:
-    """The half, or the double, of what his words lead to."""
-    said = " ".join([words.asked for words in known.list_request()])
-    shares = [share for found in _SHARE.findall(said) for share, word in zip(_SHARES, found, strict=True) if word]
-    if not shares:
-        return []
-    numbers = [found for found in known.index.numbers(MOST_RECORDS) if is_led_to(found, known)]
-    return [Decimal(leaf.value.strip()) * share for _, _, leaf in numbers for share in dict.fromkeys(shares)]
 
 
 def names_money(known: Evidence) -> bool:
     """Whether the request says how much: then no record says it."""
-    return known.once(("money",), lambda: _find_money(known))
+    return known.once(("money",), lambda: _says_how_much(known.list_request()))
 
 
-def _find_money(known: Evidence) -> bool:
-    request = known.list_request()
+def _says_how_much(request: Sequence[Words]) -> bool:
     return any(
         _SHARE.search(words.asked)
         or any(_MONEY.search(text) for text in words.written)
@@ -202,7 +230,8 @@ def _is_moment_worked_out(value: str, known: Evidence) -> bool:
     if wanted is None:
         return False
     form = "%Y-%m-%d %H:%M" if ":" in value else "%Y-%m-%d"
-    for length in known.once(("lengths",), lambda: _find_lengths(known)):
+    lengths = known.once(("lengths",), lambda: dict.fromkeys([*_list_said_lengths(known), *_measure_rows(known)]))
+    for length in lengths:
         for sign in (1, -1):
             try:
                 base = wanted - sign * length
@@ -211,11 +240,6 @@ def _is_moment_worked_out(value: str, known: Evidence) -> bool:
             if length and known.user_names(f" {base.strftime(form)} "):
                 return True
     return False
-
-
-def _find_lengths(known: Evidence) -> Iterable[timedelta]:
-    """What a moment may be away from another one."""
-    return dict.fromkeys([*_list_said_lengths(known), *_measure_rows(known)])
 
 
 def _is_length(value: str, place: str, known: Evidence) -> bool:
@@ -228,19 +252,21 @@ def _is_length(value: str, place: str, known: Evidence) -> bool:
     )
 
 
-def _list_said_lengths(known: Evidence) -> Sequence[timedelta]:
-    def look() -> Sequence[timedelta]:
-        return tuple(dict.fromkeys(_list_lengths(" ".join([words.asked for words in known.list_request()]))))
-
-    return known.once(("said lengths",), look)
-
-
 def _read_moment(value: str) -> datetime | None:
     found = _MOMENT.fullmatch(value)
     try:
         return None if found is None else datetime.fromisoformat(f"{found[1]} {found[2] or '00:00'}")
     except ValueError:  # the 31st of February
         return None
+
+
+def _list_said_lengths(known: Evidence) -> Sequence[timedelta]:
+    """How long something is by what the user said."""
+
+    def look() -> Sequence[timedelta]:
+        return tuple(dict.fromkeys(_list_lengths(" ".join([words.asked for words in known.list_request()]))))
+
+    return known.once(("said lengths",), look)
 
 
 def _list_lengths(said: str) -> Iterator[timedelta]:

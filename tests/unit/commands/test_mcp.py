@@ -117,13 +117,20 @@ def test_names_that_are_wrong(serve, surefoot, arguments, told):
 
 def test_servers_that_are_down_hide_nothing_of_the_others(serve, surefoot):
     dead = f'command = "{sys.executable}"\nargs = ["{SERVER}", "dead"]\n'
-    serve("good", f"[mcp.first]\n{dead}[mcp.last]\n{dead}")
+    serve("good", f'[mcp.first]\n{dead}[mcp.last]\ncommand = "true"\nenv = ["NO_SUCH_VARIABLE"]\n')
     code, out, err = surefoot("mcp", "diff")
     assert code == 2
     assert "new       echo" in out
     assert err.splitlines() == [
-        f"surefoot: mcp.{name}: the server cannot be used: it ended with code 7 and wrote: cannot start: no database"
-        for name in ("first", "last")
+        "surefoot: mcp.first: the server cannot be used: it ended with code 7 and wrote: cannot start: no database",
+        "surefoot: mcp.last: the environment variable NO_SUCH_VARIABLE is not set",
     ]
     code, out, _ = surefoot("mcp", "diff", "--json")
     assert (code, [one["server"] for one in json.loads(out)]) == (2, ["plain"])
+
+
+def test_a_key_in_an_address_is_not_listed(folder, add_settings, surefoot):
+    add_settings('[mcp.far]\nurl = "https://ann:hunter2@mcp.example.com:8443/mcp?token=k9f8e7d6"')
+    code, out, _ = surefoot("mcp", "list", "--json")
+    assert code == 0
+    assert json.loads(out)[0]["url"] == "https://mcp.example.com:8443/mcp?…"

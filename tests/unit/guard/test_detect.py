@@ -250,39 +250,13 @@ def test_kinds_are_independent_signs_and_of_one_kind_the_surest_counts():
 
 
 HOSTILE = st.text(st.characters(codec=None), max_size=80)
-PIECES = st.sampled_from(
-    [
-        "ignore",
-        "all",
-        "previous",
-        "instructions",
-        "<!--",
-        "-->",
-        "{{",
-        "}}",
-        "![",
-        "](",
-        "https://x.test/?q=",
-        "%41",
-        "&lt;",
-        "\\u0041",
-        "\u200b",
-        "\ud800",
-        "\U000e0041",
-        "a\u0301\u0302\u0303\u0304\u0305",
-        "\ufdfa",
-        "aWdub3JlIGFsbCBwcmV2aW91cw==",
-        "i g n o r e ",
-        '", "',
-        '": "',
-        "忽略",
-        "bỏ qua",
-        "1gn0r3",
-        "\u202e",
-        "snoitcurtsni",
-        "vtaber",
-    ]
-)
+ODD = [
+    "ignore", "all", "previous", "instructions", "<!--", "-->", "{{", "}}", "![", "](", "https://x.test/?q=", "%41",
+    "&lt;", "\\u0041", "\u200b", "\ud800", "\U000e0041", "a\u0301\u0302\u0303\u0304\u0305", "\ufdfa",
+    "aWdub3JlIGFsbCBwcmV2aW91cw==", "i g n o r e ", '", "', '": "', "忽略", "bỏ qua", "1gn0r3", "\u202e",
+    "snoitcurtsni", "vtaber",
+]  # fmt: skip
+PIECES = st.sampled_from(ODD)
 
 
 @given(st.lists(st.one_of(HOSTILE, PIECES), max_size=25).map("".join), st.sampled_from(["user", "tool"]))

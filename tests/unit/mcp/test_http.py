@@ -1,6 +1,7 @@
 """A server behind streamable HTTP: made with the SDK, and one that misbehaves."""
 
 import asyncio
+import logging
 import subprocess
 import sys
 
@@ -33,6 +34,15 @@ async def test_headers_go_with_each_request(web, state):
         assert await tools_of(server)["echo"](text="hi") == "hi"
     assert {headers["authorization"] for headers in state.headers} == {"Bearer sekret-4711"}
     assert state.begun == 1
+
+
+async def test_a_key_in_the_address_is_in_no_log_whatever_is_logged(tmp_path, state, caplog):
+    key = "k9f8e7d6c5b4a3210zz"
+    with serve(state) as url, caplog.at_level(logging.DEBUG):
+        async with McpServer.http(f"{url}?token={key}", name="web", lock=tmp_path / "lock") as server:
+            assert await tools_of(server)["echo"](text="hi") == "hi"
+    assert state.calls == ["hi"]
+    assert [record.name for record in caplog.records if key in record.getMessage()] == []
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from surefoot.policy.decision import Trace
 from surefoot.policy.matching import names, normalise, normalise_value, split_moment
 from surefoot.policy.origin import Origins
-from surefoot.policy.source import MOST_RECALLED_CHARS, name_source, recall
+from surefoot.policy.source import EARLIER, MOST_RECALLED_CHARS, name_earlier, name_source, recall
 from surefoot.types import Label, Message, Part, ToolCall
 
 OTHERS = Label("third_party", source="inbox")
@@ -91,3 +92,18 @@ def test_what_earlier_runs_have_read_is_recalled_by_its_call_the_newest_of_it():
     assert list(recall([*reads, long], ())) == []
     short = Message("tool", (Part("x" * (MOST_RECALLED_CHARS - 30), OTHERS),), (), "c")
     assert [one.text[:2] for one in recall([*reads, short], ())] == ["al", "xx"]
+
+
+def test_the_reason_tells_of_the_first_text_that_had_no_name():
+    traces = (
+        Trace("a", "bob", "who", "user", proven=True),
+        Trace("b", "eve", "who", "others", EARLIER),
+        Trace("c", "AL", "who", "others", EARLIER),
+        Trace("d", "zoe", "who", "others", "inbox({})"),
+    )
+    made, reason = name_earlier(traces, f"b comes from ({EARLIER})", {" al ": "book({})"}.get)
+    assert [one.source for one in made] == ["", EARLIER, "book({})", "inbox({})"]
+    assert reason == f"b comes from ({EARLIER})"
+    made, reason = name_earlier(traces, f"b comes from ({EARLIER})", {" eve ": "book({})"}.get)
+    assert [one.source for one in made] == ["", "book({})", EARLIER, "inbox({})"]
+    assert reason == "b comes from (book({}))"
