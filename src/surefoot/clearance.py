@@ -82,9 +82,12 @@ def clear(run: Run, ready: list[Prepared | ToolResult]) -> Coroutine[Any, Any, N
     Returns:
         None; a coroutine that does the rest if a person is to be asked, or if there is much to be read or compared.
     """
+    ruled = run.desk.policing.judges_reads
+    checked = [one.call.arguments for one in ready if isinstance(one, Prepared) and (ruled or one.tool.checked)]
+    if not checked:
+        return None
     origins = run.state.origins
-    checked = [one.call.arguments for one in ready if isinstance(one, Prepared) and one.tool.checked]
-    if checked and (origins.is_slow or origins.is_large or not _is_quick(checked)):
+    if origins.is_slow or origins.is_large or not _is_quick(checked):
         return _clear_later(run, ready, origins)
     return _clear_now(run, ready)
 

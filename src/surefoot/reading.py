@@ -45,8 +45,8 @@ class Reading(NamedTuple):
 
 def is_ordinary(reply: Reply) -> bool:
     """Whether a reply is short and has few calls: it may be read at once, as it is."""
-    message: object = reply.message
-    if not isinstance(message, Message):
+    message = reply.message
+    if type(message) is not Message:
         return True  # of a model of the user's own; settling it tells what is wrong
     return len(message.tool_calls) <= MOST_CALLS and message.chars <= AT_ONCE_CHARS
 

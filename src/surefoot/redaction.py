@@ -279,8 +279,8 @@ class Redactor:
             return _note(event, found, message=made)
         if self._is_clean(event.message, shown=event.joins):
             return event
-        found = []
-        return _note(event, found, message=self._clean_message(event.message, found, shown=event.joins))
+        taken: Found = []
+        return _note(event, taken, message=self._clean_message(event.message, taken, shown=event.joins))
 
     def _thought(self, event: Thought) -> Thought:
         made, found = self._read(event.message, shown=True)
