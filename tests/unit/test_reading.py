@@ -2,12 +2,12 @@
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.audit import open_bench
+from tests.unit.counting import Counting
 
 from surefoot import UNLIMITED, Agent, Limits, tool
 from surefoot.aside import aside
@@ -36,18 +36,6 @@ async def look(page: int = 0) -> str:
 async def bench(tmp_path):
     async with open_bench(tmp_path) as bench:
         yield bench
-
-
-class Counting(ThreadPoolExecutor):
-    """Notes which work is handed to a thread."""
-
-    def __init__(self):
-        super().__init__(2)
-        self.names = []
-
-    def submit(self, work, /, *args, **kwargs):
-        self.names.append(getattr(work.args[0], "__name__", ""))
-        return super().submit(work, *args, **kwargs)
 
 
 @pytest.fixture
@@ -101,6 +89,7 @@ messages = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(messages, st.none() | messages, st.booleans(), st.sampled_from(["redact", "flag", "off"]), st.booleans())
 def test_looking_ahead_finds_what_would_be_found_at_once(reply, canonical, joins, leak, is_json):
     cleaner = Cleaner(GuardSettings(leak=leak))

@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 import pytest
 from tests.unit.audit import MANY, WatchedStore, open_bench
+from tests.unit.counting import Counting
 from tests.unit.store.conformance import HandClock
 
 from surefoot import Agent, Limits, RunContext, Runtime, tool
@@ -786,18 +787,6 @@ async def test_a_long_conversation_is_exported_in_pieces(bench):
     large = [turn for piece, turn in pieces if len(piece) > 10_000]
     assert max(len(piece) for piece, _ in pieces) < PIECE_BYTES + 20_000
     assert len(large) == len(set(large)) >= 3  # a turn of the loop lies between each two of them
-
-
-class Counting(ThreadPoolExecutor):
-    """Notes what is handed to a thread."""
-
-    def __init__(self):
-        super().__init__(1)
-        self.names = []
-
-    def submit(self, work, /, *args, **kwargs):
-        self.names.append(getattr(work.args[0], "__name__", ""))
-        return super().submit(work, *args, **kwargs)
 
 
 async def test_a_long_conversation_is_packed_and_read_in_a_thread(tmp_path):

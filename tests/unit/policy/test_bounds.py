@@ -1,11 +1,11 @@
 """What a hostile result or call may cost: memory and work have a limit, whatever is in it."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.counting import Counting
 
 from surefoot.policy.decide import MOST_SECRETS, decide, trace
 from surefoot.policy.decision import Proposed
@@ -104,24 +104,12 @@ def test_a_sum_is_found_among_all_in_order_as_one_by_one(words, prices, wanted):
     assert edge or _is_amount_worked_out(f" {wanted} ", evidence) == near
 
 
-class Counting(ThreadPoolExecutor):
-    """Counts what is handed to a thread."""
-
-    def __init__(self):
-        super().__init__(1)
-        self.count = 0
-
-    def submit(self, work, /, *args, **kwargs):
-        self.count += 1
-        return super().submit(work, *args, **kwargs)
-
-
 @pytest.mark.parametrize("words", [10, AT_ONCE_MARKS + 1])
 async def test_very_many_marks_are_packed_in_a_thread_and_are_the_same(words):
     counting = Counting()
     asyncio.get_running_loop().set_default_executor(counting)
     origins = known("Hi.", results=[(" ".join([f"w{number}" for number in range(words)]), OTHERS)])
     carried = await origins.hand_on()
-    assert counting.count == 0 if words == 10 else counting.count >= 1
+    assert len(counting.names) == 0 if words == 10 else len(counting.names) >= 1
     assert carried == origins.carry()
     assert len(unpack_marks(carried.pieces)) >= words

@@ -1,11 +1,11 @@
 """Much that others wrote is taken in a little at a time, and the same is known of it afterwards."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.counting import Counting
 
 from surefoot.policy.backlog import AT_ONCE_CHARS
 from surefoot.policy.matching import LONGEST_NUMBER, LONGEST_SLICE, SLICE_CHARS, normalise, pieces, slices
@@ -103,18 +103,6 @@ RECORDS = Label("tool", trusted=True, source="records")
 ROWS = encode([{"id": number, "name": f"name {number}"} for number in range(600)])
 
 
-class Counting(ThreadPoolExecutor):
-    """Counts what is handed to a thread."""
-
-    def __init__(self):
-        super().__init__(1)
-        self.count = 0
-
-    def submit(self, work, /, *args, **kwargs):
-        self.count += 1
-        return super().submit(work, *args, **kwargs)
-
-
 async def test_a_long_result_is_read_in_a_thread_and_nothing_of_it_is_lost():
     """It gives the same as at once; long arguments of an act, too."""
     at_once, later = Origins(), Origins()
@@ -127,7 +115,7 @@ async def test_a_long_result_is_read_in_a_thread_and_nothing_of_it_is_lost():
     counting = Counting()
     asyncio.get_running_loop().set_default_executor(counting)
     await later.catch_up()
-    assert counting.count == 3
+    assert len(counting.names) == 3
     assert later == at_once
     assert len(later.evidence().index.lookups) == 3
     assert later.evidence().index.find(" bob ")
@@ -147,7 +135,7 @@ async def test_others_go_on_while_very_many_small_texts_are_taken_in():
     assert len(origins.evidence().texts) == MOST_TEXTS
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(
     st.lists(
         st.sampled_from(["bob", "1,000", ",", " ", "1.234,50", "a@b.org", "é", "\u0301", "x" * 50, "2024-05-15T10:00"]),
@@ -171,7 +159,7 @@ def test_slices_have_all_pieces(scraps, times, filler):
     assert pieces(text) <= set().union(*map(pieces, parts))
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(
     st.lists(
         st.sampled_from(

@@ -2,11 +2,11 @@
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, TypedDict
 
 import pytest
 from tests.unit.audit import check_journal
+from tests.unit.counting import Counting
 
 from surefoot import UNLIMITED, Agent, Foreign, Limits, Record, RunContext, Runtime, Settings, Sink, tool
 from surefoot.clearance import AT_ONCE_VALUES
@@ -474,18 +474,6 @@ async def test_fields_are_kept_apart(tmp_path):
 
 
 # --- large calls ------------------------------------------------------------------------------------------------------
-
-
-class Counting(ThreadPoolExecutor):
-    """Notes what is handed to a thread."""
-
-    def __init__(self):
-        super().__init__(1)
-        self.names = []
-
-    def submit(self, work, /, *args, **kwargs):
-        self.names.append(getattr(work.args[0], "__name__", ""))
-        return super().submit(work, *args, **kwargs)
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["one call", "several calls"])
