@@ -25,7 +25,7 @@ from surefoot.logs import get_logger
 from surefoot.model_call import WINDOW, ModelCall
 from surefoot.models.base import Reply
 from surefoot.next_call import hold_at_once, hold_budget, hold_last, reach, refit
-from surefoot.reading import Reading, cut, hold_back, is_ordinary, read, read_aside, tell_left_out
+from surefoot.reading import Reading, cut, hold_back, is_ordinary, read, read_aside, tell_left_out, tell_start
 from surefoot.run import Run
 from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome
@@ -118,8 +118,8 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
     """
     call = ModelCall(run)
     try:
-        run.emit(started)
         run.abandon = call.abandon
+        await tell_start(run, started)
         await call.prompt.begin()
         await _screen_question(run)
         purpose = hold_at_once(run, call) or await hold_budget(run, call)

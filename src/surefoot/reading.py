@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from surefoot.aside import aside
+from surefoot.journal.events import RunStarted
 from surefoot.models.base import Reply
 from surefoot.protocol.base import Turn
 from surefoot.redaction import Redactor
@@ -41,6 +42,18 @@ class Reading(NamedTuple):
     turn: Turn
     message: Message
     joins: bool
+
+
+async def tell_start(run: Run, started: RunStarted) -> None:
+    """The first event of a run; a long question is looked at in a thread, whether it may be kept as it is."""
+    question, redactor = started.messages[-1], run.redactor
+    if redactor is None or question.chars <= AT_ONCE_CHARS:
+        run.emit(started)
+        return
+    try:
+        await aside(redactor.look_ahead, question, shown=False)
+    finally:  # whoever is cancelled meanwhile has begun
+        run.emit(started)
 
 
 def is_ordinary(reply: Reply) -> bool:

@@ -263,10 +263,10 @@ class Redactor:
             event = replace(event, agent=self._keep(event.agent))
         system = history[0] if history and history[0].role == "system" else None
         is_told_clean = system is None or self._cleaner.is_known_clean(system.text)
-        if is_told_clean and self._is_clean(question, shown=False):
+        question, taken = self._read(question, shown=False)
+        if is_told_clean and not taken:
             return event
-        found: Found = []
-        question = self._clean_message(question, found, shown=False)
+        found = [*taken]
         if system is not None and not is_told_clean:
             history[0] = self._clean_message(system, found, shown=False)
         return _note(event, found, messages=(*history, question))

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -69,6 +70,43 @@ async def test_what_must_go_is_taken_out_of_a_long_reply(bench, protocol):
     assert result.output.endswith("word end")
     assert KEY not in str(await journal(bench))
     assert LINK not in result.output
+
+
+@pytest.mark.parametrize("chars", [AT_ONCE_CHARS - 100, AT_ONCE_CHARS])
+async def test_a_long_question_is_looked_at_in_a_thread_before_it_is_kept(bench, threads, chars):
+    question = f"{KEY} {'x' * chars}"
+    await bench.run(Agent(ScriptedModel([say("Fine.")]), limits=WIDE), question)
+    assert threads.names.count("look_ahead") == (chars == AT_ONCE_CHARS)
+    started = (await journal(bench))[0]
+    assert started.messages[-1].text == f"[openai secret removed] {'x' * chars}"
+    assert started.redacted == {"openai": 1}
+
+
+async def test_a_run_that_is_cancelled_while_its_question_is_looked_at_has_begun_and_ended(bench):
+    asked, busy, free = asyncio.Event(), threading.Event(), threading.Event()
+
+    class Busy(Counting):
+        def submit(self, work, /, *args, **kwargs):
+            future = super().submit(work, *args, **kwargs)
+            if self.names[-1] == "look_ahead":
+                asked.set()
+            return future
+
+    agent = Agent(ScriptedModel([say("Fine.")]), limits=WIDE)
+    await bench.runtime._starter._compiler.compile(agent)
+    executor = Busy()
+    for _ in range(2):
+        executor.submit(partial(lambda wait: (busy.set(), wait(30)), free.wait))
+    asyncio.get_running_loop().set_default_executor(executor)
+    running = asyncio.create_task(bench.runtime.run(agent, "x " * AT_ONCE_CHARS))
+    await asked.wait()
+    running.cancel()
+    free.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    (row,) = await bench.runtime.list_runs()
+    _, events = await bench.runtime.read_run(row.run_id)
+    assert [type(event).__name__ for event in events] == ["RunStarted", "RunFinished"]
 
 
 async def test_a_summary_that_was_not_asked_to_be_so_long_is_cut():
