@@ -163,6 +163,32 @@ def test_looking_ahead_finds_what_would_be_found_at_once(reply, canonical, joins
     assert clean(ahead) == clean(make())
 
 
+class Counted(Cleaner):
+    """Counts the texts that it is given."""
+
+    count = 0
+
+    def keep(self, text, *, formats=True):
+        self.count += 1
+        return super().keep(text, formats=formats)
+
+    def show(self, text, scene):
+        self.count += 1
+        return super().show(text, scene)
+
+
+@pytest.mark.parametrize("joins", [True, False])
+def test_what_was_looked_at_ahead_is_not_looked_at_again(joins):
+    cleaner = Counted(GuardSettings())
+    redactor = Redactor(cleaner, TOLD, str, {"look": look}.get, is_json=False)
+    reply = Message.assistant(f"It is {KEY}.", (ToolCall("c1", "look", f'{{"q": "{KEY}"}}'),))
+    redactor.look_ahead(reply, shown=joins)
+    before = cleaner.count
+    event = ModelReplied(at=0, hold=1, message=reply, joins=joins, tokens=0, finish_reason="stop", latency_ms=1)
+    assert KEY not in str(CLEAN[ModelReplied](redactor, event).message)
+    assert cleaner.count == before > 0
+
+
 # --- too many calls
 
 
