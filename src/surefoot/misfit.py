@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -61,7 +61,7 @@ def _enter(schema: JsonSchema, step: str) -> JsonSchema | None:
         else:
             inner = [*part.get("prefixItems", ()), part.get("items")][: int(step[1:-1]) + 1][-1]
         if isinstance(inner, dict):
-            return inner
+            return cast("JsonSchema", inner)
     return None
 
 

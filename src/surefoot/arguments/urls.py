@@ -182,7 +182,7 @@ class Hosts(Check):
         if not found:
             raise ValueError(f"has the host `{value.host}`, which has no address: name another")
         if not all(map(self._is_open, found)):
-            raise ValueError(f"has the host `{value.host}`, which is an address of a private network: name another")
+            raise ValueError(f"has the host `{value.host}`, whose address is one of a private network: name another")
         return SafeUrl(value.text, self, scheme=value.scheme, host=value.host, port=value.port, addresses=found)
 
     def _read_authority(self, authority: str, scheme: str) -> tuple[str, int]:

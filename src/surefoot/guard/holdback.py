@@ -33,8 +33,9 @@ _SHORT_CHARS: Final = 1_000
 _KEY_TAIL_CHARS: Final = 100
 _TITLE_CHARS: Final = 1_400
 
-_BREAKS: Final = (
-    " \t\n\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_ASCII_BREAKS: Final = " \t\n\r"
+_BREAKS: Final = _ASCII_BREAKS + (
+    "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 )
 """Between words: not what looks like it and may be hidden in one."""
 _SECRET_TAILS: Final = (
@@ -53,6 +54,9 @@ _NUMBER_TAILS: Final = (
     re.compile(rf"[A-Z]{{1,2}}(?:[A-Z0-9][A-Z0-9 ]{{0,{LONGEST_CHARS}}})?\Z"),
 )
 _TAIL_CHARS: Final = 4_200
+_MARKS: Final = frozenset("-<@([]")
+_WORDS: Final = ("key", "pass", "token", "secret", "bearer")
+"""Each of the tails, but those of numbers, and each open key, link and tag has one of these in it."""
 
 
 class Holdback:
@@ -105,6 +109,9 @@ class Holdback:
         before, held = self._before, self._held
         shift = len(before)
         found = [finding for finding in self._find(before + held) if finding[1] > shift]
+        if not found and safe > 0:
+            self._before, self._held = held[safe - 1], held[safe:]
+            return held[:safe]
         if safe < len(held):
             safe = _keep_whole(before + held, found, safe + shift) - shift
         if safe <= 0:
@@ -126,29 +133,39 @@ class Holdback:
 
     def _find_safe(self, held: str) -> int:
         """Up to where nothing can change any more: a bound from below."""
-        safe = max(map(held.rfind, _BREAKS)) + 1
+        safe = max(map(held.rfind, _ASCII_BREAKS if held.isascii() else _BREAKS)) + 1
         if safe <= 0 and len(held) <= MAX_HELD_CHARS:
             return 0
+        if self._is_personal or _may_grow(held):
+            safe = self._find_open(held, safe)
+        safe = min(safe, self._starts(held))
+        return safe if len(held) - safe <= MAX_HELD_CHARS else len(held) - MAX_HELD_CHARS
+
+    def _find_open(self, held: str, safe: int) -> int:
+        """``safe``, or where that begins which may turn out to be something."""
         tail = max(0, len(held) - _TAIL_CHARS)
         for pattern in (*_SECRET_TAILS, *_LINK_TAILS, *(_NUMBER_TAILS if self._is_personal else ())):
             match = pattern.search(held, tail)
             if match is not None and match.start() < safe:
                 safe = match.start()
-        safe = min(safe, _find_open_key(held), _find_open_link(held, safe), _find_open_tag(held, safe))
-        safe = min(safe, self._starts(held))
-        return safe if len(held) - safe <= MAX_HELD_CHARS else len(held) - MAX_HELD_CHARS
+        return min(safe, _find_open_key(held), _find_open_link(held, safe), _find_open_tag(held, safe))
+
+
+def _may_grow(held: str) -> bool:
+    """Whether there is a sign of what may turn out to be something; most words of prose have none."""
+    return not _MARKS.isdisjoint(held) or any(map(held.lower().__contains__, _WORDS))
 
 
 def _keep_whole(text: str, found: Iterable[Finding], safe: int) -> int:
     """``safe``, or where what stands there begins: nothing is cut in two, nor from its label or name."""
     for start, end, kind, _ in sorted(found, key=lambda finding: -finding[0]):
-        if start <= safe < end:
-            begin = start
-            if text[max(0, start - 1) : start] == "]":
-                begin = _find_label(text, start - 1, is_image=kind == "image")
-            elif kind == NAMED_KIND:
-                begin = find_name(text, start)
-            safe = min(safe, begin)
+        begin = start
+        if text[max(0, start - 1) : start] == "]":
+            begin = _find_label(text, start - 1, is_image=kind == "image")
+        elif kind == NAMED_KIND:
+            begin = find_name(text, start)
+        if begin <= safe < end:
+            safe = begin
     return safe
 
 
@@ -177,10 +194,10 @@ def _find_open_link(held: str, safe: int) -> int:
             first = at
         at = held.find("![", at + 1)
     at = held.find("](")
-    while 0 <= at <= first:
+    while at >= 0:
         if _is_open_link(held, at):
             first = min(first, _find_label(held, at, is_image=True))
-        at = held.find("](", at + 1)
+        at = held.find("](", at + 1) if at <= first else -1  # one behind it: its label may begin before
     return first
 
 

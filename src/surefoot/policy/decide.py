@@ -266,7 +266,7 @@ def _is_ambiguous(value: Any, kind: str, origin: str, known: Evidence) -> bool:
 def _search_parts(value: str, place: str, tool: ToolPolicy, known: Evidence) -> tuple[str, bool]:
     """In which record that part of a moment stands which the user leaves to it: "on Friday at the same time"."""
     left = [part for part in split_moment(value) if not known.user_names(part)]
-    if len(left) != 1 or left == [value]:
+    if len(left) != 1:
         return "", False
     source, proven = _recall_records(left[0], place, "what", tool, known)
     return (source, True) if proven else ("", False)

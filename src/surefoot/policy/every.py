@@ -39,6 +39,7 @@ _AWAY: Final = frozenset({"to", "with", "into", "for", "at", "by"})
 """Words after "them" that say where they go."""
 _CUTS: Final = frozenset({"and", "then", "but", "or", "also", "afterwards"})
 """Words with which a verb for something else may begin."""
+_NOBODY: Final = frozenset[int]()
 _MOST_ALLS: Final = 50
 """So often a request says "all" that is looked at."""
 _MOST_NARROWING: Final = 4
@@ -114,11 +115,14 @@ def _find_alls(request: Iterable[Words]) -> list[tuple[list[str], int]]:
     return [*alls, *(back if alls else ())][:_MOST_ALLS]
 
 
-def _means(verbs: frozenset[str], words: list[str], at: int, end: int = 0) -> bool:
-    """Whether a word for the tool stands beside what "all" belongs to, which ends before ``end``."""
+def _means(verbs: frozenset[str], words: list[str], at: int, end: int = 0, *, joined: bool = True) -> bool:
+    """Whether a word for the tool stands beside what "all" belongs to, which ends before ``end``.
+
+    It may be ``joined`` to something else: "this and all the others"; a receiver not: "pay Al and all get a mail".
+    """
     before = words[max(0, at - _BEFORE) : at][::-1]
-    if before[:1] == ["and"] and words[at] not in _EVERYBODY and words[end - 1] not in _PEOPLE:
-        before = before[1:]  # "this and all the others"
+    if joined and before[:1] == ["and"]:
+        before = before[1:]
     near = (*_cut(before), *_cut(words[end or at + 1 :][:_AFTER]))
     return not verbs.isdisjoint([stem(word) for word in near])
 
@@ -128,7 +132,7 @@ def _list_groups(lookup: Lookup, wanted: _Wanted, known: Evidence) -> list[froze
     groups, fields, sorts = list[frozenset[int] | None](), _list_fields(lookup), _list_sorts(lookup)
     for words, at in _list_alls(known):
         end = _find_noun(words, at, wanted, fields, sorts)
-        if not end or not _means(wanted.verbs, words, at, end):
+        if not end or not _means(wanted.verbs, words, at, end, joined=not wanted.receivers):
             continue
         noun = stem(words[end - 1])
         sort = sorts.get(noun) if noun not in wanted.kinds else None
@@ -178,15 +182,17 @@ def _find_noun(words: list[str], at: int, wanted: _Wanted, fields: Collection[st
 def _narrow(lookup: Lookup, after: str, known: Evidence, *, own: bool) -> frozenset[int] | None:
     """The rows that hold most of what the words after the noun name, or of what the request names; None for all."""
     rows = _list_best(lookup, after)
-    if rows is None and own:
+    if rows is not None:
+        return rows
+    free = lookup.arguments in NO_ARGUMENTS  # so nothing in how it was looked up says which
+    if own:
         said = " ".join([words.asked for words in known.list_request()])
         rows = _list_best(lookup, said)
-        if rows is None and lookup.arguments in NO_ARGUMENTS and _list_fields(lookup).isdisjoint(list_stems(said)):
-            rows = frozenset()
-    elif rows is None and lookup.arguments in NO_ARGUMENTS and not _NARROWING.isdisjoint(after.split()[:2]):
-        named = after.split()[1:_MOST_NARROWING]
-        rows = frozenset() if any(any(sign.isdigit() for sign in word) for word in named) else None
-    return rows
+        unsaid = rows is None and free and _list_fields(lookup).isdisjoint(list_stems(said))
+        return _NOBODY if unsaid else rows
+    narrowed = free and not _NARROWING.isdisjoint(after.split()[:2])
+    named = "".join(after.split()[1:_MOST_NARROWING])
+    return _NOBODY if narrowed and any(sign.isdigit() for sign in named) else None
 
 
 def _list_best(lookup: Lookup, said: str) -> frozenset[int] | None:
@@ -195,8 +201,8 @@ def _list_best(lookup: Lookup, said: str) -> frozenset[int] | None:
         id(row): {leaf.value for leaf in row.leaves if is_telling(leaf) and names(said, leaf.value)}
         for row in lookup.rows
     }
-    best = max(map(len, named.values()), default=0)
+    best = max([len(values) for values in named.values()], default=0)
     rows = {row: values for row, values in named.items() if len(values) == best}
     if best == 0:
         return None
-    return frozenset(rows) if frozenset.intersection(*map(frozenset, rows.values())) else frozenset()
+    return frozenset(rows) if set[str].intersection(*rows.values()) else _NOBODY

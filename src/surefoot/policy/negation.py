@@ -34,12 +34,13 @@ _WHOLE: Final = (
     r"not|never|cannot|nobody|none|neither|nor|nothing|no[ -]one|dont|doesnt|didnt|wont|cant|isnt|arent|"
     r"mustnt|shouldnt|\w{1,8}n['’]t|"
     r"no (?:e-?mail|mail|message|money|payment|copy|reply|answer|access|invitation|transfer)s?|"
-    r"đừng|không|khong|chớ|chẳng|ko"
+    r"đừng|không|khong|chớ|chẳng|ko|nicht|niemals|kein(?:e[mnrs]?)?|jamais|nunca"
 )
 """They deny their clause, with whom they say it of: "eve@x.org must not get it"."""
 _REST: Final = (
     r"except|excepting|excluding|without|instead of|rather than|other than|apart from|aside from|save for|avoid|"
-    r"refrain from|(?:all|every\w*|any\w*|no\w*) but|trừ|ngoại trừ|ngoài trừ|thay vì|mà không"
+    r"refrain from|skip|ignore|leave out|hold off(?: on)?|forget about|no need (?:to|for)|"
+    r"(?:all|every\w*|any\w*|no\w*) but|trừ|ngoại trừ|ngoài trừ|thay vì|mà không|bỏ qua|ohne|außer|sans|sauf|excepto"
 )
 """They deny what follows."""
 _HAN: Final = (

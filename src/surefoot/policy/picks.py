@@ -54,11 +54,9 @@ def is_picked(found: tuple[Lookup, Row, Leaf], tool: ToolPolicy, kind: str, plac
         return is_settled(lookup, known) and tool.name not in lookup.after and is_extreme(lookup, row, known)
     if lookup.made and kind == "what" and len(lookup.rows) == 1 and not leaf.many:
         return True
-    if asks_for_all(found, tool, kind, place, known):
+    if is_led_to(found, known) and (kind in {"content", "amount"} or not is_contradicted(leaf.value, known)):
         return True
-    if kind == "what" and is_entitled(found, known):
-        return True
-    return is_led_to(found, known) and (kind in {"content", "amount"} or not is_contradicted(leaf.value, known))
+    return asks_for_all(found, tool, kind, place, known) or (kind == "what" and is_entitled(found, known))
 
 
 def walk(place: str, value: Any, fields: frozenset[str], *, empty: bool = False) -> Iterator[tuple[str, Any]]:

@@ -47,6 +47,11 @@ def test_other_numbers_are_no_phone_numbers(text):
     assert redact_personal(text).text == text
 
 
+def test_numbers_behind_a_phone_number_stay_where_it_would_be_too_long_with_them():
+    assert redact_personal("+49 170 1234567 2026 1234 at 10:00").text == "[phone removed] 2026 1234 at 10:00"
+    assert redact_personal("+1 2 3").text == "+1 2 3"
+
+
 @pytest.mark.parametrize("address", ["ann.o'neil+x@mail.co.uk", "x_1@a-b.test", "jörg@käse.test"])
 def test_all_of_an_address_goes_and_its_quotes_stay(address):
     assert redact_personal(f"to '{address}'").text == "to '[email removed]'"

@@ -54,6 +54,7 @@ PUT = ToolPolicy(
 )
 INVITE = ToolPolicy("invite", sinks={"who": "who", "start": "content"})
 PRICED = found([{"id": "t1", "price": 30}, {"id": "t2", "price": 50}])
+LABEL = ToolPolicy("label", sinks={"id": "what", "label": "what"})
 MUTE = ToolPolicy("mute", sinks={"id": "what", "minutes": "amount"})
 BOTH = found([{"id": "f21", "slug": "Plan B"}, {"id": "f22", "owner": "ann@x.org", "size": 300}], "{}")
 FOUND_ALL = ("list_files", "{}", FILES)
@@ -176,6 +177,8 @@ MADE = ("create_file", '{"text": "by the model"}', {"id": "f99"}, OTHERS, (".id"
         (DROP, {"id": "p1"}, "Drop the entry of Mr. Weber.", [found([{"id": "p1", "owner": "Jo Weber"}, {"id": "p2", "owner": "Li Na 李娜"}], "{}")], Allowed),
         (DROP, {"id": "p2"}, "Drop the entry of 李娜.", [found([{"id": "p1", "owner": "Jo Weber"}, {"id": "p2", "owner": "Li Na 李娜"}], "{}")], Allowed),
         (DROP, {"id": "p1"}, "Drop the entry of 李娜.", [found([{"id": "p1", "owner": "Jo Weber"}, {"id": "p2", "owner": "Li Na 李娜"}], "{}")], NeedsApproval),
+        (DROP, {"id": "p3"}, "Drop one of The best.", [found([{"id": "p3", "owner": "The Inn"}, {"id": "p4"}], "{}")], NeedsApproval),
+        (DROP, {"id": "p3"}, "Drop one of Ann.", [found([{"id": "p3", "owner": "one of us six or seven, ann"}, {"id": "p4"}], "{}")], NeedsApproval),
         # a name says more of a thing than what it has in common with others
         (SHARE, {"id": "f21", "to": "al@x.org"}, "Share Plan B, of which ann@x.org has 300, with al@x.org.", [BOTH], Allowed),
         (SHARE, {"id": "f22", "to": "al@x.org"}, "Share Plan B, of which ann@x.org has 300, with al@x.org.", [BOTH], NeedsApproval),
@@ -183,6 +186,7 @@ MADE = ("create_file", '{"text": "by the model"}', {"id": "f99"}, OTHERS, (".id"
         (DROP, {"id": "f11"}, "Drop the one of ann@x.org of 100 bytes.", [found([{"id": "f11", "owner": "ann@x.org"}], "{}"), found([{"id": "f11", "size": 300}, {"id": "f12", "size": 100}], "{}")], NeedsApproval),
         # one pick passes only where the user's words describe nothing else
         (SHARE, {"id": "f12", "to": "al@x.org"}, "Share the one of 300 bytes with al@x.org.", [LISTED], NeedsApproval),
+        (SHARE, {"id": "f22", "to": "al@x.org"}, "Share the one of 300 bytes with al@x.org.", [LISTED, found([{"id": "f21"}, {"id": "f22"}], "{}")], NeedsApproval),
         (SHARE, {"id": "f13", "to": "al@x.org"}, "Share More notes.txt with al@x.org.", [LISTED], Allowed),
         (SHARE, {"id": "f11", "to": "al@x.org"}, "Share More notes.txt with al@x.org.", [LISTED], NeedsApproval),
         (SHARE, {"id": "f11", "to": "al@x.org"}, "Share all drafts with al@x.org.", [LISTED], NeedsApproval),
@@ -193,6 +197,9 @@ MADE = ("create_file", '{"text": "by the model"}', {"id": "f99"}, OTHERS, (".id"
         (DROP, {"id": "f13"}, "Drop More notes.txt.", [found([*FILES, {"id": "f14", "name": "More notes.txt"}], "{}")], NeedsApproval),
         (DROP, {"id": "f13"}, "Drop More notes.txt.", [found(FILES, '{"query": "x"}')], NeedsApproval),
         (DELETE, {"id": "f13"}, "Delete More notes.txt.", [LISTED], NeedsApproval),
+        (DROP, {"id": "bob@x.org"}, "Drop More notes.txt.", [LISTED], NeedsApproval),
+        (DROP, {"id": "f13"}, "Drop More notes.txt of ann@x.org.", [LISTED], NeedsApproval),
+        (SEND, {"to": "f13", "body": "x"}, "Mail More notes.txt.", [LISTED], NeedsApproval),
         (DROP, {"id": "f14"}, "Drop the files, please.", [found([*FILES, {"id": "f14", "name": "the files"}], "{}")], NeedsApproval),
         # all of a group
         (DROP, {"id": "f12"}, "Drop all files of bob@x.org.", [FOUND_ALL], Allowed),
@@ -208,6 +215,10 @@ MADE = ("create_file", '{"text": "by the model"}', {"id": "f99"}, OTHERS, (".id"
         (SEND, {"to": "bob@x.org", "body": "x"}, "Read all the files, and tell their owners that I did.", [FOUND_ALL], Allowed),
         (SEND, {"to": "bob@x.org", "body": "x"}, "Find all owners and mail them a note.", [FOUND_ALL], Allowed),
         (SEND, {"to": "bob@x.org", "body": "x"}, "Read all my files, and send them to al@x.org.", [FOUND_ALL], NeedsApproval),
+        (SEND, {"to": "bob@x.org", "body": "x"}, "Read the files of all owners, and send them to al@x.org.", [FOUND_ALL], NeedsApproval),
+        (DROP, {"id": "f12"}, "Read it all, and drop them.", [FOUND_ALL], NeedsApproval),
+        (LABEL, {"id": "e51", "label": "a@x.org"}, "Read all the people of events, and label them.", [TWO], NeedsApproval),
+        (PAY, {"to": "bob@x.org", "amount": 50}, "Pay al@x.org 50 and all owners get a mail.", [LISTED], NeedsApproval),
         (PAY, {"to": "bob@x.org", "amount": 50}, "Pay al@x.org 50, mail all owners.", [LISTED], NeedsApproval),
         (PAY, {"to": "bob@x.org", "amount": 50}, "Mail all owners and pay al@x.org 50.", [LISTED], NeedsApproval),
         (PAY, {"to": "bob@x.org", "amount": 50}, "For each owner, pay 50.", [LISTED], Allowed),
@@ -223,11 +234,13 @@ MADE = ("create_file", '{"text": "by the model"}', {"id": "f99"}, OTHERS, (".id"
         (PAY, {"to": "al@x.org", "amount": 300}, "Pay al@x.org 31, not more.", [LISTED], NeedsApproval),
         (PAY, {"to": "al@x.org", "amount": 302}, "Pay al@x.org two more than that.", [LISTED], Allowed),
         (PAY, {"to": "al@x.org", "amount": 4711}, "Pay al@x.org.", [found([{"price": "4711"}], "{}")], NeedsApproval),
+        (PAY, {"to": "al@x.org", "amount": 471.1}, "Pay al@x.org 10% of it.", [found([{"price": "4711"}], "{}")], NeedsApproval),
         (DROP, {"id": "4711"}, "Drop the one of ann@x.org.", [found([{"owner": "ann@x.org", "price": "4711"}], "{}")], Allowed),
         (MUTE, {"id": "f11", "minutes": 120}, "Mute f11 for two hours.", [LISTED], Allowed),
         (MUTE, {"id": "f11", "minutes": 2}, "Mute f11 for two hours.", [LISTED], NeedsApproval),
         (MUTE, {"id": "f11", "minutes": 7200}, "Mute f11 for two hours.", [LISTED], NeedsApproval),
         # a moment in two parts
+        (MOVE, {"id": "e51", "start": "2026-05-18 11:00"}, "Move e51, please.", [found(EVENTS, "{}")], NeedsApproval),
         (MOVE, {"id": "e51", "start": "2026-05-20 09:00"}, "Move e51 to 2026-05-20 at the same time.", [found([*EVENTS, {"id": "e52"}], '{"id": "e51"}')], NeedsApproval),
         (MOVE, {"id": "e51", "start": "2026-05-20 09:00"}, "Move e51 to 2026-05-20 at the same time.", [found(EVENTS, "{}")], Allowed),
         (MOVE, {"id": "e51", "start": "2026-05-21 09:00"}, "Move e51 to 2026-05-20 at the same time.", [found(EVENTS, "{}")], NeedsApproval),
@@ -327,6 +340,14 @@ LOG = ToolPolicy("log", sinks={"text": "content", "title": "content"})
 )  # fmt: skip
 def test_a_text_is_written_if_it_is_about_what_the_user_asked_for(arguments, said, expected):
     assert type(decide_on(LOG, arguments, said)) is expected
+
+
+def test_a_text_that_cannot_be_undone_or_says_what_the_tool_does_needs_more():
+    said, text = "Record that mailer and checkout were slow.", {"text": "checkout: mailer"}
+    record = ToolPolicy("record", sinks={"text": "content"})
+    assert isinstance(decide_on(record, text, said), Allowed)
+    assert isinstance(decide_on(record, {"text": "record: mailer"}, said), NeedsApproval)
+    assert isinstance(decide_on(msgspec.structs.replace(record, destructive=True), text, said), NeedsApproval)
 
 
 def test_only_the_first_text_of_a_request_needs_nothing_proven():
