@@ -219,11 +219,11 @@ async def _take_long(run: Run, call: ModelCall, reply: Reply) -> tuple[ToolCall,
 
 
 def _act_on(run: Run, call: ModelCall, reply: Reply, reading: Reading) -> tuple[ToolCall, ...]:
-    turn, message, joins = reading
+    turn, joins = reading.turn, reading.joins
     now = run.desk.clock.monotonic()
     call.tell_reply(now, joins=joins)
     if not joins:
-        run.emit(Thought(at=run.desk.clock.now(), message=message, problem=turn.problem))
+        run.emit(Thought(at=run.desk.clock.now(), message=reading.message, problem=turn.problem))
     for warned in run.account.warnings(now):
         run.emit(BudgetWarning(at=run.desk.clock.now(), limit=warned.limit, used=warned.used, of=warned.of))
     if turn.answer is not None or reply.finish_reason in _BLOCKED:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final, NamedTuple
+from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from surefoot.aside import aside
@@ -30,7 +31,7 @@ LEFT_OUT: Final = (
 )
 
 
-class Reading(NamedTuple):
+class Reading(Struct, frozen=True):
     """What a reply says.
 
     Attributes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Iterator, Sequence
 from enum import Enum
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Literal, TypeVar
+
+from msgspec import Struct
 
 from surefoot.aside import aside
 from surefoot.policy.decision import Trace
@@ -20,7 +22,7 @@ TEXT_CHARS: Final = 50
 """What a text counts beside its characters: the smallest takes as long."""
 
 
-class Result(NamedTuple):
+class Result(Struct, frozen=True):
     """What a tool gave."""
 
     tool: str
@@ -37,7 +39,7 @@ class Result(NamedTuple):
         return len(self.content) + len(self.arguments)
 
 
-class Act(NamedTuple):
+class Act(Struct, frozen=True):
     """A call that was let through."""
 
     tool: str
