@@ -6,34 +6,35 @@ Of all the calls of one reply that a person has to look at, he is asked once.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Coroutine, Sequence
 from copy import deepcopy
-from decimal import Decimal
 from typing import Any, Final, cast
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from surefoot.deadline import is_cancelled
 from surefoot.errors import ConfigError
-from surefoot.journal.policy_events import Answer, ApprovalAnswered, CallJudged
+from surefoot.journal.policy_events import Answer, ApprovalAnswered
+from surefoot.judgement import Question, decide_aside, decide_at_once, list_deeds, note, pose
 from surefoot.observation import refuse
 from surefoot.policy.approval import APPROVALS, ApprovalRequest, digest_call, list_sources
-from surefoot.policy.decide import FAILED, decide
-from surefoot.policy.decision import Allowed, Decision, Denied, NeedsApproval, Proposed, name_verdict
-from surefoot.policy.deeds import make_deed
+from surefoot.policy.decide import FAILED
+from surefoot.policy.decision import Allowed, Decision, NeedsApproval
+from surefoot.policy.deeds import Deed
 from surefoot.policy.origin import Origins
 from surefoot.policy.source import find_source, name_earlier
 from surefoot.run import Run
 from surefoot.screening import list_suspects
 from surefoot.tools import Prepared
-from surefoot.types import ToolCall, ToolResult
+from surefoot.types import ToolResult
 
 _UNTOLD: Final = frozenset({"read", "unexposed"})
 """Rules that let a call run without another look: they are not journaled."""
-UNREADABLE: Final = Denied("size", "a number in it is too large to be compared with anything")
+AT_ONCE_CHARS: Final = 1_000
+"""Of the arguments of all calls of a reply that are decided on at once."""
+AT_ONCE_VALUES: Final = 20
+"""Values in them: one date takes half a millisecond where much was said."""
 _ADVICE: Final = {
     "origin": "Only the user, or a system of record, may name that.",
     "content": "Leave it out, or let the user name it.",
@@ -41,17 +42,6 @@ _ADVICE: Final = {
     "anchor": "Let the user name what it is about.",
     "repeat": "Only the user may ask for it once more.",
 }
-
-
-def _read_number(text: str) -> float | str:
-    """A number with a fraction; as text if no float is that number: a tool that takes a Decimal gets all its digits."""
-    number = float(text)
-    if math.isinf(number):
-        raise msgspec.DecodeError("a number out of range")
-    return number if text in {repr(number), f"{number:.2f}"} or Decimal(repr(number)) == Decimal(text) else text
-
-
-_read_json: Final = msgspec.json.Decoder(float_hook=_read_number).decode
 
 
 class Doubt(Struct, frozen=True):
@@ -68,98 +58,100 @@ class Doubt(Struct, frozen=True):
     decision: NeedsApproval
 
 
+class _Deeds:
+    """The calls of one reply that count as done where a later one of them is decided on; each is read once."""
+
+    __slots__ = ("_deeds", "_ready", "_run", "_upto")
+
+    def __init__(self, run: Run, ready: Sequence[Prepared | ToolResult]) -> None:
+        self._run, self._ready = run, ready
+        self._deeds: list[Deed] = []
+        self._upto = 0
+
+    def before(self, place: int) -> Sequence[Deed]:
+        """Those before that place; places are asked for in order."""
+        if self._upto < place:
+            self._deeds += list_deeds(self._run, self._ready[self._upto : place])
+            self._upto = place
+        return self._deeds
+
+
 def clear(run: Run, ready: list[Prepared | ToolResult]) -> Coroutine[Any, Any, None] | None:
     """Which of the validated calls of a reply may run: in the place of one that may not stands what the model is told.
 
     Returns:
-        None; a coroutine that does the rest if a person is to be asked, or if there is much to be read first.
+        None; a coroutine that does the rest if a person is to be asked, or if there is much to be read or compared.
     """
+    ruled = run.desk.policing.judges_reads
+    checked = [one.call.arguments for one in ready if isinstance(one, Prepared) and (ruled or one.tool.checked)]
+    if not checked:
+        return None
     origins = run.state.origins
-    if origins.is_slow and any(isinstance(one, Prepared) and one.tool.checked for one in ready):
+    if origins.is_slow or origins.is_large or not _is_quick(checked):
         return _clear_later(run, ready, origins)
     return _clear_now(run, ready)
 
 
+def _is_quick(arguments: Sequence[str]) -> bool:
+    """Whether arguments hold so few values that they may be compared with all that was said and read at once."""
+    chars = values = 0
+    for text in arguments:
+        chars += len(text)
+        values += text.count(",")
+    return chars <= AT_ONCE_CHARS and values <= AT_ONCE_VALUES
+
+
 async def _clear_later(run: Run, ready: list[Prepared | ToolResult], origins: Origins) -> None:
+    """As `_clear_now`: what is compared is compared in a thread."""
     await origins.catch_up()
-    asking = _clear_now(run, ready)
-    if asking is not None:
-        await asking
+    doubts, deeds = dict[int, Doubt](), _Deeds(run, ready)
+    for place, one in enumerate(ready):
+        question = pose(run, one, deeds.before(place))
+        if question is not None:
+            decision = await decide_aside(run, question)
+            _heed(run, ready, doubts, place, _judge(run, question, decision))
+    if doubts:
+        await _settle(run, ready, doubts)
 
 
 def _clear_now(run: Run, ready: list[Prepared | ToolResult]) -> Coroutine[Any, Any, None] | None:
-    ruled, asks = run.desk.policing.judges_reads, run.desk.policing.approve is not None
-    doubts: dict[int, Doubt] = {}
+    doubts, deeds = dict[int, Doubt](), _Deeds(run, ready)
     for place, one in enumerate(ready):
-        if isinstance(one, Prepared) and (one.tool.checked or ruled):
-            found = _judge(run, one, ready[:place] if place else ())
-            if isinstance(found, Doubt):
-                if asks:
-                    doubts[place] = found
-                    continue
-                found = _take_answer(run, found, "nobody")
-            if found is not None:
-                ready[place] = found
+        question = pose(run, one, deeds.before(place))
+        if question is not None:
+            _heed(run, ready, doubts, place, _judge(run, question, decide_at_once(run, question)))
     return _settle(run, ready, doubts) if doubts else None
 
 
-def _judge(run: Run, prepared: Prepared, before: Sequence[Prepared | ToolResult]) -> Doubt | ToolResult | None:
-    """What is decided of a call, as the journal is told: None if it may run, what the model is told if it may not.
+def _heed(
+    run: Run,
+    ready: list[Prepared | ToolResult],
+    doubts: dict[int, Doubt],
+    place: int,
+    found: Doubt | ToolResult | None,
+) -> None:
+    """Put in the place of a call what is decided of it, or join the doubts if somebody can be asked."""
+    if isinstance(found, Doubt):
+        if run.desk.policing.approve is not None:
+            doubts[place] = found
+            return
+        found = _take_answer(run, found, "nobody")
+    if found is not None:
+        ready[place] = found
 
-    Those ``before`` it in its reply count as done.
-    """
-    desk = run.desk.policing
-    if desk.mode == "off":
-        return None
-    tool = prepared.tool
-    if tool.policy.is_free and not desk.rules.functions and tool.policy.name not in desk.rules.tools:
-        return None  # as `decide` would say, which need not look at the conversation for it
-    arguments = _read_arguments(prepared.call.arguments)
-    decision = UNREADABLE if arguments is None else _decide(run, prepared, arguments, before)
+
+def _judge(run: Run, question: Question, decision: Decision) -> Doubt | ToolResult | None:
+    """What is decided of a call, as the journal is told: None if it may run, what the model is told if it may not."""
+    prepared = question.prepared
     if decision.rule in _UNTOLD:
         return None
-    _note(run, prepared, decision)
-    if desk.mode == "observe" or isinstance(decision, Allowed):
+    note(run, prepared, decision)
+    if run.desk.policing.mode == "observe" or isinstance(decision, Allowed):
         return None
-    if isinstance(decision, NeedsApproval) and arguments is not None:
-        return Doubt(prepared, arguments, decision)
-    return refuse(f"{tool.spec.name} was not called: {_tell(decision)} The policy denies it: go on without it.")
-
-
-def _note(run: Run, prepared: Prepared, decision: Decision) -> None:
-    run.emit(
-        CallJudged(
-            at=run.desk.clock.now(), call_id=prepared.call.id, name=prepared.tool.spec.name,
-            verdict=name_verdict(decision), rule=decision.rule, reason=decision.reason, traces=decision.traces,
-            observed=run.desk.policing.mode == "observe",
-        )
-    )  # fmt: skip
-
-
-def _decide(
-    run: Run, prepared: Prepared, arguments: dict[str, Any], before: Sequence[Prepared | ToolResult]
-) -> Decision:
-    """As `decide`; calls ``before`` it of which nobody has told the journal yet count as done."""
-    known, kept = run.state.origins.evidence(), None
-    acts = [one.call for one in before if isinstance(one, Prepared) and one.tool.effect == "write"]
-    if acts:
-        known = replace(known, done=(*known.done, *[make_deed(call.name, _keep(run, call)) for call in acts]))
-    if known.done and (text := _keep(run, prepared.call)) is not prepared.call.arguments:
-        kept = _read_arguments(text)
-    return decide(Proposed(prepared.tool.policy, arguments, kept), known, run.desk.policing.rules)
-
-
-def _keep(run: Run, call: ToolCall) -> str:
-    return call.arguments if run.redactor is None else run.redactor.keep_arguments(call)
-
-
-def _read_arguments(text: str) -> dict[str, Any] | None:
-    """In JSON's own types; None where only a type of the tool's could read them: a Decimal of a thousand digits."""
-    try:
-        found: dict[str, Any] = _read_json(text or "{}")
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-    return found
+    if isinstance(decision, NeedsApproval) and question.arguments is not None:
+        return Doubt(prepared, question.arguments, decision)
+    name = prepared.tool.spec.name
+    return refuse(f"{name} was not called: {_tell(decision)} The policy denies it: go on without it.")
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
@@ -177,17 +169,19 @@ async def _settle(run: Run, ready: list[Prepared | ToolResult], doubts: dict[int
         if "session" in answers:  # what was vouched for may settle others
             for here, one in list(doubts.items()):
                 others = [other for place, other in enumerate(ready) if place not in doubts]
-                if _judge_again(run, one, others) is None:
+                if await _is_settled(run, one, others):
                     del doubts[here]
 
 
-def _judge_again(run: Run, doubt: Doubt, others: Sequence[Prepared | ToolResult]) -> Doubt | None:
-    """A call that a source may settle which was vouched for meanwhile; None if it may run now, as the ``others`` do."""
-    decision = _decide(run, doubt.prepared, doubt.arguments, others)
+async def _is_settled(run: Run, doubt: Doubt, others: Sequence[Prepared | ToolResult]) -> bool:
+    """Whether a source settles a call that was vouched for meanwhile, so that it may run as the ``others`` do."""
+    question = pose(run, doubt.prepared, list_deeds(run, others))
+    assert question is not None, "it was posed before"
+    decision = await decide_aside(run, question)
     if not isinstance(decision, Allowed):
-        return doubt
-    _note(run, doubt.prepared, decision)
-    return None
+        return False
+    note(run, doubt.prepared, decision)
+    return True
 
 
 def _make_requests(run: Run, doubts: Sequence[Doubt]) -> list[ApprovalRequest]:

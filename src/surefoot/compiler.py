@@ -20,7 +20,7 @@ from surefoot.clock import Clock
 from surefoot.compiled import Compiled
 from surefoot.config import Settings
 from surefoot.context import DEFAULT_WINDOW
-from surefoot.errors import PriceUnknown
+from surefoot.errors import ConfigError, PriceUnknown
 from surefoot.journal.context_events import READ_MORE
 from surefoot.logs import get_logger
 from surefoot.models.base import Model, ModelProfile
@@ -39,6 +39,12 @@ _log: Final = get_logger(__name__)
 
 MAX_COMPILED: Final = 256
 """Agents kept compiled; the one compiled longest ago makes room. Agents are meant to be few and shared."""
+MAX_COMPILED_CHARS: Final = 32 << 20
+"""Of their instructions, and of the JSON of their tools; the last one is kept whatever its size."""
+MAX_SOURCES: Final = 1_024
+"""Servers whose tools are kept ready until the runtime is closed: each is a process or a connection."""
+MAX_SLIPS: Final = 1_000
+"""Names in the settings that are told to be slips, with those that may be meant."""
 
 MIN_CONNECTIONS: Final = 2_000
 """Connections at once that there are in any case; more if the settings allow more calls at once."""
@@ -59,6 +65,7 @@ class Compiler:
         self._progress = progress
         self._prices = open_prices(settings, clock.now)
         self._compiled: dict[Agent[Any], Compiled] = {}
+        self._compiled_chars = 0
         self._others: dict[Agent[Any], tuple[Agent[Any], ...]] = {}  # an agent on its other models, one each
         self._http: HttpClient | None = None
         self._models = Models(settings, self._open_http)
@@ -68,7 +75,7 @@ class Compiler:
         self._sources: dict[Source, None] = {}
         self._local_lock = asyncio.Lock()
         self._server: Any = None
-        self._slips: set[Slip] = set()  # told; as many at most as agents are compiled, times names in the settings
+        self._slips: set[Slip] = set()  # told
 
     def recall(self, agent: Agent[Any]) -> Compiled | None:
         """What `compile` would give for an agent of one model that is as it was; None for any other."""
@@ -106,10 +113,16 @@ class Compiler:
             compiled = replace(compiled, rates=rates)  # prices change with the date
         else:
             compiled = await self._compile(agent)
-            if len(self._compiled) >= MAX_COMPILED:
-                del self._compiled[next(iter(self._compiled))]
-        self._compiled[agent] = compiled
+        self._keep(agent, compiled)
         return compiled
+
+    def _keep(self, agent: Agent[Any], compiled: Compiled) -> None:
+        kept = self._compiled
+        before = kept.pop(agent, None)
+        self._compiled_chars += _count_chars(compiled) - (0 if before is None else _count_chars(before))
+        while kept and (len(kept) >= MAX_COMPILED or self._compiled_chars > MAX_COMPILED_CHARS):
+            self._compiled_chars -= _count_chars(kept.pop(next(iter(kept))))
+        kept[agent] = compiled
 
     async def close(self) -> None:
         """Close connections, stop the embedded model and what tools share."""
@@ -130,10 +143,7 @@ class Compiler:
         keeps_rest = offers and toolbox.specs != () and toolbox.find(READ_MORE) is None
         if keeps_rest:
             toolbox = Toolbox([*toolbox, read_more])
-        for source in [tool.source for tool in toolbox if tool.source is not None]:
-            if source not in self._sources:
-                source.hold()
-                self._sources[source] = None
+        self._hold_sources(toolbox, agent.name)
         specs = toolbox.specs
         self._tell_slips(agent.name, [spec.name for spec in specs])
         protocol = find_protocol(name)(agent.instructions, specs, answer.schema if answer else None)
@@ -157,10 +167,21 @@ class Compiler:
             instructions=agent.instructions,
         )
 
+    def _hold_sources(self, toolbox: Toolbox, agent: str) -> None:
+        for source in dict.fromkeys([tool.source for tool in toolbox if tool.source is not None]):
+            if source not in self._sources:
+                if len(self._sources) >= MAX_SOURCES:
+                    raise ConfigError(
+                        f"agent {agent!r}: this runtime keeps {MAX_SOURCES:,} servers of tools ready, no more: make "
+                        "each MCP server once, and share it and its tools"
+                    )
+                source.hold()
+                self._sources[source] = None
+
     def _tell_slips(self, agent: str, names: Sequence[str]) -> None:
         """A slip in a name lets a tool run that was to be denied. No error: the name may be one of another agent's."""
         for slip in find_slips(self._settings.policy, names):
-            if slip.nearest and slip not in self._slips:
+            if slip.nearest and slip not in self._slips and len(self._slips) < MAX_SLIPS:
                 self._slips.add(slip)
                 _log.warning("%s", slip.tell(agent))
 
@@ -227,6 +248,10 @@ class Compiler:
             # A cancelled call gives its permit back at once and its connection up later: hence twice as many.
             self._http = HttpClient(max_connections=max(MIN_CONNECTIONS, 2 * most))
         return self._http
+
+
+def _count_chars(compiled: Compiled) -> int:
+    return len(compiled.instructions) + len(bytes(compiled.tools))
 
 
 def check_price(compiled: Compiled, limits: Limits, limited: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Final
 
 from surefoot.caller import Caller
@@ -9,6 +10,8 @@ from surefoot.gcra import Gcra
 from surefoot.sections import AdmissionSettings, Tenant
 
 MINUTE_S: Final = 60.0
+MOST_NAME_CHARS: Final = 40
+"""Of a name that is remembered as it is: of a longer one its digest."""
 _ADMITTED: Final = 0.0, ""
 
 
@@ -52,26 +55,33 @@ class Entitlement:
         Nobody's user and no tenant have no rate.
         """
         if caller.user:
-            wait_s = self._user_rate.take((caller.tenant, caller.user), now)
+            wait_s = self._user_rate.take((_shorten(caller.tenant), _shorten(caller.user)), now)
             if wait_s > 0:
                 if caller.tenant:
-                    wait_s = max(wait_s, self._tenant_rate.wait_s(caller.tenant, now))
+                    wait_s = max(wait_s, self._tenant_rate.wait_s(_shorten(caller.tenant), now))
                 return wait_s, self._tell("user", caller.user, self._user_rpm)
         if caller.tenant:
-            wait_s = self._tenant_rate.take(caller.tenant, now)
+            wait_s = self._tenant_rate.take(_shorten(caller.tenant), now)
             if wait_s > 0:
                 if caller.user:
-                    self._user_rate.give_back((caller.tenant, caller.user), 1.0)
+                    self._user_rate.give_back((_shorten(caller.tenant), _shorten(caller.user)), 1.0)
                 return wait_s, self._tell("tenant", caller.tenant, self._tenant_rpm)
         return _ADMITTED
 
     def give_back(self, caller: Caller) -> None:
         """A request whose units were just taken is refused for another reason."""
         if caller.user:
-            self._user_rate.give_back((caller.tenant, caller.user), 1.0)
+            self._user_rate.give_back((_shorten(caller.tenant), _shorten(caller.user)), 1.0)
         if caller.tenant:
-            self._tenant_rate.give_back(caller.tenant, 1.0)
+            self._tenant_rate.give_back(_shorten(caller.tenant), 1.0)
 
     @staticmethod
     def _tell(kind: str, name: str, rpm: float) -> str:
         return f"{kind} {name!r:.80} has used up its {rpm:g} requests per minute"
+
+
+def _shorten(name: str) -> str:
+    """A name as rates are kept by it: very many are remembered, and who asks may choose how long his is."""
+    if len(name) <= MOST_NAME_CHARS:
+        return name
+    return f"#{blake2b(name.encode(), digest_size=MOST_NAME_CHARS // 2).hexdigest()}"  # too long to be a name's own

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec.json import encode as encode_json
 
+from surefoot.aside import aside
 from surefoot.context import LIKELY_BYTES, least_output
 from surefoot.models.base import Prompt
 from surefoot.run import Run
 from surefoot.types import JsonSchema, Message
+
+SHOWN_AT_ONCE: Final = 500
+"""Messages that are written at once: each takes some microseconds."""
 
 
 class GrowingPrompt:
@@ -38,6 +43,12 @@ class GrowingPrompt:
         self._sent_size = 0
         self.crammed = -1
         self.schema: JsonSchema | None = None
+
+    async def begin(self) -> None:
+        """Begin, with what there is of the conversation; a long one is written in a thread."""
+        self.open()
+        if len(self._run.state.messages) > SHOWN_AT_ONCE:
+            await aside(self.show)
 
     def open(self) -> None:
         """Begin, or begin anew: what is shown of the conversation, or the model, has changed."""

@@ -25,14 +25,13 @@ from surefoot.logs import get_logger
 from surefoot.model_call import WINDOW, ModelCall
 from surefoot.models.base import Reply
 from surefoot.next_call import hold_at_once, hold_budget, hold_last, reach, refit
-from surefoot.protocol.base import Turn
-from surefoot.redaction import hold_back
+from surefoot.reading import Reading, cut, hold_back, is_ordinary, read, read_aside, tell_left_out, tell_start
 from surefoot.run import Run
 from surefoot.sessions import SessionMoved
 from surefoot.store.base import Outcome
 from surefoot.store.session_rows import Moved
 from surefoot.tool_calls import cut_text, run_tools
-from surefoot.types import Message, StopReason, ToolCall
+from surefoot.types import StopReason, ToolCall
 from surefoot.window import room_for_results
 
 FINISH_TIMEOUT_S: Final = 5.0
@@ -119,9 +118,9 @@ async def react(run: Run, started: RunStarted) -> AsyncGenerator[list[RunEvent],
     """
     call = ModelCall(run)
     try:
-        run.emit(started)
         run.abandon = call.abandon
-        call.prompt.open()
+        await tell_start(run, started)
+        await call.prompt.begin()
         await _screen_question(run)
         purpose = hold_at_once(run, call) or await hold_budget(run, call)
         while purpose is not None:
@@ -176,10 +175,13 @@ async def _turn_back(run: Run, call: ModelCall, purpose: Purpose, stopped: Refus
 
 async def _follow(run: Run, call: ModelCall, purpose: Purpose) -> Purpose | None:
     """Take the reply or the failure in, and reserve the call that follows. None: the run is at its end."""
-    if call.reply is not None:
-        calls = _take_reply(run, call, call.reply)
+    reply = call.reply
+    if reply is not None:
+        calls = _take_reply(run, call, reply) if is_ordinary(reply) else await _take_long(run, call, reply)
         if calls:
             await run_tools(run, calls, room_for_results(run, call))
+            if left_out := tell_left_out(reply):
+                run.emit(Nudged(at=run.desk.clock.now(), text=left_out))
         if run.state.finished is not None:
             return None
         return hold_at_once(run, call) or await hold_budget(run, call)
@@ -204,13 +206,24 @@ def _take_reply(run: Run, call: ModelCall, reply: Reply) -> tuple[ToolCall, ...]
         take_summary(run, call, reply)
         return ()
     call.settle()
-    turn = run.parse(reply.message)
-    message = _canonical(turn, reply.message)
-    joins = message is reply.message and not turn.problem
+    return _act_on(run, call, reply, read(run, reply))
+
+
+async def _take_long(run: Run, call: ModelCall, reply: Reply) -> tuple[ToolCall, ...]:
+    """As `_take_reply`, of a reply that is cut where it is too much and read in a thread: settled it is before."""
+    call.reply = reply = cut(reply, is_summary=run.sums_up)
+    if run.sums_up:
+        return _take_reply(run, call, reply)
+    call.settle()
+    return _act_on(run, call, reply, await read_aside(run, reply))
+
+
+def _act_on(run: Run, call: ModelCall, reply: Reply, reading: Reading) -> tuple[ToolCall, ...]:
+    turn, joins = reading.turn, reading.joins
     now = run.desk.clock.monotonic()
     call.tell_reply(now, joins=joins)
     if not joins:
-        run.emit(Thought(at=run.desk.clock.now(), message=message, problem=turn.problem))
+        run.emit(Thought(at=run.desk.clock.now(), message=reading.message, problem=turn.problem))
     for warned in run.account.warnings(now):
         run.emit(BudgetWarning(at=run.desk.clock.now(), limit=warned.limit, used=warned.used, of=warned.of))
     if turn.answer is not None or reply.finish_reason in _BLOCKED:
@@ -223,19 +236,6 @@ def _take_reply(run: Run, call: ModelCall, reply: Reply) -> tuple[ToolCall, ...]
             reach(run, shortage)
         return turn.calls
     return ()
-
-
-def _canonical(turn: Turn, message: Message) -> Message:
-    if turn.problem:  # a protocol may say what of the reply is fit to be shown again
-        if turn.thought or message.tool_calls:  # calls that nobody answers are refused by the next provider
-            return Message.assistant(turn.thought or message.text, blocks=message.blocks)
-        return message
-    if (turn.calls is message.tool_calls or turn.calls == message.tool_calls) and (
-        turn.thought if turn.calls else turn.answer
-    ) == message.text:
-        return message
-    text = turn.thought if turn.calls else turn.answer or ""
-    return Message.assistant(text, turn.calls, message.blocks)
 
 
 def _answer(run: Run, call: ModelCall, reply: Reply, text: str) -> None:

@@ -6,8 +6,7 @@ shows a run. A tool gets the arguments that the model wrote, whatever the journa
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, TypeVar
 
 from msgspec.structs import replace
@@ -67,17 +66,6 @@ def read_redaction(settings: GuardSettings) -> Callable[[Compiled, RunState], Re
     return open_redactor
 
 
-async def hold_back(redactor: Redactor | None, texts: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-    """The pieces of a reply as they may be shown: what may become something else is held back until it is clear."""
-    window = None if redactor is None else redactor.open_window()
-    async with aclosing(texts):
-        async for text in texts:
-            if shown := text if window is None else window.feed(text):
-                yield shown
-    if window is not None and (shown := window.close()):
-        yield shown
-
-
 class Redactor:
     """Takes out of the texts of one run what must not be kept or shown.
 
@@ -89,7 +77,7 @@ class Redactor:
         is_json: The answer is JSON.
     """
 
-    __slots__ = ("_calls", "_clean_calls", "_cleaner", "_find_tool", "_is_json", "_scene", "_sees", "_shown")
+    __slots__ = ("_ahead", "_calls", "_clean_calls", "_cleaner", "_find_tool", "_is_json", "_scene", "_sees", "_shown")
 
     def __init__(
         self,
@@ -108,6 +96,7 @@ class Redactor:
         self._shown = _NOTHING_SHOWN  # an answer comes several times: as a reply, a thought, the end
         self._calls: Sequence[tuple[ToolCall, ToolCall, Found]] = ()  # so does a call
         self._clean_calls: tuple[ToolCall, ...] = ()
+        self._ahead: tuple[tuple[Message, bool, Message, Found], ...] = ()  # what was looked at before its event
 
     def show(self, text: str) -> Redacted:
         """What may be shown of a text that the model has written."""
@@ -132,6 +121,20 @@ class Redactor:
                 return False
         self._clean_calls = calls
         return not message.blocks or not sees(message.blocks)
+
+    def look_ahead(self, message: Message, *, shown: bool) -> None:
+        """Look now, in a thread, at a long message of the model whose event comes next."""
+        self._ahead = (*self._ahead[-1:], (message, shown, *self._read(message, shown=shown)))
+
+    def _read(self, message: Message, *, shown: bool) -> tuple[Message, Found]:
+        """A message of the model as it may be kept, or as it may be ``shown``, and what was taken out."""
+        for raw, was_shown, made, taken in self._ahead:
+            if raw is message and was_shown is shown:
+                return made, taken
+        if self._is_clean(message, shown=shown):
+            return message, []
+        found: Found = []
+        return self._clean_message(message, found, shown=shown), found
 
     def _sees_in_answer(self, text: str) -> bool:
         raw, made = self._shown
@@ -260,10 +263,10 @@ class Redactor:
             event = replace(event, agent=self._keep(event.agent))
         system = history[0] if history and history[0].role == "system" else None
         is_told_clean = system is None or self._cleaner.is_known_clean(system.text)
-        if is_told_clean and self._is_clean(question, shown=False):
+        question, taken = self._read(question, shown=False)
+        if is_told_clean and not taken:
             return event
-        found: Found = []
-        question = self._clean_message(question, found, shown=False)
+        found = [*taken]
         if system is not None and not is_told_clean:
             history[0] = self._clean_message(system, found, shown=False)
         return _note(event, found, messages=(*history, question))
@@ -271,15 +274,19 @@ class Redactor:
     def _model_replied(self, event: ModelReplied) -> ModelReplied:
         if holds_secret(event.response_id):
             event = replace(event, response_id="")
+        if self._ahead:
+            made, found = self._read(event.message, shown=event.joins)
+            return _note(event, found, message=made)
         if self._is_clean(event.message, shown=event.joins):
             return event
-        found: Found = []
-        return _note(event, found, message=self._clean_message(event.message, found, shown=event.joins))
+        taken: Found = []
+        return _note(event, taken, message=self._clean_message(event.message, taken, shown=event.joins))
 
     def _thought(self, event: Thought) -> Thought:
-        found: Found = []
+        made, found = self._read(event.message, shown=True)
+        found = [*found]
         problem = self._keep(event.problem, found) if event.problem else ""
-        return _note(event, found, message=self._clean_message(event.message, found, shown=True), problem=problem)
+        return _note(event, found, message=made, problem=problem)
 
     def _model_failed(self, event: ModelFailed) -> ModelFailed:
         found: Found = []

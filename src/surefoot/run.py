@@ -161,10 +161,12 @@ class Run:
 
     def take_child(self, child: Run) -> None:
         """A run that one of its tools began has ended: what it has read and done counts here, too."""
+        if self.state.finished is not None:
+            return
         origins = child.state.origins
         self.read_through_children |= origins.exposed
         done = origins.done()
-        if done is not None and self.state.finished is None:
+        if done is not None:
             self.emit(ChildEnded(at=self.desk.clock.now(), run_id=child.run_id, done=done))
 
     def take_news(self) -> list[RunEvent]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from surefoot.aside import aside
 from surefoot.caller import Caller
 from surefoot.clock import Clock
 from surefoot.durations import read_duration_s
@@ -14,11 +15,11 @@ from surefoot.errors import NotFound
 from surefoot.journal.fold import RunState, fold
 from surefoot.journal.records import decode_record
 from surefoot.lines import Lines, Place
-from surefoot.policy.origin import Carried
+from surefoot.policy.handed_on import Carried
 from surefoot.sections import OnBusy, SessionSettings
 from surefoot.store.base import Store
 from surefoot.store.session_rows import SessionClaim, SessionRow
-from surefoot.transcripts import Kept, Key, Transcripts, continue_from
+from surefoot.transcripts import Kept, Key, Transcripts, continue_from, pack_all
 from surefoot.types import Message
 
 OWN_PREFIX: Final = "ses_"
@@ -29,6 +30,11 @@ LAST_LOOK_S: Final = 1.0
 
 FOLD_AT_ONCE_BYTES: Final = 64 << 10
 """A longer journal is read in a thread: a megabyte of tool results takes a tenth of a second, and all would wait."""
+
+READ_AT_ONCE_BYTES: Final = 32 << 10
+"""The same of a conversation in memory: it is packed, and decoded quickly."""
+PACK_AT_ONCE: Final = 200
+"""Messages of a conversation that is packed at once."""
 
 
 class SessionMoved(Exception):
@@ -93,26 +99,31 @@ class Turn:
 
     async def history(self) -> tuple[tuple[Message, ...], Carried | None]:
         """The conversation so far, and where its values came from."""
-        if self._kept is not None:
-            return self._kept.messages, self._kept.carried
+        kept = self._kept
+        if kept is not None:
+            return kept.read() if kept.size <= READ_AT_ONCE_BYTES else await aside(kept.read)
         state = await self._turns.read_state(self.claim.head)
-        if state.origins.behind:
-            await state.origins.catch_up()
-        return continue_from(state.conversation), state.origins.carry()
+        return continue_from(state.conversation), await state.origins.hand_on()
 
     def attach(self, run_id: str, state: RunState, cancel: Callable[[], object]) -> None:
         """The run that is about to begin in this turn."""
         self._run = run_id, state
         self._place.attach(cancel)
 
-    def keep(self) -> None:
+    async def keep(self) -> None:
         """The turn is over: keep what its run left in memory. Whether it is in the store the next claim will tell."""
         if self._run is None:
             return
         run_id, state = self._run
-        if state.finished is not None:
-            messages = continue_from(state.messages)
-            self._turns.transcripts.put(self._key, run_id, state.finished.at, messages, state.origins.carry())
+        if state.finished is None:
+            return
+        carried, transcripts = await state.origins.hand_on(), self._turns.transcripts
+        is_long = len(state.messages) > PACK_AT_ONCE or (carried is not None and carried.is_long)
+        data = await aside(pack_all, state.messages, carried) if is_long else pack_all(state.messages, carried)
+        if data is None:
+            transcripts.drop(self._key)
+        else:
+            transcripts.put(self._key, run_id, state.finished.at, *data)
 
 
 class SessionTurns:
@@ -159,8 +170,10 @@ class SessionTurns:
             await turn.look(deadline)
             yield turn
         finally:
-            self.lines.leave(key, place)
-            turn.keep()
+            try:
+                await turn.keep()
+            finally:
+                self.lines.leave(key, place)
 
     async def _wait(self, key: Key, ready: asyncio.Future[None]) -> None:
         try:

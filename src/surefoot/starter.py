@@ -22,7 +22,7 @@ from surefoot.journal.events import JournalEvent, RunStarted
 from surefoot.journal.records import decode_record
 from surefoot.ladder import SUMMARISER
 from surefoot.loop import drive
-from surefoot.policy.origin import Carried
+from surefoot.policy.handed_on import Carried
 from surefoot.read_more import is_of_run
 from surefoot.result import RunResult, make_result
 from surefoot.run import NO_RUNGS, Run
@@ -237,8 +237,6 @@ class Starter:
             raise ConfigError(_HAS_ENDED)
         if len(_find_lineage(parent)) > MAX_DEPTH:
             raise ToolError(f"agents may run agents {MAX_DEPTH} deep, and this one is there")
-        if parent.state.origins.behind:
-            await parent.state.origins.catch_up()
         run, started = await self._begin(
             agent,
             desk,
@@ -246,7 +244,7 @@ class Starter:
             parent=parent,
             question=question,
             history=(),
-            carried=parent.state.origins.carry(),
+            carried=await parent.state.origins.hand_on(),
             caller=parent.caller,
             live=False,
         )
@@ -254,6 +252,8 @@ class Starter:
             async with aclosing(drive(run, started)) as batches:
                 async for _ in batches:
                     pass
+            if run.state.origins.is_slow:
+                await run.state.origins.catch_up()
             return make_result(run)
         finally:
             parent.take_child(run)

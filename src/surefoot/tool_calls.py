@@ -202,8 +202,6 @@ async def _run_one(run: Run, call: ToolCall, prepared: Prepared | ToolResult, sh
         else:
             result, redacted = await asyncio.to_thread(run.redactor.keep_result, result, formats=not passes)
     content, label, cut_bytes = await _screen(run, call, result, passage, share, kept=kept)
-    if kept is not None:
-        run.account.keep_text(max(0, count_in_prompt(content) - kept))
     run.emit(
         ToolFinished(
             at=clock.now(),
@@ -245,7 +243,20 @@ async def _screen(
 def _show(
     run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, share: int, *, kept: int | None
 ) -> tuple[str, int]:
-    """What of a result has room, and how many bytes of the output come after it."""
+    """What of a result has room, and how many bytes of the output come after it.
+
+    Where others begin runs meanwhile its room is kept from now on: it may be looked at in a thread before it is told.
+    """
+    content, cut_bytes = _fit_room(run, call, result, passage, share, kept=kept)
+    if kept is not None:
+        mark_bytes = MARK_BYTES if run.desk.screen.mode == "mark" else 0
+        run.account.keep_text(max(0, count_in_prompt(content) + mark_bytes - kept))
+    return content, cut_bytes
+
+
+def _fit_room(
+    run: Run, call: ToolCall, result: ToolResult, passage: Passage | None, share: int, *, kept: int | None
+) -> tuple[str, int]:
     room = share - len(call.id)
     if room < LEAST_RESULT_BYTES:  # noqa: PLR1730 - max() takes 800 instructions
         room = LEAST_RESULT_BYTES
@@ -263,7 +274,7 @@ def _fit_content(run: Run, call: ToolCall, result: ToolResult, passage: Passage 
     """What the model is shown of a result, and how many bytes of the output come after it."""
     content, cut_bytes, most_bytes = result.content, result.cut_bytes, read_more.max_output_bytes
     if passage is None:
-        fits = count_in_prompt(content) <= room
+        fits = len(content) <= room and count_in_prompt(content) <= room
         if fits and not cut_bytes:
             return content, 0
         if run.compiled.keeps_rest and not result.is_error:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from surefoot.clock import Clock
 from surefoot.journal.fold import LAST_CALL, SUMMARY_CALL
-from surefoot.policy.origin import Carried
+from surefoot.policy.handed_on import Carried
 from surefoot.types import Message
 
 PACK_FROM_BYTES: Final = 512
@@ -54,14 +54,14 @@ class Kept(Struct, frozen=True, gc=False):
     origins: bytes = b""
 
     @property
-    def carried(self) -> Carried | None:
-        """Where the values of the conversation came from."""
-        return _decode_carried(zlib.decompress(self.origins)) if self.origins else None
+    def size(self) -> int:
+        """Bytes of it."""
+        return len(self.data) + len(self.origins)
 
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """The conversation."""
-        return unpack(self.data)
+    def read(self) -> tuple[tuple[Message, ...], Carried | None]:
+        """The conversation, and where its values came from."""
+        carried = _decode_carried(zlib.decompress(self.origins)) if self.origins else None
+        return unpack(self.data), carried
 
 
 class Transcripts:
@@ -87,16 +87,9 @@ class Transcripts:
             return None
         return kept
 
-    def put(
-        self, key: Key, head: str, used_at: float, messages: Sequence[Message], carried: Carried | None = None
-    ) -> None:
-        """Keep a conversation as it stands after the run ``head``, and where its values came from."""
+    def put(self, key: Key, head: str, used_at: float, data: bytes, origins: bytes = b"") -> None:
+        """Keep a conversation as it stands after the run ``head``, packed by `pack_all`."""
         self.drop(key)
-        try:
-            data = pack(messages)
-            origins = b"" if carried is None else zlib.compress(_encode(carried), 1)
-        except UnicodeEncodeError:
-            return  # a model of the user's own wrote what UTF-8 cannot carry: the journal has it mended
         if (len(data) + len(origins)) * LARGEST_SHARE > self._most_bytes:
             return
         kept = Kept(head, used_at, self._clock.monotonic() + self._ttl_s, data, origins)
@@ -125,6 +118,14 @@ class Transcripts:
             if self._kept[key].until > now:
                 return
             self.drop(key)
+
+
+def pack_all(messages: Sequence[Message], carried: Carried | None) -> tuple[bytes, bytes] | None:
+    """What the next run of a session inherits, as bytes; None for what cannot be kept in memory."""
+    try:
+        return pack(continue_from(messages)), b"" if carried is None else zlib.compress(_encode(carried), 1)
+    except UnicodeEncodeError:
+        return None  # a model of the user's own wrote what UTF-8 cannot carry: the journal has it mended
 
 
 def pack(messages: Sequence[Message]) -> bytes:

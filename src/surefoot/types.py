@@ -123,6 +123,16 @@ class Message(Struct, frozen=True, gc=False, omit_defaults=True):
             return ""
         return parts[0].text if len(parts) == 1 else "".join([part.text for part in parts])
 
+    @property
+    def chars(self) -> int:
+        """How long it is, with all that belongs to its calls."""
+        chars = len(self.blocks)
+        for part in self.parts:
+            chars += len(part.text)
+        for call in self.tool_calls:
+            chars += len(call.id) + len(call.name) + len(call.arguments)
+        return chars
+
     @classmethod
     def system(cls, text: str) -> Message:
         """A message by the agent's author or by Surefoot itself."""

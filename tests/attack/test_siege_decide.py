@@ -13,10 +13,10 @@ from surefoot.policy import decide as deciding
 from surefoot.policy.decide import MOST_LEAVES, decide, trace
 from surefoot.policy.decision import Allowed, Denied, NeedsApproval, Proposed
 from surefoot.policy.declared import SINK_KINDS, ToolPolicy
-from surefoot.policy.deeds import MOST_BROUGHT, MOST_DEED_CHARS, MOST_DEEDS, Deeds
+from surefoot.policy.deeds import MOST_BROUGHT, MOST_DEED_CHARS, MOST_DEEDS, Deeds, read_act
 from surefoot.policy.marks import ANYTHING
 from surefoot.policy.matching import normalise_value
-from surefoot.policy.origin import MOST_FRESH_CHARS, Origins
+from surefoot.policy.origin import MOST_FRESH, MOST_FRESH_CHARS, Origins
 from surefoot.types import Label, Message
 
 OTHERS = Label("third_party", source="page")
@@ -184,9 +184,12 @@ def test_a_value_too_long_to_be_compared_is_nobodys():
 
 def test_results_are_taken_in_before_they_are_too_many_to_be_taken_in_at_once():
     origins = known("Pay it")
-    for _ in range(4):
-        origins.take("page", "{}", "w " * (MOST_FRESH_CHARS // 5), OTHERS, ())
-    assert len(origins._fresh) < 4
+    for _ in range(MOST_FRESH):
+        origins.take("page", "{}", "w", OTHERS, ())
+    assert len(origins._fresh) < MOST_FRESH
+    for _ in range(MOST_FRESH):
+        origins.take("page", "{}", "w " * (MOST_FRESH_CHARS // MOST_FRESH), OTHERS, ())
+    assert origins.behind, "it is taken in step by step"
 
 
 # --- deeds ------------------------------------------------------------------------------------------------------------
@@ -221,7 +224,8 @@ def test_a_deed_of_many_words_is_the_same_and_one_of_many_values_may_be(size):
 
 def test_more_words_of_its_own_than_are_remembered_are_all_words_of_its_own():
     deeds = Deeds()
-    deeds.add("note", encode({"text": " ".join([f"w{number}" for number in range(MOST_BROUGHT + 1)])}), (), ["Pay it"])
+    text = encode({"text": " ".join([f"w{number}" for number in range(MOST_BROUGHT + 1)])})
+    deeds.add(*read_act("note", text, ()), [{"pay", "it"}])
     assert deeds.brought is ANYTHING
     carried = deeds.carry()
     again = Deeds()
@@ -235,7 +239,7 @@ def test_more_words_of_its_own_than_are_remembered_are_all_words_of_its_own():
 def test_deeds_are_the_same_after_they_were_handed_on(deeds, failed):
     made = Deeds()
     for tool, arguments in deeds:
-        made.add(tool, arguments, (), ["Pay it"])
+        made.add(*read_act(tool, arguments, ()), [{"pay", "it"}])
     if failed < len(deeds):
         made.fail(*deeds[failed])
         assert len(made.done) == len(deeds) - 1

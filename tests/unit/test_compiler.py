@@ -4,10 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from surefoot import Agent, Limits, tool
 from surefoot.clock import SystemClock
-from surefoot.compiler import MAX_COMPILED, Compiler, check_price
+from surefoot.compiler import MAX_COMPILED, MAX_COMPILED_CHARS, MAX_SOURCES, Compiler, check_price
 from surefoot.config import Settings
 from surefoot.errors import ConfigError, NotFound, PriceUnknown
 from surefoot.models.openai_chat import OpenAIChat
@@ -78,6 +79,50 @@ async def test_compiled_agents_are_bounded(compiler):
         await compiler.compile(agent)
     assert len(compiler._compiled) == MAX_COMPILED
     assert await compiler.compile(agents[0]) is not first
+
+
+async def test_compiled_agents_are_bounded_by_their_size_as_well(compiler):
+    model = ScriptedModel([say("x")])
+    large = [Agent(model, instructions=letter * (MAX_COMPILED_CHARS // 3)) for letter in "abcde"]
+    for agent in [*large, large[-1]]:
+        await compiler.compile(agent)
+    assert list(compiler._compiled) == large[-2:]
+    huge = Agent(model, instructions="x" * (MAX_COMPILED_CHARS + 1))
+    assert await compiler.compile(huge) is await compiler.compile(huge)
+    assert list(compiler._compiled) == [huge]
+    small = Agent(model)
+    await compiler.compile(small)
+    assert list(compiler._compiled) == [small]
+    assert compiler._compiled_chars < 1_000
+
+
+class Server:
+    """A server of tools that counts who holds it."""
+
+    def __init__(self):
+        self.holders = 0
+
+    def hold(self):
+        self.holders += 1
+
+    async def release(self):
+        self.holders -= 1
+
+
+async def test_servers_of_tools_are_bounded_and_all_let_go_at_the_end(compiler):
+    model, servers = ScriptedModel([say("x")]), [Server() for _ in range(MAX_SOURCES + 1)]
+    agents = [Agent(model, name="many", tools=[replace(look, source=server)]) for server in servers]
+    for agent in agents[:-1]:
+        await compiler.compile(agent)
+    with pytest.raises(
+        ConfigError, match=r"agent 'many': this runtime keeps 1,024 servers of tools ready, no more: make"
+    ):
+        await compiler.compile(agents[-1])
+    await compiler.compile(agents[0])
+    assert [server.holders for server in servers] == [1] * MAX_SOURCES + [0]
+    await compiler.close()
+    assert {server.holders for server in servers} == {0}
+    compiler._sources.clear()  # of the fixture
 
 
 async def test_prices_are_looked_up_again_the_next_day():

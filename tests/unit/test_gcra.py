@@ -3,7 +3,10 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from surefoot.caller import MAX_NAME_BYTES, Caller
+from surefoot.entitlements import MOST_NAME_CHARS, Entitlement
 from surefoot.gcra import Gcra
+from surefoot.sections import AdmissionSettings, Tenant
 
 
 def test_a_burst_then_the_rate_and_the_wait_is_exact():
@@ -51,3 +54,15 @@ def test_never_more_than_burst_and_rate_in_any_span(gaps, limit, burst):
     for first, start in enumerate(admitted):
         for count, end in enumerate(admitted[first:], 1):
             assert count <= burst + (end - start) * limit / 10.0 + 1e-6
+
+
+def test_a_long_name_has_a_rate_of_its_own_and_takes_no_more_memory_than_a_short_one():
+    rights = Entitlement(AdmissionSettings(user_requests_per_minute=1, tenant_requests_per_minute=9), Tenant())
+    names = ["u" * MOST_NAME_CHARS, "u" * (MOST_NAME_CHARS + 1), "u" * MAX_NAME_BYTES, "x" * MAX_NAME_BYTES]
+    assert [rights.take(Caller(name, tenant=name), 1.0)[0] for name in names] == [0.0] * 4
+    assert all(rights.take(Caller(name, tenant=name), 1.0)[0] > 0 for name in names)
+    digest = next(user for _, user in rights._user_rate._tats if user.startswith("#"))
+    assert rights.take(Caller(digest, tenant=names[1]), 1.0)[0] == 0.0, "nobody can give himself the name of a digest"
+    assert max(len(part) for key in rights._user_rate._tats for part in key) == MOST_NAME_CHARS + 1
+    rights.give_back(Caller(names[3], tenant=names[3]))
+    assert rights.take(Caller(names[3], tenant=names[3]), 1.0)[0] == 0.0

@@ -14,7 +14,8 @@ from surefoot.context import (
     trim_results,
 )
 from surefoot.journal.fold import RunState
-from surefoot.policy.origin import Carried, Origins
+from surefoot.policy.handed_on import Carried
+from surefoot.policy.origin import Origins
 from surefoot.transcripts import continue_from, pack, unpack
 from surefoot.types import ASSISTANT_LABEL, SYSTEM_LABEL, USER_LABEL, Label, Message, Part, ToolCall
 

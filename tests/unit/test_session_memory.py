@@ -6,7 +6,7 @@ import tracemalloc
 from bench.sessions import draw, measure, per_session_bytes
 
 from surefoot.clock import SystemClock
-from surefoot.transcripts import Transcripts
+from surefoot.transcripts import Transcripts, pack
 from surefoot.types import Label, Message, Part, ToolCall
 
 IDLE_BYTES = 4_096
@@ -34,7 +34,7 @@ def test_an_idle_session_takes_little_and_more_of_them_take_no_more():
     def fill(first, last):
         for number in range(first, last):
             key = f"tenant-{number % 7}", f"user-{number}", f"ses_{number:026}"
-            transcripts.put(key, f"run_{number:026}", 1.0, talk(number))
+            transcripts.put(key, f"run_{number:026}", 1.0, pack(talk(number)))
         return tracemalloc.get_traced_memory()[0]
 
     fill(0, 10)

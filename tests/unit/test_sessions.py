@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 import pytest
 from tests.unit.audit import MANY, WatchedStore, open_bench
+from tests.unit.counting import Counting
 from tests.unit.store.conformance import HandClock
 
 from surefoot import Agent, Limits, RunContext, Runtime, tool
@@ -18,13 +19,15 @@ from surefoot.config import Settings
 from surefoot.conversations import Sessions
 from surefoot.errors import BudgetExceeded, ConfigError, NotFound, StoreError, TooManyRequests
 from surefoot.export import PIECE_BYTES
+from surefoot.growing_prompt import SHOWN_AT_ONCE
 from surefoot.journal.events import RunFinished, RunStarted
 from surefoot.providers import Provider
 from surefoot.sections import SessionSettings, StoreSettings
 from surefoot.sessions import SessionTurns
 from surefoot.store.sqlite import SqliteStore
 from surefoot.testing import ScriptedModel, call, say
-from surefoot.types import Label
+from surefoot.transcripts import pack
+from surefoot.types import UNLIMITED, Label, Message
 
 DAY_S = 86_400.0
 
@@ -786,3 +789,21 @@ async def test_a_long_conversation_is_exported_in_pieces(bench):
     large = [turn for piece, turn in pieces if len(piece) > 10_000]
     assert max(len(piece) for piece, _ in pieces) < PIECE_BYTES + 20_000
     assert len(large) == len(set(large)) >= 3  # a turn of the loop lies between each two of them
+
+
+async def test_a_long_conversation_is_packed_and_read_in_a_thread(tmp_path):
+    counting = Counting()
+    asyncio.get_running_loop().set_default_executor(counting)
+    agent = Agent(ScriptedModel(lambda messages, _: say(f"re {messages[-1].text}"), context_tokens=1 << 24))
+    async with open_bench(tmp_path) as bench:
+        await bench.run(agent, "first", user="u", session="s")
+        assert not {"pack_all", "read", "show"} & set(counting.names)
+        transcripts, key = transcripts_of(bench.runtime), ("", "u", "s")
+        kept = transcripts._kept[key]
+        said = [Message.user(random.randbytes(60).hex()) for _ in range(SHOWN_AT_ONCE)]
+        transcripts._kept[key] = type(kept)(kept.head, kept.used_at, kept.until, pack(said * 2))
+        result = await bench.runtime.run(agent, "second", user="u", session="s", limits=Limits(tokens=UNLIMITED))
+        assert result.output == "re second"
+        assert {"pack_all", "read", "show"} <= set(counting.names)
+        messages, _ = transcripts._kept[key].read()
+        assert len(messages) == 2 * SHOWN_AT_ONCE + 2

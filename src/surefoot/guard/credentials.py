@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from surefoot.guard.escapes import MAX_ROUNDS, find_places, undo
 from surefoot.guard.escapes import SIGNS as ESCAPE_SIGNS
-from surefoot.guard.glance import Search, Sign, compile_signs
+from surefoot.guard.glance import PIECE_CHARS, Search, Sign, compile_signs, find_by_pieces, search_by_pieces
 from surefoot.guard.known import Group, find_all, find_start, group_secrets
 from surefoot.guard.letters import drop_gaps, find_letters
 from surefoot.guard.normalize import normalize
@@ -22,6 +22,10 @@ from surefoot.guard.redact import Finding, Redacted, replace
 from surefoot.ranges import LEAST_CANARY_CHARS
 from surefoot.secret import KNOWN
 
+LONGEST_KEY: Final = 9_500
+"""Characters of the longest of the formats."""
+LONGEST_NAMED: Final = 700
+"""Characters of a password with its name, or with the address that it is in."""
 _FORMATS: Final = (
     ("anthropic", r"sk-ant-[A-Za-z0-9_-]{20,200}"),
     ("openai", r"sk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,200}"),
@@ -127,7 +131,10 @@ class Credentials:
         lookout = self._lookout
         if lookout.known is not KNOWN.values:
             self._lookout = lookout = self._look_out(KNOWN.values)  # several threads may do this at once
-        if lookout.search(text) is not None:
+        if len(text) > PIECE_CHARS:
+            if search_by_pieces(lookout.search, text):
+                return True
+        elif lookout.search(text) is not None:
             return True
         return not lookout.is_narrow and self._sees_more(text, lookout)
 
@@ -225,9 +232,9 @@ def redact_secrets(text: str) -> Redacted:
 
 
 def _find_formats(text: str) -> Iterator[Finding]:
-    for match in _FORMAT.finditer(text):
+    for match in find_by_pieces(_FORMAT, text, LONGEST_KEY):
         yield *match.span(), match.lastgroup or "secret", f"[{match.lastgroup} secret removed]"
-    for match in _ADDRESS_PASSWORD.finditer(text):
+    for match in find_by_pieces(_ADDRESS_PASSWORD, text, LONGEST_NAMED):
         yield *match.span(1), NAMED_KIND, "[password removed]"
     at = 0
     while begin := KEY_BEGIN.search(text, at):
@@ -237,7 +244,7 @@ def _find_formats(text: str) -> Iterator[Finding]:
 
 
 def _find_assigned(text: str) -> Iterator[Finding]:
-    for match in _ASSIGNED.finditer(text):
+    for match in find_by_pieces(_ASSIGNED, text, LONGEST_NAMED):
         group = 1 if match[1] else 2
         yield *match.span(group), NAMED_KIND, "[password removed]"
 

@@ -84,8 +84,8 @@ class Holdback:
         self._find = find
         self._is_personal = is_personal
         self._starts = starts
-        self._before = ""  # the last character that was let go: patterns look back at it
-        self._held = ""
+        self._before: str = ""  # the last character that was let go: patterns look back at it
+        self._held: str = ""
         self._due_chars = 0
         self.redactions: list[Redaction] = []
 
@@ -110,7 +110,8 @@ class Holdback:
         shift = len(before)
         found = [finding for finding in self._find(before + held) if finding[1] > shift]
         if not found and safe > 0:
-            self._before, self._held = held[safe - 1], held[safe:]
+            self._before = held[safe - 1]
+            self._held = held[safe:]
             return held[:safe]
         if safe < len(held):
             safe = _keep_whole(before + held, found, safe + shift) - shift

@@ -10,12 +10,17 @@ _GAPS: Final = re.compile(r"[\W_]+")
 _LETTERS: Final = re.compile(r"[^\W_]+")
 _NO_LETTERS: Final = bytes([code for code in range(128) if not chr(code).isalnum()])
 
+_PIECE_CHARS: Final = 8_000
+"""What `re` looks at in one go: it lets no other thread run."""
+
 
 def drop_gaps(folded: str) -> str:
     """The letters and digits of a text."""
     if folded.isascii():
         return folded.encode().translate(None, _NO_LETTERS).decode()
-    return _GAPS.sub("", folded)
+    if len(folded) <= _PIECE_CHARS:
+        return _GAPS.sub("", folded)
+    return "".join([_GAPS.sub("", folded[at : at + _PIECE_CHARS]) for at in range(0, len(folded), _PIECE_CHARS)])
 
 
 def find_letters(folded: str) -> tuple[str, array[int]]:

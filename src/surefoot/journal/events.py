@@ -14,7 +14,7 @@ from surefoot.journal.context_events import ContextSummarised, ContextTrimmed, O
 from surefoot.journal.event import Event
 from surefoot.journal.policy_events import ApprovalAnswered, CallJudged, ChildEnded
 from surefoot.journal.threat_events import ThreatsFound
-from surefoot.policy.origin import Carried
+from surefoot.policy.handed_on import Carried
 from surefoot.types import JsonSchema, Label, Message, StopReason, ToolCall, Usage
 
 JOURNAL_VERSION: Final = 1

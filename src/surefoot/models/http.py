@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S: Final = 10.0
 IDLE_TIMEOUT_S: Final = 4.0
-MAX_BODY_BYTES: Final = 32 << 20
-"""A reply beyond this, after decompression, is not read to its end."""
+MAX_BODY_BYTES: Final = 2 << 20
+"""A whole reply beyond this, after decompression, is not read to its end; 128,000 tokens of text are a third of it."""
+MAX_STREAM_BYTES: Final = 32 << 20
+"""The same for a stream: each token comes with hundreds of bytes around it."""
 
 _MIN_TIMEOUT_S: Final = 0.001
 _NOT_CONNECTED: Final = "client error (Connect)"  # the library's connector: DNS, TCP, proxy or TLS failed
@@ -149,7 +151,7 @@ class HttpClient:
             raise _translate(error, endpoint.peer, timeout_s) from None
         if data is not None and len(data) > MAX_BODY_BYTES:
             await request.__aexit__(None, None, None)
-            raise _build_overflow(endpoint.peer)
+            raise build_overflow(endpoint.peer)
         # The whole body was read, and with its last byte the connection is free: to leave the request, too, would
         # only take 5,000 instructions more.
         return response.status, partial(_look_up, response.get_header), b"" if data is None else data.to_bytes()
@@ -238,19 +240,21 @@ class HttpStream:
         if chunk is None:
             return b""
         self._bytes_read += len(chunk)
-        if self._bytes_read > MAX_BODY_BYTES:
-            raise _build_overflow(self._peer)
+        if self._bytes_read > MAX_STREAM_BYTES:
+            raise build_overflow(self._peer, MAX_STREAM_BYTES)
         return chunk.to_bytes()
 
     async def read_all(self) -> bytes:
-        """The rest, for an error answer.
+        """The rest, of an answer that is no stream.
 
         Raises:
-            ModelBroken: As `read`.
+            ModelBroken: As `read`, and as of a whole reply.
         """
         chunks: list[bytes] = []
         while chunk := await self.read():
             chunks.append(chunk)
+            if self._bytes_read > MAX_BODY_BYTES:
+                raise build_overflow(self._peer)
         return b"".join(chunks)
 
     async def close(self) -> None:
@@ -313,8 +317,9 @@ def _look_up(find: HeaderLookup, name: str) -> str | None:
         return None
 
 
-def _build_overflow(peer: Peer) -> ModelBroken:
-    return ModelBroken(f"{peer.model}: the reply from {peer.address} is longer than {MAX_BODY_BYTES >> 20} MiB")
+def build_overflow(peer: Peer, most_bytes: int = MAX_BODY_BYTES) -> ModelBroken:
+    """What is said of a reply that is too long."""
+    return ModelBroken(f"{peer.model}: the reply from {peer.address} is longer than {most_bytes >> 20} MiB")
 
 
 def _failures() -> type[DetailedPyreqwestError]:

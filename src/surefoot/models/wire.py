@@ -14,7 +14,7 @@ from msgspec import Struct
 from surefoot.errors import ModelBroken, ModelError
 from surefoot.models.address import check_base_url, find_address
 from surefoot.models.base import ModelProfile, Options, Prompt, Reply
-from surefoot.models.http import HttpClient, HttpStream
+from surefoot.models.http import MAX_BODY_BYTES, HttpClient, HttpStream, build_overflow
 from surefoot.models.mask import find_header_secrets, find_query_secrets
 from surefoot.models.rate_hint import RateReader
 from surefoot.models.sse import EventOverflow, SseParser
@@ -148,6 +148,8 @@ class WireModel(Generic[Head]):
                     if not chunk:
                         break
                 reply = assembly.finish()
+                if reply.message.chars > MAX_BODY_BYTES:
+                    raise build_overflow(self._peer)
             reply = self._add_rate(reply, http.header)
         except EventOverflow:
             raise build_reply_error(b'"an event of the stream is too long"', self._peer) from None

@@ -7,7 +7,7 @@ import unicodedata
 from itertools import islice
 from typing import Final
 
-from surefoot.policy.matching import normalise
+from surefoot.policy.matching import has_words, normalise, split_words
 
 MOST_PLACES: Final = 50
 _NEAR: Final = 32
@@ -68,14 +68,48 @@ _LIST_BEFORE: Final = re.compile(r"(?:\A|[\n:;.!?])\s*\(?\Z")
 _LIST_AFTER: Final = re.compile(r"[.)]\s")
 
 
-def is_amount_of(text: str, number: str) -> bool:
-    """Whether a text names a number, in normal form, so that it can say how much.
+class Amounts:
+    """The numbers of a text that can say how much; it is read once, however many are asked for.
 
     One that is visibly a part of a date, a time, an id, a telephone number, an address or the mark of a list cannot.
     Of a number that stands there very often only the first places are looked at.
     """
-    same = (found for found in _NUMBER.finditer(text) if _is_same(found["digits"], number))
-    return any(_is_amount(text, found) for found in islice(same, MOST_PLACES))
+
+    __slots__ = ("_known", "_places", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._places: dict[str, list[int]] | None = None
+        self._known: dict[str, bool] = {}
+
+    def has(self, number: str) -> bool:
+        """Whether the text names a number, in normal form, so that it can say how much."""
+        if self._places is None:
+            self._places = _list_places(self._text)
+        places = self._places.get(number)
+        if places is None:
+            return False
+        if number not in self._known:
+            found = (_NUMBER.match(self._text, place) for place in places)
+            self._known[number] = any(one is not None and _is_amount(self._text, one) for one in found)
+        return self._known[number]
+
+
+def _list_places(text: str) -> dict[str, list[int]]:
+    """Where each number stands, by what is written and by its normal form."""
+    places: dict[str, list[int]] = {}
+    forms: dict[str, tuple[str, ...]] = {}
+    for found in _NUMBER.finditer(text):
+        digits = found["digits"]
+        if digits not in forms:
+            normal = normalise(digits).strip()
+            same = normal and normal != digits and (normal[0] == digits[0] or not digits.isascii())
+            forms[digits] = (digits, normal) if same else (digits,)
+        for form in forms[digits]:
+            listed = places.setdefault(form, [])
+            if len(listed) < MOST_PLACES:
+                listed.append(found.start())
+    return places
 
 
 def list_spelled(text: str) -> set[str]:
@@ -85,11 +119,6 @@ def list_spelled(text: str) -> set[str]:
     """
     found = _SPELLED.finditer(text)
     return {NUMBER_WORDS[one[1]] for one in found if text[: one.start()].rpartition(" ")[2] not in NUMBER_WORDS}
-
-
-def _is_same(digits: str, number: str) -> bool:
-    may_be = digits[0] == number[0] or not digits.isascii()
-    return digits == number or (may_be and normalise(digits).strip() == number)
 
 
 def _is_amount(text: str, found: re.Match[str]) -> bool:
@@ -131,8 +160,24 @@ _MOST_APART: Final = 160
 """Characters between a password and the word for it."""
 
 
-def is_secret_of(text: str, value: str) -> bool:
-    """Whether a text gives a value, letter by letter, as one that gives access: "change my password to X"."""
+class Secrets:
+    """What a text gives that gives access; its words are listed once, however many are asked for."""
+
+    __slots__ = ("_text", "_words")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._words: frozenset[str] | None = None
+
+    def has(self, value: str) -> bool:
+        """Whether it gives a value, letter by letter, as a word or words of its own: "change my password to X"."""
+        if self._words is None:
+            self._words = split_words(self._text) if _NAMED.search(self._text) is not None else frozenset[str]()
+        is_there = value in self._words or (bool(self._words) and " " in value and has_words(self._text, value))
+        return is_there and _is_secret_of(self._text, value)
+
+
+def _is_secret_of(text: str, value: str) -> bool:
     if not value.strip() or value != value.strip():
         return False
     places = re.finditer(rf"(?<![\w-]){re.escape(value)}(?![\w-])", text)

@@ -35,6 +35,8 @@ MOST_VALUE_CHARS: Final = 20_000
 """A longer value that decides anything is nobody's: to compare it would take too long."""
 MOST_NAMED_SOURCES: Final = 10
 """Of the values in doubt of one call the first so many are looked for in the texts by others: that takes long."""
+MOST_SECRETS: Final = 20
+"""Values in one call that may give access; of more the user has named none."""
 MOST_SHOWN: Final = 200
 FAILED: Final = "failed"
 """Name of the rule that denies a call because a rule of the application's own is broken."""
@@ -72,10 +74,18 @@ def decide(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision
         known: Where the values of its conversation came from.
         rules: What the application has settled.
     """
+    return ask_application(call, known, rules) or weigh(call, known, rules)
+
+
+def weigh(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> Decision:
+    """As `decide`, of a call to which `ask_application` has nothing to say: of a large one any thread may do it."""
     tool = call.tool
-    settled = _ask_application(call, known, rules)
-    if settled is not None:
-        return settled
+    word = rules.tools.get(tool.name, "")
+    if word == "ask":
+        why = f"the settings want a person to look at each {tool.name}"
+        return NeedsApproval("settings", why, trace(call, known, rules))
+    if word == "allow":
+        return Allowed("settings", f"the settings allow {tool.name}")
     if tool.is_free:
         return Allowed("read", "it changes nothing and carries nothing out")
     if not known.exposed:
@@ -126,20 +136,19 @@ def _is_delegated(traces: tuple[Trace, ...], known: Evidence) -> bool:
     return own and delegates(known.request)
 
 
-def _ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision | None:
+def ask_application(call: Proposed, known: Evidence, rules: Rules) -> Decision | None:
+    """What the application has settled by a word of denial or by its own rules; None if nothing.
+
+    These are its own code: they are called on the event loop alone.
+    """
     name = call.tool.name
-    word = rules.tools.get(name, "")
-    if word == "deny":
+    if rules.tools.get(name, "") == "deny":
         return Denied("settings", f"the settings deny {name}")
     for function in rules.functions:
         decision = _ask_rule(function, call, known)
         if decision is not None:
             return decision
-    if word == "ask":
-        return NeedsApproval(
-            "settings", f"the settings want a person to look at each {name}", trace(call, known, rules)
-        )
-    return Allowed("settings", f"the settings allow {name}") if word == "allow" else None
+    return None
 
 
 def _ask_rule(function: Rule, call: Proposed, known: Evidence) -> Decision | None:
@@ -194,7 +203,7 @@ def _tell_origin(doubt: Trace) -> str:
 
 def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Trace, ...]:
     """Where each value of a call came from that decides anything."""
-    tool, found, doubts = call.tool, list[Trace](), 0
+    tool, found, doubts, secrets = call.tool, list[Trace](), 0, 0
     for name, value in call.arguments.items():
         if name in tool.defaults and value == tool.defaults[name] and type(value) is type(tool.defaults[name]):
             continue
@@ -205,6 +214,9 @@ def trace(call: Proposed, known: Evidence, rules: Rules = NO_RULES) -> tuple[Tra
                 continue  # an option that the author did not say decides anything
             kind = declared or "what"
             for part in find_carried(str(leaf), encoded=tool.encoded) if kind == "content" else [leaf]:
+                secrets += kind == "credential"
+                if secrets > MOST_SECRETS:
+                    return (*found, Trace(place, str(part)[:MOST_SHOWN], kind, "nowhere"))
                 one = _trace_value(place, part, kind, call, known, rules=rules, told=doubts < MOST_NAMED_SOURCES)
                 doubts += not one.proven
                 found.append(one)

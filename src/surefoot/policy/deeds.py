@@ -85,22 +85,18 @@ class Deeds:
         self.done.clear()
         self.full = False
 
-    def add(self, tool: str, arguments: str, traces: Iterable[Trace] | None, said: Iterable[str]) -> None:
+    def add(self, deed: Deed, brought: Iterable[str], said: Iterable[Collection[str]]) -> None:
         """A call begins.
 
         Args:
-            tool: Name of the tool.
-            arguments: JSON.
-            traces: Where its values came from; None if nothing by others was read before it: then they are the user's.
-            said: What the user said: words of his are not brought in.
+            deed: The call.
+            brought: What it may have brought in: see `read_act`.
+            said: The pieces of what the user said: words of his are not brought in.
         """
-        self._add([make_deed(tool, arguments)])
-        if traces is not None and self.brought is not ANYTHING:
-            given = read_arguments(arguments)
-            proven = {one.parameter for one in traces if one.proven and one.kind != "content"}
-            texts = [str(leaf) for name, value in given.items() if name not in proven for leaf in list_values(value)]
-            own = {piece for text in said for piece in pieces(text)} if texts else set[str]()
-            self._bring([mark(piece) for text in texts for piece in pieces(text) if piece not in own])
+        self._add([deed])
+        if self.brought is not ANYTHING:
+            own = tuple(said)
+            self._bring([mark(one) for one in brought if not any(one in listed for listed in own)])
 
     def fail(self, tool: str, arguments: str) -> None:
         """The call was none: the tool has said that it failed."""
@@ -137,6 +133,23 @@ class Deeds:
         if marks and self.brought is not ANYTHING:
             brought = frozenset(self.brought).union(marks)
             self.brought = brought if len(brought) <= MOST_BROUGHT else ANYTHING
+
+
+def read_act(tool: str, arguments: str, traces: Iterable[Trace] | None) -> tuple[Deed, set[str]]:
+    """A call, and the pieces of what its model may have brought in.
+
+    Args:
+        tool: Name of the tool.
+        arguments: JSON.
+        traces: Where its values came from; None if nothing by others was read before it: then they are the user's.
+    """
+    deed = make_deed(tool, arguments)
+    if traces is None:
+        return deed, set()
+    given = read_arguments(arguments)
+    proven = {one.parameter for one in traces if one.proven and one.kind != "content"}
+    texts = [str(leaf) for name, value in given.items() if name not in proven for leaf in list_values(value)]
+    return deed, {piece for text in texts for piece in pieces(text)}
 
 
 def make_deed(tool: str, arguments: str) -> Deed:

@@ -13,6 +13,8 @@ from surefoot.policy.marks import mark
 from surefoot.policy.matching import join_account, list_forms, names, normalise, normalise_value, pieces, split_moment
 from surefoot.types import Label
 
+MOST_RECORDS: Final = 4_000
+"""Values that are remembered; more are as good as unknown."""
 MOST_VALUE_CHARS: Final = 100
 """A field that holds more is a text and no value: others may have written it, whatever is declared."""
 MOST_TITLES: Final = 4
@@ -107,7 +109,7 @@ def read_result(
     """The rows of a result, and its texts by others.
 
     Of a result that was cut, and so is no JSON any more, nothing is a record; nor is what the call itself, or the model
-    before it (``brought``, by marks), has brought in.
+    before it (``brought``, by marks), has brought in. Of more values than can be remembered there is no row at all.
     """
     given = Given(arguments, brought)
     if not fields and not label.trusted:
@@ -119,12 +121,15 @@ def read_result(
     if not isinstance(value, (dict, list)):
         return (_read_lines(content, given), []) if label.trusted or "" in fields else ([], [content])
     wanted = frozenset([normalise(text) for text in _read_texts(arguments, keys=False) if text])
-    rows, others = list[Row](), list[str]()
+    rows, others, room = list[Row](), list[str](), MOST_RECORDS
     for part in _split(cast("Any", value), label.trusted):
-        row = _read_row(part, ("",) if label.trusted else fields, others, given, wanted)
+        records, texts = find_values(part, ("",) if label.trusted else fields, most=max(room, 0))
+        room -= len(records)
+        row = _read_row(part, records if room >= 0 else (), texts, given, wanted)
+        others += texts
         if row.leaves:
             rows.append(row)
-    return rows, others
+    return rows if room >= 0 else [], others
 
 
 def says_nothing(content: str) -> bool:
@@ -139,6 +144,8 @@ def _read_lines(content: str, given: Given) -> list[Row]:
         value = given.leave_out(normalise(line))
         if value:
             rows.append(Row((Leaf("", value, "," in line or ";" in line),)))
+            if len(rows) > MOST_RECORDS:
+                return []
     return rows
 
 
@@ -160,8 +167,10 @@ def _split(value: Any, trusted: bool) -> list[Any]:  # noqa: FBT001 - one caller
     return [*([rest] if rest else []), *parts] if parts else [table]
 
 
-def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: Given, wanted: frozenset[str]) -> Row:
-    records, texts = find_values(part, fields)
+def _read_row(
+    part: Any, records: Iterable[tuple[str, Any]], texts: list[str], given: Given, wanted: frozenset[str]
+) -> Row:
+    """The row of a thing; what is too long to be a value of it joins its ``texts``."""
     places, leaves = list[str](), list[tuple[str, str, bool]]()
     for path, value in records:
         if isinstance(value, str) and len(value) > MOST_VALUE_CHARS:
@@ -171,7 +180,6 @@ def _read_row(part: Any, fields: tuple[str, ...], others: list[str], given: Give
         if normal:
             places.append(path)
             leaves.append((path, normal, isinstance(value, str) and value.strip().isdigit()))
-    others += texts
     titled = bool(wanted) and any(len(text) <= MOST_VALUE_CHARS and normalise(text) in wanted for text in texts)
     counts: dict[str, int] = {}
     for path in places:
@@ -224,8 +232,13 @@ class Given:
         """A normal text with a gap for each word that the model has brought in: an echo proves nothing."""
         if not self._given and not self._brought:
             return text
-        words = [_GAP if self._has(pieces(word)) else word for word in text.split()]
+        words = [_GAP if self._has_word(word) else word for word in text.split()]
         return "" if set(words) <= {_GAP} else f" {' '.join(words)} "
+
+    def _has_word(self, word: str) -> bool:
+        if word.isascii() and word.isalpha():  # nearly all: it is its only piece
+            return word in self._given or (bool(self._brought) and mark(word) in self._brought)
+        return self._has(pieces(word))
 
     def _has(self, found: set[str]) -> bool:
         given, brought = self._given, self._brought

@@ -10,8 +10,17 @@ from typing import Any, Final
 
 LONGEST_NUMBER: Final = 40
 SLICE_CHARS: Final = 16_384
-_SPACE: Final = re.compile(r"\s")
-_CUT: Final = re.compile(r"[\s,]")
+LONGEST_SLICE: Final = 4 * SLICE_CHARS
+"""A word is cut where it ends: one so long names nothing that anybody could ask for."""
+# Between two characters each of which is a word, or neither of which is a part of one
+_BETWEEN: Final = "|".join(
+    [
+        rf"(?<={one})(?={one})"
+        for one in (r"[\u0e01-\u0e2e\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]", "[\U0001f300-\U0001faff]")
+    ]
+)
+_SPACE: Final = re.compile(rf"\s|{_BETWEEN}")
+_CUT: Final = re.compile(rf"[\s,]|{_BETWEEN}")
 SHORT_TEXT: Final = 2_000
 """Characters of a text that is read quicker than its words are listed."""
 _LEAST_ACCOUNT: Final = 8
@@ -52,7 +61,7 @@ def normalise(text: str, edges: str = _EDGES) -> str:
     Marks around words are left out, those inside (``a@b.org``, ``2024-05-15``) stay. Nothing that is invisible is left
     out: a value with a hidden character is another value.
     """
-    text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
+    text = text.lower() if text.isascii() else _space(unicodedata.normalize("NFKC", text).casefold())
     words = list[str]()
     for token in _GAPS.split(text):
         bare = token.rstrip(edges)
@@ -61,6 +70,11 @@ def normalise(text: str, edges: str = _EDGES) -> str:
         elif token:
             words += _read_token(token, edges)
     return f" {' '.join(words)} " if words else ""
+
+
+def _space(text: str) -> str:
+    """The text with a space before and after each character that is a word."""
+    return " ".join(_UNSPACED.split(text))  # a third of the time that `sub` takes
 
 
 def _read_token(token: str, edges: str) -> list[str]:
@@ -126,10 +140,11 @@ def find_strays(text: str, *, whole: bool) -> bool:
     )
 
 
-def split_words(text: str) -> set[str]:
+def split_words(text: str) -> frozenset[str]:
     """The words of a text as they are written, with and without the marks around them."""
     words = text.split()
-    return {*words, *[word.strip(_QUOTES) for word in words], *[word.strip(_QUOTES + _EDGES) for word in words]}
+    plain, bare = [word.strip(_QUOTES) for word in words], [word.strip(_QUOTES + _EDGES) for word in words]
+    return frozenset([*words, *plain, *bare])
 
 
 def has_words(text: str, words: str) -> bool:
@@ -272,25 +287,30 @@ class Passage:
             self._joined = join(self.text)
         return joined in self._joined and _has_groups(self.text, joined)
 
+    def make_ready(self) -> None:
+        """List now the words of a long text."""
+        if len(self.text) > SHORT_TEXT and self._words is None:
+            self._words = frozenset(self.text.split())
+
 
 def slices(text: str, *, commas: bool = False) -> Iterator[str]:
-    """Parts of a text that together have all its words, cut at spaces.
+    """Parts of a text that together have all its words but those of tens of thousands of letters, cut at spaces.
 
     With ``commas``, those that have all its pieces: cut at commas as well, with some of it twice.
     """
     start = 0
     while len(text) - start > SLICE_CHARS:
-        cut = (_CUT if commas else _SPACE).search(text, start + SLICE_CHARS)
-        if cut is None:
-            break
-        yield text[start : cut.end()]
-        start = cut.end() - (2 * LONGEST_NUMBER if cut[0] == "," else 0)
+        last = start + LONGEST_SLICE
+        cut = (_CUT if commas else _SPACE).search(text, start + SLICE_CHARS, last)
+        end = min(last, len(text)) if cut is None else cut.end()
+        yield text[start:end]
+        start = end - (2 * LONGEST_NUMBER if cut is not None and cut[0] == "," else 0)
     yield text[start:]
 
 
 def pieces(text: str) -> set[str]:
     """What a text may name, in small pieces: a value of which any piece is not among them it does not name."""
-    text = text.lower() if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text).casefold())
+    text = text.lower() if text.isascii() else _space(unicodedata.normalize("NFKC", text).casefold())
     listed = set(_PIECE.findall(text))
     found = {piece for piece in listed if piece.isalpha()}  # nearly all
     odd = {piece.strip(".+-@_") for piece in listed - found}

@@ -4,79 +4,44 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
-from msgspec import Struct
-
+from surefoot.aside import aside
+from surefoot.policy.backlog import AT_ONCE_CHARS, Act, Pace, Result, Steps, give_out, go_aside, go_on
 from surefoot.policy.decision import Trace
-from surefoot.policy.deeds import Deeds, Done
+from surefoot.policy.deeds import Deeds, Done, read_act
 from surefoot.policy.evidence import Evidence
+from surefoot.policy.handed_on import Carried
 from surefoot.policy.intent import is_short
-from surefoot.policy.lookup import Index, Lookup, Row, read_result, says_nothing
+from surefoot.policy.lookup import MOST_RECORDS, Index, Lookup, Row, read_result, says_nothing
 from surefoot.policy.marks import mark, pack_marks, unpack_marks
 from surefoot.policy.matching import pieces, slices
 from surefoot.policy.source import Text, Vouches, name_pasted, name_source, recall
 from surefoot.policy.words import Words
 from surefoot.types import Label, Message
 
-MOST_RECORDS: Final = 4_000
 MOST_RECORD_CHARS: Final = 400_000
-"""System-of-record values that are remembered; more are as good as unknown."""
+"""Of the values of systems of record that are remembered; more are as good as unknown."""
 MOST_PIECES: Final = 50_000
 """Pieces of text by others that are remembered; when there are more, all that is not the user's counts as theirs."""
 MOST_SAID: Final = 200
 MOST_SAID_CHARS: Final = 200_000
 """Words of the user that are remembered, the newest."""
+MOST_TEXTS: Final = 2_000
 MOST_TEXT_CHARS: Final = 1_000_000
 """Texts by others that are at hand whole, the newest, each with the arguments of its call: to say where a value came
 from, and to be endorsed."""
-AT_ONCE_CHARS: Final = 50_000
-"""So much is taken in at once: some milliseconds."""
+MOST_FRESH: Final = 200
 MOST_FRESH_CHARS: Final = 32_000
 """Results that are put off until somebody asks."""
+AT_ONCE_MARKS: Final = 5_000
+"""Marks that are packed at once: 50,000 take ten milliseconds."""
+LARGE_CHARS: Final = 20_000
+"""Of the user's words, in which to look for one date takes half a millisecond."""
 MOST_ARGUMENTS: Final = 500
 """Characters of the arguments of a look-up that are remembered."""
-
-
-class Carried(Struct, frozen=True, omit_defaults=True):
-    """What a conversation hands on to its next run, or a run to those that its tools begin.
-
-    Attributes:
-        exposed: It has read text by others.
-        said: What the user said, the oldest first.
-        lookups: What was found in systems of record.
-        pieces: Marks of all the pieces of text by others, packed.
-        full: There were more of these than are remembered.
-        vouches: Sources that a person has vouched for, each with the tool that it may fill in.
-        vouched_texts: Their texts in normal form, by source.
-        done: What its calls have done, None for nothing.
-    """
-
-    exposed: bool = False
-    said: tuple[str, ...] = ()
-    lookups: tuple[Lookup, ...] = ()
-    pieces: str = ""
-    full: bool = False
-    vouches: tuple[tuple[str, str], ...] = ()
-    vouched_texts: Mapping[str, Sequence[str]] = {}
-    done: Done | None = None
-
-
-class _Result(Struct, frozen=True):
-    tool: str
-    arguments: str
-    content: str
-    label: Label
-    fields: tuple[str, ...]
-    made: bool
-    failed: bool
-
-
-class _Act(Struct, frozen=True):
-    tool: str
-    arguments: str
-    traces: Sequence[Trace] | None
 
 
 class Origins:
@@ -88,7 +53,7 @@ class Origins:
     """
 
     __slots__ = (
-        "_backlog", "_deeds", "_exposed", "_fresh", "_index", "_marks", "_named", "_said", "_said_chars",
+        "_backlog", "_deeds", "_exposed", "_fresh", "_index", "_marks", "_named", "_pace", "_said", "_said_chars",
         "_text_chars", "_texts", "_unheard", "_unread", "_words", "full", "vouches",
     )  # fmt: skip
 
@@ -105,8 +70,9 @@ class Origins:
         self._marks: set[int] = set()
         self._texts: deque[Text] = deque()
         self._text_chars = 0
-        self._fresh: deque[_Result | _Act] = deque()
+        self._fresh: deque[Result | Act] = deque()
         self._backlog = self._unread = 0
+        self._pace = Pace()
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -183,14 +149,13 @@ class Origins:
             self._exposed = True
         if label.author != "system":
             self._backlog += len(content)
-            self._fresh.append(_Result(tool, arguments, content, label, fields, made, failed))
-            # Whoever is far behind catches up in small steps
-            if len(self._fresh) >= MOST_SAID or MOST_FRESH_CHARS < self._backlog <= AT_ONCE_CHARS:
-                self._digest()
+            self._fresh.append(Result(tool, arguments, content, label, fields, made, failed))
+            if len(self._fresh) >= MOST_FRESH and self._backlog <= AT_ONCE_CHARS:
+                self._digest()  # whoever is far behind catches up in small steps
 
     def act(self, tool: str, arguments: str, traces: Sequence[Trace] | None) -> None:
         """A call of a tool that writes begins; ``traces`` are those of its values, None if none were looked for."""
-        self._fresh.append(_Act(tool, arguments, traces))
+        self._fresh.append(Act(tool, arguments, traces))
 
     def join(self, done: Done) -> None:
         """What a run has done that a tool began."""
@@ -225,9 +190,27 @@ class Origins:
 
     def carry(self) -> Carried | None:
         """What the next run of the conversation begins with; None if there is nothing to tell."""
-        if not self._exposed and not self._fresh and not self._said:
+        if self._is_empty:
             return None
         self._digest()
+        return self._carry()
+
+    async def hand_on(self) -> Carried | None:
+        """As `carry`; what takes long is done beside the loop."""
+        if self._is_empty:
+            return None
+        if self.is_slow:
+            await self.catch_up()
+        self._digest()
+        if len(self._marks) + len(self._deeds.brought) > AT_ONCE_MARKS:
+            return await aside(self._carry)
+        return self._carry()
+
+    @property
+    def _is_empty(self) -> bool:
+        return not self._exposed and not self._fresh and not self._said
+
+    def _carry(self) -> Carried:
         return Carried(
             exposed=self._exposed,
             said=tuple(self._said),
@@ -250,31 +233,43 @@ class Origins:
     @property
     def behind(self) -> bool:
         """So much is new that `catch_up` should be awaited before long."""
-        return self._backlog > AT_ONCE_CHARS
+        return self._backlog > MOST_FRESH_CHARS
 
     @property
     def is_slow(self) -> bool:
         """So much was not looked at that `catch_up` should be awaited before `evidence`."""
         return self._backlog + self._unread > AT_ONCE_CHARS
 
+    @property
+    def is_large(self) -> bool:
+        """So much was said that to look for a value in it takes long."""
+        return self._said_chars > LARGE_CHARS
+
     async def catch_up(self) -> None:
         """Look at all that was read and said, a little at a time: others go on in between."""
-        for _ in self._take_in():
+        await go_aside(self._take_in())
+        for _ in self._make_ready():
             await asyncio.sleep(0)
-        for text in tuple(self._said):
-            _ = self._read(text).parts
-            await asyncio.sleep(0)
-        for one in [one for one in self._texts if not one.is_read]:
-            for _ in one.read():
-                await asyncio.sleep(0)
         self._unread = 0
+
+    def _make_ready(self) -> Iterator[None]:
+        """Bring into normal form what a decision may look at."""
+        for text in tuple(self._said):
+            self._read(text).make_ready()
+            yield from self._pace.pause(len(text))
+        for one in [one for one in self._texts if not one.is_read]:
+            for part in one.read():
+                yield from self._pace.pause(len(part))
 
     def _digest(self) -> None:
         if self._unheard or self._fresh:
-            deque(self._take_in(), 0)
+            go_on(self._take_in())
 
-    def _take_in(self) -> Iterator[None]:
-        """Each step is short. Whoever is overtaken in between by another one has nothing left to do."""
+    def _take_in(self) -> Steps:
+        """Each step is short, or gives out long work that a thread may do, and wants to be sent what that gives.
+
+        Whoever is overtaken in between by another one has nothing left to do.
+        """
         while self._unheard:
             text = self._unheard[0]
             words = self._read(text)
@@ -287,16 +282,29 @@ class Origins:
                 self._keep([Text(name_pasted(part), part) for part in words.pasted])
         while self._fresh:
             one = self._fresh[0]
-            if isinstance(one, _Act):
-                self._fresh.popleft()
-                self._deeds.add(one.tool, one.arguments, one.traces, [words.told for words in self._read_said()])
+            if isinstance(one, Act):
+                yield from self._take_act(one)
                 continue
-            rows, others = read_result(one.content, one.label, one.fields, one.arguments, self._deeds.brought)
+            read = partial(read_result, one.content, one.label, one.fields, one.arguments, self._deeds.brought)
+            rows, others = yield from give_out(read, one.chars)
+            yield from self._pace.pause(len(one.content))
             yield from self._mark(others)
             if self._fresh and self._fresh[0] is one:
                 self._fresh.popleft()
                 self._file(one, rows, others)
         self._backlog = 0
+
+    def _take_act(self, one: Act) -> Steps:
+        act = partial(read_act, one.tool, one.arguments, one.traces)
+        deed, brought = yield from give_out(act, len(one.arguments))
+        yield from self._pace.pause(len(one.arguments))
+        said = self._read_said() if brought else ()
+        for words in said:
+            yield from self._pace.pause(len(words.told) if not words.has_pieces else 0)
+            words.list_pieces()
+        if self._fresh and self._fresh[0] is one:
+            self._fresh.popleft()
+            self._deeds.add(deed, brought, [words.list_pieces() for words in said])
 
     def _mark(self, texts: Sequence[str]) -> Iterator[None]:
         for text in texts:
@@ -305,9 +313,9 @@ class Origins:
                 if len(self._marks) > MOST_PIECES:
                     self._marks.clear()
                     self.full = True
-                yield
+                yield from self._pace.pause(len(part))
 
-    def _file(self, result: _Result, rows: Sequence[Row], others: Sequence[str]) -> None:
+    def _file(self, result: Result, rows: Sequence[Row], others: Sequence[str]) -> None:
         tool, arguments, deeds = result.tool, result.arguments, self._deeds
         if result.failed and deeds.done and result.label.author == "third_party":
             deeds.fail(tool, arguments)
@@ -317,7 +325,8 @@ class Origins:
         if others:
             self._exposed = self._exposed or not says_nothing(result.content)
             source = name_source(tool, arguments, result.label)
-            self._keep([Text(source, text, arguments, deeds.brought, failed=result.failed) for text in others])
+            newest = others[-MOST_TEXTS:]
+            self._keep([Text(source, text, arguments, deeds.brought, failed=result.failed) for text in newest])
 
     def _keep(self, texts: Iterable[Text]) -> None:
         for text in texts:
@@ -325,7 +334,7 @@ class Origins:
             self.vouches.read(text)
             self._text_chars += text.chars
             self._unread += len(text.text)
-        while self._text_chars > MOST_TEXT_CHARS:
+        while self._text_chars > MOST_TEXT_CHARS or len(self._texts) > MOST_TEXTS:
             self._text_chars -= self._texts.popleft().chars
 
     def _read(self, text: str) -> Words:

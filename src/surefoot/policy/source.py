@@ -50,12 +50,12 @@ class Text:
         """How much of it is kept."""
         return len(self.text) + len(self._arguments)
 
-    def read(self) -> Iterator[None]:
-        """Bring the text into normal form, a little at a time."""
+    def read(self) -> Iterator[str]:
+        """Bring the text into normal form, a part at a time."""
         words = list[str]()
         for part in slices(self.text):
             words.append(normalise(part).strip())
-            yield
+            yield part
         joined = " ".join([part for part in words if part])
         self._normal = f" {joined} " if joined else ""
 
@@ -186,7 +186,7 @@ class Vouches:
             self._take(text)
 
     def _take(self, text: Text) -> None:
-        if not text.failed:
+        if not text.failed and len(text.text) <= MOST_VOUCHED_CHARS:
             self.keep(text.source, [text.own])
 
     def keep(self, source: str, texts: Iterable[str]) -> None:

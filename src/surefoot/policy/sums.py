@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -144,21 +145,26 @@ def _is_amount_worked_out(value: str, known: Evidence) -> bool:
     if not wanted.is_finite():
         return False
     asked = known.once(("asked",), lambda: _read_asked(known))
+    sums = known.once(("sums",), lambda: sorted(_list_sums(asked)))
+    least = bisect_right(sums, wanted - _CENT / 2)
+    if least < len(sums) and sums[least] < wanted + _CENT / 2:
+        return True
+    shares = known.once(("shares",), lambda: _list_shares(asked.shares, known))
+    return any(abs(one - wanted) < _CENT for one in shares)
+
+
+def _list_sums(asked: _Asked) -> Iterable[Decimal]:
     products = chain(
         _multiply(asked.prices, asked.numbers),
         *[_multiply([one], [number for number in asked.numbers if number != one]) for one in asked.given],
     )
-    sums = chain(_work_out(asked.bases, asked.numbers, asked.rates, asked.kinds), products)
-    return any(abs(one - wanted) < _CENT / 2 for one in sums) or _is_share(wanted, asked.shares, known)
+    return chain(_work_out(asked.bases, asked.numbers, asked.rates, asked.kinds), products)
 
 
-def _is_share(wanted: Decimal, shares: Sequence[Decimal], known: Evidence) -> bool:
-    """Whether it is the half, or the double, of what his words lead to."""
-    return bool(shares) and any(
-        abs(_read(found) * share - wanted) < _CENT and is_led_to(found, known)
-        for found in known.index.numbers(MOST_RECORDS)
-        for share in dict.fromkeys(shares)
-    )
+def _list_shares(shares: Sequence[Decimal], known: Evidence) -> Sequence[Decimal]:
+    """The half, or the double, of what his words lead to."""
+    found = [one for one in known.index.numbers(MOST_RECORDS) if shares and is_led_to(one, known)]
+    return [_read(one) * share for one in found for share in dict.fromkeys(shares)]
 
 
 def _list_numbers(said: str, request: Sequence[Words]) -> Iterator[tuple[str, str]]:
@@ -238,8 +244,7 @@ def _is_moment_worked_out(value: str, known: Evidence) -> bool:
     if wanted is None:
         return False
     form = "%Y-%m-%d %H:%M" if ":" in value else "%Y-%m-%d"
-    said = " ".join([words.asked for words in known.list_request()])
-    lengths = dict.fromkeys([*_list_lengths(said), *_measure_rows(known)])
+    lengths = known.once(("lengths",), lambda: dict.fromkeys([*_list_said_lengths(known), *_measure_rows(known)]))
     for length in lengths:
         for sign in (1, -1):
             try:
@@ -254,11 +259,10 @@ def _is_moment_worked_out(value: str, known: Evidence) -> bool:
 def _is_length(value: str, place: str, known: Evidence) -> bool:
     """Whether it is so long as the user said, in the unit that the parameter is named after: two hours, 120 minutes."""
     unit = _UNITS.get(place.rpartition(".")[2].rpartition("_")[2].casefold())
-    said = " ".join([words.asked for words in known.list_request()])
     return (
         unit is not None
         and is_number(value)
-        and any(Decimal(length / unit) == Decimal(value.strip()) for length in _list_lengths(said))
+        and any(Decimal(length / unit) == Decimal(value.strip()) for length in _list_said_lengths(known))
     )
 
 
@@ -268,6 +272,15 @@ def _read_moment(value: str) -> datetime | None:
         return None if found is None else datetime.fromisoformat(f"{found[1]} {found[2] or '00:00'}")
     except ValueError:  # the 31st of February
         return None
+
+
+def _list_said_lengths(known: Evidence) -> Sequence[timedelta]:
+    """How long something is by what the user said."""
+
+    def look() -> Sequence[timedelta]:
+        return tuple(dict.fromkeys(_list_lengths(" ".join([words.asked for words in known.list_request()]))))
+
+    return known.once(("said lengths",), look)
 
 
 def _list_lengths(said: str) -> Iterator[timedelta]:

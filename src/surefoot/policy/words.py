@@ -8,9 +8,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from surefoot.policy.bound import is_amount_of, is_secret_of
+from surefoot.policy.bound import Amounts, Secrets
 from surefoot.policy.intent import is_short
-from surefoot.policy.matching import Passage, has_words, normalise, split_words
+from surefoot.policy.matching import Passage, normalise, pieces
 from surefoot.policy.negation import Span, find_denied
 from surefoot.policy.pasted import find_pasted
 
@@ -40,13 +40,34 @@ class Words:
         pasted: What he has pasted, part by part: it is text by others.
     """
 
-    __slots__ = ("_parts", "_spans", "_text", "pasted")
+    __slots__ = ("_amounts", "_parts", "_pieces", "_secrets", "_spans", "_text", "pasted")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._spans = find_pasted(text)
         self.pasted = tuple([text[start:end] for start, end in self._spans])
         self._parts: _Parts | None = None
+        self._pieces: frozenset[str] | None = None
+        self._amounts: tuple[Amounts, ...] | None = None
+        self._secrets: tuple[Secrets, ...] | None = None
+
+    def make_ready(self) -> None:
+        """Do now what is done once for all values that are asked for."""
+        parts = self.parts
+        parts.asked.make_ready()
+        if parts.denied is not None:
+            parts.denied.make_ready()
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether `list_pieces` was asked before."""
+        return self._pieces is not None
+
+    def list_pieces(self) -> frozenset[str]:
+        """The pieces of ``told``."""
+        if self._pieces is None:
+            self._pieces = frozenset(pieces(self.told))
+        return self._pieces
 
     @property
     def parts(self) -> _Parts:
@@ -94,14 +115,15 @@ class Words:
 
     def counts(self, number: str) -> bool:
         """Whether it names a number, in normal form, so that it can say how much."""
-        return any(is_amount_of(piece, number) for piece in self.written)
+        if self._amounts is None:
+            self._amounts = tuple([Amounts(piece) for piece in self.written])
+        return any(amounts.has(number) for amounts in self._amounts)
 
     def gives(self, secret: str) -> bool:
         """Whether it gives a password, letter by letter, as a word or words of its own."""
-        return any(
-            (secret in split_words(text) or (" " in secret and has_words(text, secret))) and is_secret_of(text, secret)
-            for text in self.written
-        )
+        if self._secrets is None:
+            self._secrets = tuple([Secrets(piece) for piece in self.written])
+        return any(secrets.has(secret) for secrets in self._secrets)
 
 
 def list_request(words: Iterable[Words]) -> Iterator[Words]:

@@ -109,19 +109,19 @@ MUTANTS = [
     Mutant(
         "all users of a tenant share the rate of one",
         RIGHTS,
-        "self._user_rate.take((caller.tenant, caller.user), now)",
-        "self._user_rate.take((caller.tenant, ''), now)",
+        "self._user_rate.take((_shorten(caller.tenant), _shorten(caller.user)), now)",
+        "self._user_rate.take((_shorten(caller.tenant), ''), now)",
     ),
     Mutant(
         "two tenants' users of one name share a rate",
         RIGHTS,
-        "self._user_rate.take((caller.tenant, caller.user), now)",
-        "self._user_rate.take(('', caller.user), now)",
+        "self._user_rate.take((_shorten(caller.tenant), _shorten(caller.user)), now)",
+        "self._user_rate.take(('', _shorten(caller.user)), now)",
     ),
     Mutant(
         "a tenant's rate is not asked",
         RIGHTS,
-        "self._tenant_rate.take(caller.tenant, now)",
+        "self._tenant_rate.take(_shorten(caller.tenant), now)",
         "0.0",
     ),
     Mutant(
@@ -217,7 +217,7 @@ MUTANTS = [
     Mutant(
         "a request that the tenant's rate refuses has used its unit of the user's",
         RIGHTS,
-        "                if caller.user:\n                    self._user_rate.give_back((caller.tenant, caller.user), 1.0)\n",
+        "                if caller.user:\n                    self._user_rate.give_back((_shorten(caller.tenant), _shorten(caller.user)), 1.0)\n",
         "",
     ),
     Mutant(

@@ -13,7 +13,7 @@ from tests.unit.testing.wire_client import until
 from surefoot.errors import ConfigError, ModelBroken, ModelError, ModelOverloaded, ModelRefused, ModelUnreachable
 from surefoot.models.address import check_base_url, find_address
 from surefoot.models.base import ModelProfile, Options
-from surefoot.models.http import MAX_BODY_BYTES, HttpClient, download
+from surefoot.models.http import MAX_BODY_BYTES, MAX_STREAM_BYTES, HttpClient, download
 from surefoot.models.openai_chat import OpenAIChat
 from surefoot.models.status import Peer
 from surefoot.models.wire import MAX_PIECE_BYTES
@@ -38,7 +38,7 @@ async def ask(http, url, *, streamed=False, timeout_s=10.0):
     return items[-1].message.text
 
 
-ENDLESS = (b":" + b" " * 1022 + b"\n") * (MAX_BODY_BYTES // 1024 + 1)
+ENDLESS = (b":" + b" " * 1022 + b"\n") * (MAX_STREAM_BYTES // 1024 + 1)
 
 both = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 
@@ -200,17 +200,29 @@ async def test_a_long_stream_is_taken_in_by_turns(http, raw, write_events):
 @both
 @pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
 async def test_an_answer_without_measure_is_not_read_to_its_end(http, raw, write_answer, streamed, kind):
+    most = 32 if streamed and kind == "text/event-stream" else 2
     async with raw(write_answer(ENDLESS, content_type=kind)) as server:
-        with pytest.raises(ModelBroken, match=r"the reply from .* is longer than 32 MiB"):
+        with pytest.raises(ModelBroken, match=rf"the reply from .* is longer than {most} MiB"):
             await ask(http, server.url, streamed=streamed)
+
+
+async def test_a_stream_may_not_say_more_than_a_whole_reply(http, raw, write_answer):
+    event = b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % (b"word " * 20_000)
+    end = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    fits = MAX_BODY_BYTES // 100_000
+    async with raw(write_answer(event * fits + end, content_type="text/event-stream")) as server:
+        assert len(await ask(http, server.url, streamed=True)) == fits * 100_000
+    async with raw(write_answer(event * (fits + 1) + end, content_type="text/event-stream")) as server:
+        with pytest.raises(ModelBroken, match=r"the reply from .* is longer than 2 MiB"):
+            await ask(http, server.url, streamed=True)
 
 
 @both
 async def test_a_small_answer_that_unpacks_without_measure_is_not_read_to_its_end(http, raw, write_answer, streamed):
     packed = gzip.compress(ENDLESS, 1)
     assert len(packed) < 1 << 20
-    async with raw(write_answer(packed, content_encoding="gzip")) as server:
-        with pytest.raises(ModelBroken, match=r"the reply from .* is longer than 32 MiB"):
+    async with raw(write_answer(packed, content_encoding="gzip", content_type="text/event-stream")) as server:
+        with pytest.raises(ModelBroken, match=rf"the reply from .* is longer than {32 if streamed else 2} MiB"):
             await ask(http, server.url, streamed=streamed)
 
 

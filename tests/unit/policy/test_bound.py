@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.policy.bound import is_amount_of, is_secret_of
+from surefoot.policy.bound import _NUMBER, MOST_PLACES, Amounts, Secrets, _is_amount
 from surefoot.policy.matching import normalise
 
 
@@ -36,7 +36,7 @@ from surefoot.policy.matching import normalise
 )
 def test_which_numbers_say_how_much(text, amounts):
     numbers = {part for part in re.split(r"[^\d.]+", normalise(text)) if part.strip(".")} | amounts
-    assert {number for number in numbers if is_amount_of(text, number)} == amounts
+    assert {number for number in numbers if Amounts(text).has(number)} == amounts
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,38 @@ def test_which_numbers_say_how_much(text, amounts):
     ],
 )
 def test_which_words_give_access(text, value, expected):
-    assert is_secret_of(text, value) == expected
+    assert Secrets(text).has(value) == expected
 
 
 @given(st.text(max_size=60), st.text(max_size=8))
 def test_of_any_text_it_can_be_told(text, value):
-    assert not is_amount_of(text, "5") or "5" in unicodedata.normalize("NFKC", text)
-    assert not is_secret_of(text, value) or value in text
+    assert not Amounts(text).has("5") or "5" in unicodedata.normalize("NFKC", text)
+    assert not Secrets(text).has(value) or value in text
+
+
+def search(text, number):
+    """One number, looked for by reading the text."""
+    found = [
+        one
+        for one in _NUMBER.finditer(text)
+        if one["digits"] == number
+        or (
+            (one["digits"][0] == number[0] or not one["digits"].isascii())
+            and normalise(one["digits"]).strip() == number
+        )
+    ]
+    return any(_is_amount(text, one) for one in found[:MOST_PLACES])
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [*"0512.,-$€ :#付x", "1,000", "1.234,50", "05.5", "٣", "EUR ", "May ", "room ", " 7 " * (MOST_PLACES + 1)]
+        ),
+        max_size=30,
+    ).map("".join),
+    st.lists(st.sampled_from(["5", "0", "1000", "1234.5", "5.5", "7", "3", "1", "05", "12"]), min_size=1, max_size=4),
+)
+def test_a_text_that_was_read_once_tells_the_same_of_each_number(text, numbers):
+    amounts = Amounts(text)
+    assert [amounts.has(number) for number in numbers] == [search(text, number) for number in numbers]

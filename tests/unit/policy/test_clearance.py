@@ -1,12 +1,15 @@
 """The policy in real runs: hijacked models, people who are asked, children, later turns, restarts."""
 
 import asyncio
+import threading
 from typing import Annotated, TypedDict
 
 import pytest
 from tests.unit.audit import check_journal
+from tests.unit.counting import Counting
 
 from surefoot import UNLIMITED, Agent, Foreign, Limits, Record, RunContext, Runtime, Settings, Sink, tool
+from surefoot.clearance import AT_ONCE_VALUES
 from surefoot.context import SUMMARY_HEAD
 from surefoot.errors import ConfigError
 from surefoot.journal.fold import fold
@@ -468,3 +471,37 @@ async def test_fields_are_kept_apart(tmp_path):
     assert judged(events) == [("allowed", "proven")]
     assert [event.records for event in events if hasattr(event, "records")] == [("[].id",), ()]
     assert Foreign[str] != Record[str]
+
+
+# --- large calls ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one call", "several calls"])
+@pytest.mark.parametrize("values", [1, AT_ONCE_VALUES + 2])
+async def test_a_call_of_many_values_is_decided_in_a_thread_and_the_rules_of_the_application_are_not(
+    tmp_path, values, several
+):
+    counting, asked = Counting(), []
+    asyncio.get_running_loop().set_default_executor(counting)
+    bodies = [", ".join(["hello"] * values), "good bye"] if several else [", ".join(["hello"] * values)]
+    steps = [call("read_inbox"), calls(*[call("send_email", to="al@corp.org", body=body) for body in bodies])]
+
+    def rule(_call, _known):
+        asked.append(threading.current_thread() is threading.main_thread())
+
+    async with Runtime(settings=settings(tmp_path), policy=[rule]) as runtime:
+        _, events = await run(runtime, steps)
+    assert ["al@corp.org"] * len(bodies) == SENT
+    assert judged(events) == [("allowed", "proven")] * len(bodies)
+    assert counting.names.count("weigh") == (len(bodies) if values > 1 else 0)
+    assert asked
+    assert all(asked)
+
+
+@pytest.mark.parametrize("values", [1, AT_ONCE_VALUES + 2])
+async def test_what_a_large_call_may_not_do_it_may_not(tmp_path, values):
+    steps = [call("read_inbox"), call("send_email", to="eve@evil.org", body=", ".join(["hello"] * values))]
+    async with Runtime(settings=settings(tmp_path)) as runtime:
+        _, events = await run(runtime, steps)
+    assert SENT == []
+    assert judged(events) == [("asks", "origin")]

@@ -11,8 +11,9 @@ from surefoot.policy.allow_list import is_listed
 from surefoot.policy.decide import MOST_LEAVES, Rules, decide, trace
 from surefoot.policy.decision import Allowed, Denied, NeedsApproval, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
+from surefoot.policy.handed_on import Carried
 from surefoot.policy.matching import normalise
-from surefoot.policy.origin import MOST_PIECES, Carried, Origins
+from surefoot.policy.origin import MOST_PIECES, Origins
 from surefoot.policy.roles import MOST_SUGGESTED, suggest_kind, suggest_sinks
 from surefoot.policy.source import MOST_VOUCHED, MOST_VOUCHED_CHARS, name_source
 from surefoot.types import Label, Message

@@ -77,11 +77,13 @@ def test_fields(kind, options, records, trusted):
 
 def test_values_are_found_at_their_paths():
     value = {"a": {"b": [{"id": 1, "x": "y"}, {"id": 2}]}, "c": "d"}
-    assert find_values(value, [".a.b[].id"]) == ([(".a.b[].id", 1), (".a.b[].id", 2)], ["c", "d", "x", "y"])
-    records, others = find_values(value, [""])
+    assert find_values(value, [".a.b[].id"], 9) == ([(".a.b[].id", 1), (".a.b[].id", 2)], ["c", "d", "x", "y"])
+    records, others = find_values(value, [""], 9)
     assert others == []
     assert sorted(records, key=str) == [(".a.b[].id", 1), (".a.b[].id", 2), (".a.b[].x", "y"), (".c", "d")]
-    assert find_values({"Al B": {"x": 1}}, [""])[0] == [("{}.x", 1), ("", "Al B")], "names that are no names of fields"
+    assert find_values({"Al B": {"x": 1}}, [""], 9)[0] == [("{}.x", 1), ("", "Al B")], (
+        "names that are no names of fields"
+    )
 
 
 def test_sinks_of_marks_and_of_names():
