@@ -163,9 +163,12 @@ def _is_found_for_user(one: Trace, known: Evidence) -> bool:
 
 
 def _is_by_number(row: Row, known: Evidence) -> bool:
-    """Whether the user has named nothing of a row but numbers, and somebody else himself: "pay al@x.org 20"."""
+    """Whether the user has named nothing of a row but numbers, and with them somebody else: "pay al@x.org 20"."""
     named = [one.value for one in row.leaves if is_telling(one) and known.user_names(one.value)]
-    return bool(named) and all(map(is_number, named)) and _has_address(known)
+    if not named or not all(map(is_number, named)) or not _has_address(known):
+        return False
+    clauses = [clause for words in known.list_request() for clause in words.list_clauses() if find_carried(clause)]
+    return any(names(clause, value) for clause in clauses for value in named)
 
 
 def _has_address(known: Evidence) -> bool:
