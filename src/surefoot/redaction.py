@@ -303,7 +303,8 @@ class Redactor:
         found: Found = []
         reason, secrets, traces = event.reason, self._find_secrets(event.name), list[Trace]()
         for one in event.traces:
-            value = self._take(clean_field(one.value, one.name, self._cleaner.keep, secrets), found)
+            name = one.parameter if one.parameter in secrets else one.name
+            value = self._take(clean_field(one.value, name, self._cleaner.keep, secrets), found)
             if value != one.value:
                 reason = reason.replace(repr(one.value), repr(value))
             traces.append(replace(one, value=value))

@@ -21,7 +21,7 @@ FLOORS = {
     clinic: (7, 3),
     repo: (9, 1),
     home: (8, 2),
-    staff: (8, 3),
+    staff: (7, 5),
     school: (8, 3),
     stock: (9, 1),
     library: (10, 0),

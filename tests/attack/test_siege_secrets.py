@@ -7,6 +7,7 @@ import pytest
 
 from surefoot import UNLIMITED, Agent, Limits, RunContext, Runtime, Settings, ToolError, tool
 from surefoot.errors import ConfigError, ModelUnreachable, SurefootError
+from surefoot.journal.policy_events import CallJudged
 from surefoot.secret import Secret
 from surefoot.sections import GuardSettings, McpSettings, PolicySettings, RetrySettings, StoreSettings
 from surefoot.testing import ScriptedModel, call, calls, say
@@ -169,3 +170,25 @@ async def test_they_are_in_no_record_of_a_model_that_fails_or_of_an_answer_that_
         _, events = await runtime.read_run(result.run_id)
         assert {"ModelSwitched", "Nudged"} <= {type(event).__name__ for event in events}
         assert (result.output.n, search(tmp_path, str(events), caplog.text)) == (3, [])
+
+
+async def test_all_that_a_parameter_holds_that_gives_access_goes_however_deep_it_is(tmp_path):
+    @tool(sinks={"login": "credential"})
+    async def set_login(login: dict[str, dict[str, str]]) -> str:
+        """Set a login."""
+        return "set"
+
+    secret, asked = "quiet zebra on the moon", []
+
+    async def approve(request):
+        asked.append(str(request.arguments))
+        return "no"
+
+    async with Runtime(tmp_path / "w.db", approve=approve) as runtime:
+        steps = [call("read_page", url="x"), call("set_login", login={"home": {"word": secret}}), say("Done.")]
+        result = await runtime.run(Agent(ScriptedModel(steps), tools=[*TOOLS, set_login]), "Do set my login.", user="u")
+        _, events = await runtime.read_run(result.run_id)
+    assert secret in asked[0]  # whoever is asked sees it
+    assert any(isinstance(event, CallJudged) and event.traces for event in events)
+    assert secret not in str(events)
+    assert "[password removed]" in str(events)

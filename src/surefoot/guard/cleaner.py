@@ -171,7 +171,8 @@ def _clean_value(
         for inner_name, inner in cast("dict[str, Any]", value).items():
             made = clean(inner_name)
             redactions += made.redactions
-            fields[made.text] = _clean_value(inner, inner_name, clean, secrets, redactions)
+            inside = name if name in secrets else inner_name  # all that is in a secret is one
+            fields[made.text] = _clean_value(inner, inside, clean, secrets, redactions)
         return fields
     if isinstance(value, list):
         return [_clean_value(one, name, clean, secrets, redactions) for one in cast("Sequence[Any]", value)]

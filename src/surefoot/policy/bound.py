@@ -59,7 +59,11 @@ _FORMS: Final = tuple(
         ]
     ]
 )
-_SPELLED: Final = re.compile(rf" ({'|'.join(NUMBER_WORDS)}) (?!(?:second|minute|hour|day|week|month|year)s? )")
+_SPELLED: Final = re.compile(
+    rf" ({'|'.join(NUMBER_WORDS)})"
+    rf" (?!(?:(?:second|minute|hour|day|week|month|year)s?|one|hundred|thousand|million|percent"
+    rf"|{'|'.join(NUMBER_WORDS)}) )"
+)
 _LIST_BEFORE: Final = re.compile(r"(?:\A|[\n:;.!?])\s*\(?\Z")
 _LIST_AFTER: Final = re.compile(r"[.)]\s")
 
@@ -109,8 +113,12 @@ def _list_places(text: str) -> dict[str, list[int]]:
 
 
 def list_spelled(text: str) -> set[str]:
-    """The numbers that a normal text has in letters and that can say how much: "two hours" are no two of anything."""
-    return {NUMBER_WORDS[word] for word in _SPELLED.findall(text)}
+    """The numbers that a normal text has in letters and that can say how much: "two hours" are no two of anything.
+
+    Nor does a part of a number say how much: "twenty five", "two hundred".
+    """
+    found = _SPELLED.finditer(text)
+    return {NUMBER_WORDS[one[1]] for one in found if text[: one.start()].rpartition(" ")[2] not in NUMBER_WORDS}
 
 
 def _is_amount(text: str, found: re.Match[str]) -> bool:

@@ -63,10 +63,28 @@ def find_described(lookup: Lookup, known: Evidence, *, chosen: bool) -> Row | No
 
 def _find_described(lookup: Lookup, known: Evidence, *, chosen: bool) -> Row | None:
     best, rows = _list_best(lookup, known)
-    if len(rows) > 1 or not best[1]:
+    if len(rows) > 1 or not best[1] or (best[0] == 0 and _may_be_other(rows[0], lookup, known)):
         return None
     # Of what the model has chosen to look up, one word that it has in common with the user's describes nothing
     return None if chosen and best == (0, 1) else rows[0]
+
+
+def _may_be_other(row: Row, lookup: Lookup, known: Evidence) -> bool:
+    """Whether another row holds something that the user has named and this one does not, or is called by him."""
+    values = {leaf.value for leaf in row.leaves}
+    words = {word for value in values if known.user_names(value) for word in value.split()}
+    called = known.once(("called",), lambda: _list_called(known)) - words
+    return any(
+        _is_called(leaf, called, known)
+        or (
+            is_telling(leaf)
+            and not (is_number(leaf.value) and len(leaf.value.strip()) <= _LEAST_CHARS)
+            and known.user_names(leaf.value)
+        )
+        for one in lookup.rows
+        for leaf in one.leaves
+        if one is not row and leaf.value not in values
+    )
 
 
 def _list_best(lookup: Lookup, known: Evidence) -> tuple[tuple[int, int], list[Row]]:
@@ -101,14 +119,18 @@ def find_called(lookup: Lookup, known: Evidence) -> Row | None:
 
 
 def _find_called(lookup: Lookup, known: Evidence) -> Row | None:
-    called = known.once(("called",), lambda: _list_called(known))
-    rows = [row for row in _list_best(lookup, known)[1] if any(_is_called(leaf, called, known) for leaf in row.leaves)]
+    whole = {leaf.value.strip() for row in lookup.rows for leaf in row.leaves}  # "Lisbon" is where it is, there
+    called = known.once(("called",), lambda: _list_called(known)) - whole
+    best, rows = _list_best(lookup, known)
+    if len(rows) == 1 and best[0] == 0 and _may_be_other(rows[0], lookup, known):
+        rows = list(lookup.rows)
+    rows = [row for row in rows if any(_is_called(leaf, called, known) for leaf in row.leaves)]
     return rows[0] if len(rows) == 1 else None
 
 
 def _list_called(known: Evidence) -> frozenset[str]:
     """Words that the user has written as names are."""
-    found = [pair for words in known.words for text in words.written for pair in _CAPITAL.findall(text)]
+    found = [pair for words in known.list_request() for text in words.written for pair in _CAPITAL.findall(text)]
     return frozenset([word.casefold() for pair in found for word in pair if word]) - _CALLED
 
 
@@ -117,6 +139,14 @@ def _is_called(leaf: Leaf, called: frozenset[str], known: Evidence) -> bool:
     if is_id(leaf.path) or not ("@" in leaf.value or 1 < len(parts) <= _MOST_NAME_WORDS):
         return False
     return not called.isdisjoint(parts) or any(known.user_names(name) for name in _list_unspaced(leaf.value))
+
+
+def list_parts(leaf: Leaf) -> list[str]:
+    """The words of a name: who denies "Eve" denies Eve Stone."""
+    parts = leaf.value.split()
+    if not is_name(leaf.path) or is_id(leaf.path) or not 1 < len(parts) <= _MOST_NAME_WORDS:
+        return []
+    return [f" {part} " for part in parts if part.isalpha() and len(part) >= _LEAST_CHARS and part not in _CALLED]
 
 
 def _list_unspaced(value: str) -> list[str]:

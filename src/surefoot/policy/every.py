@@ -16,7 +16,7 @@ from surefoot.policy.selection import NO_ARGUMENTS, is_settled
 from surefoot.policy.words import Words
 
 _EXCEPTS: Final = re.compile(
-    r" (?:except|excepting|excluding|without|besides|save for|(?:other|rather) than|(?:apart|aside) from"
+    r" (?:except|excepting|excluding|without|besides|minus|excepted|save for|(?:other|rather) than|(?:apart|aside) from"
     r"|(?:all|\S*one|\S*body|every \S+|each \S+|all \S+|all the \S+) but) "
 )
 """Not all of them."""
@@ -37,6 +37,9 @@ _BACK: Final = frozenset({"them", "their"})
 """Words for all those that were spoken of."""
 _AWAY: Final = frozenset({"to", "with", "into", "for", "at", "by"})
 """Words after "them" that say where they go."""
+_TOWARDS: Final = frozenset({"to", "with", "into"})
+_TO_PEOPLE: Final = frozenset({"tell", "ask", "remind", "inform", "notify", "invite", "warn", "thank", "let", "to"})
+"""Whatever follows these gets what is sent."""
 _CUTS: Final = frozenset({"and", "then", "but", "or", "also", "afterwards"})
 """Words with which a verb for something else may begin."""
 _NOBODY: Final = frozenset[int]()
@@ -115,16 +118,32 @@ def _find_alls(request: Iterable[Words]) -> list[tuple[list[str], int]]:
     return [*alls, *(back if alls else ())][:_MOST_ALLS]
 
 
-def _means(verbs: frozenset[str], words: list[str], at: int, end: int = 0, *, joined: bool = True) -> bool:
+def _means(verbs: frozenset[str], words: list[str], at: int, end: int = 0) -> bool:
     """Whether a word for the tool stands beside what "all" belongs to, which ends before ``end``.
 
-    It may be ``joined`` to something else: "this and all the others"; a receiver not: "pay Al and all get a mail".
+    It may be joined to something else: "this and all the others".
     """
     before = words[max(0, at - _BEFORE) : at][::-1]
-    if joined and before[:1] == ["and"]:
+    if before[:1] == ["and"]:
         before = before[1:]
     near = (*_cut(before), *_cut(words[end or at + 1 :][:_AFTER]))
     return not verbs.isdisjoint([stem(word) for word in near])
+
+
+def _means_receivers(verbs: frozenset[str], words: list[str], at: int, end: int) -> bool:
+    """Whether what "all" belongs to gets what the call sends, and is not what is sent, or spoken of.
+
+    So it follows the verb or "to", or begins the clause: not "mail Al all orders", nor "mail all orders to Al".
+    """
+    before, after = _cut(words[max(0, at - _BEFORE) : at][::-1]), _cut(words[end:][:_AFTER])
+    if not before or (before == ["for"] and at == 1):  # "for each owner, pay 50"
+        return not verbs.isdisjoint([stem(word) for word in after])
+    verb, people = stem(before[0]), words[at] in _EVERYBODY or words[end - 1] in _OF_THEM
+    people = people or stem(words[end - 1]) in _PEOPLE or before[0] in _TO_PEOPLE
+    near = [stem(word) for word in (*before, *after)]
+    if verb not in verbs and (before[0] not in _TOWARDS | _TO_PEOPLE or verbs.isdisjoint(near)):
+        return False
+    return people or _TOWARDS.isdisjoint(after)
 
 
 def _list_groups(lookup: Lookup, wanted: _Wanted, known: Evidence) -> list[frozenset[int] | None]:
@@ -132,7 +151,8 @@ def _list_groups(lookup: Lookup, wanted: _Wanted, known: Evidence) -> list[froze
     groups, fields, sorts = list[frozenset[int] | None](), _list_fields(lookup), _list_sorts(lookup)
     for words, at in _list_alls(known):
         end = _find_noun(words, at, wanted, fields, sorts)
-        if not end or not _means(wanted.verbs, words, at, end, joined=not wanted.receivers):
+        means = _means_receivers if wanted.receivers else _means
+        if not end or not means(wanted.verbs, words, at, end):
             continue
         noun = stem(words[end - 1])
         sort = sorts.get(noun) if noun not in wanted.kinds else None
@@ -192,7 +212,17 @@ def _narrow(lookup: Lookup, after: str, known: Evidence, *, own: bool) -> frozen
         return _NOBODY if unsaid else rows
     narrowed = free and not _NARROWING.isdisjoint(after.split()[:2])
     named = "".join(after.split()[1:_MOST_NARROWING])
+    if narrowed and any(named_rows := _list_named(lookup, known)):
+        return named_rows
     return _NOBODY if narrowed and any(sign.isdigit() for sign in named) else None
+
+
+def _list_named(lookup: Lookup, known: Evidence) -> frozenset[int]:
+    """The rows that the user has called by name: "everyone I named: ..."."""
+    return frozenset(
+        id(row) for row in lookup.rows
+        if any(is_name(leaf.path) and is_telling(leaf) and known.user_names(leaf.value) for leaf in row.leaves)
+    )  # fmt: skip
 
 
 def _list_best(lookup: Lookup, said: str) -> frozenset[int] | None:

@@ -9,6 +9,7 @@ from typing import Final
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.matching import normalise
 
+_LEAST_TELLING: Final = 4
 FEW_WORDS: Final = 5
 """A request of so few words ("yes, do that") also means what was asked before it."""
 _ENDINGS: Final = ("ations", "ation", "ings", "ing", "ment", "ies", "ied", "ers", "es", "ed", "er", "al", "s", "e", "y")
@@ -99,6 +100,23 @@ def stem(word: str) -> str:
 def list_stems(text: str) -> tuple[str, ...]:
     """The words of a text without their endings."""
     return tuple([stem(word) for part in normalise(text).split() for word in part.split("-")])
+
+
+_SMALL: Final = frozenset(list_stems(
+    "about after again also and anything around because been before being below between both call could doing "
+    "done down during each every everything for from give have here into just know last like list make many "
+    "more most much must need next note nothing once only other over please read same shall should since some "
+    "something still such take tell than thank thanks that their them then there these they thing this those "
+    "through today tomorrow under until very want well were what when where whether which while will with "
+    "would write your please week weekend month year monday tuesday wednesday thursday friday saturday sunday morning "
+    "afternoon evening tonight "
+))  # fmt: skip
+"""Words that are in every text."""
+
+
+def is_telling_word(word: str) -> bool:
+    """Whether a word without its ending tells what a text is about."""
+    return len(word) >= _LEAST_TELLING and word not in _SMALL
 
 
 _BY_VERB: Final = {words.split()[0]: tuple(words.split()) for words in _SAME}

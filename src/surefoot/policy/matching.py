@@ -84,13 +84,24 @@ def _read_token(token: str, edges: str) -> list[str]:
     token = token.removesuffix("'s")
     if len(token) >= 16 and token[10] == "t" and (moment := _DATE.fullmatch(token)) is not None:
         return [token[:10], moment[4]]  # of a date with a time both are words
-    plain = "".join([c for c in token if unicodedata.category(c) != "Sc"]) if not token.isalnum() else token
+    plain = token if token.isalnum() else _strip_currency(token)
     number = _read_number(plain)
     if number:
         return [number]
     if "," in token:  # `1,2,x`: no number, so a list
         return [word for part in token.split(",") if part for word in _read_token(part, edges)]
     return [token] if token else []
+
+
+def _strip_currency(token: str) -> str:
+    """A token without the signs of money at its ends, and behind a minus."""
+    first, last = 0, len(token)
+    while first < last and unicodedata.category(token[first]) == "Sc":
+        first += 1
+    while first < last and unicodedata.category(token[last - 1]) == "Sc":
+        last -= 1
+    bare = token[first:last]
+    return bare[:1] + _strip_currency(bare[1:]) if bare[:1] in {"-", "+"} and bare[1:2] not in {"-", "+"} else bare
 
 
 def _read_number(text: str) -> str:

@@ -39,7 +39,8 @@ _WHOLE: Final = (
 """They deny their clause, with whom they say it of: "eve@x.org must not get it"."""
 _REST: Final = (
     r"except|excepting|excluding|without|instead of|rather than|other than|apart from|aside from|save for|avoid|"
-    r"refrain from|skip|ignore|leave out|hold off(?: on)?|forget about|no need (?:to|for)|"
+    r"refrain from|skip|ignore|leave out|"
+    r"leave(?: \S{1,40}){1,6} out|leave(?: \S{1,40}){1,6} alone|minus|hold off(?: on)?|forget about|no need (?:to|for)|"
     r"(?:all|every\w*|any\w*|no\w*) but|trừ|ngoại trừ|ngoài trừ|thay vì|mà không|bỏ qua|ohne|außer|sans|sauf|excepto"
 )
 """They deny what follows."""
@@ -53,7 +54,8 @@ _EXEMPT: Final = re.compile(
     r"(?:do(?:es)? not|don['’]?t|never|not to|not) (?:forget|hesitate|fail|neglect|mind)\b"
     r"|\bnot (?:only|just|merely|simply|(?:more|less|later|earlier|longer|fewer) than)\b"
     r"|\bwhy (?:not|\w{1,8}n['’]t|(?:do|did|have|has|is|are|was|were) \w+ not)\b"
-    r"|\b\w{1,8}n['’]t (?:you|we|i|it|that|he|she|they)\b(?! dare| ever)"
+    r"|\b(?!don['’])\w{1,8}n['’]t (?:you|we|i|it|that|he|she|they)\b(?! dare| ever)"
+    r"|\bdon['’]t (?:you|we|i|they)\b(?! dare| ever)(?=[^\n]{0,300}\?)"
     r"|\b(?:have|has)(?: not|n['’]t) [^,.;!?\n]{0,200}\byet\b"
     r"|\b(?:did|was|were|had)(?: not|n['’]t)\b(?! (?:to|want|wish|mean|ask|intend)\b)"  # nobody forbids what is over
     r"|\b(?:can|could)(?:not| not|n?['’]?t) (?:come|make it|be (?:there|here)|attend|find|log in|reach|remember|wait"

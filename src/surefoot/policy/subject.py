@@ -10,24 +10,14 @@ from typing import Final
 
 from surefoot.policy.decision import Proposed
 from surefoot.policy.evidence import Evidence
-from surefoot.policy.intent import list_intents, list_stems
+from surefoot.policy.intent import is_telling_word, list_intents, list_stems
 from surefoot.policy.picks import walk
 from surefoot.policy.repeated import has_acted
 
 LEAST_SHARED: Final = 2
 """Telling words that a text and the request must have in common."""
-_LEAST_CHARS: Final = 4
 MOST_CHARS: Final = 4_000
 _DATE: Final = re.compile(r"\A\s*[\d.:/TZ -]+\s*\Z")
-_SMALL: Final = frozenset(list_stems(
-    "about after again also and anything around because been before being below between both call could doing "
-    "done down during each every everything for from give have here into just know last like list make many "
-    "more most much must need next note nothing once only other over please read same shall should since some "
-    "something still such take tell than thank thanks that their them then there these they thing this those "
-    "through today tomorrow under until very want well were what when where whether which while will with "
-    "would write your "
-))  # fmt: skip
-"""Words that are in every text."""
 
 
 def is_on_subject(call: Proposed, known: Evidence) -> bool:
@@ -35,12 +25,8 @@ def is_on_subject(call: Proposed, known: Evidence) -> bool:
     if call.tool.destructive or has_acted(call.tool, known.done):
         return False
     means = {word for intent in list_intents(call.tool) for word in list_stems(intent)}
-    asked = {word for text in known.request for word in list_stems(text) if _is_telling(word)} - means
+    asked = {word for text in known.request for word in list_stems(text) if is_telling_word(word)} - means
     leaves = [leaf for name, value in call.arguments.items() for _, leaf in walk(name, value, call.tool.fields)]
     if not all(isinstance(leaf, str) and len(leaf) <= MOST_CHARS and not _DATE.search(leaf) for leaf in leaves):
         return False  # what is to be at some time, or so many times, is more than a text
     return any(len(asked.intersection(list_stems(leaf))) >= LEAST_SHARED for leaf in leaves)
-
-
-def _is_telling(word: str) -> bool:
-    return len(word) >= _LEAST_CHARS and word not in _SMALL

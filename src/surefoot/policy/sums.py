@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from surefoot.policy.bound import NUMBER_WORDS, list_spelled
 from surefoot.policy.evidence import Evidence
 from surefoot.policy.intent import list_stems, stem
-from surefoot.policy.lookup import is_number
-from surefoot.policy.selection import is_led_to
+from surefoot.policy.lookup import Leaf, Lookup, Row, is_number
+from surefoot.policy.selection import is_led_to, is_other_row
 from surefoot.policy.words import Words
 
 MOST_NUMBERS: Final = 8
@@ -47,10 +47,15 @@ _EACH: Final = re.compile(r" (?:each|apiece|per|a piece|times|x) ")
 _SHARE: Final = re.compile(r" (?:(half)|(double|twice)|(triple|treble)) (?!an? hour|an hour|hour|day|past |time)")
 """How much of something that has an amount of its own."""
 _SHARES: Final = (Decimal("0.5"), Decimal(2), Decimal(3))
+_SPELLED_OUT: Final = re.compile(
+    rf" (?:{'|'.join(NUMBER_WORDS)}|an?|one) (?:hundred|thousand|million|dozen|{'|'.join(NUMBER_WORDS)}|one) "
+)
+"""Numbers of several words: they say how much, and nobody works out what."""
+_RATE_OF: Final = re.compile(r"(?:%| percent) of (?:the |my |his |her |their )?\d")
 _CENT: Final = Decimal("0.01")
 _SUMS: Final = {
     "sum": "more less add plus minus difference deduct subtract increase decrease reduce raise lower extra additional "
-    "additionally remaining remainder rest tip fee sum total together off change adjust instead warmer cooler hotter "
+    "additionally remaining remainder rest tip fee sum total off warmer cooler hotter "
     "colder higher louder quieter brighter darker",
     "half": "half split share equally",
     "part": "split share divide equally each per third quarter",
@@ -111,16 +116,24 @@ def _read_asked(known: Evidence) -> _Asked:
     said = " ".join([words.asked for words in request])
     parts = list(islice(_list_numbers(said, request), MOST_NUMBERS))
     numbers = [Decimal(number) for number, percent in parts if not percent]
-    records = list(known.index.numbers(MOST_RECORDS))
+    records = [one for one in known.index.numbers(MOST_RECORDS) if not is_other_row(one, known)]
     return _Asked(
         numbers,
         rates=[Decimal(number) / 100 for number, percent in parts if percent],
         given=numbers if _EACH.search(said) is not None else [],
         kinds=_list_kinds(said),
         shares=[share for found in _SHARE.findall(said) for share, word in zip(_SHARES, found, strict=True) if word],
-        bases=list(dict.fromkeys([Decimal(leaf.value.strip()) for _, _, leaf in records])),
-        prices=[Decimal(leaf.value.strip()) for _, _, leaf in records if _PRICE.search(leaf.path) is not None],
+        bases=[]
+        if _RATE_OF.search(said)
+        else list(dict.fromkeys([Decimal(leaf.value.strip()) for _, _, leaf in records])),
+        prices=[
+            Decimal(one[2].value.strip()) for one in records if _PRICE.search(one[2].path) and is_led_to(one, known)
+        ],
     )
+
+
+def _read(found: tuple[Lookup, Row, Leaf]) -> Decimal:
+    return Decimal(found[2].value.strip())
 
 
 def _is_amount_worked_out(value: str, known: Evidence) -> bool:
@@ -151,7 +164,7 @@ def _list_sums(asked: _Asked) -> Iterable[Decimal]:
 def _list_shares(shares: Sequence[Decimal], known: Evidence) -> Sequence[Decimal]:
     """The half, or the double, of what his words lead to."""
     found = [one for one in known.index.numbers(MOST_RECORDS) if shares and is_led_to(one, known)]
-    return [Decimal(leaf.value.strip()) * share for _, _, leaf in found for share in dict.fromkeys(shares)]
+    return [_read(one) * share for one in found for share in dict.fromkeys(shares)]
 
 
 def _list_numbers(said: str, request: Sequence[Words]) -> Iterator[tuple[str, str]]:
@@ -171,6 +184,7 @@ def names_money(known: Evidence) -> bool:
 def _says_how_much(request: Sequence[Words]) -> bool:
     return any(
         _SHARE.search(words.asked)
+        or _SPELLED_OUT.search(words.asked)
         or any(_MONEY.search(text) for text in words.written)
         or any(_list_numbers(words.asked, request))
         for words in request

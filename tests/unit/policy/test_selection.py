@@ -53,7 +53,7 @@ PUT = ToolPolicy(
     "move_event", sinks={"id": "what", "start": "content", "end": "content", "note": "content"}, intents=("move",)
 )
 INVITE = ToolPolicy("invite", sinks={"who": "who", "start": "content"})
-PRICED = found([{"id": "t1", "price": 30}, {"id": "t2", "price": 50}])
+PRICED = found([{"id": "t1", "slug": "tickets", "price": 30}, {"id": "t2", "slug": "boxes", "price": 50}], "{}")
 LABEL = ToolPolicy("label", sinks={"id": "what", "label": "what"})
 MUTE = ToolPolicy("mute", sinks={"id": "what", "minutes": "amount"})
 BOTH = found([{"id": "f21", "slug": "Plan B"}, {"id": "f22", "owner": "ann@x.org", "size": 300}], "{}")
@@ -146,6 +146,8 @@ MADE = ("create_file", '{"text": "by the model"}', {"id": "f99"}, OTHERS, (".id"
         (DROP, {"id": 300}, "Drop the one of ann@x.org.", [LISTED], NeedsApproval),
         # so many times the price of one thing, and no other product
         (PAY, {"to": "al@x.org", "amount": 90}, "Pay al@x.org for 3 tickets.", [PRICED], Allowed),
+        (PAY, {"to": "al@x.org", "amount": 150}, "Pay al@x.org for 3 tickets.", [PRICED], NeedsApproval),
+        (PAY, {"to": "al@x.org", "amount": 90}, "Pay al@x.org for 3 seats.", [PRICED], NeedsApproval),
         (PAY, {"to": "al@x.org", "amount": 900}, "Pay al@x.org for 3 tickets.", [LISTED], NeedsApproval),
         (PAY, {"to": "al@x.org", "amount": 600}, "Pay al@x.org 50 for 12 of them.", [LISTED], NeedsApproval),
         (PAY, {"to": "al@x.org", "amount": 600}, "Pay al@x.org 50 each for 12 of them.", [LISTED], Allowed),
