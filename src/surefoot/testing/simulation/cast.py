@@ -12,7 +12,7 @@ from surefoot.errors import SurefootError, ToolError
 from surefoot.run_context import RunContext
 from surefoot.testing.chance import draw
 from surefoot.testing.simulation.ask import ASKING, CIRCLES, Ask, Persona
-from surefoot.testing.simulation.mind import ASK_EXPERT, FAILS, LOOK_UP, NOTE_DOWN, WORD, spread
+from surefoot.testing.simulation.mind import ASK_EXPERT, FAILS, LOOK_UP, NOTE_DOWN, TOLD, WORD, spread
 from surefoot.testing.simulation.observer import Observer
 from surefoot.testing.simulation.provider import SimulatedModel
 from surefoot.testing.simulation.world import World
@@ -43,7 +43,7 @@ class Cast:
             tools.append(self._make_note_down())
         if world.tool.children:
             tools.append(self._make_ask_expert())
-        told = WORD * world.model.instructions_tokens
+        told = TOLD * world.model.instructions_tokens
         self.agent = Agent(
             models=models, instructions=f"You are simulated.{told}", tools=tools, name="simulated",
             max_tokens=world.model.max_tokens,

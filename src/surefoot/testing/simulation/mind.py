@@ -15,7 +15,10 @@ from surefoot.testing.simulation.prompt import SimulatedPrompt
 from surefoot.testing.simulation.world import World
 from surefoot.types import Message, ToolCall, Usage
 
-WORD: Final = " model"
+WORD: Final = " table"
+"""One token, of which all texts but instructions consist: nothing that a detector of attacks stops at."""
+TOLD: Final = " stone"
+"""The same of instructions, which no answer repeats."""
 LOOK_UP: Final = "look_up"
 NOTE_DOWN: Final = "note_down"
 ASK_EXPERT: Final = "ask_expert"
