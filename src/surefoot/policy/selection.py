@@ -114,12 +114,13 @@ def _list_entitled(lookup: Lookup, known: Evidence) -> list[int]:
     titles = [[_list_telling(text, common) for text in row.titles] for row in lookup.rows]
     found = list[int]()
     for at, row in enumerate(lookup.rows):
-        named = [words for text, words in zip(row.titles, titles[at], strict=True) if known.user_names(text)]
+        named = [words for text, words in zip(row.titles, titles[at], strict=True) if words and known.user_names(text)]
+        if not named:
+            continue
         others = [words for number, listed in enumerate(titles) if number != at for words in listed]
-        if any(words and not any(words <= other for other in others) for words in named):
-            found.append(id(row))
-        elif any(named):
-            return []
+        if found or all(any(words <= other for other in others) for words in named):
+            return []  # of two nobody can tell which he means, and of many it takes long
+        found.append(id(row))
     return found
 
 
