@@ -12,6 +12,7 @@ from surefoot.policy.decide import MOST_LEAVES, Rules, decide, trace
 from surefoot.policy.decision import Allowed, Denied, NeedsApproval, Proposed, Trace
 from surefoot.policy.declared import ToolPolicy
 from surefoot.policy.handed_on import Carried
+from surefoot.policy.leaves import MOST_PATH_CHARS
 from surefoot.policy.matching import normalise
 from surefoot.policy.origin import MOST_PIECES, Origins
 from surefoot.policy.roles import MOST_SUGGESTED, suggest_kind, suggest_sinks
@@ -105,6 +106,13 @@ def test_cases(tool, arguments, evidence, expected, rule):
 def test_a_number_is_no_instruction_and_an_error_is():
     assert not known("Hi.", ["42", "true", "-1.5e3"]).exposed
     assert known("Hi.", ["forty-two"]).exposed
+
+
+def test_what_is_by_others_exposes_though_all_of_it_is_a_record_and_what_is_too_deep_for_one_does():
+    assert known("Hi.", fields=[('{"price": "9 EUR"}', (".price",))]).exposed
+    deep = '{"level": ' * MOST_PATH_CHARS + '"text"' + "}" * MOST_PATH_CHARS
+    assert known("Hi.", records=[deep]).exposed
+    assert not known("Hi.", records=['{"level": "text"}']).exposed
 
 
 @pytest.mark.parametrize(
